@@ -1,0 +1,46 @@
+/** API group and version of all kinds, and every name of ours that appears on Kubernetes objects. */
+export const GROUP = "shieldx.dev";
+export const VERSION = "v1alpha1";
+export const API_VERSION = `${GROUP}/${VERSION}`;
+
+/** Field manager of every server-side apply of the controllers. */
+export const FIELD_MANAGER = "shieldx-controller";
+
+/** Labels. Values are names of resources or small numbers. */
+export const LABELS = {
+  /** Kind of the resource that an object belongs to, for example `ShardSet`. */
+  kind: `${GROUP}/kind`,
+  /** Name of the resource that an object belongs to. */
+  name: `${GROUP}/name`,
+  /** On shards, and on database requests: the ShardSet. */
+  shardSet: `${GROUP}/shardset`,
+  /** Index of the shard. */
+  shard: `${GROUP}/shard`,
+  /** Index of the instance within the shard. */
+  instance: `${GROUP}/instance`,
+  /** `primary` or `replica`. */
+  role: `${GROUP}/role`,
+  /** What an object is for, for example `database-request`. */
+  component: `${GROUP}/component`,
+} as const;
+
+/** Values of the component label. */
+export const COMPONENTS = {
+  databaseRequest: "database-request",
+  shard: "shard",
+  ledger: "ledger",
+  migration: "migration",
+} as const;
+
+/** Annotations. */
+export const ANNOTATIONS = {
+  /** Hash of the desired object at our last apply: an unchanged hash means no write. */
+  appliedHash: `${GROUP}/applied-hash`,
+  /** On a Lease: URL at which its holder answers. */
+  holderUrl: `${GROUP}/holder-url`,
+  /** `"true"` pauses the reconciliation of the resource. */
+  paused: `${GROUP}/paused`,
+} as const;
+
+/** Finalizer of every kind: deletion is a plan that the controller carries out. */
+export const FINALIZER = `${GROUP}/finalizer`;
