@@ -1,0 +1,88 @@
+/** Metadata of an object as the server sends it; unknown members survive a read–write cycle. */
+export interface ObjectMeta {
+  name: string;
+  namespace?: string;
+  uid?: string;
+  resourceVersion?: string;
+  generation?: number;
+  creationTimestamp?: string;
+  deletionTimestamp?: string;
+  labels?: Record<string, string>;
+  annotations?: Record<string, string>;
+  finalizers?: string[];
+  ownerReferences?: OwnerReference[];
+  [member: string]: unknown;
+}
+
+export interface OwnerReference {
+  apiVersion: string;
+  kind: string;
+  name: string;
+  uid: string;
+  controller?: boolean;
+  blockOwnerDeletion?: boolean;
+}
+
+/** Any Kubernetes object as raw JSON. */
+export interface KubeObject {
+  apiVersion: string;
+  kind: string;
+  metadata: ObjectMeta;
+  [member: string]: unknown;
+}
+
+/** Where a kind lives in the API. `T` is the shape of its objects. */
+export interface ResourceType<T extends KubeObject = KubeObject> {
+  /** "" for the core group. */
+  readonly group: string;
+  readonly version: string;
+  readonly plural: string;
+  readonly kind: string;
+  readonly namespaced: boolean;
+  /** Only in the type system. */
+  readonly shape?: T;
+}
+
+function resource<T extends KubeObject = KubeObject>(apiVersion: string, kind: string, plural: string, namespaced = true): ResourceType<T> {
+  const [group, version] = apiVersion.includes("/") ? (apiVersion.split("/") as [string, string]) : ["", apiVersion];
+  return { group, version, kind, plural, namespaced };
+}
+
+/** The built-in kinds that the product reads or writes. */
+export const RESOURCES = {
+  Pod: resource("v1", "Pod", "pods"),
+  Secret: resource<SecretObject>("v1", "Secret", "secrets"),
+  ConfigMap: resource<ConfigMapObject>("v1", "ConfigMap", "configmaps"),
+  Service: resource("v1", "Service", "services"),
+  ServiceAccount: resource("v1", "ServiceAccount", "serviceaccounts"),
+  PersistentVolumeClaim: resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
+  Event: resource("events.k8s.io/v1", "Event", "events"),
+  Deployment: resource("apps/v1", "Deployment", "deployments"),
+  Job: resource("batch/v1", "Job", "jobs"),
+  PodDisruptionBudget: resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+  NetworkPolicy: resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
+  Role: resource("rbac.authorization.k8s.io/v1", "Role", "roles"),
+  RoleBinding: resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
+  Lease: resource<LeaseObject>("coordination.k8s.io/v1", "Lease", "leases"),
+  CustomResourceDefinition: resource("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", false),
+} as const;
+
+export interface SecretObject extends KubeObject {
+  type?: string;
+  /** Base64. */
+  data?: Record<string, string>;
+}
+
+export interface ConfigMapObject extends KubeObject {
+  data?: Record<string, string>;
+}
+
+export interface LeaseObject extends KubeObject {
+  spec?: {
+    holderIdentity?: string;
+    leaseDurationSeconds?: number;
+    acquireTime?: string;
+    renewTime?: string;
+    leaseTransitions?: number;
+  };
+}
