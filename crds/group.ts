@@ -38,6 +38,8 @@ export const ANNOTATIONS = {
   appliedHash: `${GROUP}/applied-hash`,
   /** On a Lease: URL at which its holder answers. */
   holderUrl: `${GROUP}/holder-url`,
+  /** On a writer Lease: decimal position of the shard's last committed event, as of the last renewal. */
+  headPosition: `${GROUP}/head-position`,
   /** `"true"` pauses the reconciliation of the resource. */
   paused: `${GROUP}/paused`,
 } as const;

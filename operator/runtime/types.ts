@@ -94,6 +94,11 @@ export interface Watch<T extends KubeObject = KubeObject> {
   readonly keys: (object: T, cache: CacheReader) => readonly Key[];
   /** Drops what nobody reads before the object is kept, to save memory. */
   readonly transform?: (object: T) => T;
+  /**
+   * False for an update that concerns nobody, for example the mere renewal of a Lease; the cache still keeps it.
+   * Default: every update counts.
+   */
+  readonly changed?: (previous: T, current: T) => boolean;
 }
 
 /** One kind's controller: what to watch and how to reconcile one key. */
