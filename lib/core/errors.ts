@@ -107,6 +107,8 @@ export const ERRORS = {
   RECONCILE_TIMEOUT: entry(504, "backoff", "A reconcile took too long", "Nothing: it is tried again; see the logs for the slow step."),
   NAME_CONFLICT: entry(409, "terminal", "An object of that name belongs to somebody else", "Rename the resource or remove the other object."),
   SHARD_MAP_INVALID: entry(500, "terminal", "The shard map cannot be read", "Restore ConfigMap <shardset>-map from a good copy."),
+  SHARD_MAP_STALE: entry(503, "after", "The shard map changed meanwhile", "Nothing: the map is read again and the request sent again."),
+  CERTIFICATE_INVALID: entry(500, "backoff", "A certificate or key cannot be used", "See the Secret that the detail names; delete it to have it made again."),
   AGENT_UNREACHABLE: entry(503, "backoff", "The shard agent does not answer", "See the pod's log and events."),
   POSTGRES_FAILED: entry(500, "backoff", "PostgreSQL could not be started", "Read the pod's log."),
   DATABASE_REQUEST_INVALID: entry(422, "terminal", "The database request cannot be read", "Correct the Secret that the detail names."),

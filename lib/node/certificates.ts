@@ -1,0 +1,211 @@
+// The library below reads decorator metadata while it loads, so this import comes first.
+import "reflect-metadata";
+import { createPrivateKey, webcrypto, X509Certificate } from "node:crypto";
+import * as x509 from "@peculiar/x509";
+import { OperatorError } from "../core/errors.ts";
+
+/** A certificate and its private key, both PEM. The key is a secret: it goes into Secrets and nowhere else. */
+export interface CertificatePair {
+  readonly certPem: string;
+  readonly keyPem: string;
+}
+
+/** What to put into a certificate that a CA issues. */
+export interface CertificateRequest {
+  /** Subject CN; for clients it is the identity that servers check. */
+  readonly commonName: string;
+  /** `server` and `client` set the one extended key usage that the peer accepts. */
+  readonly usage: "server" | "client";
+  readonly dnsNames?: readonly string[];
+  readonly ipAddresses?: readonly string[];
+}
+
+/** Facts of a certificate that decisions need. Times are milliseconds since the Unix epoch. */
+export interface CertificateInfo {
+  readonly commonName: string;
+  readonly notBefore: number;
+  readonly notAfter: number;
+  readonly dnsNames: readonly string[];
+  readonly ipAddresses: readonly string[];
+}
+
+const DAY_MS = 86_400_000;
+
+/** A CA lives long: replacing it touches every client. */
+export const CA_VALIDITY_DAYS = 3650;
+
+/** Certificates of servers and clients are short-lived, so that a stolen key ages quickly. */
+export const CERTIFICATE_VALIDITY_DAYS = 90;
+
+/** Renewal begins when less than this part of the life is left: 30 days of 90 for the controller to come back. */
+export const RENEWAL_REMAINING_RATIO = 1 / 3;
+
+/** Clocks of nodes differ; a certificate is valid from a little before it was made. */
+const BACKDATE_MS = 5 * 60_000;
+
+const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
+
+/** Makes a self-signed CA: ECDSA P-256, path length 0, 10 years from `now` (milliseconds since the epoch). */
+export async function createCertificateAuthority(commonName: string, now: number): Promise<CertificatePair> {
+  const keys = await generateKeys();
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: randomSerial(),
+    name: distinguishedName(commonName),
+    notBefore: new Date(now - BACKDATE_MS),
+    notAfter: new Date(now + CA_VALIDITY_DAYS * DAY_MS),
+    signingAlgorithm: ALGORITHM,
+    keys,
+    extensions: [
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  return { certPem: withNewline(certificate.toString("pem")), keyPem: await exportKey(keys.privateKey) };
+}
+
+/**
+ * Issues a server or client certificate with a new ECDSA P-256 key, valid for 90 days from `now`, but never longer
+ * than the CA itself.
+ * @throws OperatorError CERTIFICATE_INVALID when the CA's PEM cannot be read
+ */
+export async function issueCertificate(
+  ca: CertificatePair,
+  request: CertificateRequest,
+  now: number,
+): Promise<CertificatePair> {
+  const issuer = readAuthority(ca);
+  const signingKey = await importKey(ca.keyPem);
+  const keys = await generateKeys();
+  const notAfter = Math.min(now + CERTIFICATE_VALIDITY_DAYS * DAY_MS, issuer.notAfter.getTime());
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber: randomSerial(),
+    subject: distinguishedName(request.commonName),
+    issuer: issuer.subject,
+    notBefore: new Date(now - BACKDATE_MS),
+    notAfter: new Date(notAfter),
+    signingAlgorithm: ALGORITHM,
+    signingKey,
+    publicKey: keys.publicKey,
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension([
+        request.usage === "server" ? x509.ExtendedKeyUsage.serverAuth : x509.ExtendedKeyUsage.clientAuth,
+      ]),
+      ...alternativeNames(request),
+      await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  return { certPem: withNewline(certificate.toString("pem")), keyPem: await exportKey(keys.privateKey) };
+}
+
+/**
+ * Reads the first certificate of a PEM text.
+ * @throws OperatorError CERTIFICATE_INVALID
+ */
+export function readCertificate(certPem: string): CertificateInfo {
+  const certificate = parse(certPem);
+  const names = (certificate.subjectAltName ?? "").split(", ");
+  const ofKind = (prefix: string): string[] =>
+    names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+  return {
+    commonName: /^CN=(.*)$/m.exec(certificate.subject)?.[1] ?? "",
+    notBefore: Date.parse(certificate.validFrom),
+    notAfter: Date.parse(certificate.validTo),
+    dnsNames: ofKind("DNS:"),
+    ipAddresses: ofKind("IP Address:"),
+  };
+}
+
+/** True when less than a third of the certificate's life is left at `now`, or when it cannot be read at all. */
+export function needsRenewal(certPem: string, now: number): boolean {
+  try {
+    const { notBefore, notAfter } = readCertificate(certPem);
+    return notAfter - now < (notAfter - notBefore) * RENEWAL_REMAINING_RATIO;
+  } catch {
+    // Unreadable and expired have the same cure: a new certificate.
+    return true;
+  }
+}
+
+/** True when the certificate was signed by the CA and the key fits the certificate. */
+export function isIssuedBy(pair: CertificatePair, caCertPem: string): boolean {
+  try {
+    const certificate = parse(pair.certPem);
+    return certificate.verify(parse(caCertPem).publicKey) && certificate.checkPrivateKey(createPrivateKey(pair.keyPem));
+  } catch {
+    return false;
+  }
+}
+
+/** True when the CA's key fits its certificate and the certificate may sign others. */
+export function isCertificateAuthority(pair: CertificatePair): boolean {
+  try {
+    const certificate = parse(pair.certPem);
+    return certificate.ca && certificate.checkPrivateKey(createPrivateKey(pair.keyPem));
+  } catch {
+    return false;
+  }
+}
+
+/** SHA-256 fingerprint of the first certificate of a PEM text, colon separated. @throws OperatorError CERTIFICATE_INVALID */
+export function fingerprint(certPem: string): string {
+  return parse(certPem).fingerprint256;
+}
+
+function parse(certPem: string): X509Certificate {
+  try {
+    return new X509Certificate(certPem);
+  } catch (cause) {
+    throw new OperatorError("CERTIFICATE_INVALID", "the certificate is not a readable PEM document", { cause });
+  }
+}
+
+function readAuthority(ca: CertificatePair): x509.X509Certificate {
+  if (!isCertificateAuthority(ca)) {
+    throw new OperatorError("CERTIFICATE_INVALID", "the CA's certificate and key do not fit each other");
+  }
+  return new x509.X509Certificate(ca.certPem);
+}
+
+function generateKeys(): Promise<webcrypto.CryptoKeyPair> {
+  return webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
+}
+
+async function exportKey(key: webcrypto.CryptoKey): Promise<string> {
+  const der = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", key));
+  return createPrivateKey({ key: der, format: "der", type: "pkcs8" }).export({
+    format: "pem",
+    type: "pkcs8",
+  }) as string;
+}
+
+function importKey(keyPem: string): Promise<webcrypto.CryptoKey> {
+  const der = createPrivateKey(keyPem).export({ format: "der", type: "pkcs8" });
+  return webcrypto.subtle.importKey("pkcs8", der, ALGORITHM, false, ["sign"]);
+}
+
+/** 128 random bits with the top bit clear, so that the serial number is a positive integer of constant length. */
+function randomSerial(): string {
+  const bytes = webcrypto.getRandomValues(new Uint8Array(16));
+  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40;
+  return Buffer.from(bytes).toString("hex");
+}
+
+function distinguishedName(commonName: string): string {
+  return new x509.Name([{ CN: [{ utf8String: commonName }] }]).toString();
+}
+
+function alternativeNames(request: CertificateRequest): x509.Extension[] {
+  const names: x509.JsonGeneralNames = [
+    ...(request.dnsNames ?? []).map((value) => ({ type: "dns" as const, value })),
+    ...(request.ipAddresses ?? []).map((value) => ({ type: "ip" as const, value })),
+  ];
+  return names.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(names)];
+}
+
+function withNewline(pem: string): string {
+  return pem.endsWith("\n") ? pem : `${pem}\n`;
+}

@@ -1,0 +1,271 @@
+import { Client, type ClientBase, type ClientConfig, DatabaseError, Pool, types } from "pg";
+import { isOperatorError, OperatorError } from "../core/errors.ts";
+
+/** How to reach one PostgreSQL server: the local socket (peer authentication) or TCP with TLS 1.3 and full verification. */
+export type PostgresAddress =
+  | { readonly socketDir: string; readonly port: number }
+  | {
+      readonly host: string;
+      readonly port: number;
+      /** Bundle of trusted CA certificates, PEM. The server's certificate must name `host`. */
+      readonly caPem: string;
+    };
+
+/** Who connects to what, and for how long anything may take. */
+export interface PostgresTarget {
+  readonly address: PostgresAddress;
+  readonly database: string;
+  readonly user: string;
+  /** SCRAM password; none on the local socket. A function is asked at each new connection, so a changed file is picked up. */
+  readonly password?: string | (() => string | Promise<string>);
+  /** Shown in `pg_stat_activity`. */
+  readonly applicationName: string;
+  readonly timeouts?: Partial<PostgresTimeouts>;
+}
+
+/** Milliseconds; 0 switches a server-side limit off. */
+export interface PostgresTimeouts {
+  /** Name resolution, TCP, TLS and login together. */
+  readonly connectMs: number;
+  /** `statement_timeout` on the server. */
+  readonly statementMs: number;
+  /** `lock_timeout` on the server. */
+  readonly lockMs: number;
+  /** `idle_in_transaction_session_timeout` on the server: a stuck client cannot hold locks for ever. */
+  readonly idleInTransactionMs: number;
+  /** On the client, from sending a query to its answer: the only limit that notices a silent network. 0 switches it off. */
+  readonly answerMs: number;
+}
+
+/** Limits for short transactions. Long scans name their own. */
+export const DEFAULT_TIMEOUTS: PostgresTimeouts = {
+  connectMs: 3_000,
+  statementMs: 10_000,
+  lockMs: 5_000,
+  idleInTransactionMs: 15_000,
+  answerMs: 15_000,
+};
+
+/** SQLSTATE that `shard_meta.guard` raises when the caller's shard map is not the database's. */
+export const STALE_MAP_SQLSTATE = "SH001";
+
+/** Seconds after which a client should try a shard again: about the time of a crash restart. */
+const RETRY_AFTER_SECONDS = 1;
+
+/** A pool's upper bound of connections and how it reports the loss of idle ones. */
+export interface PoolOptions {
+  readonly max: number;
+  /** Called when an idle connection breaks; the pool replaces it by itself. */
+  readonly onIdleError: (error: OperatorError) => void;
+}
+
+/**
+ * Opens one connection.
+ * @throws OperatorError SHARD_UNAVAILABLE and others of `toPostgresError`
+ */
+export async function openClient(target: PostgresTarget): Promise<Client> {
+  const client = new Client(clientConfig(target));
+  // Without a listener a broken idle connection would end the process; the next query reports the loss.
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+    return client;
+  } catch (error) {
+    throw toPostgresError(error, describeTarget(target));
+  }
+}
+
+/** Makes a pool; it connects on demand, so this never fails. End it with `pool.end()`. */
+export function openPool(target: PostgresTarget, options: PoolOptions): Pool {
+  const pool = new Pool({ ...clientConfig(target), max: options.max, idleTimeoutMillis: 60_000 });
+  pool.on("error", (error) => options.onIdleError(toPostgresError(error, describeTarget(target))));
+  return pool;
+}
+
+/**
+ * Runs `work` in one transaction: COMMIT when it returns, ROLLBACK when it throws. The error is passed on unchanged.
+ * @param begin the opening statement, for isolation levels
+ */
+export async function inTransaction<T>(
+  client: ClientBase,
+  work: () => Promise<T>,
+  begin: string = "BEGIN",
+): Promise<T> {
+  await client.query(begin);
+  try {
+    const result = await work();
+    await client.query("COMMIT");
+    return result;
+  } catch (error) {
+    // The first failure is the one to tell; a ROLLBACK that fails too means the connection is gone, and so is the transaction.
+    await client.query("ROLLBACK").catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Runs `work` with one connection that is closed afterwards, whatever happens. Errors are converted by `toPostgresError`. */
+export async function withClient<T>(target: PostgresTarget, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = await openClient(target);
+  try {
+    return await work(client);
+  } catch (error) {
+    throw toPostgresError(error, describeTarget(target));
+  } finally {
+    // An error here says only that the connection was gone already.
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** Errors of sockets and name resolution that say "not reachable now". */
+const NETWORK_CODES = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ECONNABORTED",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENETDOWN",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EPIPE",
+  "ENOENT",
+  "ERR_STREAM_DESTROYED",
+  "ERR_STREAM_WRITE_AFTER_END",
+]);
+
+/** Messages of the driver itself; it gives them no code. */
+const DRIVER_LOSS =
+  /^(Connection terminated|Query read timeout|timeout expired|timeout exceeded when trying to connect|The server does not support SSL|There was an error establishing an SSL|Client has encountered a connection error|Client was closed)/;
+
+/**
+ * SQLSTATEs (or classes of two characters) that heal by themselves: connection lost, resources, shutdown, start-up,
+ * role or database not made yet, timeouts, serialization failures and deadlocks.
+ */
+const TRANSIENT_STATES = new Set([
+  "08",
+  "53",
+  "28000",
+  "28P01",
+  "3D000",
+  "57P01",
+  "57P02",
+  "57P03",
+  "57P05",
+  "57014",
+  "55P03",
+  "25006",
+  "25P03",
+  "25P04",
+  "40001",
+  "40P01",
+  "58030",
+]);
+
+/** SQLSTATEs after which the connection is gone, so that the outcome of a COMMIT in flight is not known. */
+const LOSS_STATES = new Set(["57P01", "57P02", "57P05", "25P03", "25P04"]);
+
+/** The SQLSTATE of a server's error; `undefined` for network and driver errors. */
+export function sqlState(error: unknown): string | undefined {
+  if (error instanceof DatabaseError) return error.code;
+  if (isOperatorError(error)) return sqlState(error.cause);
+  return undefined;
+}
+
+/** True when the connection broke: what was sent may or may not have been carried out. */
+export function isConnectionLoss(error: unknown): boolean {
+  if (isOperatorError(error)) return error.cause !== undefined && isConnectionLoss(error.cause);
+  const state = sqlState(error);
+  if (state !== undefined) return LOSS_STATES.has(state) || state.startsWith("08");
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  return isNetworkCode(code) || (typeof message === "string" && DRIVER_LOSS.test(message));
+}
+
+/**
+ * Any failure of the driver or the server as an `OperatorError`: SHARD_UNAVAILABLE for what heals by itself,
+ * SHARD_MAP_STALE for the guard's SH001, INTERNAL for the rest. The server's DETAIL is left out: it may quote data.
+ * @param what the target in words, for the message
+ */
+export function toPostgresError(error: unknown, what: string): OperatorError {
+  if (isOperatorError(error)) return error;
+  const state = sqlState(error);
+  const text = error instanceof Error ? error.message : String(error);
+  if (state === STALE_MAP_SQLSTATE) {
+    return new OperatorError("SHARD_MAP_STALE", text, { cause: error, retryAfterSeconds: RETRY_AFTER_SECONDS });
+  }
+  const heals =
+    state === undefined
+      ? isConnectionLoss(error) || isTlsFailure(error)
+      : TRANSIENT_STATES.has(state) || TRANSIENT_STATES.has(state.slice(0, 2));
+  const message = state === undefined ? `${what}: ${text}` : `${what}: ${text} (SQLSTATE ${state})`;
+  if (heals) {
+    return new OperatorError("SHARD_UNAVAILABLE", message, { cause: error, retryAfterSeconds: RETRY_AFTER_SECONDS });
+  }
+  return new OperatorError("INTERNAL", message, { cause: error });
+}
+
+function isNetworkCode(code: unknown): boolean {
+  return typeof code === "string" && NETWORK_CODES.has(code);
+}
+
+/** A certificate that is not valid (yet, or any more) is cured by the controller's renewal, not by the caller. */
+function isTlsFailure(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  return typeof code === "string" && /^(ERR_TLS_|ERR_SSL_|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_)/.test(code);
+}
+
+function describeTarget(target: PostgresTarget): string {
+  const { address } = target;
+  const where = "host" in address ? `${address.host}:${address.port}` : address.socketDir;
+  return `PostgreSQL ${where}, database ${target.database}, user ${target.user}`;
+}
+
+const INT8_OID = 20;
+
+/**
+ * `bigint` columns arrive as numbers: every bigint of ours is a safe integer by its CHECK. One that is not is refused
+ * rather than rounded; cast foreign ones (system identifiers) to text in the query. `sum(bigint)` is `numeric` and
+ * arrives as text.
+ */
+function parseInt8(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) {
+    throw new OperatorError("INTERNAL", "a bigint from the database is beyond 2^53-1");
+  }
+  return value;
+}
+
+const typeParsers = {
+  getTypeParser: ((oid: number, format?: "text" | "binary") =>
+    oid === INT8_OID && format !== "binary"
+      ? parseInt8
+      : types.getTypeParser(oid, format as "text")) as typeof types.getTypeParser,
+};
+
+function clientConfig(target: PostgresTarget): ClientConfig {
+  const timeouts = { ...DEFAULT_TIMEOUTS, ...target.timeouts };
+  const { address } = target;
+  return {
+    ...("host" in address
+      ? {
+          host: address.host,
+          port: address.port,
+          ssl: { ca: address.caPem, minVersion: "TLSv1.3", rejectUnauthorized: true },
+          enableChannelBinding: true,
+        }
+      : { host: address.socketDir, port: address.port, ssl: false }),
+    database: target.database,
+    user: target.user,
+    ...(target.password === undefined ? {} : { password: target.password }),
+    application_name: target.applicationName,
+    connectionTimeoutMillis: timeouts.connectMs,
+    statement_timeout: timeouts.statementMs,
+    lock_timeout: timeouts.lockMs,
+    idle_in_transaction_session_timeout: timeouts.idleInTransactionMs,
+    ...(timeouts.answerMs > 0 ? { query_timeout: timeouts.answerMs } : {}),
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    // Functions of the same name in another schema must never be picked up (CVE-2018-1058 and kin).
+    options: "-c search_path=pg_catalog",
+    types: typeParsers,
+  };
+}
