@@ -16,7 +16,10 @@ export function createLogger(level: string, bindings: Record<string, unknown> = 
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     messageKey: "message",
-    redact: { paths: SECRET_MEMBERS.flatMap((member) => [member, `*.${member}`, `*.*.${member}`]), censor: "[redacted]" },
+    redact: {
+      paths: SECRET_MEMBERS.flatMap((member) => [member, `*.${member}`, `*.*.${member}`]),
+      censor: "[redacted]",
+    },
   });
 }
 
