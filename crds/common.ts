@@ -1,0 +1,232 @@
+import { z } from "zod";
+import { compareQuantities, QUANTITY_PATTERN } from "./quantity.ts";
+
+/**
+ * Longest name of a resource. Names of owned objects add up to 26 characters to it (`-migrate-` and 16 hex digits of a
+ * Job, `-operator-tls`), and Services, Jobs and label values end at 63.
+ */
+export const RESOURCE_NAME_MAX_LENGTH = 36;
+
+/** Longest list of tolerations and of node labels: far above real use, low enough for the server's CEL cost limit. */
+const SCHEDULING_MAX_ENTRIES = 16;
+
+/** A rule that the API server checks in CEL. */
+export interface Rule {
+  /** CEL expression; one that names `oldSelf` is checked on updates only. */
+  readonly rule: string;
+  /** The sentence that the user reads when the rule refuses the object: what is wrong and what to do. */
+  readonly message: string;
+}
+
+/** A rule on one value, in both languages, so that programs and the API server refuse the same objects. */
+export interface ValueRule<T> extends Rule {
+  /** The same rule for programs that parse with zod. */
+  readonly check: (value: T) => boolean;
+}
+
+/** Adds rules on one value: zod's refinement for programs, CEL for the API server. */
+export function withRules<S extends z.ZodType>(schema: S, rules: readonly ValueRule<z.output<S>>[]): S {
+  const refined = rules.reduce<S>(
+    (inner, { check, message }) => inner.refine((value) => check(value), { message }) as S,
+    schema,
+  );
+  return withValidations(refined, rules);
+}
+
+/** Adds rules that compare with the stored object (`oldSelf`); only the API server can check them. */
+export function withTransitions<S extends z.ZodType>(schema: S, rules: readonly Rule[]): S {
+  return withValidations(schema, rules);
+}
+
+function withValidations<S extends z.ZodType>(schema: S, rules: readonly Rule[]): S {
+  const before = (schema.meta()?.["x-kubernetes-validations"] ?? []) as readonly Rule[];
+  const added = rules.map(({ rule, message }) => ({ rule, message }));
+  return schema.meta({ ...schema.meta(), "x-kubernetes-validations": [...before, ...added] });
+}
+
+/** Says that a list is a map in disguise: server-side apply merges its items by these fields. */
+export function listMap<S extends z.ZodType>(schema: S, keys: readonly string[]): S {
+  return schema.meta({ ...schema.meta(), "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": keys });
+}
+
+/** Says that a list is one value: whoever applies it owns all of it. */
+export function listAtomic<S extends z.ZodType>(schema: S): S {
+  return schema.meta({ ...schema.meta(), "x-kubernetes-list-type": "atomic" });
+}
+
+/** A Kubernetes quantity such as `500m` or `10Gi`. */
+export function quantity(description: string): z.ZodString {
+  return z.string().max(20).regex(QUANTITY_PATTERN).meta({ description });
+}
+
+/** A DNS label, the form of the names of our resources. */
+export function dnsLabel(description: string, maxLength: number): z.ZodString {
+  return z
+    .string()
+    .min(1)
+    .max(maxLength)
+    .regex(/^[a-z]([-a-z0-9]*[a-z0-9])?$/)
+    .meta({ description });
+}
+
+/** Rules on a resource as a whole: its name becomes part of DNS names, labels and database names. */
+export const RESOURCE_RULES: readonly Rule[] = [
+  {
+    rule: `size(self.metadata.name) <= ${String(RESOURCE_NAME_MAX_LENGTH)}`,
+    message: `metadata.name must have at most ${String(RESOURCE_NAME_MAX_LENGTH)} characters, because the names of Services and Jobs are built from it`,
+  },
+  {
+    rule: "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+    message:
+      "metadata.name must be a DNS label: lower-case letters, digits and '-', starting with a letter and ending with a letter or digit",
+  },
+];
+
+const amounts = (
+  what: string,
+): z.ZodObject<{ cpu: z.ZodExactOptional<z.ZodString>; memory: z.ZodExactOptional<z.ZodString> }, z.core.$strict> =>
+  z.strictObject({
+    cpu: quantity(`Processor time, in cores: "500m" is half a core. ${what}`).exactOptional(),
+    memory: quantity(`Memory, in bytes: "512Mi". ${what}`).exactOptional(),
+  });
+
+/** `requests.x <= limits.x`, where both are set. */
+function requestWithinLimit(resource: "cpu" | "memory"): ValueRule<z.output<typeof resourcesBase>> {
+  const both = `has(self.requests) && has(self.limits) && has(self.requests.${resource}) && has(self.limits.${resource})`;
+  return {
+    rule: `!(${both}) || quantity(self.requests.${resource}).compareTo(quantity(self.limits.${resource})) <= 0`,
+    message: `requests.${resource} must not exceed limits.${resource}`,
+    check: ({ requests, limits }) => {
+      if (requests?.[resource] === undefined || limits?.[resource] === undefined) return true;
+      return (compareQuantities(requests[resource], limits[resource]) ?? 0) <= 0;
+    },
+  };
+}
+
+const resourcesBase = z.strictObject({
+  requests: amounts("The scheduler reserves this much.")
+    .meta({ description: "What each container is guaranteed." })
+    .exactOptional(),
+  limits: amounts("The container is throttled (cpu) or restarted (memory) above this.")
+    .meta({ description: "What each container may use at most." })
+    .exactOptional(),
+});
+
+/** Requests and limits of the containers of a resource. */
+export const resources = withRules(resourcesBase, [requestWithinLimit("cpu"), requestWithinLimit("memory")]);
+
+const toleration = z.strictObject({
+  key: z
+    .string()
+    .max(316)
+    .meta({ description: "Taint key that is tolerated; empty with operator Exists tolerates every taint." })
+    .exactOptional(),
+  operator: z
+    .enum(["Exists", "Equal"])
+    .meta({ description: "Exists ignores the value; Equal compares it." })
+    .exactOptional(),
+  value: z.string().max(63).meta({ description: "Taint value, for operator Equal." }).exactOptional(),
+  effect: z
+    .enum(["NoSchedule", "PreferNoSchedule", "NoExecute"])
+    .meta({ description: "Taint effect that is tolerated; empty tolerates all effects." })
+    .exactOptional(),
+  tolerationSeconds: z
+    .int()
+    .min(0)
+    .max(86_400)
+    .meta({
+      description: "With effect NoExecute: seconds that the pod stays after the taint appeared; empty means forever.",
+    })
+    .exactOptional(),
+});
+
+/** A map of text with at most `max` entries: the bound keeps the rules over the map within the server's cost limit. */
+export function textMap(value: z.ZodString, max: number): z.ZodRecord<z.ZodString, z.ZodString> {
+  return z
+    .record(z.string(), value)
+    .refine((map) => Object.keys(map).length <= max, { message: `must have at most ${String(max)} entries` })
+    .meta({ maxProperties: max });
+}
+
+/** Where pods may run. */
+export const scheduling = z.strictObject({
+  nodeSelector: textMap(z.string().max(63), SCHEDULING_MAX_ENTRIES)
+    .meta({ description: "Labels that a node must carry for the pods to be placed on it." })
+    .exactOptional(),
+  tolerations: listAtomic(z.array(toleration).max(SCHEDULING_MAX_ENTRIES))
+    .meta({ description: "Node taints that the pods tolerate." })
+    .exactOptional(),
+});
+
+/** What becomes of data, keys and passwords when the resource is deleted. */
+export const deletionPolicy = z.enum(["Retain", "Delete"]);
+export type DeletionPolicy = z.output<typeof deletionPolicy>;
+
+const condition = z.strictObject({
+  type: z.string().max(316).meta({ description: "What the condition is about." }),
+  status: z.enum(["True", "False", "Unknown"]).meta({ description: "Whether the condition holds." }),
+  reason: z
+    .string()
+    .min(1)
+    .max(1024)
+    .regex(/^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/)
+    .meta({ description: "Why, as one CamelCase word that programs may rely on." }),
+  message: z.string().max(32_768).meta({ description: "Why, as a sentence with the numbers in it." }),
+  observedGeneration: z.int().min(0).meta({ description: "Generation of the spec that the condition describes." }),
+  lastTransitionTime: z.iso.datetime().meta({ description: "When the status of the condition last changed." }),
+});
+
+/** Standard conditions (meta/v1), one of each type. */
+export const conditions = listMap(z.array(condition).max(32), ["type"]).meta({
+  description: "What the controller last observed, one entry per condition type.",
+});
+
+/** Generation that the conditions describe. */
+export const observedGeneration = z
+  .int()
+  .min(-1)
+  .meta({ description: "Generation of the spec that the conditions describe; -1 until the first reconcile." });
+
+/** Metadata of a resource as the server sends it. Structurally the ObjectMeta of the Kubernetes client. */
+export interface ResourceMeta {
+  name: string;
+  namespace?: string;
+  uid?: string;
+  resourceVersion?: string;
+  generation?: number;
+  creationTimestamp?: string;
+  deletionTimestamp?: string;
+  labels?: Record<string, string>;
+  annotations?: Record<string, string>;
+  finalizers?: string[];
+  ownerReferences?: {
+    apiVersion: string;
+    kind: string;
+    name: string;
+    uid: string;
+    controller?: boolean;
+    blockOwnerDeletion?: boolean;
+  }[];
+  [member: string]: unknown;
+}
+
+/** An object of one of our kinds as the server sends it: defaults are filled in. */
+export interface CustomResource<Spec, Status> {
+  apiVersion: string;
+  kind: string;
+  metadata: ResourceMeta;
+  spec: Spec;
+  status?: Status;
+  [member: string]: unknown;
+}
+
+/** Where a kind lives in the API. Structurally the ResourceType of the Kubernetes client. */
+export interface CustomResourceType<T> {
+  readonly group: string;
+  readonly version: string;
+  readonly plural: string;
+  readonly kind: string;
+  readonly namespaced: boolean;
+  /** Only in the type system. */
+  readonly shape?: T;
+}

@@ -1,0 +1,95 @@
+/**
+ * Condition types and reasons of each kind, with the sentence that the reference page prints. The member names are the
+ * values on the wire; a reason never changes its meaning.
+ */
+
+/** Conditions that every kind has, in the sense of kstatus: Helm, Argo CD and Flux wait on them. */
+const COMMON_CONDITIONS = {
+  Ready: "The resource is as its spec asks. This is the one to wait for.",
+  Reconciling: "The controller is working towards the spec and expects to get there by itself.",
+  Stalled: "The controller cannot get there without a change by somebody; the message says which.",
+} as const;
+
+/** Reasons that every kind uses. */
+const COMMON_REASONS = {
+  Observing: "The controller has seen the resource and not yet looked at its objects.",
+  Ready: "Everything is as the spec asks.",
+  Converged: "There is nothing left to do, so the resource is not being reconciled.",
+  Paused:
+    'Annotation shieldx.dev/paused is "true": the controller leaves the resource alone. Remove the annotation to go on.',
+  NameConflict:
+    "An object of the wanted name belongs to somebody else and is left alone. Rename the resource or remove that object.",
+  RetainedDataConflict:
+    "Data that an earlier resource of this name left behind does not fit the spec. The message says what differs; change the spec or remove the kept objects.",
+  Deleting: "The resource is being deleted.",
+  ReconcileFailed: "A step failed and is tried again; the message holds the error code and the sentence.",
+} as const;
+
+/** Condition types of a ShardSet. */
+export const SHARD_SET_CONDITIONS = {
+  ...COMMON_CONDITIONS,
+  Available: "Every shard that owns buckets accepts writes.",
+  MapPublished: "The shard map is in ConfigMap <name>-map and every ready shard works with its version.",
+  Balanced: "Every shard owns buckets of the shard map.",
+  DatabasesReady: "Every requested database exists on every shard with the roles and passwords asked for.",
+} as const satisfies Record<string, string>;
+export type ShardSetConditionType = keyof typeof SHARD_SET_CONDITIONS;
+
+/** Reasons in the conditions of a ShardSet. */
+export const SHARD_SET_REASONS = {
+  ...COMMON_REASONS,
+  Provisioning: "Volumes, certificates or pods of shards are being made.",
+  ScalingUp: "Shards are being added.",
+  Updating: "Pods are being replaced to follow a change of the spec.",
+  ShardNotReady: "At least one shard does not accept writes; the message names it and says why.",
+  ShardUnavailable: "A shard that owns buckets does not accept writes: its keys cannot be read or written.",
+  AgentUnreachable: "A shard's agent does not answer; see the pod's log and events.",
+  ShardsAvailable: "All shards that own buckets accept writes.",
+  StorageShrinkRefused: "The spec asks for a smaller volume than exists. A volume cannot shrink: raise storage.size.",
+  StorageExpanding: "Volumes are being enlarged.",
+  StorageExpansionUnsupported:
+    "The StorageClass does not allow volumes to grow. Use one with allowVolumeExpansion: true.",
+  DeletionBlocked: "Another resource still uses this ShardSet; the message names it. Delete that one first.",
+  MapPublished: "The shard map is published and in use.",
+  MapPending: "The shard map is not published yet, or a shard still works with an older version.",
+  MapInvalid: "ConfigMap <name>-map cannot be read. Restore it from a good copy.",
+  Balanced: "Every shard owns buckets.",
+  MoveUnavailable: "A shard owns no bucket, because moving data between shards is not available yet.",
+  DatabasesReady: "All requested databases exist on every shard.",
+  NoDatabases: "Nobody has asked for a database.",
+  DatabasesPending: "A requested database does not exist on every shard yet; the message says where.",
+  DatabaseRequestInvalid: "A Secret with a database request cannot be read; the message names it.",
+} as const satisfies Record<string, string>;
+export type ShardSetReason = keyof typeof SHARD_SET_REASONS;
+
+/** Condition types of a CreditLedger. */
+export const CREDIT_LEDGER_CONDITIONS = {
+  ...COMMON_CONDITIONS,
+  ShardSetReady: "The ShardSet of the spec exists and its shards accept writes.",
+  DatabaseReady: "The ledger's database and roles exist on every shard.",
+  Migrated: "The database has the tables that this version of the ledger needs.",
+  Available: "The HTTP API answers and every shard has a writer.",
+} as const satisfies Record<string, string>;
+export type CreditLedgerConditionType = keyof typeof CREDIT_LEDGER_CONDITIONS;
+
+/** Reasons in the conditions of a CreditLedger. */
+export const CREDIT_LEDGER_REASONS = {
+  ...COMMON_REASONS,
+  ShardSetNotFound:
+    "The ShardSet that spec.shardSet names does not exist in this namespace. Create it, or delete the ledger.",
+  ShardSetDeleting: "The ShardSet of the spec is being deleted and waits for this ledger.",
+  ShardSetReady: "The ShardSet accepts writes.",
+  WaitingForShards: "Shards of the ShardSet do not accept writes yet; the message says how many do.",
+  WaitingForDatabase: "The shard agents have not made the ledger's database on every shard yet.",
+  DatabaseReady: "The database exists on every shard.",
+  DatabaseNameConflict: "Another ledger's database request has the same database name. Rename this ledger.",
+  Migrating: "The migration Job is running.",
+  MigrationFailed: "The migration Job failed and is tried again; read the log of the Job that the message names.",
+  Migrated: "All migrations are applied.",
+  Deploying: "Ledger pods are being started or replaced.",
+  WritersUnavailable: "At least one shard has no writer; the message names it.",
+  PodsUnavailable: "No ledger pod is ready to answer.",
+  Available: "The API answers and every shard has a writer.",
+  DroppingDatabase: "deletionPolicy is Delete: the databases are being dropped before the ledger goes.",
+} as const satisfies Record<string, string>;
+export type CreditLedgerReason = keyof typeof CREDIT_LEDGER_REASONS;

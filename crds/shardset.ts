@@ -1,0 +1,203 @@
+import { z } from "zod";
+import {
+  type CustomResource,
+  type CustomResourceType,
+  conditions,
+  deletionPolicy,
+  listMap,
+  observedGeneration,
+  quantity,
+  resources,
+  scheduling,
+  textMap,
+  withRules,
+  withTransitions,
+} from "./common.ts";
+import { GROUP, VERSION } from "./group.ts";
+import { FORBIDDEN_PARAMETER_PREFIXES, FORBIDDEN_PARAMETERS, isForbiddenParameter } from "./postgres-parameters.ts";
+import { compareQuantities } from "./quantity.ts";
+
+/** Most shards of one ShardSet: 64 of 4,096 buckets each, and what one controller was sized for. */
+export const SHARDS_MAX = 64;
+
+/** Smallest volume: an empty PostgreSQL data directory with its write-ahead log takes about 120 MiB. */
+export const STORAGE_SIZE_MIN = "256Mi";
+
+/** Most parameters that a ShardSet may set: bounds the cost of the rules over their names. */
+const PARAMETERS_MAX = 64;
+
+/** Longest value of a parameter. */
+const PARAMETER_VALUE_MAX_LENGTH = 256;
+
+const PARAMETER_NAME = /^[a-z][a-z0-9_]{0,62}(\.[a-z][a-z0-9_]{0,62})?$/;
+
+const storage = withTransitions(
+  z.strictObject({
+    size: withTransitions(
+      withRules(quantity("Size of the volume of each shard. It may grow later, never shrink."), [
+        {
+          rule: `!isQuantity(self) || quantity(self).compareTo(quantity('${STORAGE_SIZE_MIN}')) >= 0`,
+          message: `storage.size must be at least ${STORAGE_SIZE_MIN}`,
+          check: (size) => (compareQuantities(size, STORAGE_SIZE_MIN) ?? 0) >= 0,
+        },
+      ]),
+      [
+        {
+          rule: "!isQuantity(self) || !isQuantity(oldSelf) || quantity(self).compareTo(quantity(oldSelf)) >= 0",
+          message: "storage.size must not shrink: a volume cannot be made smaller",
+        },
+      ],
+    ).default("1Gi"),
+    storageClassName: z
+      .string()
+      .min(1)
+      .max(253)
+      .meta({
+        description:
+          "StorageClass of the volumes; empty takes the cluster's default class. It cannot change after creation, because a volume stays in its class.",
+      })
+      .exactOptional(),
+  }),
+  [
+    {
+      rule: "has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
+      message: "storage.storageClassName is immutable: create a new ShardSet to change the class",
+    },
+  ],
+);
+
+const parameters = withRules(
+  textMap(
+    z
+      .string()
+      .max(PARAMETER_VALUE_MAX_LENGTH)
+      .regex(/^[^\x00-\x1f\x7f]*$/),
+    PARAMETERS_MAX,
+  ),
+  [
+    {
+      rule: `self.all(name, name.matches('${PARAMETER_NAME.source.replaceAll("\\", "\\\\")}'))`,
+      message: "postgres.parameters must be named like 'work_mem' or 'extension.setting', in lower case",
+      check: (map) => Object.keys(map).every((name) => PARAMETER_NAME.test(name)),
+    },
+    {
+      rule: [
+        `self.all(name, !(name in [${FORBIDDEN_PARAMETERS.map((name) => `'${name}'`).join(", ")}])`,
+        ...FORBIDDEN_PARAMETER_PREFIXES.map((prefix) => `!name.startsWith('${prefix}')`),
+      ]
+        .join(" && ")
+        .concat(")"),
+      message:
+        "postgres.parameters must not set what the shard agent owns: addresses, files, TLS, authentication, durability, replication, archiving, libraries and logging",
+      check: (map) => !Object.keys(map).some(isForbiddenParameter),
+    },
+  ],
+).meta({
+  description:
+    "PostgreSQL settings by name, for example work_mem: 16MB. Settings that the shard agent owns (addresses, files, TLS, durability, replication, archiving, logging) are refused.",
+});
+
+/** `spec` of a ShardSet, after defaulting. */
+export const shardSetSpec = z.strictObject({
+  shards: withTransitions(
+    z.int().min(1).max(SHARDS_MAX).meta({
+      description:
+        "Number of shards. Each is a PostgreSQL server of its own with its own volume. It may grow; a new shard owns no data until moving data is available, and condition Balanced says so.",
+    }),
+    [
+      {
+        rule: "self >= oldSelf",
+        message: "shards may only grow: moving data away from a shard is not available yet",
+      },
+    ],
+  ),
+  instancesPerShard: withRules(
+    z.int().min(1).max(5).meta({
+      description:
+        "PostgreSQL instances of each shard. Only 1 is accepted today: replicas and failover are not available yet.",
+    }),
+    [
+      {
+        rule: "self == 1",
+        message: "instancesPerShard must be 1: replicas and failover are not available yet",
+        check: (instances) => instances === 1,
+      },
+    ],
+  ).default(1),
+  storage: storage.meta({ description: "Volume of each shard." }).default({ size: "1Gi" }),
+  postgres: z
+    .strictObject({ parameters: parameters.default({}) })
+    .meta({ description: "Settings of PostgreSQL." })
+    .default({ parameters: {} }),
+  resources: resources
+    .meta({ description: "Processor and memory of each PostgreSQL pod." })
+    .default({ requests: { cpu: "100m", memory: "256Mi" } }),
+  scheduling: scheduling.meta({ description: "Nodes that the PostgreSQL pods may run on." }).default({}),
+  deletionPolicy: deletionPolicy
+    .meta({
+      description:
+        "What becomes of volumes, certificate authority and shard map when the ShardSet is deleted. Retain keeps them, and a ShardSet of the same name takes them over; Delete removes them for good.",
+    })
+    .default("Retain"),
+});
+
+const shardStatus = z.strictObject({
+  shard: z
+    .int()
+    .min(0)
+    .max(SHARDS_MAX - 1)
+    .meta({ description: "Index of the shard, from 0." }),
+  ready: z.boolean().meta({ description: "Whether the primary accepts writes." }),
+  primary: z.string().max(253).meta({ description: "Pod that runs the primary." }).exactOptional(),
+  bucketCount: z.int().min(0).max(4096).meta({ description: "Buckets of the shard map that the shard owns, of 4096." }),
+  epoch: z
+    .int()
+    .min(0)
+    .meta({ description: "Transitions of the shard's Lease: rises each time that another pod takes over the primary." })
+    .exactOptional(),
+  postgresVersion: z.string().max(64).meta({ description: "Version that the primary reports." }).exactOptional(),
+  message: z.string().max(1024).meta({ description: "Why the shard is not ready, with the numbers." }).exactOptional(),
+});
+export type ShardStatus = z.output<typeof shardStatus>;
+
+/** `status` of a ShardSet. */
+export const shardSetStatus = z.strictObject({
+  observedGeneration,
+  conditions: conditions.exactOptional(),
+  shards: z.int().min(0).max(SHARDS_MAX).meta({ description: "Shards that exist." }).exactOptional(),
+  shardsReady: z
+    .int()
+    .min(0)
+    .max(SHARDS_MAX)
+    .meta({ description: "Shards whose primary accepts writes." })
+    .exactOptional(),
+  labelSelector: z
+    .string()
+    .max(1024)
+    .meta({ description: "Selector of the pods, for the scale subresource." })
+    .exactOptional(),
+  map: z
+    .strictObject({
+      version: z.int().min(1).meta({ description: "Rises by one with each change of ownership." }),
+      epoch: z.int().min(1).meta({ description: "Rises when the map was made anew after its loss." }),
+    })
+    .meta({ description: "Shard map that is published in ConfigMap <name>-map." })
+    .exactOptional(),
+  shardStatuses: listMap(z.array(shardStatus).max(SHARDS_MAX), ["shard"])
+    .meta({ description: "Each shard by itself." })
+    .exactOptional(),
+});
+
+export type ShardSetSpec = z.output<typeof shardSetSpec>;
+export type ShardSetStatus = z.output<typeof shardSetStatus>;
+/** A ShardSet as the server sends it. */
+export type ShardSet = CustomResource<ShardSetSpec, ShardSetStatus>;
+
+/** Where ShardSets live in the API. */
+export const SHARD_SET: CustomResourceType<ShardSet> = {
+  group: GROUP,
+  version: VERSION,
+  plural: "shardsets",
+  kind: "ShardSet",
+  namespaced: true,
+};
