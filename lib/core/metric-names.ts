@@ -1,0 +1,124 @@
+/** The process whose `/metrics` shows a metric. */
+export type MetricProcess = "controller" | "ledger" | "shard-agent";
+
+/** What a metric is, before any library: name, type, labels and the sentence of its HELP line. */
+export interface MetricDefinition {
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly process: MetricProcess;
+  readonly help: string;
+  readonly labels: readonly string[];
+}
+
+function metric(
+  type: MetricDefinition["type"],
+  process: MetricProcess,
+  text: { readonly help: string; readonly labels?: readonly string[] },
+): MetricDefinition {
+  return { type, process, help: text.help, labels: text.labels ?? [] };
+}
+
+/**
+ * Every metric of the product, in one place; `docs/reference/metrics.md` is printed from it. The controller's names are
+ * those of controller-runtime and client-go, so that existing dashboards work; the names of the original system are
+ * kept as they were. No label ever holds an account, an amount or a secret.
+ */
+export const METRICS = {
+  // --- controller: reconciles ---
+  controller_runtime_reconcile_total: metric("counter", "controller", {
+    help: "Reconciles by outcome: success, error, requeue or requeue_after.",
+    labels: ["controller", "result"],
+  }),
+  controller_runtime_reconcile_errors_total: metric("counter", "controller", {
+    help: "Reconciles that failed.",
+    labels: ["controller"],
+  }),
+  controller_runtime_terminal_reconcile_errors_total: metric("counter", "controller", {
+    help: "Reconciles that failed in a way that only a change of input heals.",
+    labels: ["controller"],
+  }),
+  controller_runtime_reconcile_panics_total: metric("counter", "controller", {
+    help: "Reconciles that broke an invariant of the program.",
+    labels: ["controller"],
+  }),
+  controller_runtime_reconcile_timeouts_total: metric("counter", "controller", {
+    help: "Reconciles that ran into their deadline.",
+    labels: ["controller"],
+  }),
+  controller_runtime_reconcile_time_seconds: metric("histogram", "controller", {
+    help: "Duration of reconciles.",
+    labels: ["controller"],
+  }),
+  controller_runtime_max_concurrent_reconciles: metric("gauge", "controller", {
+    help: "Keys that may be reconciled at once.",
+    labels: ["controller"],
+  }),
+  controller_runtime_active_workers: metric("gauge", "controller", {
+    help: "Keys that are being reconciled.",
+    labels: ["controller"],
+  }),
+
+  // --- controller: work queue ---
+  workqueue_depth: metric("gauge", "controller", {
+    help: "Keys that wait in the queue.",
+    labels: ["name", "controller", "priority"],
+  }),
+  workqueue_adds_total: metric("counter", "controller", {
+    help: "Keys that were added to the queue.",
+    labels: ["name", "controller"],
+  }),
+  workqueue_queue_duration_seconds: metric("histogram", "controller", {
+    help: "Time that a key waited before its reconcile.",
+    labels: ["name", "controller"],
+  }),
+  workqueue_work_duration_seconds: metric("histogram", "controller", {
+    help: "Time that a key was worked on.",
+    labels: ["name", "controller"],
+  }),
+  workqueue_unfinished_work_seconds: metric("gauge", "controller", {
+    help: "Seconds of work in progress that no finished reconcile accounts for yet.",
+    labels: ["name", "controller"],
+  }),
+  workqueue_longest_running_processor_seconds: metric("gauge", "controller", {
+    help: "Age of the longest running reconcile.",
+    labels: ["name", "controller"],
+  }),
+  workqueue_retries_total: metric("counter", "controller", {
+    help: "Keys that were added again after a failure.",
+    labels: ["name", "controller"],
+  }),
+
+  // --- controller: Kubernetes client and leader election ---
+  rest_client_requests_total: metric("counter", "controller", {
+    help: "Requests to the Kubernetes API by status code and method.",
+    labels: ["code", "method", "host"],
+  }),
+  rest_client_request_duration_seconds: metric("histogram", "controller", {
+    help: "Latency of requests to the Kubernetes API.",
+    labels: ["verb", "host"],
+  }),
+  leader_election_master_status: metric("gauge", "controller", {
+    help: "1 in the replica that leads, 0 in the others.",
+    labels: ["name"],
+  }),
+
+  // --- ledger ---
+  event_store_events_total: metric("counter", "ledger", {
+    help: "Events that were committed to the journal.",
+    labels: ["shard"],
+  }),
+  event_store_snapshots_total: metric("counter", "ledger", {
+    help: "Snapshots of account balances that were written.",
+    labels: ["shard"],
+  }),
+  event_replay_duration_seconds: metric("histogram", "ledger", {
+    help: "Duration of replays: of one account to a past position, or of a whole shard.",
+    labels: ["shard"],
+  }),
+  shard_queries_total: metric("counter", "ledger", {
+    help: "Read queries that the ledger sent to a shard.",
+    labels: ["shard"],
+  }),
+} as const satisfies Record<string, MetricDefinition>;
+
+/** A metric of the catalogue. */
+export type MetricName = keyof typeof METRICS;
