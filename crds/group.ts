@@ -36,6 +36,8 @@ export const COMPONENTS = {
 export const ANNOTATIONS = {
   /** Hash of the desired object at our last apply: an unchanged hash means no write. */
   appliedHash: `${GROUP}/applied-hash`,
+  /** On a pod template: hash of what the pods read at their start, so that a change of it replaces them. */
+  configHash: `${GROUP}/config-hash`,
   /** On a Lease: URL at which its holder answers. */
   holderUrl: `${GROUP}/holder-url`,
   /** On a writer Lease: decimal position of the shard's last committed event, as of the last renewal. */

@@ -160,6 +160,20 @@ const shardStatus = z.strictObject({
 });
 export type ShardStatus = z.output<typeof shardStatus>;
 
+/** Most databases of one ShardSet: the requests of all of them share one Secret of at most 1 MiB. */
+export const DATABASES_MAX = 256;
+
+const databaseStatus = z.strictObject({
+  name: z.string().max(63).meta({ description: "Name of the database." }),
+  requestHash: z.string().max(64).meta({ description: "Hash of the request that the numbers are about." }),
+  shardsReady: z
+    .int()
+    .min(0)
+    .max(SHARDS_MAX)
+    .meta({ description: "Shards that have carried out the request with this hash." }),
+});
+export type DatabaseStatus = z.output<typeof databaseStatus>;
+
 /** `status` of a ShardSet. */
 export const shardSetStatus = z.strictObject({
   observedGeneration,
@@ -185,6 +199,9 @@ export const shardSetStatus = z.strictObject({
     .exactOptional(),
   shardStatuses: listMap(z.array(shardStatus).max(SHARDS_MAX), ["shard"])
     .meta({ description: "Each shard by itself." })
+    .exactOptional(),
+  databases: listMap(z.array(databaseStatus).max(DATABASES_MAX), ["name"])
+    .meta({ description: "Databases that were requested, and on how many shards each request is carried out." })
     .exactOptional(),
 });
 
