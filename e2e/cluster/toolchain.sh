@@ -8,6 +8,7 @@
 #   all     tools, and on Podman rootfs and node; the default
 #
 # Each result is kept in the cache under a hash of what went into it, so that a second run only looks.
+# shellcheck disable=SC2317 # functions that "logged" calls
 set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
