@@ -82,7 +82,7 @@ export const creditLedgerSpec = z.strictObject({
     .default(100),
   resources: resources
     .meta({ description: "Processor and memory of each ledger pod." })
-    .default({ requests: { cpu: "100m", memory: "256Mi" } }),
+    .default({ requests: { cpu: "100m", memory: "256Mi" }, limits: { memory: "1Gi" } }),
   scheduling: scheduling.meta({ description: "Nodes that the ledger pods may run on." }).default({}),
   deletionPolicy: deletionPolicy
     .meta({
