@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
-import { isScramVerifier, scramVerifier, verifierMatches } from "./scram.ts";
+import { isScramVerifier } from "../core/scram-verifier.ts";
+import { scramVerifier, verifierMatches } from "./scram.ts";
 
 const SALT = Buffer.from("W22ZaJ0SNY7soEsUEjb6gQ==", "base64");
 

@@ -1,5 +1,6 @@
 import { createHash, createHmac, pbkdf2Sync, timingSafeEqual } from "node:crypto";
 import { OperatorError } from "../core/errors.ts";
+import { SCRAM_VERIFIER } from "../core/scram-verifier.ts";
 
 /** Rounds of PBKDF2: PostgreSQL's own default (`scram_iterations`). Our passwords are random, not guessable words. */
 export const SCRAM_ITERATIONS = 4096;
@@ -8,9 +9,6 @@ export const SCRAM_ITERATIONS = 4096;
 export const SCRAM_SALT_BYTES = 16;
 
 const KEY_BYTES = 32;
-
-/** Form of a SCRAM-SHA-256 verifier in `pg_authid.rolpassword` (RFC 5803): `SCRAM-SHA-256$<rounds>:<salt>$<stored>:<server>`. */
-const VERIFIER = /^SCRAM-SHA-256\$([1-9][0-9]{3,6}):([A-Za-z0-9+/]+={0,2})\$([A-Za-z0-9+/]{43}=):([A-Za-z0-9+/]{43}=)$/;
 
 /** Passwords outside printable ASCII would need SASLprep, which servers and drivers apply differently. */
 const PRINTABLE_ASCII = /^[\x21-\x7e]+$/;
@@ -34,14 +32,9 @@ export function scramVerifier(password: string, salt: Uint8Array, iterations: nu
   return `SCRAM-SHA-256$${iterations}:${Buffer.from(salt).toString("base64")}$${storedKey}:${serverKey}`;
 }
 
-/** True for text of the form that PostgreSQL takes as a ready SCRAM-SHA-256 verifier (anything else it would hash again). */
-export function isScramVerifier(text: string): boolean {
-  return VERIFIER.test(text);
-}
-
 /** True when the verifier was made from the password: then there is no reason to write a new one with another salt. */
 export function verifierMatches(verifier: string, password: string): boolean {
-  const match = VERIFIER.exec(verifier);
+  const match = SCRAM_VERIFIER.exec(verifier);
   if (match === null) return false;
   const [, iterations, salt] = match;
   const again = scramVerifier(password, Buffer.from(salt ?? "", "base64"), Number(iterations));
