@@ -73,6 +73,7 @@ export const ERRORS = {
     "Send the same request with the same key again: it is carried out once at most.",
   ),
   SHUTTING_DOWN: entry(503, "after", "The server is stopping", "Send the same request with the same key again."),
+  ABORTED: entry(503, "backoff", "The work was stopped before its end", "Nothing: it is started again where it is still wanted."),
   INTERNAL: entry(500, "backoff", "An unexpected error", "Report it with the request id; the logs hold the cause."),
 
   // --- ledger engine ---
@@ -94,9 +95,17 @@ export const ERRORS = {
   KUBE_CONFIG_INVALID: entry(500, "terminal", "The kubeconfig cannot be used", "Check KUBECONFIG and its current context."),
   KUBE_UNREACHABLE: entry(503, "backoff", "The Kubernetes API does not answer", "Check the API server and the network."),
   KUBE_CONFLICT: entry(409, "backoff", "The object changed meanwhile", "Nothing: the object is read again."),
+  KUBE_ALREADY_EXISTS: entry(409, "backoff", "The object exists already", "Nothing: the object is observed again."),
+  KUBE_FIELD_CONFLICT: entry(
+    409,
+    "backoff",
+    "Another field manager owns a field that we apply",
+    "Remove the field from the other manager's object, or give the field up with 'kubectl apply --server-side --force-conflicts'.",
+  ),
   KUBE_NOT_FOUND: entry(404, "backoff", "The Kubernetes object does not exist", "Nothing: the object is observed again."),
   KUBE_GONE: entry(410, "backoff", "The resource version is too old", "Nothing: the list is read again."),
   KUBE_INVALID: entry(422, "terminal", "The Kubernetes API refuses the object", "Correct the field that the detail names."),
+  KUBE_UNAUTHORIZED: entry(401, "backoff", "The Kubernetes API does not know the credentials", "Renew the kubeconfig's or the service account's credentials."),
   KUBE_FORBIDDEN: entry(403, "backoff", "RBAC does not allow the request", "Grant the permission that the detail names."),
   KUBE_THROTTLED: entry(429, "after", "The Kubernetes API asks to slow down", "Nothing: the request is sent again later."),
   KUBE_FAILED: entry(500, "backoff", "The Kubernetes API failed", "Check the API server's log."),

@@ -43,7 +43,12 @@ export interface ResourceType<T extends KubeObject = KubeObject> {
   readonly shape?: T;
 }
 
-function resource<T extends KubeObject = KubeObject>(apiVersion: string, kind: string, plural: string, namespaced = true): ResourceType<T> {
+function resource<T extends KubeObject = KubeObject>(
+  apiVersion: string,
+  kind: string,
+  plural: string,
+  namespaced = true,
+): ResourceType<T> {
   const [group, version] = apiVersion.includes("/") ? (apiVersion.split("/") as [string, string]) : ["", apiVersion];
   return { group, version, kind, plural, namespaced };
 }
@@ -64,7 +69,12 @@ export const RESOURCES = {
   Role: resource("rbac.authorization.k8s.io/v1", "Role", "roles"),
   RoleBinding: resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
   Lease: resource<LeaseObject>("coordination.k8s.io/v1", "Lease", "leases"),
-  CustomResourceDefinition: resource("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", false),
+  CustomResourceDefinition: resource(
+    "apiextensions.k8s.io/v1",
+    "CustomResourceDefinition",
+    "customresourcedefinitions",
+    false,
+  ),
 } as const;
 
 export interface SecretObject extends KubeObject {

@@ -1,0 +1,108 @@
+import { isOperatorError, OperatorError } from "../core/errors.ts";
+
+/** Which request failed; goes into the message. */
+export interface RequestContext {
+  readonly method: string;
+  /** Path without the query. */
+  readonly path: string;
+}
+
+/** The parts of a `Status` object (meta/v1) that decide what an answer means. */
+interface KubeStatus {
+  readonly reason?: string;
+  readonly message?: string;
+  readonly details?: {
+    readonly retryAfterSeconds?: number;
+    readonly causes?: readonly { readonly reason?: string; readonly field?: string; readonly message?: string }[];
+  };
+}
+
+/** Longest part of a server's message that is kept: a 422 can repeat whole objects. */
+const MESSAGE_LENGTH_MAX = 600;
+
+/** An answer outside 2xx as an `OperatorError` with a KUBE_ code. @param retryAfter value of the header, if sent */
+export function errorFromAnswer(
+  context: RequestContext,
+  answer: { readonly status: number; readonly body: string; readonly retryAfter?: string | undefined },
+): OperatorError {
+  const status = parseStatus(answer.body);
+  return errorFromStatus(context, { ...status, code: answer.status, retryAfter: answer.retryAfter });
+}
+
+/** A `Status` object, for example of an ERROR frame in a watch, as an `OperatorError`. */
+export function errorFromStatus(
+  context: RequestContext,
+  status: KubeStatus & { readonly code?: number; readonly retryAfter?: string | undefined },
+): OperatorError {
+  const httpStatus = status.code ?? 500;
+  const reason = status.reason ?? "";
+  const retryAfterSeconds = parseRetryAfter(status.retryAfter) ?? status.details?.retryAfterSeconds;
+  const message = `${context.method} ${context.path}: ${describe(context, status) || `HTTP ${httpStatus}`}`;
+  return new OperatorError(codeOf(httpStatus, status), message, {
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+    details: { httpStatus, ...(reason === "" ? {} : { kubeReason: reason }) },
+  });
+}
+
+/** A failure below HTTP (refused, reset, TLS, deadline) as KUBE_UNREACHABLE. */
+export function errorFromNetwork(context: RequestContext, error: unknown): OperatorError {
+  if (isOperatorError(error)) return error;
+  const cause = error instanceof Error ? error : new Error(String(error));
+  const code = (cause as { code?: unknown }).code;
+  const text = typeof code === "string" && !cause.message.includes(code) ? `${cause.message} (${code})` : cause.message;
+  return new OperatorError("KUBE_UNREACHABLE", `${context.method} ${context.path}: ${text}`, { cause });
+}
+
+/** True when the server refused before it did anything, or when doing it twice gives the same result. */
+export function isRetryable(error: OperatorError, idempotent: boolean): boolean {
+  if (error.code === "KUBE_THROTTLED") return true;
+  return idempotent && (error.code === "KUBE_UNREACHABLE" || error.code === "KUBE_FAILED");
+}
+
+function codeOf(httpStatus: number, status: KubeStatus) {
+  if (httpStatus === 409 && status.reason === "AlreadyExists") return "KUBE_ALREADY_EXISTS";
+  if (httpStatus === 409 && status.details?.causes?.some((cause) => cause.reason === "FieldManagerConflict")) {
+    return "KUBE_FIELD_CONFLICT";
+  }
+  switch (httpStatus) {
+    case 401:
+      return "KUBE_UNAUTHORIZED";
+    case 403:
+      return "KUBE_FORBIDDEN";
+    case 404:
+      return "KUBE_NOT_FOUND";
+    case 409:
+      return "KUBE_CONFLICT";
+    case 410:
+      return "KUBE_GONE";
+    case 429:
+      return "KUBE_THROTTLED";
+    default:
+      return httpStatus >= 400 && httpStatus < 500 ? "KUBE_INVALID" : "KUBE_FAILED";
+  }
+}
+
+/** The server's words, except for Secrets: their validation messages may repeat the secret itself. */
+function describe(context: RequestContext, status: KubeStatus): string {
+  if (/\/secrets(\/|$)/.test(context.path)) {
+    const fields = (status.details?.causes ?? []).map((cause) => cause.field ?? "").filter((field) => field !== "");
+    return [status.reason ?? "", ...fields].join(" ").trim();
+  }
+  return (status.message ?? status.reason ?? "").slice(0, MESSAGE_LENGTH_MAX);
+}
+
+function parseStatus(body: string): KubeStatus {
+  try {
+    const parsed: unknown = JSON.parse(body);
+    return parsed !== null && typeof parsed === "object" ? (parsed as KubeStatus) : { message: body };
+  } catch {
+    // Proxies and load balancers answer in plain text or HTML: it is still the best description there is.
+    return { message: body };
+  }
+}
+
+function parseRetryAfter(header: string | undefined): number | undefined {
+  // The API server sends seconds; the date form of RFC 9110 is left to the ordinary backoff.
+  const seconds = Number(header);
+  return header !== undefined && header !== "" && Number.isFinite(seconds) && seconds >= 0 ? seconds : undefined;
+}

@@ -1,0 +1,40 @@
+import type { KubeObject, ResourceType } from "./types.ts";
+
+/** Names one object of a kind. `namespace` is left out for cluster-scoped kinds. */
+export interface ObjectRef {
+  readonly namespace?: string | undefined;
+  readonly name: string;
+}
+
+/** `v1`, `apps/v1`. */
+export function apiVersionOf(type: ResourceType): string {
+  return type.group === "" ? type.version : `${type.group}/${type.version}`;
+}
+
+/** Path of a collection; without a namespace it spans all namespaces. */
+export function collectionPath(type: ResourceType, namespace?: string): string {
+  const root = type.group === "" ? `/api/${type.version}` : `/apis/${type.group}/${type.version}`;
+  const scope = type.namespaced && namespace !== undefined ? `/namespaces/${encodeURIComponent(namespace)}` : "";
+  return `${root}${scope}/${type.plural}`;
+}
+
+/** Path of one object, or of its subresource. */
+export function objectPath(type: ResourceType, ref: ObjectRef, subresource?: string): string {
+  const path = `${collectionPath(type, ref.namespace)}/${encodeURIComponent(ref.name)}`;
+  return subresource === undefined ? path : `${path}/${subresource}`;
+}
+
+/** The reference of an object. */
+export function refOf(object: KubeObject): ObjectRef {
+  return { namespace: object.metadata.namespace, name: object.metadata.name };
+}
+
+/** `?a=b&c=d`, without what is undefined; empty when nothing is left. */
+export function queryText(query: Readonly<Record<string, string | number | boolean | undefined>>): string {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined) parameters.set(name, String(value));
+  }
+  const text = parameters.toString();
+  return text === "" ? "" : `?${text}`;
+}

@@ -1,0 +1,139 @@
+import { type Dispatcher, Pool } from "undici";
+
+/** What a TLS connection to the API server needs, all PEM text. */
+export interface TlsMaterial {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly serverName?: string;
+  /** Only when a kubeconfig says `insecure-skip-tls-verify`. */
+  readonly insecureSkipVerify?: boolean;
+}
+
+/** How to prove who we are, at this moment. */
+export interface Credentials {
+  /** Usually `authorization`; lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The same object as long as nothing changed: a new one makes the transport open new connections. */
+  readonly tls: TlsMaterial;
+}
+
+/** An API server and our credentials there. */
+export interface KubeEndpoint {
+  /** URL, with a path prefix when the server sits behind one. */
+  readonly server: string;
+  /** Namespace of our own, or of the current context. */
+  readonly namespace: string;
+  /** Credentials that are valid now; asked before each request, so it must be cheap. @throws OperatorError */
+  credentials(): Promise<Credentials>;
+  /** Forgets cached credentials, after the server answered 401. */
+  forget(): void;
+}
+
+/** One HTTP exchange. `path` includes the query. */
+export interface TransportRequest {
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly signal: AbortSignal;
+  /** A long read: it gets a connection of its own, so that watches never starve requests. */
+  readonly stream?: boolean;
+}
+
+/** Status, headers, and a body that must be read or destroyed. */
+export type TransportResponse = Pick<Dispatcher.ResponseData, "statusCode" | "headers" | "body">;
+
+/** Pooled HTTP/1.1 connections to one API server. */
+export interface Transport {
+  /** Host and port, for metrics. */
+  readonly host: string;
+  /** Sends one request. @throws what undici throws; `OperatorError` from the credentials */
+  send(request: TransportRequest): Promise<TransportResponse>;
+  /** See `KubeEndpoint.forget`. */
+  forgetCredentials(): void;
+  /** Ends all connections; running requests fail. */
+  close(): Promise<void>;
+}
+
+/** Parallel requests: the rate rises up to this number and falls after it (measured on two cores). */
+const CONNECTIONS_MAX = 16;
+/** A TCP and TLS handshake that takes longer will not end well. */
+const CONNECT_TIMEOUT_MS = 10_000;
+/** Below the idle limits of the usual load balancers (60 s and more), so that we close first. */
+const KEEP_ALIVE_MS = 45_000;
+/** First TCP probe of a silent connection. */
+const TCP_KEEP_ALIVE_MS = 30_000;
+
+interface Pools {
+  readonly tls: TlsMaterial;
+  readonly requests: Pool;
+  readonly streams: Pool;
+}
+
+/** Opens nothing yet: connections are made with the first requests. */
+export function createTransport(endpoint: KubeEndpoint): Transport {
+  const url = new URL(endpoint.server);
+  const prefix = url.pathname.replace(/\/+$/, "");
+  let pools: Pools | undefined;
+  let closed = false;
+
+  const current = (tls: TlsMaterial): Pools => {
+    if (pools !== undefined && pools.tls === tls) return pools;
+    // Running requests and watches of the old pools end by themselves; new ones use the new certificates.
+    if (pools !== undefined) void Promise.all([pools.requests.close(), pools.streams.close()]);
+    pools = {
+      tls,
+      requests: new Pool(url.origin, poolOptions(tls, CONNECTIONS_MAX)),
+      streams: new Pool(url.origin, poolOptions(tls, null)),
+    };
+    return pools;
+  };
+
+  return {
+    host: url.host,
+    send: async (request) => {
+      const { headers, tls } = await endpoint.credentials();
+      request.signal.throwIfAborted();
+      if (closed) throw new Error("the transport is closed");
+      const { requests, streams } = current(tls);
+      return (request.stream === true ? streams : requests).request({
+        method: request.method,
+        path: `${prefix}${request.path}`,
+        headers: { ...request.headers, ...headers },
+        body: request.body ?? null,
+        signal: request.signal,
+      });
+    },
+    forgetCredentials: () => endpoint.forget(),
+    close: async () => {
+      closed = true;
+      if (pools !== undefined) await Promise.all([pools.requests.destroy(), pools.streams.destroy()]);
+    },
+  };
+}
+
+function poolOptions(tls: TlsMaterial, connections: number | null): Pool.Options {
+  return {
+    connections,
+    pipelining: 1,
+    // Over HTTP/2 all requests would share one connection and its fate.
+    allowH2: false,
+    // Limits on headers and body are the client's: it knows which request is a watch.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveMaxTimeout: KEEP_ALIVE_MS,
+    connect: {
+      timeout: CONNECT_TIMEOUT_MS,
+      keepAlive: true,
+      keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
+      minVersion: "TLSv1.3",
+      ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+      ...(tls.cert === undefined ? {} : { cert: tls.cert }),
+      ...(tls.key === undefined ? {} : { key: tls.key }),
+      ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
+      ...(tls.insecureSkipVerify === true ? { rejectUnauthorized: false } : {}),
+    },
+  };
+}
