@@ -90,6 +90,6 @@ export const CREDIT_LEDGER_REASONS = {
   WritersUnavailable: "At least one shard has no writer; the message names it.",
   PodsUnavailable: "No ledger pod is ready to answer.",
   Available: "The API answers and every shard has a writer.",
-  DroppingDatabase: "deletionPolicy is Delete: the databases are being dropped before the ledger goes.",
+  DroppingDatabase: "With deletionPolicy Delete: the databases are being dropped before the ledger goes.",
 } as const satisfies Record<string, string>;
 export type CreditLedgerReason = keyof typeof CREDIT_LEDGER_REASONS;

@@ -1,0 +1,159 @@
+/** The reference pages, printed from the catalogues. Pure: text out, no files. */
+import { ERRORS } from "../lib/core/errors.ts";
+import { METRICS } from "../lib/core/metric-names.ts";
+import { CATEGORY } from "./crd.ts";
+import { API_VERSION } from "./group.ts";
+import type { KindDefinition } from "./kinds.ts";
+import { type StructuralSchema, structural } from "./structural.ts";
+
+const NOTICE = "<!-- Printed by 'make generate'; do not edit. -->";
+
+/** Advice of the catalogue's `retry` member, in words. */
+const RETRY_WORDS: Readonly<Record<string, string>> = {
+  backoff: "heals by itself; tried again with growing pauses",
+  after: "heals by itself; send it again after Retry-After",
+  terminal: "needs a change of input",
+};
+
+/** One field of a kind as a row of the reference. */
+interface FieldRow {
+  readonly path: string;
+  readonly type: string;
+  readonly required: boolean;
+  readonly schema: StructuralSchema;
+}
+
+/** `docs/reference/api.md`: every field of every kind. */
+export function apiReference(kinds: readonly KindDefinition[]): string {
+  const intro = [
+    "# API reference",
+    NOTICE,
+    `All kinds belong to \`${API_VERSION}\` and are namespaced. \`kubectl get ${CATEGORY}\` lists them together; \`kubectl explain\` shows the same sentences as this page.`,
+  ];
+  return page([...intro, ...kinds.flatMap(kindSection)]);
+}
+
+function kindSection(kind: KindDefinition): string[] {
+  const spec = structural(kind.spec);
+  const columns = kind.columns.map(
+    ({ name, description, priority }) => `| ${name} | ${description}${priority === 1 ? " (`-o wide`)" : ""} |`,
+  );
+  const rules = [...kind.rules, ...rulesOf(spec)].map(({ message }) => `- ${message}`);
+  return [
+    `## ${kind.type.kind}`,
+    kind.description,
+    `Plural \`${kind.type.plural}\`, short name \`${kind.shortName}\`.${kind.scale === undefined ? "" : ` \`kubectl scale\` changes \`${kind.scale.specReplicasPath.slice(1)}\`.`}`,
+    "### Spec",
+    fieldTable(fieldsOf(spec, "spec")),
+    "### Rules",
+    "The API server refuses an object that breaks one of these, with this sentence:",
+    rules.join("\n"),
+    "### Status",
+    fieldTable(fieldsOf(structural(kind.status), "status")),
+    "### Columns of kubectl get",
+    ["| column | meaning |", "|---|---|", ...columns].join("\n"),
+  ];
+}
+
+function fieldTable(rows: readonly FieldRow[]): string {
+  const lines = rows.map(({ path, type, required, schema }) => {
+    const fallback = schema.default === undefined ? (required ? "required" : "") : code(JSON.stringify(schema.default));
+    return `| ${code(path)} | ${type} | ${fallback} | ${cell(schema.description ?? "")} |`;
+  });
+  return ["| field | type | default | meaning |", "|---|---|---|---|", ...lines].join("\n");
+}
+
+function fieldsOf(schema: StructuralSchema, path: string): FieldRow[] {
+  return Object.entries(schema.properties ?? {}).flatMap(([name, property]) => {
+    const here = `${path}.${name}`;
+    const required = schema.required?.includes(name) ?? false;
+    const row = { path: here, type: typeText(property), required, schema: property };
+    const below = property.items === undefined ? fieldsOf(property, here) : fieldsOf(property.items, `${here}[]`);
+    return [row, ...below];
+  });
+}
+
+function typeText(schema: StructuralSchema): string {
+  if (schema.enum !== undefined) return schema.enum.map((value) => code(String(value))).join(" or ");
+  if (schema.items !== undefined) return `list of ${schema.items.type}, ${range(schema.minItems, schema.maxItems)}`;
+  if (schema.additionalProperties !== undefined)
+    return `map of ${schema.additionalProperties.type}, ${range(schema.minProperties, schema.maxProperties)}`;
+  if (schema.type === "integer") return `integer, ${range(schema.minimum, schema.maximum)}`;
+  return schema.format ?? schema.type;
+}
+
+function range(min: number | undefined, max: number | undefined): string {
+  const open = max === undefined || max === Number.MAX_SAFE_INTEGER;
+  return open ? `at least ${String(min ?? 0)}` : `${String(min ?? 0)} to ${String(max)}`;
+}
+
+function rulesOf(schema: StructuralSchema): readonly { message: string }[] {
+  const children = [...Object.values(schema.properties ?? {}), schema.items, schema.additionalProperties];
+  const below = children.flatMap((child) => (child === undefined ? [] : rulesOf(child)));
+  return [...(schema["x-kubernetes-validations"] ?? []), ...below];
+}
+
+/** `docs/reference/conditions.md`: condition types and reasons of every kind. */
+export function conditionsReference(kinds: readonly KindDefinition[]): string {
+  return page([
+    "# Conditions and reasons",
+    NOTICE,
+    "`Ready`, `Reconciling` and `Stalled` follow kstatus, so Helm, Argo CD and Flux can wait on them. `observedGeneration` of the status is always the generation that the conditions describe, failures included.",
+    ...kinds.flatMap((kind) => [
+      `## ${kind.type.kind}`,
+      dictionary(["condition", "True means"], kind.conditions),
+      dictionary(["reason", "meaning"], kind.reasons),
+    ]),
+  ]);
+}
+
+/** `docs/reference/errors.md`: every error code. */
+export function errorsReference(): string {
+  const rows = Object.entries(ERRORS).map(
+    ([name, { status, retry, title, action }]) =>
+      `| ${code(name)} | ${String(status)} | ${cell(title)}. | ${RETRY_WORDS[retry] ?? retry} | ${cell(action)} |`,
+  );
+  return page([
+    "# Error codes",
+    NOTICE,
+    "Every failure carries one of these codes: in the problem+json answers of the ledger's API (`code`), in the messages of conditions, in logs and in the exit line of command-line programs. A code never changes its meaning.",
+    ["| code | HTTP status | meaning | retry | what to do |", "|---|---|---|---|---|", ...rows].join("\n"),
+  ]);
+}
+
+/** `docs/reference/metrics.md`: every metric, by process. */
+export function metricsReference(): string {
+  const sections = (["controller", "shard-agent", "ledger"] as const).flatMap((process) => {
+    const rows = Object.entries(METRICS)
+      .filter(([, metric]) => metric.process === process)
+      .map(
+        ([name, { type, labels, help }]) =>
+          `| ${code(name)} | ${type} | ${labels.map(code).join(", ")} | ${cell(help)} |`,
+      );
+    if (rows.length === 0) return [];
+    return [`## ${process}`, ["| metric | type | labels | meaning |", "|---|---|---|---|", ...rows].join("\n")];
+  });
+  return page([
+    "# Metrics",
+    NOTICE,
+    "Prometheus text format at `/metrics` of each process, beside the standard `process_*` and `nodejs_*` metrics. No label holds an account, an amount or a secret.",
+    ...sections,
+  ]);
+}
+
+function dictionary([left, right]: readonly [string, string], entries: Readonly<Record<string, string>>): string {
+  const rows = Object.entries(entries).map(([name, text]) => `| ${code(name)} | ${cell(text)} |`);
+  return [`| ${left} | ${right} |`, "|---|---|", ...rows].join("\n");
+}
+
+function page(blocks: readonly string[]): string {
+  return `${blocks.join("\n\n")}\n`;
+}
+
+function code(text: string): string {
+  return `\`${text.replaceAll("|", "\\|")}\``;
+}
+
+function cell(text: string): string {
+  return text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
+}
