@@ -94,7 +94,7 @@ const parameters = withRules(
   ],
 ).meta({
   description:
-    "PostgreSQL settings by name, for example work_mem: 16MB. Settings that the shard agent owns (addresses, files, TLS, durability, replication, archiving, logging) are refused.",
+    "PostgreSQL settings by name, for example work_mem: 16MB; put numbers and on/off in quotes. Settings that the shard agent owns (addresses, files, TLS, durability, replication, archiving, logging) are refused.",
 });
 
 /** `spec` of a ShardSet, after defaulting. */
