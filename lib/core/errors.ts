@@ -120,6 +120,7 @@ export const ERRORS = {
   CERTIFICATE_INVALID: entry(500, "backoff", "A certificate or key cannot be used", "See the Secret that the detail names; delete it to have it made again."),
   AGENT_UNREACHABLE: entry(503, "backoff", "The shard agent does not answer", "See the pod's log and events."),
   POSTGRES_FAILED: entry(500, "backoff", "PostgreSQL could not be started", "Read the pod's log."),
+  DATA_REFUSED: entry(500, "terminal", "The data on the volume does not fit the shard", "Attach the shard's own volume, or restore it; nothing was changed."),
   DATABASE_REQUEST_INVALID: entry(422, "terminal", "The database request cannot be read", "Correct the Secret that the detail names."),
 } as const satisfies Record<string, CatalogueEntry>;
 

@@ -1,0 +1,73 @@
+import { z } from "zod";
+
+/** CN of the one client certificate that agents answer. */
+export const OPERATOR_COMMON_NAME = "shieldx-operator";
+
+/** Port of the agent's HTTPS server: `/status` and `/metrics`, with a client certificate. */
+export const AGENT_PORT = 8443;
+
+/** Port of the agent's plain HTTP server: `/healthz` and `/readyz`. */
+export const AGENT_PROBE_PORT = 8080;
+
+/** Port of PostgreSQL. */
+export const POSTGRES_PORT = 5432;
+
+/** Why a shard is, or is not, ready. */
+export const AGENT_REASONS = [
+  /** The agent has begun and done nothing yet. */
+  "Starting",
+  /** Another pod holds the shard's Lease, or the Kubernetes API does not answer: PostgreSQL must not start. */
+  "WaitingForLease",
+  /** The data directory is being made or checked. */
+  "PreparingData",
+  /** The data on the volume is not this shard's, or of another major version; nothing was changed. */
+  "DataRefused",
+  /** The settings of the spec cannot be used. */
+  "ConfigInvalid",
+  /** PostgreSQL starts, recovers its log, or does not answer. */
+  "PostgresStarting",
+  /** PostgreSQL ends right after its start. */
+  "PostgresFailed",
+  /** PostgreSQL accepts writes. */
+  "Ready",
+  /** The Lease went to another pod: PostgreSQL is stopped. */
+  "LeaseLost",
+  /** The pod is ending. */
+  "Stopping",
+] as const;
+export type AgentReason = (typeof AGENT_REASONS)[number];
+
+const agentDatabase = z.object({
+  database: z.string(),
+  /** The request of this hash is carried out: made, or for `drop` gone. */
+  ready: z.boolean(),
+  requestHash: z.string(),
+  /** Why it is not, without secrets. */
+  message: z.string().exactOptional(),
+});
+
+/**
+ * Answer of `GET /status`. Unknown members are let through: agent and controller are updated one after the other.
+ * Reasons are text for the same cause.
+ */
+export const agentStatus = z.object({
+  shardSet: z.string(),
+  shard: z.int().min(0),
+  instance: z.int().min(0),
+  role: z.enum(["primary", "replica"]),
+  ready: z.boolean(),
+  reason: z.string(),
+  message: z.string(),
+  systemIdentifier: z.string().exactOptional(),
+  /** Transitions of the shard's Lease when this agent took it. */
+  epoch: z.int().min(0).exactOptional(),
+  postgresVersion: z.string().exactOptional(),
+  /** Version of the map that every requested database has; 0 before the first. */
+  mapVersion: z.int().min(0),
+  /** When PostgreSQL was last started, RFC 3339. */
+  startedAt: z.string().exactOptional(),
+  /** Unexpected ends of PostgreSQL since the agent began. */
+  restarts: z.int().min(0),
+  databases: z.array(agentDatabase),
+});
+export type AgentStatus = z.output<typeof agentStatus>;

@@ -1,0 +1,246 @@
+import { mkdir, open, readdir, readFile, realpath, rename, rm, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { z } from "zod";
+import { OperatorError } from "../../lib/core/errors.ts";
+import type { Logger } from "../../lib/node/logger.ts";
+import { processesIn, runTool, type ToolResult } from "./processes.ts";
+import { SUPERUSER } from "./shardagent.config-files.ts";
+
+// The data directory is made by initdb in a temporary directory beside it and renamed when it is complete and synced:
+// a directory of the final name is a whole database cluster, whenever the power went. A small file beside it says whose
+// data this is; it is what tells "never had data" from "data is gone".
+
+/** Major version that the program runs; data of another one needs an upgrade first. */
+export const POSTGRES_MAJOR = "17";
+
+/** Beside the data directory: which shard the volume belongs to. */
+const IDENTITY_FILE = "shieldx-shard.json";
+
+/** Prefix of the directories in which initdb works. */
+const TEMPORARY_PREFIX = ".initdb-";
+
+/** initdb writes about 40 MB and syncs it: seconds on a good disk, a minute on a bad one. */
+const INITDB_TIMEOUT_MS = 5 * 60_000;
+
+/** pg_controldata reads one small file. */
+const CONTROLDATA_TIMEOUT_MS = 10_000;
+
+const identity = z.strictObject({
+  shardSet: z.string(),
+  shard: z.int().min(0),
+  systemIdentifier: z.string().regex(/^[0-9]+$/),
+});
+
+/** Whose data a volume holds. */
+export type VolumeIdentity = z.output<typeof identity>;
+
+/** What is needed to prepare a data directory. */
+export interface DataDirectoryOptions {
+  /** Final path of the data directory; its parent is the volume. */
+  readonly dataDir: string;
+  readonly shardSet: string;
+  readonly shard: number;
+  /** Environment of PostgreSQL's programs. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly log: Logger;
+}
+
+/** A data directory that is ready for a server to start on. */
+export interface DataDirectory {
+  /** Real path, without symbolic links: the working directory of the server's processes. */
+  readonly path: string;
+  /** 64-bit number that initdb drew; a decimal text, since it exceeds 2^53. */
+  readonly systemIdentifier: string;
+  /** True when it was made just now. */
+  readonly created: boolean;
+}
+
+/**
+ * Makes the data directory on an empty volume, or checks that what is there is this shard's.
+ * Nothing that exists is ever changed or removed, but half-made directories of an interrupted initdb.
+ * @throws OperatorError DATA_REFUSED (another shard's data, another major version, data gone), POSTGRES_FAILED (initdb)
+ */
+export async function prepareDataDirectory(options: DataDirectoryOptions): Promise<DataDirectory> {
+  const { dataDir } = options;
+  const volume = dirname(dataDir);
+  const known = await readIdentity(volume);
+  if (known !== undefined) requireSameShard(known, options);
+  const entries = await listDirectory(dataDir);
+  const created = entries.length === 0;
+  if (created) {
+    if (known !== undefined) {
+      throw new OperatorError(
+        "DATA_REFUSED",
+        `the volume belongs to shard ${known.shard} of ${known.shardSet} (system identifier ${known.systemIdentifier}), but its data directory is gone`,
+      );
+    }
+    await initialise(options, volume);
+  } else {
+    await requireMajorVersion(dataDir, entries);
+  }
+  const systemIdentifier = await readSystemIdentifier(options);
+  if (known !== undefined && known.systemIdentifier !== systemIdentifier) {
+    throw new OperatorError(
+      "DATA_REFUSED",
+      `the data directory has system identifier ${systemIdentifier}, but the volume's is ${known.systemIdentifier}`,
+    );
+  }
+  if (known === undefined) {
+    await writeIdentity(volume, { shardSet: options.shardSet, shard: options.shard, systemIdentifier });
+  }
+  return { path: await realpath(dataDir), systemIdentifier, created };
+}
+
+/**
+ * Removes the lock file that a server of an earlier container left behind. Its process number means nothing in this
+ * process namespace, and may belong to a process of ours, in which case PostgreSQL would refuse to start.
+ * Safe only because the caller holds the shard's Lease, and done only when no server process works in the directory:
+ * after a crash in this container PostgreSQL's own check of the file is what keeps two servers apart.
+ */
+export async function removeStaleLockFile(dataDir: string, log: Logger): Promise<void> {
+  const pids = await processesIn(dataDir);
+  if (pids.length > 0) {
+    throw new OperatorError("POSTGRES_FAILED", `a server is running on ${dataDir} already (process ${pids[0]})`);
+  }
+  try {
+    await unlink(join(dataDir, "postmaster.pid"));
+    log.info("removed the lock file of an earlier container");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
+}
+
+async function initialise(options: DataDirectoryOptions, volume: string): Promise<void> {
+  for (const name of await listDirectory(volume)) {
+    if (!name.startsWith(TEMPORARY_PREFIX)) continue;
+    options.log.warn({ directory: name }, "removing a half-made data directory of an interrupted initdb");
+    await rm(join(volume, name), { recursive: true });
+  }
+  const temporary = join(volume, `${TEMPORARY_PREFIX}${basename(options.dataDir)}`);
+  const result = await runInitdb(temporary, options);
+  if (result.code !== 0) {
+    throw new OperatorError("POSTGRES_FAILED", `initdb failed: ${lastLine(result.stderr)}`);
+  }
+  await rename(temporary, options.dataDir);
+  await syncDirectory(volume);
+  options.log.info({ dataDir: options.dataDir }, "initialised the data directory");
+}
+
+/**
+ * Checksums find silent corruption. The builtin locale provider sorts by code point whatever C library the image has,
+ * so that an upgrade of the image never corrupts an index.
+ */
+function runInitdb(directory: string, options: DataDirectoryOptions): Promise<ToolResult> {
+  const args = [
+    `--pgdata=${directory}`,
+    `--username=${SUPERUSER}`,
+    "--data-checksums",
+    "--encoding=UTF8",
+    "--locale=C.UTF-8",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--auth-local=peer",
+    "--auth-host=reject",
+    "--no-instructions",
+  ];
+  return runTool("initdb", args, { env: options.env, timeoutMs: INITDB_TIMEOUT_MS });
+}
+
+async function requireMajorVersion(dataDir: string, entries: readonly string[]): Promise<void> {
+  if (!entries.includes("PG_VERSION")) {
+    throw new OperatorError("DATA_REFUSED", `${dataDir} holds files but no database cluster`);
+  }
+  const major = (await readFile(join(dataDir, "PG_VERSION"), "utf8")).trim();
+  if (major !== POSTGRES_MAJOR) {
+    throw new OperatorError("DATA_REFUSED", `the data is of PostgreSQL ${major}, this program runs ${POSTGRES_MAJOR}`);
+  }
+}
+
+async function readSystemIdentifier(options: DataDirectoryOptions): Promise<string> {
+  const result = await runTool("pg_controldata", [`--pgdata=${options.dataDir}`], {
+    env: options.env,
+    timeoutMs: CONTROLDATA_TIMEOUT_MS,
+  });
+  const found = parseControlData(result.stdout).get("Database system identifier");
+  if (result.code !== 0 || found === undefined) {
+    throw new OperatorError("DATA_REFUSED", `the control file cannot be read: ${lastLine(result.stderr)}`);
+  }
+  return found;
+}
+
+/** Reads the "name: value" lines of pg_controldata. */
+export function parseControlData(text: string): ReadonlyMap<string, string> {
+  return new Map(
+    text.split("\n").flatMap((line) => {
+      const at = line.indexOf(":");
+      return at < 0 ? [] : [[line.slice(0, at), line.slice(at + 1).trim()] as const];
+    }),
+  );
+}
+
+function requireSameShard(known: VolumeIdentity, options: DataDirectoryOptions): void {
+  if (known.shardSet === options.shardSet && known.shard === options.shard) return;
+  throw new OperatorError(
+    "DATA_REFUSED",
+    `the volume belongs to shard ${known.shard} of ${known.shardSet}, not to shard ${options.shard} of ${options.shardSet}`,
+  );
+}
+
+async function readIdentity(volume: string): Promise<VolumeIdentity | undefined> {
+  let text: string;
+  try {
+    text = await readFile(join(volume, IDENTITY_FILE), "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+  const result = identity.safeParse(parseJson(text));
+  if (!result.success) throw new OperatorError("DATA_REFUSED", `${IDENTITY_FILE} on the volume cannot be read`);
+  return result.data;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The schema refuses it with the sentence that names the file.
+    return undefined;
+  }
+}
+
+/** Written under another name, synced and renamed: it is there as a whole or not at all. */
+async function writeIdentity(volume: string, value: VolumeIdentity): Promise<void> {
+  const path = join(volume, IDENTITY_FILE);
+  const file = await open(`${path}.new`, "w", 0o600);
+  try {
+    await file.writeFile(`${JSON.stringify(value)}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(`${path}.new`, path);
+  await syncDirectory(volume);
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+async function listDirectory(path: string): Promise<string[]> {
+  try {
+    return await readdir(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    await mkdir(dirname(path), { recursive: true });
+    return [];
+  }
+}
+
+function lastLine(text: string): string {
+  return text.trim().split("\n").at(-1) ?? "no message";
+}

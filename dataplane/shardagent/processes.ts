@@ -1,0 +1,110 @@
+import { spawn } from "node:child_process";
+import { readdir, readlink } from "node:fs/promises";
+import type { Clock } from "../../lib/core/clock.ts";
+import { OperatorError } from "../../lib/core/errors.ts";
+
+/** What a short-lived program answered. */
+export interface ToolResult {
+  /** Exit code; `undefined` when it was ended by a signal. */
+  readonly code: number | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Most characters of a tool's output that are kept. */
+const OUTPUT_MAX = 64 * 1024;
+
+/** Environment of PostgreSQL's programs: nothing of our own configuration reaches them. */
+export function postgresEnvironment(path: string): Record<string, string> {
+  // Messages in English, so that they can be recognised; times in UTC.
+  return { PATH: path, LANG: "C.UTF-8", LC_MESSAGES: "C", TZ: "UTC" };
+}
+
+/**
+ * Runs a program to its end.
+ * @throws what `spawn` throws, for example when the program does not exist
+ */
+export function runTool(
+  command: string,
+  args: readonly string[],
+  options: { readonly env: Readonly<Record<string, string>>; readonly timeoutMs: number },
+): Promise<ToolResult> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      env: options.env,
+      stdio: ["ignore", "pipe", "pipe"],
+      timeout: options.timeoutMs,
+      killSignal: "SIGKILL",
+    });
+    const texts = { stdout: "", stderr: "" };
+    for (const name of ["stdout", "stderr"] as const) {
+      child[name].setEncoding("utf8");
+      child[name].on("data", (chunk: string) => {
+        texts[name] = (texts[name] + chunk).slice(-OUTPUT_MAX);
+      });
+    }
+    child.on("error", reject);
+    child.on("close", (code) => resolve({ code: code ?? undefined, ...texts }));
+  });
+}
+
+/**
+ * Processes that work in a directory. Every process of a PostgreSQL server has its data directory as working
+ * directory, so this finds them all, whoever is their parent by now, and nothing else.
+ */
+export async function processesIn(directory: string): Promise<number[]> {
+  const pids = (await readdir("/proc")).filter((name) => /^[0-9]+$/.test(name));
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      // A process may end while we look, and others' processes may not be looked at: neither is one of ours.
+      const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => undefined);
+      return cwd === directory ? Number(pid) : undefined;
+    }),
+  );
+  return found.filter((pid) => pid !== undefined);
+}
+
+/** How often `endProcessesIn` looks. */
+const LOOK_EVERY_MS = 20;
+
+/** Processes that SIGKILL has not ended by then hang in the kernel, usually on a dead disk. */
+const LEFTOVER_LIMIT_MS = 30_000;
+
+/** Grace between noticing leftovers and killing them: backends notice their postmaster's death within milliseconds. */
+const LEFTOVER_GRACE_MS = 500;
+
+/**
+ * Waits until no process works in the directory, killing what is still there after a moment.
+ * Two servers on one data directory destroy it; a new one starts only after the last process of the old one is gone.
+ * @returns the number of processes that had to be killed
+ * @throws OperatorError POSTGRES_FAILED when a process cannot be ended
+ */
+export async function endProcessesIn(directory: string, clock: Clock): Promise<number> {
+  const began = clock.monotonic();
+  const killed = new Set<number>();
+  for (;;) {
+    const pids = await processesIn(directory);
+    if (pids.length === 0) return killed.size;
+    const waited = clock.monotonic() - began;
+    if (waited >= LEFTOVER_LIMIT_MS) {
+      throw new OperatorError("POSTGRES_FAILED", `processes ${pids.join(", ")} of an earlier server cannot be ended`);
+    }
+    if (waited >= LEFTOVER_GRACE_MS) {
+      for (const pid of pids) {
+        killed.add(pid);
+        signalProcess(pid, "SIGKILL");
+      }
+    }
+    await clock.sleep(LOOK_EVERY_MS);
+  }
+}
+
+/** Sends a signal. @returns false when the process is gone already */
+export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
+    throw error;
+  }
+}
