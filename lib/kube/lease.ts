@@ -1,0 +1,329 @@
+import { isDeepStrictEqual } from "node:util";
+import { jitter } from "../core/backoff.ts";
+import { canonicalJson } from "../core/canonical.ts";
+import { type Clock, rfc3339Micros } from "../core/clock.ts";
+import { isOperatorError, OperatorError, toOperatorError } from "../core/errors.ts";
+import { ANNOTATIONS } from "../../crds/group.ts";
+import type { Logger } from "../node/logger.ts";
+import type { KubeClient } from "./client.ts";
+import { apiVersionOf } from "./paths.ts";
+import { type LeaseObject, RESOURCES } from "./types.ts";
+
+/*
+ * A Lease is a right that expires by itself. Two rules make it safe without synchronised clocks:
+ *
+ *   holder:   my right ends `renewSeconds` after I SENT my last successful renewal (monotonic clock).
+ *   others:   its right has ended when I have seen the record unchanged for `durationSeconds` after I RECEIVED it.
+ *
+ *   send ──► server writes ──► other receives          renewSeconds < durationSeconds, and the other starts later,
+ *   │ renewSeconds │           │ durationSeconds │     so the holder's right always ends first.
+ *
+ * Times written into the record are for people; no decision reads them.
+ *
+ * `leaseTransitions` rises at every acquisition by a process, also under the same identity: it is the fencing epoch.
+ */
+
+/** What was last read from the Lease. */
+export interface LeaseRecord {
+  /** Empty when nobody holds it. */
+  readonly holderIdentity: string;
+  readonly leaseTransitions: number;
+  /** URL at which the holder answers, when it gave one. */
+  readonly holderUrl: string | undefined;
+}
+
+export interface LeaseOptions {
+  readonly client: Pick<KubeClient, "get" | "replace" | "create">;
+  readonly namespace: string;
+  readonly name: string;
+  /** Unique among processes that live at the same time; a restarted process may use its old one. */
+  readonly identity: string;
+  /** Others wait this long after the last sign of life. 15 unless told. */
+  readonly durationSeconds?: number;
+  /** The right ends this long after the last successful renewal was sent. 10 unless told; less than `durationSeconds`. */
+  readonly renewSeconds?: number;
+  /** Interval of renewals and of attempts to acquire. 2 unless told. */
+  readonly retrySeconds?: number;
+  readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly log: Logger;
+  /** Written into annotation `shieldx.dev/holder-url`. */
+  readonly holderUrl?: string;
+  /** Creates the Lease when it is missing. Otherwise its absence means: not yet. */
+  readonly createIfMissing?: boolean;
+  /**
+   * Keeps the right while the API server cannot be reached. Only for a holder that no other process may replace while
+   * it lives (the single instance of a shard): it loses the right as soon as the record shows somebody else.
+   */
+  readonly survivesApiLoss?: boolean;
+  /** The right is ours under this epoch. Called again with a higher epoch when that rises while we hold. */
+  readonly onHeld?: (epoch: number) => void;
+  /** The right has ended. Every `onHeld` series is followed by one `onLost`. */
+  readonly onLost?: (reason: string) => void;
+  /** Holder, epoch or URL changed, whoever holds the Lease. */
+  readonly onRecord?: (record: LeaseRecord) => void;
+}
+
+/** Takes part in one Lease. */
+export interface LeaseHolder {
+  /** Acquires and renews until `stop`; after a loss it tries again. Resolves when stopped. */
+  run(): Promise<void>;
+  /** Decided at this very moment from the monotonic clock: true also means that no other process holds the right. */
+  isHeld(): boolean;
+  /** The fencing epoch while `isHeld`, otherwise `undefined`. */
+  epoch(): number | undefined;
+  /** What was last read; `undefined` before the first answer. */
+  record(): LeaseRecord | undefined;
+  /**
+   * Raises the epoch to at least `minimum` while holding the Lease, for a writer that finds a higher one in its database.
+   * @returns the epoch now @throws OperatorError LEASE_LOST when the right is not ours
+   */
+  setMinimumEpoch(minimum: number): Promise<number>;
+  /** Ends `run` and gives the Lease back, so that another process need not wait for its expiry. */
+  stop(): Promise<void>;
+}
+
+/** Spread of attempts, so that replicas do not collide on each one. */
+const RETRY_JITTER = 0.2;
+/** Time for giving the Lease back; after it the others wait for its expiry. */
+const RELEASE_TIMEOUT_MS = 2_000;
+/** Near the end of the right attempts follow each other, but not faster than this. */
+const ATTEMPT_INTERVAL_MIN_MS = 200;
+/** An attempt may take this part of `renewSeconds`, so that a hanging connection leaves time for a second one. */
+const ATTEMPT_RATIO = 0.5;
+
+/** Nothing is sent before `run`. */
+export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
+  const { client, clock, log, identity } = options;
+  const ref = { namespace: options.namespace, name: options.name };
+  const durationSeconds = options.durationSeconds ?? 15;
+  const renewMs = (options.renewSeconds ?? 10) * 1000;
+  const retryMs = (options.retrySeconds ?? 2) * 1000;
+  if (renewMs >= durationSeconds * 1000) {
+    throw new OperatorError("CONFIG_INVALID", "a Lease's renewSeconds must be less than its durationSeconds");
+  }
+
+  const stopping = new AbortController();
+  /** What the server last showed us. */
+  let seen: { lease: LeaseObject; key: string; at: number } | undefined;
+  /** Our right. `until` is Infinity for a holder that survives the loss of the API. */
+  let held: { epoch: number; until: number } | undefined;
+  /** The highest epoch of ours: a Lease that was made anew must not take us below it. */
+  let epochFloor = 0;
+  /** One exchange at a time: renewal and `setMinimumEpoch` would otherwise fight over the resource version. */
+  let turn: Promise<unknown> = Promise.resolve();
+
+  const exclusive = <T>(work: () => Promise<T>): Promise<T> => {
+    const result = turn.then(work);
+    turn = result.catch(() => undefined);
+    return result;
+  };
+
+  const isHeld = (): boolean => held !== undefined && clock.monotonic() < held.until;
+
+  const observe = (lease: LeaseObject): void => {
+    const before = seen;
+    const key = canonicalJson(lease.spec ?? {});
+    seen = { lease, key, at: before?.key === key ? before.at : clock.monotonic() };
+    const record = recordOf(lease);
+    if (before === undefined || !isDeepStrictEqual(recordOf(before.lease), record)) options.onRecord?.(record);
+  };
+
+  const lose = (reason: string): void => {
+    if (held === undefined) return;
+    held = undefined;
+    log[stopping.signal.aborted ? "info" : "warn"]({ lease: options.name, reason }, "lease lost");
+    options.onLost?.(reason);
+  };
+
+  const gain = (epoch: number, sentAt: number): void => {
+    const isNew = held?.epoch !== epoch;
+    epochFloor = Math.max(epochFloor, epoch);
+    held = { epoch, until: options.survivesApiLoss === true ? Number.POSITIVE_INFINITY : sentAt + renewMs };
+    if (!isNew) return;
+    log.info({ lease: options.name, epoch }, "lease held");
+    options.onHeld?.(epoch);
+  };
+
+  const request = () => ({
+    signal: stopping.signal,
+    timeoutMs: Math.max(1, Math.min(renewMs * ATTEMPT_RATIO, remainingMs())),
+    retries: 0,
+  });
+  /** Time until our right ends; an attempt that outlasts it would be of no use. */
+  const remainingMs = (): number => (held === undefined ? renewMs : Math.max(1, held.until - clock.monotonic()));
+
+  /** Writes the record on top of `lease` and takes note of the answer. @returns when the request was sent */
+  const write = async (lease: LeaseObject, epoch: number): Promise<number> => {
+    const previous = lease.spec ?? {};
+    const isSame = previous.holderIdentity === identity && previous.leaseTransitions === epoch;
+    const now = rfc3339Micros(clock.now());
+    const next: LeaseObject = {
+      ...lease,
+      metadata: { ...lease.metadata, annotations: annotationsWith(lease, options.holderUrl) },
+      spec: {
+        ...previous,
+        holderIdentity: identity,
+        leaseDurationSeconds: durationSeconds,
+        acquireTime: isSame ? (previous.acquireTime ?? now) : now,
+        renewTime: now,
+        leaseTransitions: epoch,
+      },
+    };
+    const sentAt = clock.monotonic();
+    observe(await client.replace(RESOURCES.Lease, next, request()));
+    return sentAt;
+  };
+
+  /** True when the record belongs to nobody, to us, or to somebody who was silent for too long. */
+  const isFree = (lease: LeaseObject): boolean => {
+    const holder = lease.spec?.holderIdentity ?? "";
+    if (holder === "" || holder === identity) return true;
+    const silentMs = clock.monotonic() - (seen?.at ?? clock.monotonic());
+    return silentMs >= (lease.spec?.leaseDurationSeconds ?? durationSeconds) * 1000;
+  };
+
+  const acquire = async (): Promise<void> => {
+    const lease = await readOrCreate();
+    if (lease === undefined || !isFree(lease)) return;
+    const epoch = Math.max((lease.spec?.leaseTransitions ?? 0) + 1, epochFloor + 1);
+    const sentAt = await write(lease, epoch);
+    gain(epoch, sentAt);
+  };
+
+  const readOrCreate = async (): Promise<LeaseObject | undefined> => {
+    try {
+      const lease = await client.get(RESOURCES.Lease, ref, request());
+      observe(lease);
+      return lease;
+    } catch (error) {
+      if (!isOperatorError(error, "KUBE_NOT_FOUND") || options.createIfMissing !== true) throw error;
+    }
+    const empty: LeaseObject = {
+      apiVersion: apiVersionOf(RESOURCES.Lease),
+      kind: RESOURCES.Lease.kind,
+      metadata: { ...ref },
+      spec: {},
+    };
+    return client.create(RESOURCES.Lease, empty, request());
+  };
+
+  /** Extends our right under `epoch`; reads the record again when somebody touched it. */
+  const renew = async (epoch: number, floor: number): Promise<void> => {
+    const known = seen?.lease;
+    if (known !== undefined) {
+      try {
+        return gain(floor, await write(known, floor));
+      } catch (error) {
+        if (!isOperatorError(error, "KUBE_CONFLICT")) throw error;
+      }
+    }
+    const lease = await client.get(RESOURCES.Lease, ref, request());
+    observe(lease);
+    const holder = lease.spec?.holderIdentity ?? "";
+    const transitions = lease.spec?.leaseTransitions ?? 0;
+    if (holder === identity && (transitions === epoch || transitions === floor)) {
+      // Ours: an edit of its metadata, or an earlier write of ours whose answer was lost.
+      return gain(floor, await write(lease, floor));
+    }
+    if (holder === "" && options.survivesApiLoss === true) {
+      const next = Math.max(transitions, floor) + 1;
+      return gain(next, await write(lease, next));
+    }
+    lose(holder === identity ? "a newer process has our identity" : `held by "${holder}"`);
+  };
+
+  const step = async (): Promise<void> => {
+    if (held !== undefined && !isHeld()) lose("not renewed in time");
+    try {
+      await exclusive(async () => (held === undefined ? acquire() : renew(held.epoch, held.epoch)));
+    } catch (thrown) {
+      if (stopping.signal.aborted) return;
+      const error = toOperatorError(thrown);
+      // Somebody was faster, or the Lease is not there yet: both are ordinary.
+      const ordinary = error.code === "KUBE_CONFLICT" || error.code === "KUBE_ALREADY_EXISTS";
+      log[ordinary ? "debug" : "warn"]({ lease: options.name, error: error.message }, "lease attempt failed");
+      if (error.code === "KUBE_NOT_FOUND" && held !== undefined && options.survivesApiLoss !== true) {
+        lose("the Lease was deleted");
+      }
+    }
+    if (held !== undefined && !isHeld()) lose("not renewed in time");
+  };
+
+  const release = async (): Promise<void> => {
+    if (held === undefined) return;
+    const { epoch } = held;
+    // From here on no write of ours may claim the right, whatever becomes of the release.
+    lose("released");
+    for (const fresh of [false, true]) {
+      try {
+        const how = { timeoutMs: RELEASE_TIMEOUT_MS, retries: 0 };
+        const lease = fresh || seen === undefined ? await client.get(RESOURCES.Lease, ref, how) : seen.lease;
+        if (lease.spec?.holderIdentity !== identity || lease.spec.leaseTransitions !== epoch) return;
+        const next: LeaseObject = {
+          ...lease,
+          metadata: { ...lease.metadata, annotations: annotationsWith(lease, undefined) },
+          spec: { ...lease.spec, holderIdentity: "", renewTime: rfc3339Micros(clock.now()) },
+        };
+        observe(await client.replace(RESOURCES.Lease, next, how));
+        return;
+      } catch (error) {
+        if (isOperatorError(error, "KUBE_CONFLICT")) continue;
+        log.warn(
+          { lease: options.name, error: toOperatorError(error).message },
+          "lease not given back; it will expire",
+        );
+        return;
+      }
+    }
+  };
+
+  /** The usual interval; sooner when slow answers have used up the right, and at its end at the latest. */
+  const nextAttemptMs = (): number => {
+    const remaining = remainingMs();
+    const hurried = Math.max(remaining / 2, Math.min(ATTEMPT_INTERVAL_MIN_MS, remaining));
+    return Math.min(jitter(retryMs, RETRY_JITTER, options.random()), hurried);
+  };
+
+  let running: Promise<void> | undefined;
+  const loop = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      await step();
+      await clock.sleep(nextAttemptMs(), stopping.signal);
+    }
+    await turn;
+    await release();
+  };
+
+  return {
+    run: () => (running ??= loop()),
+    isHeld,
+    epoch: () => (isHeld() ? held?.epoch : undefined),
+    record: () => (seen === undefined ? undefined : recordOf(seen.lease)),
+    setMinimumEpoch: (minimum) =>
+      exclusive(async () => {
+        if (held === undefined || !isHeld()) throw new OperatorError("LEASE_LOST", `Lease ${options.name} is not ours`);
+        if (held.epoch < minimum) await renew(held.epoch, minimum);
+        if (held === undefined || !isHeld()) throw new OperatorError("LEASE_LOST", `Lease ${options.name} is not ours`);
+        return held.epoch;
+      }),
+    stop: async () => {
+      stopping.abort();
+      await running;
+    },
+  };
+}
+
+function recordOf(lease: LeaseObject): LeaseRecord {
+  return {
+    holderIdentity: lease.spec?.holderIdentity ?? "",
+    leaseTransitions: lease.spec?.leaseTransitions ?? 0,
+    holderUrl: lease.metadata.annotations?.[ANNOTATIONS.holderUrl],
+  };
+}
+
+function annotationsWith(lease: LeaseObject, holderUrl: string | undefined): Record<string, string> {
+  const { [ANNOTATIONS.holderUrl]: _previous, ...others } = lease.metadata.annotations ?? {};
+  return holderUrl === undefined ? others : { ...others, [ANNOTATIONS.holderUrl]: holderUrl };
+}
