@@ -101,6 +101,28 @@ export const METRICS = {
     labels: ["name"],
   }),
 
+  // --- controller: caches and plans ---
+  shieldx_informer_faults_total: metric("counter", "controller", {
+    help: "Interruptions of watches by cause: gone, cut, stalled, garbage, throttled, refused or failed.",
+    labels: ["informer", "fault"],
+  }),
+  shieldx_informer_relists_total: metric("counter", "controller", {
+    help: "Complete lists that were read again after the first one.",
+    labels: ["informer"],
+  }),
+  shieldx_informer_objects: metric("gauge", "controller", {
+    help: "Objects that an informer holds in memory.",
+    labels: ["informer"],
+  }),
+  shieldx_informer_silence_seconds: metric("gauge", "controller", {
+    help: "Time since an informer's last sign of life from the API server.",
+    labels: ["informer"],
+  }),
+  shieldx_plan_actions_total: metric("counter", "controller", {
+    help: "Actions of plans by outcome: written, unchanged or failed.",
+    labels: ["controller", "action", "result"],
+  }),
+
   // --- ledger ---
   event_store_events_total: metric("counter", "ledger", {
     help: "Events that were committed to the journal.",

@@ -1,0 +1,43 @@
+import type { Clock } from "../core/clock.ts";
+import { inClusterEndpoint, isInCluster } from "./auth-incluster.ts";
+import { kubeconfigEndpoint } from "./auth-kubeconfig.ts";
+import { createKubeClient, type KubeClient, type KubeClientOptions } from "./client.ts";
+import { createTransport } from "./transport.ts";
+
+export interface ConnectOptions {
+  /** Decides between a pod's credentials and a kubeconfig. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** A kubeconfig to use even inside a pod. */
+  readonly kubeconfig?: string | undefined;
+  /** A context of that kubeconfig. */
+  readonly context?: string | undefined;
+  /** `shieldx/<version> (<process>)`. */
+  readonly userAgent: string;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly onRequest?: KubeClientOptions["onRequest"];
+}
+
+/**
+ * A client for the API server at hand: the named kubeconfig, else the pod's own, else what kubectl would use.
+ * Nothing is sent yet. @throws OperatorError KUBE_CONFIG_INVALID
+ */
+export async function connectKube(options: ConnectOptions): Promise<KubeClient> {
+  const { environment, kubeconfig, context, clock, random, userAgent, onRequest } = options;
+  const endpoint =
+    kubeconfig === undefined && isInCluster(environment)
+      ? await inClusterEndpoint({ environment, clock })
+      : await kubeconfigEndpoint({
+          clock,
+          ...(kubeconfig === undefined ? {} : { path: kubeconfig }),
+          ...(context === undefined ? {} : { context }),
+        });
+  return createKubeClient({
+    transport: createTransport(endpoint),
+    namespace: endpoint.namespace,
+    userAgent,
+    clock,
+    random,
+    ...(onRequest === undefined ? {} : { onRequest }),
+  });
+}

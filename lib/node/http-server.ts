@@ -1,0 +1,102 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { OperatorError, toOperatorError } from "../core/errors.ts";
+import type { Logger } from "./logger.ts";
+import type { Metrics } from "./metrics.ts";
+
+/** Answer of a probe. The reasons are printed for people; they hold no secrets. */
+export interface ProbeResult {
+  readonly ok: boolean;
+  /** Why not, or what is known; one short line each. */
+  readonly reasons?: readonly string[];
+}
+
+export interface ProbeServerOptions {
+  /** 0 for any free port. */
+  readonly port: number;
+  /** All addresses unless told. */
+  readonly host?: string;
+  /** Restart the process when not ok. */
+  readonly live: () => ProbeResult | Promise<ProbeResult>;
+  /** Send no traffic when not ok. */
+  readonly ready: () => ProbeResult | Promise<ProbeResult>;
+  /** Served at `/metrics` when given. */
+  readonly metrics?: Pick<Metrics, "text" | "contentType">;
+  readonly log: Logger;
+}
+
+export interface ProbeServer {
+  readonly port: number;
+  /** Ends at once; open connections are cut. */
+  close(): Promise<void>;
+}
+
+/** A probe that does not answer within the kubelet's patience is answered here, with the reason. */
+const PROBE_TIMEOUT_MS = 5_000;
+
+/**
+ * Plain HTTP server of `/healthz`, `/readyz` and `/metrics`, for the kubelet and Prometheus.
+ * @throws OperatorError CONFIG_INVALID when the port cannot be opened
+ */
+export async function startProbeServer(options: ProbeServerOptions): Promise<ProbeServer> {
+  const { live, ready, metrics, log } = options;
+  const server = createServer((request, response) => {
+    answer(request, response).catch((error: unknown) => {
+      log.error({ path: request.url, error: toOperatorError(error).message }, "probe failed");
+      if (!response.headersSent) response.writeHead(500, { "content-type": "text/plain" });
+      response.end("internal error\n");
+    });
+  });
+  // Slow or silent clients must not hold connections of a server that answers in milliseconds.
+  server.headersTimeout = PROBE_TIMEOUT_MS;
+  server.requestTimeout = PROBE_TIMEOUT_MS;
+
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const path = new URL(request.url ?? "/", "http://localhost").pathname;
+    if (request.method !== "GET" && request.method !== "HEAD") return send(response, 405, "method not allowed\n");
+    if (path === "/healthz" || path === "/livez") return probe(response, live);
+    if (path === "/readyz") return probe(response, ready);
+    if (path === "/metrics" && metrics !== undefined) {
+      return send(response, 200, await metrics.text(), metrics.contentType);
+    }
+    return send(response, 404, "not found\n");
+  };
+
+  const probe = async (response: ServerResponse, check: ProbeServerOptions["live"]): Promise<void> => {
+    const result = await withTimeout(check);
+    const lines = [result.ok ? "ok" : "not ok", ...(result.reasons ?? [])];
+    send(response, result.ok ? 200 : 503, `${lines.join("\n")}\n`);
+  };
+
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (cause) => {
+      reject(new OperatorError("CONFIG_INVALID", `port ${options.port} cannot be opened: ${cause.message}`, { cause }));
+    });
+    server.listen(options.port, options.host, resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function send(response: ServerResponse, status: number, body: string, contentType = "text/plain; charset=utf-8"): void {
+  response.writeHead(status, { "content-type": contentType, "content-length": Buffer.byteLength(body) });
+  response.end(body);
+}
+
+async function withTimeout(check: () => ProbeResult | Promise<ProbeResult>): Promise<ProbeResult> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<ProbeResult>((resolve) => {
+    timer = setTimeout(() => resolve({ ok: false, reasons: ["the check did not answer"] }), PROBE_TIMEOUT_MS);
+  });
+  try {
+    return await Promise.race([Promise.resolve(check()), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
