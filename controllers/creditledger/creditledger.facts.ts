@@ -1,0 +1,205 @@
+import { DATABASE_REQUEST_KEY, type DatabaseRequest, parseDatabaseRequest } from "../../crds/database-request.ts";
+import { ANNOTATIONS, LABELS } from "../../crds/group.ts";
+import { parseCredits } from "../../lib/core/money.ts";
+import type { KubeObject, LeaseObject, SecretObject } from "../../lib/kube/types.ts";
+import { type KeyPair, ROLE_PASSWORD_KEYS, type RolePasswords } from "./creditledger.desired.ts";
+
+// Turns raw objects into the few facts that decisions need.
+
+/** A database request and the ShardSet that it is addressed to. */
+export interface AddressedRequest {
+  readonly shardSet: string;
+  readonly request: DatabaseRequest;
+}
+
+/** A server certificate with the CA bundle beside it. */
+export type ServerCertificate = KeyPair & { readonly bundle: string };
+
+/** A Secret of ours: what it says, and whether it says it in full. */
+export interface Kept<T> {
+  readonly name: string;
+  readonly uid: string | undefined;
+  /** `undefined` when a key is missing or cannot be read. */
+  readonly value: T | undefined;
+}
+
+/** Facts of the Deployment that decisions need. */
+export interface ObservedDeployment {
+  readonly uid: string | undefined;
+  /** Annotation `config-hash` of its pod template. */
+  readonly configHash: string | undefined;
+  readonly replicas: number;
+  readonly readyReplicas: number;
+  /** True when the Deployment's own controller has carried out the newest template on all replicas. */
+  readonly rolledOut: boolean;
+}
+
+/** Facts of one migration Job. */
+export interface ObservedJob {
+  readonly name: string;
+  readonly uid: string | undefined;
+  readonly state: "running" | "succeeded" | "failed";
+  /** When it failed for good, milliseconds since the epoch. */
+  readonly failedAt: number | undefined;
+  /** The Job's own sentence about its failure. */
+  readonly message: string | undefined;
+  /** Last words of its pod's container, if one failed. */
+  readonly podMessage: string | undefined;
+  /** Containers that failed so far. */
+  readonly failures: number;
+  /** Number of the last migration, as the container that succeeded reports it. */
+  readonly schemaVersion: number | undefined;
+}
+
+/** Facts of a writer Lease. */
+export interface ObservedLease {
+  readonly name: string;
+  readonly uid: string | undefined;
+  readonly shard: number;
+  readonly holder: string | undefined;
+  readonly epoch: number;
+  readonly position: number | undefined;
+}
+
+/** Reads a text of a Secret; `undefined` when it is absent or empty. */
+export type SecretText = (key: string) => string | undefined;
+
+/** The texts of a Secret. */
+export function secretText(secret: SecretObject): SecretText {
+  return (key) => {
+    const text = Buffer.from(secret.data?.[key] ?? "", "base64").toString("utf8");
+    return text === "" ? undefined : text;
+  };
+}
+
+/** A certificate and its key, as in Secrets of type `kubernetes.io/tls`. */
+export function readKeyPair(text: SecretText): KeyPair | undefined {
+  const certPem = text("tls.crt");
+  const keyPem = text("tls.key");
+  return certPem === undefined || keyPem === undefined ? undefined : { certPem, keyPem };
+}
+
+/** Content of Secret `l-tls`. */
+export function readServerCertificate(text: SecretText): ServerCertificate | undefined {
+  const pair = readKeyPair(text);
+  const bundle = text("ca.crt");
+  return pair === undefined || bundle === undefined ? undefined : { ...pair, bundle };
+}
+
+/** Content of Secret `l-roles`. */
+export function readPasswords(text: SecretText): RolePasswords | undefined {
+  const owner = text(ROLE_PASSWORD_KEYS.owner);
+  const writer = text(ROLE_PASSWORD_KEYS.writer);
+  const reader = text(ROLE_PASSWORD_KEYS.reader);
+  return owner === undefined || writer === undefined || reader === undefined ? undefined : { owner, writer, reader };
+}
+
+/** Content of Secret `l-database`. */
+export function readRequest(text: SecretText, secret: SecretObject): AddressedRequest | undefined {
+  const request = parsedRequest(text(DATABASE_REQUEST_KEY));
+  const shardSet = secret.metadata.labels?.[LABELS.shardSet];
+  return request === undefined || shardSet === undefined ? undefined : { shardSet, request };
+}
+
+function parsedRequest(json: string | undefined): DatabaseRequest | undefined {
+  try {
+    return json === undefined ? undefined : parseDatabaseRequest(json);
+  } catch {
+    // An unreadable request of ours is written anew; one of somebody else is the ShardSet's to report.
+    return undefined;
+  }
+}
+
+/** True when a request Secret names the database. */
+export function asksFor(secret: SecretObject, database: string): boolean {
+  return parsedRequest(secretText(secret)(DATABASE_REQUEST_KEY))?.database === database;
+}
+
+/** Members of a Deployment that are read here. */
+interface DeploymentShape {
+  spec?: { replicas?: number; template?: { metadata?: { annotations?: Record<string, string> } } };
+  status?: { observedGeneration?: number; replicas?: number; updatedReplicas?: number; readyReplicas?: number };
+}
+
+/** Facts of the Deployment. */
+export function observeDeployment(object: KubeObject | undefined): ObservedDeployment | undefined {
+  if (object === undefined) return undefined;
+  const { spec, status } = object as DeploymentShape;
+  const replicas = spec?.replicas ?? 1;
+  return {
+    uid: object.metadata.uid,
+    configHash: spec?.template?.metadata?.annotations?.[ANNOTATIONS.configHash],
+    replicas,
+    readyReplicas: status?.readyReplicas ?? 0,
+    rolledOut:
+      status?.observedGeneration === object.metadata.generation &&
+      status?.updatedReplicas === replicas &&
+      status.replicas === replicas,
+  };
+}
+
+/** Members of a Job that are read here. */
+interface JobShape {
+  status?: {
+    conditions?: { type: string; status: string; message?: string; lastTransitionTime?: string }[];
+    failed?: number;
+  };
+}
+
+/** Members of a Pod that are read here. */
+interface PodShape {
+  status?: {
+    containerStatuses?: {
+      restartCount?: number;
+      state?: { terminated?: TerminatedShape };
+      lastState?: { terminated?: TerminatedShape };
+    }[];
+  };
+}
+
+interface TerminatedShape {
+  exitCode?: number;
+  message?: string;
+}
+
+/** Facts of a migration Job; `pods` are the ledger's migration pods. */
+export function observeJob(object: KubeObject, pods: readonly KubeObject[]): ObservedJob {
+  const { status } = object as JobShape;
+  const holds = (type: string) => status?.conditions?.find((entry) => entry.type === type && entry.status === "True");
+  const failed = holds("Failed");
+  const statuses = pods
+    .filter((pod) => pod.metadata.ownerReferences?.some((owner) => owner.uid === object.metadata.uid))
+    .flatMap((pod) => (pod as PodShape).status?.containerStatuses ?? []);
+  const ended = statuses
+    .flatMap(({ state, lastState }) => [state?.terminated, lastState?.terminated])
+    .filter((container) => container !== undefined);
+  return {
+    name: object.metadata.name,
+    uid: object.metadata.uid,
+    state: failed !== undefined ? "failed" : holds("Complete") !== undefined ? "succeeded" : "running",
+    failedAt: failed?.lastTransitionTime === undefined ? undefined : Date.parse(failed.lastTransitionTime),
+    message: failed?.message,
+    podMessage: ended.find(({ exitCode }) => exitCode !== 0)?.message,
+    failures: (status?.failed ?? 0) + statuses.reduce((sum, { restartCount }) => sum + (restartCount ?? 0), 0),
+    schemaVersion: readSchemaVersion(ended.find(({ exitCode }) => exitCode === 0)?.message),
+  };
+}
+
+/** `{"schemaVersion": n}`, the last words of a migration that succeeded. */
+function readSchemaVersion(message: string | undefined): number | undefined {
+  const digits = /^\s*\{\s*"schemaVersion"\s*:\s*([0-9]{1,9})\s*\}\s*$/.exec(message ?? "")?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+/** Facts of a writer Lease. */
+export function observeLease(lease: LeaseObject): ObservedLease {
+  const position = lease.metadata.annotations?.[ANNOTATIONS.headPosition];
+  return {
+    name: lease.metadata.name,
+    uid: lease.metadata.uid,
+    shard: Number(lease.metadata.labels?.[LABELS.shard]),
+    holder: lease.spec?.holderIdentity === "" ? undefined : lease.spec?.holderIdentity,
+    epoch: lease.spec?.leaseTransitions ?? 0,
+    position: position === undefined ? undefined : parseCredits(position),
+  };
+}
