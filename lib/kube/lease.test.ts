@@ -115,6 +115,20 @@ describe("a Lease with one process", () => {
     await a.holder.stop();
   });
 
+  it("carries news with each renewal", async () => {
+    const clock = createManualClock();
+    const server = createServer();
+    let position = 7;
+    const a = join(server, clock, { identity: "a", annotations: () => ({ position: String(position) }) });
+    void a.holder.run();
+    await clock.advance(0);
+    position = 8;
+    await clock.advance(2_000);
+    expect(server.lease?.metadata.annotations).toEqual({ position: "8" });
+    await a.holder.stop();
+    expect(server.lease?.metadata.annotations).toEqual({ position: "8" });
+  });
+
   it("is given back on stop, without the address of the holder", async () => {
     const clock = createManualClock();
     const server = createServer();

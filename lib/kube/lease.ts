@@ -50,6 +50,8 @@ export interface LeaseOptions {
   readonly log: Logger;
   /** Written into annotation `shieldx.dev/holder-url`. */
   readonly holderUrl?: string;
+  /** Further annotations, asked for at each write of ours: news that costs no write of its own. They stay after a release. */
+  readonly annotations?: () => Readonly<Record<string, string>>;
   /** Creates the Lease when it is missing. Otherwise its absence means: not yet. */
   readonly createIfMissing?: boolean;
   /**
@@ -161,7 +163,10 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
     const now = rfc3339Micros(clock.now());
     const next: LeaseObject = {
       ...lease,
-      metadata: { ...lease.metadata, annotations: annotationsWith(lease, options.holderUrl) },
+      metadata: {
+        ...lease.metadata,
+        annotations: { ...annotationsWith(lease, options.holderUrl), ...options.annotations?.() },
+      },
       spec: {
         ...previous,
         holderIdentity: identity,
