@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # down.sh: removes the clusters named in CLUSTERS (default shieldx-demo) that up.sh made, with their data.
 # The cache and the images stay. A cluster that was only borrowed (KUBECONFIG_CLUSTER=1) is left alone.
-# shellcheck disable=SC2317 # functions that "logged" calls
 set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -14,23 +13,15 @@ if [[ ${KUBECONFIG_CLUSTER:-} == 1 ]]; then
 fi
 
 engine=$(engine)
-export KIND_EXPERIMENTAL_PROVIDER=$engine
 if ! command -v "$engine" >/dev/null; then exit; fi
 lock
-
-remove() {
-  local name=$1 left
-  left=$("$engine" ps --all --filter "label=io.x-k8s.kind.cluster=$name" --format '{{.Names}}')
-  # shellcheck disable=SC2086 # one word a node
-  if [[ -n $left ]]; then "$engine" rm --force --volumes $left; fi
-}
 
 for name in "${clusters[@]}"; do
   if [[ ! -s $cache/clusters/$name ]]; then
     say "cluster $name: not one that up.sh made, left alone"
     continue
   fi
-  logged "remove-$name" remove "$name"
-  rm -f "$cache/clusters/$name" "$cache/clusters/$name.yaml" "$out/kube/$name.kubeconfig"
+  logged "remove-$name" remove_cluster "$engine" "$name"
+  rm -f "$cache/clusters/$name" "$cache/clusters/$name.yaml"
   say "cluster $name: removed"
 done

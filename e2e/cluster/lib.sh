@@ -6,6 +6,7 @@ cluster_dir=$repo/e2e/cluster
 out=$repo/.build
 cache=${SHIELDX_CACHE:-$HOME/.cache/shieldx}
 logs=$cache/logs
+service_subnet=10.96.0.0/16 # of every cluster: unlike pods, Services are for their own cluster alone
 mkdir -p "$out/bin" "$out/kube" "$cache/tools" "$cache/clusters" "$logs"
 
 say() { printf '%s\n' "$*"; }
@@ -81,6 +82,22 @@ lock() {
 is_root_debian() { [[ $EUID -eq 0 && -f /etc/debian_version ]]; }
 
 has_docker() { command -v docker >/dev/null && timeout 20 docker info >/dev/null 2>&1; }
+
+# remove_cluster ENGINE NAME: every container and volume of a kind cluster, however far its creation came.
+remove_cluster() {
+  local engine=$1 name=$2 left node now=()
+  left=$("$engine" ps --all --filter "label=io.x-k8s.kind.cluster=$name" --format '{{.Names}}')
+  if [[ $engine == podman ]]; then now=(--time 0); fi
+  # shellcheck disable=SC2086 # one word a node
+  if [[ -n $left ]]; then "$engine" rm --force --volumes "${now[@]}" $left; fi
+  if [[ $engine == podman ]]; then
+    # kind gives each node a volume that carries the node's name as a label.
+    for node in control-plane worker worker{2..9}; do
+      podman volume ls --quiet --filter "label=$name-$node" | xargs -r podman volume rm --force
+    done
+  fi
+  rm -f "$out/kube/$name.kubeconfig"
+}
 
 # engine: docker where a Docker engine answers, podman where this may set up its own, else a sentence and the end.
 # ENGINE=docker|podman decides without looking.

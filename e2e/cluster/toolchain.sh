@@ -208,8 +208,8 @@ node() {
   manifests=$cluster_dir/images/manifests
   base_key=$(digest -s "$rootfs_id" -s "$kind_version" "$cluster_dir/images/Containerfile.base")
   system_key=$(digest -s "$rootfs_id" -s "${built[kube]} ${built[local-path-provisioner]}" "$cluster_dir/images/Containerfile.system")
-  node_key=$(digest -s "$base_key $system_key" -s "${built[*]}" -s "$(digest_tree "$manifests")" \
-    "$cluster_dir/images/"{Containerfile.node,Containerfile.single,preload.sh})
+  node_key=$(digest -s "$base_key $system_key $service_subnet" -s "${built[*]}" -s "$(digest_tree "$manifests")" \
+    "$cluster_dir/images/"{Containerfile.node,Containerfile.single,preload.sh,refuse-unserved.sh})
   printf '%s\n' "localhost/shieldx-kind-node:$node_key" >"$out/node-image"
   if has_image "localhost/shieldx-kind-node:$node_key"; then return; fi
 
@@ -224,7 +224,7 @@ node() {
     "${built[pause]}/pause" "${built[containerd]}"/* "$work/bin/"
   cp -r "${built[cni]}" "$work/cni"
   cp -r "$manifests" "$work/manifests"
-  cp "$cluster_dir/images/preload.sh" "$work/"
+  cp "$cluster_dir/images/"{preload,refuse-unserved}.sh "$work/"
 
   image localhost/cluster-system "the image of the control plane" "$system_key" \
     "$work/bin" "$cluster_dir/images/Containerfile.system" --build-arg BASE_IMAGE="$rootfs_image"
@@ -255,7 +255,7 @@ node() {
   podman rmi "${names[@]}" >/dev/null 2>&1 || true
 
   image localhost/shieldx-kind-node "the kind node image" "$node_key" "$work" "$cluster_dir/images/Containerfile.node" \
-    --build-arg BASE_IMAGE="localhost/shieldx-kind-base:$base_key" --build-arg KUBERNETES_VERSION="$kube_version"
+    --build-arg BASE_IMAGE="localhost/shieldx-kind-base:$base_key" --build-arg KUBERNETES_VERSION="$kube_version" --build-arg SERVICE_SUBNET="$service_subnet"
   prune "$node_key" "$base_key" "$system_key"
 }
 

@@ -68,17 +68,46 @@ finished() {
 }
 mark=/kind/shieldx-complete
 
-# ready NAME SECONDS: waits until the API server answers and every node is Ready.
+# ready NAME SECONDS: waits until the API server answers, every node is Ready and pods have network, DNS and volumes.
 ready() {
   local name=$1 deadline=$((SECONDS + $2))
-  while true; do
-    if kubectl_for "$name" get --raw /readyz >/dev/null 2>&1 &&
-      kubectl_for "$name" wait --for condition=Ready nodes --all --timeout 5s >/dev/null 2>&1; then
-      return 0
-    fi
+  until works "$name"; do
     ((SECONDS < deadline)) || return 1
     sleep 1
   done
+}
+
+works() {
+  local node=$1-control-plane started name
+  kubectl_for "$1" get --raw /readyz &&
+    # Until these have reported since the nodes were started, all that the API server knows is how things were before.
+    started=$(started "$node") &&
+    renewed "$1" kube-system kube-controller-manager "$started" &&
+    renewed "$1" kube-system kube-scheduler "$started" || return 1
+  for name in $(nodes "$1"); do
+    renewed "$1" kube-node-lease "$name" "$(started "$name")" || return 1
+  done
+  kubectl_for "$1" wait --for condition=Ready nodes --all --timeout 5s &&
+    kubectl_for "$1" --namespace kube-system wait --for condition=Ready pods --timeout 5s \
+      --selector 'k8s-app in (kube-dns, kube-proxy, podnet)' &&
+    kubectl_for "$1" --namespace local-path-storage wait --for condition=Ready pods --timeout 5s \
+      --selector app=local-path-provisioner
+} >/dev/null 2>&1
+
+# started NODE: when its container was started, in seconds.
+started() {
+  if [[ $engine == podman ]]; then
+    podman inspect --format '{{.State.StartedAt.Unix}}' "$1" 9>&-
+  else
+    date -d "$(docker inspect --format '{{.State.StartedAt}}' "$1")" +%s
+  fi
+}
+
+# renewed CLUSTER NAMESPACE LEASE SECONDS: whether a Lease was renewed after that time.
+renewed() {
+  local renewed
+  renewed=$(kubectl_for "$1" --namespace "$2" get lease "$3" -o 'jsonpath={.spec.renewTime}') && [[ -n $renewed ]] &&
+    (($(date -d "$renewed" +%s) > $4))
 }
 
 # keep NAME: whether there is a cluster that can be used as it is; starts it if it was stopped.
@@ -124,6 +153,8 @@ apiVersion: kind.x-k8s.io/v1alpha4
 name: $name
 networking:
   podSubnet: $(subnet "$name")
+  serviceSubnet: $service_subnet
+  dnsSearch: []
 END
   if [[ $engine == podman ]]; then
     cat <<END
@@ -144,18 +175,7 @@ create() {
   local name=$1 file=$cache/clusters/$1.yaml
   "$out/bin/kind" create cluster --config "$file" "${image[@]}" --kubeconfig "$out/kube/$name.kubeconfig" --wait "${ready_timeout}s"
   ready "$name" "$ready_timeout"
-  kubectl_for "$name" --namespace kube-system rollout status deployment coredns --timeout "${ready_timeout}s" --request-timeout 0
   "$engine" exec "$name-control-plane" touch "$mark"
-}
-
-# remove NAME: every container and volume of a cluster, however far its creation came.
-remove() {
-  local name=$1 left
-  "$out/bin/kind" --quiet delete cluster --name "$name" --kubeconfig "$out/kube/$name.kubeconfig" || true
-  left=$(nodes "$name" -a)
-  # shellcheck disable=SC2086 # one word a node
-  if [[ -n $left ]]; then "$engine" rm --force --volumes $left; fi
-  rm -f "$out/kube/$name.kubeconfig"
 }
 
 lock
@@ -167,7 +187,7 @@ for name in "${clusters[@]}"; do
   fi
   if [[ -n $(nodes "$name" -a) ]]; then
     say "cluster $name: removing what is left of an unfinished or broken one"
-    logged "remove-$name" remove "$name"
+    logged "remove-$name" remove_cluster "$engine" "$name"
   fi
   config "$name" >"$cache/clusters/$name.yaml"
   say "cluster $name: creating it with $((workers + 1)) node(s)…"
