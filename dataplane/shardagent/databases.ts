@@ -44,37 +44,58 @@ export interface DatabasesDeps {
   readonly shard: number;
 }
 
+/** What became of all requests. */
+export interface DatabasesOutcome {
+  /** One for each request, in their order. */
+  readonly states: readonly DatabaseState[];
+  /** True when every database that exists has the map that was given, so that the shard works with it. */
+  readonly mapApplied: boolean;
+}
+
 /**
  * Carries out all requests, each by itself: one that fails does not hold up the others.
  * @param map copied into each database
- * @returns one state for each request, in their order
  * @throws OperatorError SHARD_UNAVAILABLE when the server itself does not answer
  */
 export async function reconcileDatabases(
   deps: DatabasesDeps,
   requests: readonly DatabaseRequest[],
   map: ShardMap | undefined,
-): Promise<DatabaseState[]> {
+): Promise<DatabasesOutcome> {
   return withClient(patient(deps.target("postgres")), async (client) => {
     await keepSecretsOutOfTheLog(client);
     const states: DatabaseState[] = [];
+    let mapApplied = map !== undefined;
     for (const request of requests) {
-      const base = { database: request.database, requestHash: requestHash(request) };
-      try {
-        const refusal = await reconcileRequest(deps, client, request);
-        if (refusal === undefined && request.drop !== true) await reconcileInside(deps, request, map);
-        states.push(refusal === undefined ? { ...base, ready: true } : { ...base, ready: false, message: refusal });
-      } catch (error) {
-        const { message, code } = toOperatorError(error);
-        // The server's own words may quote the statement, and with it a verifier; its SQLSTATE says enough.
-        const state = sqlState(error);
-        const text = state === undefined ? message : `PostgreSQL refused a statement (SQLSTATE ${state})`;
-        deps.log.warn({ database: request.database, code, sqlState: state }, "a database request failed");
-        states.push({ ...base, ready: false, message: text });
-      }
+      const { message, hasMap } = await carryOut(deps, client, { request, map });
+      const base = { database: request.database, requestHash: requestHash(request), ready: message === undefined };
+      states.push(message === undefined ? base : { ...base, message });
+      mapApplied &&= hasMap;
     }
-    return states;
+    return { states, mapApplied };
   });
+}
+
+/** @returns why the request is not carried out, and whether its database, if there is one, works with the map */
+async function carryOut(
+  deps: DatabasesDeps,
+  client: ClientBase,
+  wanted: { readonly request: DatabaseRequest; readonly map: ShardMap | undefined },
+): Promise<{ message: string | undefined; hasMap: boolean }> {
+  const { request } = wanted;
+  try {
+    const refusal = await reconcileRequest(deps, client, request);
+    if (refusal !== undefined || request.drop === true) return { message: refusal, hasMap: true };
+    const stale = await reconcileInside(deps, request, wanted.map);
+    return { message: stale, hasMap: stale === undefined };
+  } catch (error) {
+    const { message, code } = toOperatorError(error);
+    // The server's own words may quote the statement, and with it a verifier; its SQLSTATE says enough.
+    const state = sqlState(error);
+    const text = state === undefined ? message : `PostgreSQL refused a statement (SQLSTATE ${state})`;
+    deps.log.warn({ database: request.database, code, sqlState: state }, "a database request failed");
+    return { message: text, hasMap: false };
+  }
 }
 
 /** Decides what is missing. Names and verifiers were checked by the request's schema. */
@@ -179,22 +200,24 @@ async function reconcileRequest(
   return undefined;
 }
 
+/** @returns why the database cannot work with the map, when that is so */
 async function reconcileInside(
   deps: DatabasesDeps,
   request: DatabaseRequest,
   map: ShardMap | undefined,
-): Promise<void> {
-  await withClient(patient(deps.target(request.database)), async (client) => {
+): Promise<string | undefined> {
+  return withClient(patient(deps.target(request.database)), async (client) => {
     await ensureDatabaseSchema(client, {
       owner: request.owner.name,
       writer: request.writer.name,
       reader: request.reader.name,
     });
-    if (map === undefined) return;
+    if (map === undefined) return undefined;
     const outcome = await applyShardMap(client, map, deps.shard);
-    if (outcome === "applied") deps.log.info({ database: request.database, version: map.version }, "shard map applied");
     if (outcome === "stale")
-      deps.log.warn({ database: request.database, version: map.version }, "the shard map is older than the database's");
+      return `shard map version ${map.version} (epoch ${map.epoch}) is older than the database's`;
+    if (outcome === "applied") deps.log.info({ database: request.database, version: map.version }, "shard map applied");
+    return undefined;
   });
 }
 

@@ -140,6 +140,28 @@ export const METRICS = {
     help: "Read queries that the ledger sent to a shard.",
     labels: ["shard"],
   }),
+
+  // --- shard agent ---
+  shard_ready: metric("gauge", "shard-agent", {
+    help: "1 while the shard's PostgreSQL accepts writes, otherwise 0.",
+    labels: ["shardset", "shard"],
+  }),
+  shard_postgres_restarts_total: metric("counter", "shard-agent", {
+    help: "Unexpected ends of PostgreSQL since the agent began; each was followed by a restart in place.",
+    labels: ["shardset", "shard"],
+  }),
+  shard_epoch: metric("gauge", "shard-agent", {
+    help: "Transitions of the shard's Lease when this agent took it.",
+    labels: ["shardset", "shard"],
+  }),
+  shard_map_version: metric("gauge", "shard-agent", {
+    help: "Version of the shard map that every requested database has.",
+    labels: ["shardset", "shard"],
+  }),
+  shard_databases: metric("gauge", "shard-agent", {
+    help: "Database requests that are carried out (ready) or not (pending).",
+    labels: ["shardset", "shard", "state"],
+  }),
 } as const satisfies Record<string, MetricDefinition>;
 
 /** A metric of the catalogue. */

@@ -1,0 +1,440 @@
+// The agent in a container as restricted as its pod, against a real kube-apiserver: what it promises about data,
+// connections and crashes is checked from outside, as clients, the controller and the kubelet would.
+import { connect } from "node:tls";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { Client } from "pg";
+import type { DatabaseRequest } from "../../crds/database-request.ts";
+import { requestHash } from "../../crds/database-request.ts";
+import { systemClock } from "../../lib/core/clock.ts";
+import { proposeOwners } from "../../lib/core/ring.ts";
+import { formatShardMap } from "../../lib/core/shard-map.ts";
+import type { KubeClient } from "../../lib/kube/client.ts";
+import { type LeaseObject, RESOURCES } from "../../lib/kube/types.ts";
+import { readCertificate } from "../../lib/node/certificates.ts";
+import { openClient, sqlState, withClient } from "../../lib/node/postgres.ts";
+import { scramVerifier } from "../../lib/node/scram.ts";
+import { startControlPlane, type TestControlPlane } from "../../operator/testing/kube-apiserver.ts";
+import {
+  type AgentContainer,
+  createShardHost,
+  type ShardHost,
+  startAgent,
+  tcpTarget,
+} from "./testing/agent-container.ts";
+
+const PASSWORD = "correct-horse-battery-staple";
+const MAP = { version: 3, epoch: 1, owners: proposeOwners(2) };
+
+let plane: TestControlPlane;
+let kube: KubeClient;
+
+beforeAll(async () => {
+  plane = await startControlPlane();
+  kube = plane.client();
+});
+
+afterAll(async () => {
+  await plane?.stop();
+});
+
+function role(name: string, password = PASSWORD): { name: string; verifier: string } {
+  return { name, verifier: scramVerifier(password, Buffer.alloc(16, name)) };
+}
+
+function databaseRequest(database: string): DatabaseRequest {
+  return {
+    database,
+    owner: role(`${database}_owner`),
+    writer: role(`${database}_writer`),
+    reader: role(`${database}_reader`),
+  };
+}
+
+/** What the controller makes before the pod: Lease, map, requests. */
+async function publish(shardSet: string, requests: readonly DatabaseRequest[]): Promise<void> {
+  const metadata = (name: string) => ({ name, namespace: "default" });
+  await kube.create(RESOURCES.Lease, {
+    apiVersion: "coordination.k8s.io/v1",
+    kind: "Lease",
+    metadata: metadata(`${shardSet}-0`),
+    spec: {},
+  });
+  await kube.create(RESOURCES.ConfigMap, {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: metadata(`${shardSet}-map`),
+    data: formatShardMap(MAP),
+  });
+  await publishRequests(shardSet, requests);
+}
+
+async function publishRequests(shardSet: string, requests: readonly DatabaseRequest[]): Promise<void> {
+  await kube.apply(
+    RESOURCES.Secret,
+    {
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { name: `${shardSet}-databases`, namespace: "default" },
+      data: { "databases.json": Buffer.from(JSON.stringify({ databases: requests })).toString("base64") },
+    },
+    { fieldManager: "test", force: true },
+  );
+}
+
+function readLease(shardSet: string): Promise<LeaseObject> {
+  return kube.get(RESOURCES.Lease, { namespace: "default", name: `${shardSet}-0` });
+}
+
+async function withShard(
+  shardSet: string,
+  work: (host: ShardHost, start: () => Promise<AgentContainer>) => Promise<void>,
+): Promise<void> {
+  const host = await createShardHost(shardSet, 0);
+  const started: AgentContainer[] = [];
+  try {
+    await work(host, async () => {
+      const agent = await startAgent(host, { shardSet, shard: 0, kubeconfig: plane.kubeconfig });
+      started.push(agent);
+      return agent;
+    });
+  } finally {
+    for (const agent of started) await agent.kill();
+    await host.remove();
+  }
+}
+
+/** A PostgreSQL connection attempt with plain settings of the driver, beside our helper. */
+async function refusal(config: ConstructorParameters<typeof Client>[0]): Promise<string> {
+  const client = new Client(config);
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+  throw new Error("the connection was accepted");
+}
+
+describe("a shard", () => {
+  const request = databaseRequest("ledger_bank");
+  let host: ShardHost;
+  let agent: AgentContainer;
+
+  beforeAll(async () => {
+    await publish("bank", [request]);
+    host = await createShardHost("bank", 0);
+    agent = await startAgent(host, { shardSet: "bank", shard: 0, kubeconfig: plane.kubeconfig });
+    await agent.until("ready with its database", ({ ready, databases }) => ready && databases[0]?.ready === true);
+  }, 120_000);
+
+  afterAll(async () => {
+    await agent?.kill();
+    await host?.remove();
+  });
+
+  test("starts from an empty volume with checksums and tells what it is", async () => {
+    expect(await agent.sql("postgres", "SHOW data_checksums")).toBe("on");
+    expect(await agent.sql("postgres", "SHOW allow_alter_system")).toBe("off");
+    expect(
+      await agent.sql("postgres", "SELECT datlocprovider, datlocale FROM pg_database WHERE datname = 'ledger_bank'"),
+    ).toBe("b|C.UTF-8");
+    const lease = await readLease("bank");
+    expect(lease.spec?.holderIdentity).toBe(agent.podUid);
+    expect(await agent.status()).toEqual({
+      shardSet: "bank",
+      shard: 0,
+      instance: 0,
+      role: "primary",
+      ready: true,
+      reason: "Ready",
+      message: "PostgreSQL accepts writes",
+      systemIdentifier: await agent.sql("postgres", "SELECT system_identifier FROM pg_control_system()"),
+      epoch: lease.spec?.leaseTransitions,
+      postgresVersion: expect.stringMatching(/^17\./),
+      mapVersion: 3,
+      startedAt: expect.stringMatching(/Z$/),
+      restarts: expect.any(Number),
+      databases: [{ database: "ledger_bank", ready: true, requestHash: requestHash(request) }],
+    });
+  });
+
+  test("speaks TLS 1.3 only: no older version, no plaintext, no unknown server", async () => {
+    const login = {
+      host: "127.0.0.1",
+      port: host.postgresPort,
+      database: "ledger_bank",
+      user: "ledger_bank_writer",
+      password: PASSWORD,
+    };
+    await withClient(tcpTarget(host, login), async (client) => {
+      const found = await client.query("SELECT version, ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
+      expect(found.rows).toEqual([{ version: "TLSv1.3", ssl: true }]);
+      expect((await client.query("SHOW search_path")).rows).toEqual([{ search_path: "pg_catalog" }]);
+    });
+    const trusted = { ca: host.ca.certPem };
+    expect(await refusal({ ...login, ssl: { ...trusted, minVersion: "TLSv1.2", maxVersion: "TLSv1.2" } })).toMatch(
+      /protocol version/,
+    );
+    expect(await refusal({ ...login, ssl: false })).toMatch(/no pg_hba.conf entry .* no encryption/);
+    expect(await refusal({ ...login, ssl: {} })).toMatch(/unable to verify the first certificate/);
+  });
+
+  test("lets nobody in with a wrong password, and the superuser not at all", async () => {
+    const wrong = tcpTarget(host, { database: "ledger_bank", user: "ledger_bank_writer", password: "wrong" });
+    await expect(openClient(wrong)).rejects.toMatchObject({
+      code: "SHARD_UNAVAILABLE",
+      message: expect.stringContaining("28P01"),
+    });
+    const superuser = tcpTarget(host, { database: "postgres", user: "postgres", password: PASSWORD });
+    await expect(openClient(superuser)).rejects.toMatchObject({
+      message: expect.stringContaining("pg_hba.conf rejects"),
+    });
+    const elsewhere = tcpTarget(host, { database: "postgres", user: "ledger_bank_owner", password: PASSWORD });
+    await expect(openClient(elsewhere)).rejects.toMatchObject({
+      message: expect.stringContaining("permission denied for database"),
+    });
+  });
+
+  test("gives each role what it needs and no more", async () => {
+    const target = (user: string) => tcpTarget(host, { database: "ledger_bank", user, password: PASSWORD });
+    await withClient(target("ledger_bank_owner"), async (client) => {
+      await client.query("CREATE SCHEMA IF NOT EXISTS rights; GRANT USAGE ON SCHEMA rights TO ledger_bank_writer");
+      await expect(client.query("UPDATE shard_meta.map SET version = 9")).rejects.toMatchObject({ code: "42501" });
+      await expect(client.query("DROP SCHEMA shard_meta CASCADE")).rejects.toMatchObject({ code: "42501" });
+      await expect(client.query("CREATE ROLE other")).rejects.toMatchObject({ code: "42501" });
+      await expect(client.query("ALTER SYSTEM SET work_mem = '1GB'")).rejects.toMatchObject({
+        code: expect.stringMatching(/^(42501|0A000)$/),
+      });
+    });
+    await withClient(target("ledger_bank_writer"), async (client) => {
+      await expect(client.query("CREATE SCHEMA mine")).rejects.toMatchObject({ code: "42501" });
+      await expect(client.query("CREATE TABLE public.mine (x int)")).rejects.toMatchObject({ code: "42501" });
+      await expect(client.query("CREATE TEMPORARY TABLE mine (x int)")).rejects.toMatchObject({ code: "42501" });
+    });
+    await withClient(target("ledger_bank_reader"), async (client) => {
+      const owners = await client.query(
+        "SELECT count(*) AS buckets, count(*) FILTER (WHERE shard = 0) AS mine FROM shard_meta.owner",
+      );
+      expect(owners.rows).toEqual([{ buckets: 4096, mine: MAP.owners.filter((owner) => owner === 0).length }]);
+      await expect(client.query("SELECT shard_meta.guard(3)")).rejects.toMatchObject({ code: "42501" });
+    });
+  });
+
+  test("guards writers against a stale map with SQLSTATE SH001", async () => {
+    const target = tcpTarget(host, { database: "ledger_bank", user: "ledger_bank_writer", password: PASSWORD });
+    await withClient(target, async (client) => {
+      await client.query("SELECT shard_meta.guard(3)");
+      const stale = await client.query("SELECT shard_meta.guard(2)").catch((error: unknown) => error);
+      expect(sqlState(stale)).toBe("SH001");
+    });
+    const stale = withClient(target, (client) => client.query("SELECT shard_meta.guard(4)"));
+    await expect(stale).rejects.toMatchObject({ code: "SHARD_MAP_STALE" });
+  });
+
+  test("answers the operator's certificate alone", async () => {
+    const { issueCertificate, createCertificateAuthority } = await import("../../lib/node/certificates.ts");
+    const now = systemClock.now();
+    expect((await agent.get("/metrics")).body).toContain('shard_ready{shardset="bank",shard="0"} 1');
+    const other = await issueCertificate(host.ca, { commonName: "somebody", usage: "client" }, now);
+    expect(await agent.get("/status", other)).toMatchObject({ status: 403 });
+    const foreign = await createCertificateAuthority("foreign", now);
+    const forged = await issueCertificate(foreign, { commonName: "shieldx-operator", usage: "client" }, now);
+    await expect(agent.get("/status", forged)).rejects.toThrow();
+  });
+
+  test("is back within seconds with all its data after a SIGKILL of the postmaster", async () => {
+    await withClient(
+      tcpTarget(host, { database: "ledger_bank", user: "ledger_bank_owner", password: PASSWORD }),
+      (client) =>
+        client.query("CREATE SCHEMA IF NOT EXISTS crash; CREATE TABLE crash.t AS SELECT generate_series(1, 1000) AS x"),
+    );
+    const before = (await agent.status())?.restarts ?? 0;
+    const startedAt = systemClock.monotonic();
+    await agent.exec("bash", "-c", "kill -9 $(head -1 /var/lib/postgresql/data/postmaster.pid)");
+    await agent.until("restarted", ({ ready, restarts }) => ready && restarts === before + 1);
+    expect(systemClock.monotonic() - startedAt).toBeLessThan(10_000);
+    expect(await agent.sql("ledger_bank", "SELECT count(*) FROM crash.t")).toBe("1000");
+  });
+
+  test("takes new certificates into use without a restart", async () => {
+    const fresh = await host.renewCertificate();
+    const wanted = readCertificate(fresh.certPem);
+    const served = async (): Promise<string> => {
+      const client = await openClient(
+        tcpTarget(host, { database: "ledger_bank", user: "ledger_bank_reader", password: PASSWORD }),
+      );
+      const stream = (client as unknown as { connection: { stream: ReturnType<typeof connect> } }).connection.stream;
+      const { fingerprint256 } = stream.getPeerCertificate();
+      await client.end();
+      return fingerprint256;
+    };
+    const { fingerprint } = await import("../../lib/node/certificates.ts");
+    const endsAt = systemClock.monotonic() + 20_000;
+    while ((await served()) !== fingerprint(fresh.certPem)) {
+      if (systemClock.monotonic() > endsAt) throw new Error(`the certificate of ${wanted.notBefore} is not in use`);
+      await systemClock.sleep(100);
+    }
+    expect((await agent.status())?.ready).toBe(true);
+  });
+
+  test("outlives the API server", async () => {
+    plane.pause();
+    try {
+      // Longer than the Lease: whoever trusted the API server for its right would have stopped by then.
+      const endsAt = systemClock.monotonic() + 18_000;
+      while (systemClock.monotonic() < endsAt) {
+        expect(await agent.sql("ledger_bank", "SELECT 1")).toBe("1");
+        expect((await agent.status())?.ready).toBe(true);
+        await systemClock.sleep(1_000);
+      }
+    } finally {
+      plane.resume();
+    }
+  });
+
+  test("keeps passwords, verifiers and data out of its log", async () => {
+    const log = await agent.logs();
+    expect(log).not.toContain(PASSWORD);
+    expect(log).not.toContain("SCRAM-SHA-256$");
+    expect(log).not.toContain("PRIVATE KEY");
+  });
+});
+
+test("data, databases and passwords survive the container; a request can change and be dropped", async () => {
+  const request = databaseRequest("ledger_keep");
+  await publish("keep", [request]);
+  await withShard("keep", async (host, start) => {
+    const first = await start();
+    const { systemIdentifier, epoch } = await first.until("made", ({ databases }) => databases[0]?.ready === true);
+    const owner = (password: string) =>
+      tcpTarget(host, { database: "ledger_keep", user: "ledger_keep_owner", password });
+    await withClient(owner(PASSWORD), (client) =>
+      client.query("CREATE SCHEMA app; CREATE TABLE app.t (x int); INSERT INTO app.t VALUES (42)"),
+    );
+    // A node loss leaves a lock file and an unclean data directory behind, and the Lease to expire.
+    await first.kill();
+
+    const second = await start();
+    const again = await second.until("ready again", ({ databases }) => databases[0]?.ready === true);
+    expect(again.systemIdentifier).toBe(systemIdentifier);
+    expect(again.epoch).toBeGreaterThan(epoch ?? 0);
+    expect(await second.sql("ledger_keep", "SELECT x FROM app.t")).toBe("42");
+    expect(await second.sql("postgres", "SELECT epoch FROM shard_meta.primary_epoch")).toBe(String(again.epoch));
+
+    const changed = { ...request, owner: role("ledger_keep_owner", "another-password") };
+    await publishRequests("keep", [changed]);
+    await second.until(
+      "changed",
+      ({ databases }) => databases[0]?.requestHash === requestHash(changed) && databases[0].ready,
+    );
+    await withClient(owner("another-password"), (client) => client.query("SELECT 1"));
+    await expect(openClient(owner(PASSWORD))).rejects.toMatchObject({ code: "SHARD_UNAVAILABLE" });
+
+    const drop = { ...changed, drop: true };
+    await publishRequests("keep", [drop]);
+    await second.until(
+      "dropped",
+      ({ databases }) => databases[0]?.requestHash === requestHash(drop) && databases[0].ready,
+    );
+    expect(await second.sql("postgres", "SELECT count(*) FROM pg_database WHERE datname = 'ledger_keep'")).toBe("0");
+    expect(await second.sql("postgres", "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'ledger_keep%'")).toBe("0");
+
+    expect(await second.stop()).toBe(0);
+    expect((await readLease("keep")).spec?.holderIdentity).toBe("");
+  });
+});
+
+test("one request that cannot be carried out does not hold up the others", async () => {
+  await publish("mixed", []);
+  await withShard("mixed", async (_host, start) => {
+    const agent = await start();
+    await agent.until("ready", ({ ready }) => ready);
+    await agent.sql("postgres", "CREATE ROLE ledger_a_owner LOGIN; CREATE DATABASE ledger_b");
+    await publishRequests("mixed", ["ledger_a", "ledger_b", "ledger_c"].map(databaseRequest));
+    const { databases } = await agent.until("through", ({ databases }) => databases.length === 3);
+    expect(databases.map(({ database, ready, message }) => ({ database, ready, message }))).toEqual([
+      { database: "ledger_a", ready: false, message: "role ledger_a_owner exists and belongs to somebody else" },
+      { database: "ledger_b", ready: false, message: "database ledger_b belongs to role postgres, not ledger_b_owner" },
+      { database: "ledger_c", ready: true, message: undefined },
+    ]);
+  });
+});
+
+test("a Lease that goes to somebody else ends PostgreSQL and the agent at once", async () => {
+  await publish("lost", []);
+  await withShard("lost", async (_host, start) => {
+    const agent = await start();
+    await agent.until("ready", ({ ready }) => ready);
+    const lease = await readLease("lost");
+    await kube.patch(
+      RESOURCES.Lease,
+      { namespace: "default", name: "lost-0" },
+      {
+        format: "merge",
+        patch: { spec: { holderIdentity: "usurper", leaseTransitions: (lease.spec?.leaseTransitions ?? 0) + 1 } },
+      },
+    );
+    expect(await agent.ended()).toBe(1);
+    expect((await readLease("lost")).spec?.holderIdentity).toBe("usurper");
+  });
+});
+
+test("PostgreSQL does not start while another pod holds the Lease", async () => {
+  await publish("held", []);
+  await kube.patch(
+    RESOURCES.Lease,
+    { namespace: "default", name: "held-0" },
+    {
+      format: "merge",
+      patch: { spec: { holderIdentity: "other-pod", leaseTransitions: 4, leaseDurationSeconds: 3600 } },
+    },
+  );
+  await withShard("held", async (_host, start) => {
+    const agent = await start();
+    await agent.until(
+      "waiting",
+      ({ reason, message }) => reason === "WaitingForLease" && message.includes("other-pod"),
+    );
+    expect(await agent.exec("ls", "-A", "/var/lib/postgresql")).toBe("");
+    await kube.patch(
+      RESOURCES.Lease,
+      { namespace: "default", name: "held-0" },
+      {
+        format: "merge",
+        patch: { spec: { holderIdentity: "" } },
+      },
+    );
+    expect(await agent.until("ready", ({ ready }) => ready)).toMatchObject({ epoch: 5 });
+  });
+});
+
+test("a volume of another shard, and a volume whose data is gone, are refused and left alone", async () => {
+  await publish("mine", []);
+  await publish("other", []);
+  await withShard("other", async (host, start) => {
+    const first = await start();
+    await first.until("ready", ({ ready }) => ready);
+    await first.stop();
+
+    const foreign = await startAgent(host, { shardSet: "mine", shard: 0, kubeconfig: plane.kubeconfig });
+    try {
+      const refused = await foreign.until("refusing", ({ reason }) => reason === "DataRefused");
+      expect(refused).toMatchObject({
+        ready: false,
+        message: "the volume belongs to shard 0 of other, not to shard 0 of mine",
+      });
+      await foreign.exec("rm", "-rf", "/var/lib/postgresql/data");
+    } finally {
+      await foreign.kill();
+    }
+
+    const second = await start();
+    const gone = await second.until("refusing", ({ reason }) => reason === "DataRefused");
+    expect(gone.message).toMatch(
+      /^the volume belongs to shard 0 of other \(system identifier [0-9]+\), but its data directory is gone$/,
+    );
+    expect(await second.exec("ls", "-A", "/var/lib/postgresql")).toBe("shieldx-shard.json\n");
+  });
+});

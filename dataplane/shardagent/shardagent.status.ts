@@ -1,0 +1,70 @@
+import type { AgentReason, AgentStatus } from "../../crds/agent-status.ts";
+import { rfc3339Seconds } from "../../lib/core/clock.ts";
+import { METRICS, type MetricName } from "../../lib/core/metric-names.ts";
+import { omitUndefined } from "../../lib/core/objects.ts";
+import type { DatabaseState } from "./databases.ts";
+
+/** Everything that the agent shows about itself. */
+export interface AgentFacts {
+  readonly shardSet: string;
+  readonly shard: number;
+  readonly instance: number;
+  readonly reason: AgentReason;
+  readonly message: string;
+  readonly systemIdentifier: string | undefined;
+  readonly epoch: number | undefined;
+  readonly postgresVersion: string | undefined;
+  readonly mapVersion: number;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number | undefined;
+  readonly restarts: number;
+  readonly databases: readonly DatabaseState[];
+}
+
+/** The answer of `GET /status`. */
+export function computeAgentStatus(facts: AgentFacts): AgentStatus {
+  return omitUndefined({
+    shardSet: facts.shardSet,
+    shard: facts.shard,
+    instance: facts.instance,
+    role: "primary" as const,
+    ready: facts.reason === "Ready",
+    reason: facts.reason,
+    message: facts.message,
+    systemIdentifier: facts.systemIdentifier,
+    epoch: facts.epoch,
+    postgresVersion: facts.postgresVersion,
+    mapVersion: facts.mapVersion,
+    startedAt: facts.startedAt === undefined ? undefined : rfc3339Seconds(facts.startedAt),
+    restarts: facts.restarts,
+    databases: [...facts.databases],
+  });
+}
+
+/** The answer of `GET /metrics`, in the Prometheus text format. */
+export function renderMetrics(facts: AgentFacts): string {
+  const shard = { shardset: facts.shardSet, shard: String(facts.shard) };
+  const ready = facts.databases.filter((database) => database.ready).length;
+  return [
+    metric("shard_ready", [[shard, facts.reason === "Ready" ? 1 : 0]]),
+    metric("shard_postgres_restarts_total", [[shard, facts.restarts]]),
+    metric("shard_epoch", [[shard, facts.epoch ?? 0]]),
+    metric("shard_map_version", [[shard, facts.mapVersion]]),
+    metric("shard_databases", [
+      [{ ...shard, state: "ready" }, ready],
+      [{ ...shard, state: "pending" }, facts.databases.length - ready],
+    ]),
+  ].join("");
+}
+
+type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
+
+/** Label values here are names of resources and numbers: nothing in them needs escaping. */
+function metric(name: MetricName, samples: readonly Sample[]): string {
+  const { help, type } = METRICS[name];
+  const lines = samples.map(([labels, value]) => {
+    const pairs = Object.entries(labels).map(([label, text]) => `${label}="${text}"`);
+    return `${name}{${pairs.join(",")}} ${value}\n`;
+  });
+  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join("")}`;
+}
