@@ -351,7 +351,8 @@ test("one request that cannot be carried out does not hold up the others", async
   await withShard("mixed", async (_host, start) => {
     const agent = await start();
     await agent.until("ready", ({ ready }) => ready);
-    await agent.sql("postgres", "CREATE ROLE ledger_a_owner LOGIN; CREATE DATABASE ledger_b");
+    await agent.sql("postgres", "CREATE ROLE ledger_a_owner LOGIN");
+    await agent.sql("postgres", "CREATE DATABASE ledger_b");
     await publishRequests("mixed", ["ledger_a", "ledger_b", "ledger_c"].map(databaseRequest));
     const { databases } = await agent.until("through", ({ databases }) => databases.length === 3);
     expect(databases.map(({ database, ready, message }) => ({ database, ready, message }))).toEqual([
