@@ -26,10 +26,8 @@ export interface ValueRule<T> extends Rule {
 
 /** Adds rules on one value: zod's refinement for programs, CEL for the API server. */
 export function withRules<S extends z.ZodType>(schema: S, rules: readonly ValueRule<z.output<S>>[]): S {
-  const refined = rules.reduce<S>(
-    (inner, { check, message }) => inner.refine((value) => check(value), { message }) as S,
-    schema,
-  );
+  let refined = schema;
+  for (const { check, message } of rules) refined = refined.refine(check, { message });
   return withValidations(refined, rules);
 }
 

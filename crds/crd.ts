@@ -73,7 +73,7 @@ function rootSchema(kind: KindDefinition): StructuralSchema {
         // kstatus calls a resource without status "current": a wait would end before the first reconcile.
         default: { observedGeneration: -1 },
         ...structural(kind.status),
-      } as StructuralSchema,
+      },
     },
     "x-kubernetes-validations": kind.rules.map(({ rule, message }) => ({ rule, message })),
   };

@@ -9,12 +9,12 @@ import { parse } from "yaml";
 import { systemClock } from "../lib/core/clock.ts";
 import { isOperatorError } from "../lib/core/errors.ts";
 import type { KubeClient } from "../lib/kube/client.ts";
-import { type KubeObject, type ResourceType, RESOURCES } from "../lib/kube/types.ts";
+import { type KubeObject, RESOURCES, type ResourceType } from "../lib/kube/types.ts";
 import { startControlPlane, type TestControlPlane } from "../operator/testing/kube-apiserver.ts";
 import { crdName, customResourceDefinition } from "./crd.ts";
 import { CREDIT_LEDGER, creditLedgerSpec } from "./creditledger.ts";
 import { API_VERSION } from "./group.ts";
-import { type KindDefinition, KINDS } from "./kinds.ts";
+import { KINDS, type KindDefinition } from "./kinds.ts";
 import { SHARD_SET, type ShardSet, shardSetSpec } from "./shardset.ts";
 
 const KUBECTL = join(import.meta.dirname, "../.build/bin/kubectl");
@@ -274,13 +274,15 @@ describe("a change is refused, with a sentence, and the object stays as it was",
 
   test.each(cases)("%s", async (_, build, before, after, sentence) => {
     const first = build(before) as KubeObject;
-    const type = first.kind === "ShardSet" ? SHARD_SET : CREDIT_LEDGER;
+    const stored = (): Promise<KubeObject> =>
+      kube.get<KubeObject>(first.kind === "ShardSet" ? SHARD_SET : CREDIT_LEDGER, {
+        name: first.metadata.name,
+        namespace: "default",
+      });
     await expectApplied(first);
-    const stored = await kube.get<KubeObject>(type as never, { name: first.metadata.name, namespace: "default" });
+    const kept = await stored();
     await expectRefused(build(after), sentence);
-    expect(await kube.get<KubeObject>(type as never, { name: first.metadata.name, namespace: "default" })).toEqual(
-      stored,
-    );
+    expect(await stored()).toEqual(kept);
   });
 
   test("what may change does: more shards, a larger volume, another asset", async () => {

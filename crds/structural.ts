@@ -161,9 +161,9 @@ function problemsOfType(schema: z.core.$ZodType): string[] {
   const { def } = (schema as z.core.$ZodTypes)._zod;
   if (!EXPRESSIBLE.has(def.type)) return [`a CRD cannot express zod's '${def.type}'`];
   const problems = (def.checks ?? []).flatMap((check) => problemsOfCheck(check));
-  const format = def.type === "string" && "format" in def ? def.format : undefined;
-  if (format !== undefined && format !== "datetime")
-    problems.push(`a CRD cannot express the string format '${String(format)}'`);
+  if (def.type === "string" && "format" in def && def.format !== "datetime") {
+    problems.push(`a CRD cannot express the string format '${def.format as string}'`);
+  }
   if (def.type === "object" && def.catchall !== undefined && def.catchall._zod.def.type !== "never") {
     problems.push("a CRD cannot have both properties and additional properties");
   }

@@ -1,0 +1,114 @@
+# What people, tests and CI type. 'make help' lists it. Every target may be run again at any time.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+
+# The pinned Node, whatever the machine has.
+NODE := node_modules/.bin/node --disable-warning=ExperimentalWarning
+# npm sometimes asks; nobody is there to answer.
+NPM := npm </dev/null
+
+# The lock file's hash is the name of the stamp: another lock file is another stamp.
+LOCK := $(shell sha256sum package-lock.json | cut -c1-16)
+DEPS := .build/deps/$(LOCK)
+
+# Bench and chaos runs take names from the command line.
+BENCH ?=
+E2E ?=
+export E2E
+
+.PHONY: help
+help: ## Lists the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Variables: CLUSTERS=\"a b\" WORKERS=2 KUBECONFIG_CLUSTER=1 E2E=name TIERS=\"unit int\" BENCH=name DATA=file.csv"
+
+.PHONY: deps
+deps: $(DEPS) ## Installs the npm packages of the lock file, unless they are there
+
+$(DEPS): package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer (on Debian: apt-get install npm)" >&2; exit 1; }
+	$(NPM) ci --no-audit --no-fund
+	@rm -rf .build/deps && mkdir -p .build/deps && touch $@
+
+.PHONY: tools
+tools: ## Builds kube, kubectl, helm and kind into .build/bin (about 10 minutes cold)
+	e2e/cluster/toolchain.sh tools
+
+.PHONY: fmt
+fmt: deps ## Formats the sources
+	$(NPM) run -s fmt
+
+.PHONY: lint
+lint: deps ## Lints the sources
+	$(NPM) run -s lint
+
+.PHONY: types
+types: deps ## Checks the types
+	$(NPM) run -s types
+
+.PHONY: generate
+generate: deps ## Writes CRDs, their copies in the chart, and reference pages from the schemas
+	$(NPM) run -s generate
+
+.PHONY: docs
+docs: generate ## Writes the reference pages and checks every link
+	$(NODE) bin/check-links.ts
+
+.PHONY: verify
+verify: deps ## Checks everything that needs no test run: format, lint, types, walls, unused code, generated files, chart, links
+	@$(NODE) bin/test.ts tools verify
+
+.PHONY: test
+test: deps ## Runs everything: verify, unit, integration and end-to-end tests; TIERS="unit int" runs some
+	@$(NODE) bin/test.ts tools verify images unit int e2e
+
+.PHONY: test-unit
+test-unit: deps ## Runs the unit tests
+	@$(NODE) bin/test.ts unit
+
+.PHONY: test-int
+test-int: deps ## Runs the integration tests: a real API server and a real PostgreSQL on loopback
+	@$(NODE) bin/test.ts tools images int
+
+.PHONY: test-e2e
+test-e2e: deps ## Runs the end-to-end tests on a kind cluster; E2E=name runs one file
+	@$(NODE) bin/test.ts tools images e2e
+
+.PHONY: cluster
+cluster: ## Brings up kind clusters: CLUSTERS="a b", WORKERS=2
+	e2e/cluster/up.sh
+
+.PHONY: cluster-down
+cluster-down: ## Removes them
+	e2e/cluster/down.sh
+
+.PHONY: images
+images: deps ## Builds the images shieldx and shieldx-postgres, unless they are up to date
+	images/build.sh
+
+.PHONY: chart
+chart: deps tools ## Lints the chart and runs its template tests
+	.build/bin/helm lint --strict --quiet charts/operator --set image.reference=example/shieldx:1,postgresImage.reference=example/postgres:1
+	SHIELDX_TIER=int $(NPM) run -s jest -- charts/
+
+.PHONY: demo
+demo: deps ## One command from nothing to a ledger with a year of transactions in it; DATA=file.csv takes your own
+	$(NODE) e2e/demo.ts
+
+.PHONY: bench
+bench: deps ## Runs the benchmarks beside their peers; BENCH=name runs one
+	@for file in bench/$(if $(BENCH),$(BENCH),*).bench.ts; do \
+	  [ -e "$$file" ] || { echo "there is no benchmark $$file" >&2; exit 1; }; \
+	  echo "== $$file"; $(NODE) "$$file"; \
+	done
+
+.PHONY: chaos
+chaos: deps ## Runs the end-to-end test that kills at random; SEED=n repeats a run
+	@E2E=chaos $(NODE) bin/test.ts tools images e2e
+
+.PHONY: clean
+clean: ## Removes what was built here; clusters, images and the cache of downloads stay
+	rm -rf dist coverage .build/deps .build/failures .build/results node_modules
