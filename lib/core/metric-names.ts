@@ -9,11 +9,11 @@ export interface MetricDefinition {
   readonly labels: readonly string[];
 }
 
-function metric(
-  type: MetricDefinition["type"],
+function metric<Type extends MetricDefinition["type"]>(
+  type: Type,
   process: MetricProcess,
   text: { readonly help: string; readonly labels?: readonly string[] },
-): MetricDefinition {
+): MetricDefinition & { readonly type: Type } {
   return { type, process, help: text.help, labels: text.labels ?? [] };
 }
 

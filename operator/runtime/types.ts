@@ -12,7 +12,11 @@ export interface Key {
 export interface CacheReader {
   get<T extends KubeObject>(type: ResourceType<T>, namespace: string, name: string): T | undefined;
   /** Objects of a namespace whose labels contain `labels`, in name order. */
-  list<T extends KubeObject>(type: ResourceType<T>, namespace: string, labels?: Readonly<Record<string, string>>): readonly T[];
+  list<T extends KubeObject>(
+    type: ResourceType<T>,
+    namespace: string,
+    labels?: Readonly<Record<string, string>>,
+  ): readonly T[];
 }
 
 /** One step of a plan. The note says why, with numbers: it becomes the log line, the event and the test's expectation. */
@@ -40,7 +44,12 @@ export type Action =
       readonly note: string;
     }
   /** Tell the user once. */
-  | { readonly type: "event"; readonly eventType: "Normal" | "Warning"; readonly reason: string; readonly note: string };
+  | {
+      readonly type: "event";
+      readonly eventType: "Normal" | "Warning";
+      readonly reason: string;
+      readonly note: string;
+    };
 
 /** What to do now, in order. The executor stops at the first failure and keeps what succeeded. */
 export interface Plan {

@@ -1,0 +1,193 @@
+import { ANNOTATIONS, FIELD_MANAGER, LABELS } from "../../crds/group.ts";
+import { canonicalJson, contentHash } from "../../lib/core/canonical.ts";
+import type { Clock } from "../../lib/core/clock.ts";
+import { isOperatorError, OperatorError } from "../../lib/core/errors.ts";
+import type { KubeClient } from "../../lib/kube/client.ts";
+import { type ObjectRef, refOf } from "../../lib/kube/paths.ts";
+import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
+import type { CacheView, KubeCache } from "./cache.ts";
+import { isSatisfied, project } from "./projection.ts";
+
+/** Whether a step wrote to the server. */
+export type WriteResult = "written" | "unchanged";
+
+/** Writes on behalf of an owner. Every method throws an OperatorError and then has written nothing. */
+export interface Applier {
+  /**
+   * Server-side apply of the whole desired object, without force. Sends nothing when the object carries the hash of
+   * this very desired object and the fields it names are still as our last apply left them.
+   * @throws OperatorError NAME_CONFLICT, KUBE_FIELD_CONFLICT, KUBE_…
+   */
+  apply(owner: KubeObject, object: KubeObject, signal: AbortSignal): Promise<WriteResult>;
+  /** Creates the object once; one of ours that exists is left as it is. @throws OperatorError NAME_CONFLICT, KUBE_… */
+  create(owner: KubeObject, object: KubeObject, signal: AbortSignal): Promise<WriteResult>;
+  /** Deletes the object with this uid; gone already is success. */
+  remove(target: WriteTarget & { readonly uid: string | undefined }, signal: AbortSignal): Promise<WriteResult>;
+  /** Merge patch; sends nothing when the object in memory satisfies it. */
+  patch(target: WriteTarget & { readonly patch: unknown }, signal: AbortSignal): Promise<WriteResult>;
+}
+
+export interface WriteTarget {
+  readonly resource: ResourceType;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+export interface ApplierOptions {
+  readonly client: Pick<KubeClient, "apply" | "create" | "delete" | "patch" | "find">;
+  readonly cache: Pick<KubeCache, "overlay" | "overlayDeleted">;
+  readonly view: Pick<CacheView, "get">;
+  /** Kinds that the view holds; others are read from the server each time. */
+  readonly isWatched: (type: ResourceType) => boolean;
+  /** The type of a kind. @throws when the kind is unknown to the program */
+  readonly typeOf: (object: KubeObject) => ResourceType;
+  /** Called before each write. @throws OperatorError LEASE_LOST */
+  readonly fence: () => void;
+  readonly clock: Clock;
+}
+
+/** What our last apply left behind, to tell when somebody else changed a field of ours. */
+interface Applied {
+  readonly desiredHash: string;
+  /** The named fields of the answer, as canonical JSON. */
+  readonly projection: string;
+  /** Until this version, nothing needs to be compared. */
+  resourceVersion: string | undefined;
+  readonly at: number;
+}
+
+/** Entries of objects that nobody asked for in this time are dropped. */
+const APPLIED_LIFETIME_MS = 30 * 60_000;
+const APPLIED_SWEEP_SIZE = 10_000;
+
+/** An applier of one controller. */
+export function createApplier(options: ApplierOptions): Applier {
+  const { client, cache, view, clock, fence } = options;
+  const applied = new Map<string, Applied>();
+
+  const observe = async (type: ResourceType, ref: ObjectRef, signal: AbortSignal): Promise<KubeObject | undefined> => {
+    const known = options.isWatched(type) ? view.get(type, ref.namespace ?? "", ref.name) : undefined;
+    // Watches are narrowed by labels: what they do not show may still be there, and may be somebody else's.
+    return known ?? (await client.find(type, ref, { signal }));
+  };
+
+  const remember = (object: KubeObject, desired: KubeObject, desiredHash: string): void => {
+    if (applied.size > APPLIED_SWEEP_SIZE) {
+      for (const [uid, entry] of applied) {
+        if (clock.monotonic() - entry.at > APPLIED_LIFETIME_MS) applied.delete(uid);
+      }
+    }
+    applied.set(object.metadata.uid ?? "", {
+      desiredHash,
+      projection: canonicalJson(project(object, desired)),
+      resourceVersion: object.metadata.resourceVersion,
+      at: clock.monotonic(),
+    });
+  };
+
+  /** True when a further apply would change nothing. */
+  const isApplied = (live: KubeObject, desired: KubeObject, desiredHash: string): boolean => {
+    if (live.metadata.annotations?.[ANNOTATIONS.appliedHash] !== desiredHash) return false;
+    const entry = applied.get(live.metadata.uid ?? "");
+    if (entry === undefined || entry.desiredHash !== desiredHash) {
+      // The first look of this process: the annotation is trusted, so that a restart writes nothing.
+      remember(live, desired, desiredHash);
+      return true;
+    }
+    if (entry.resourceVersion === live.metadata.resourceVersion) return true;
+    if (entry.projection !== canonicalJson(project(live, desired))) return false;
+    entry.resourceVersion = live.metadata.resourceVersion;
+    return true;
+  };
+
+  return {
+    apply: async (owner, object, signal) => {
+      const type = options.typeOf(object);
+      const live = await observe(type, refOf(object), signal);
+      if (live !== undefined) assertOurs(owner, live);
+      const desiredHash = contentHash(object);
+      if (live !== undefined && isApplied(live, object, desiredHash)) return "unchanged";
+      const annotations = { ...object.metadata.annotations, [ANNOTATIONS.appliedHash]: desiredHash };
+      // The uid makes the server refuse when the object was replaced by another one of its name meanwhile.
+      const uid = live?.metadata.uid === undefined ? {} : { uid: live.metadata.uid };
+      fence();
+      const answer = await client.apply(
+        type,
+        { ...object, metadata: { ...object.metadata, ...uid, annotations } },
+        { fieldManager: FIELD_MANAGER, signal },
+      );
+      remember(answer, object, desiredHash);
+      cache.overlay(type, answer);
+      return live?.metadata.resourceVersion === answer.metadata.resourceVersion ? "unchanged" : "written";
+    },
+    create: async (owner, object, signal) => {
+      const type = options.typeOf(object);
+      const known = options.isWatched(type)
+        ? view.get(type, object.metadata.namespace ?? "", object.metadata.name)
+        : undefined;
+      if (known !== undefined) {
+        assertOurs(owner, known);
+        return "unchanged";
+      }
+      fence();
+      try {
+        cache.overlay(type, await client.create(type, object, { fieldManager: FIELD_MANAGER, signal }));
+        return "written";
+      } catch (error) {
+        if (!isOperatorError(error, "KUBE_ALREADY_EXISTS")) throw error;
+        const live = await client.find(type, refOf(object), { signal });
+        // Gone again between the two answers: the next reconcile makes it.
+        if (live === undefined) throw error;
+        assertOurs(owner, live);
+        cache.overlay(type, live);
+        return "unchanged";
+      }
+    },
+    remove: async ({ resource, namespace, name, uid }, signal) => {
+      const ref = { namespace, name };
+      const live = await observe(resource, ref, signal);
+      if (live === undefined || (uid !== undefined && live.metadata.uid !== uid)) return "unchanged";
+      if (live.metadata.deletionTimestamp !== undefined) return "unchanged";
+      fence();
+      try {
+        const rest = await client.delete(resource, ref, { uid: live.metadata.uid, signal });
+        if (rest !== undefined) cache.overlay(resource, rest);
+        else if (live.metadata.uid !== undefined) cache.overlayDeleted(resource, ref, live.metadata.uid);
+        return "written";
+      } catch (error) {
+        if (!isOperatorError(error, "KUBE_NOT_FOUND")) throw error;
+        if (live.metadata.uid !== undefined) cache.overlayDeleted(resource, ref, live.metadata.uid);
+        return "unchanged";
+      }
+    },
+    patch: async ({ resource, namespace, name, patch }, signal) => {
+      const known = options.isWatched(resource) ? view.get(resource, namespace, name) : undefined;
+      if (known !== undefined && isSatisfied(known, patch)) return "unchanged";
+      fence();
+      const answer = await client.patch(
+        resource,
+        { namespace, name },
+        { format: "merge", patch, fieldManager: FIELD_MANAGER, signal },
+      );
+      if (answer.metadata.deletionTimestamp !== undefined && (answer.metadata.finalizers ?? []).length === 0) {
+        // The last finalizer went: the server removed the object with this write.
+        cache.overlayDeleted(resource, { namespace, name }, answer.metadata.uid ?? "");
+      } else {
+        cache.overlay(resource, answer);
+      }
+      return "written";
+    },
+  };
+}
+
+/** Refuses an object of a wanted name that is not labelled as belonging to `owner`. */
+function assertOurs(owner: KubeObject, live: KubeObject): void {
+  const labels = live.metadata.labels ?? {};
+  if (labels[LABELS.kind] === owner.kind && labels[LABELS.name] === owner.metadata.name) return;
+  const holder = labels[LABELS.kind] === undefined ? "" : ` of ${labels[LABELS.kind]} ${labels[LABELS.name] ?? ""}`;
+  throw new OperatorError(
+    "NAME_CONFLICT",
+    `${live.kind} "${live.metadata.name}" exists and is not ours: it lacks the labels ${LABELS.kind}=${owner.kind}, ${LABELS.name}=${owner.metadata.name}${holder === "" ? "" : ` (it is${holder})`}`,
+    { details: { kind: live.kind, name: live.metadata.name } },
+  );
+}

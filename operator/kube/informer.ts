@@ -1,0 +1,187 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Clock } from "../../lib/core/clock.ts";
+import { deepFreeze } from "../../lib/core/objects.ts";
+import type { KubeClient } from "../../lib/kube/client.ts";
+import { createReflector, type Reflector, type ReflectorFault, type ReflectorSink } from "../../lib/kube/reflector.ts";
+import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
+import type { Logger } from "../../lib/node/logger.ts";
+import { labelMatcher } from "./selectors.ts";
+import { createStore, type ObjectStore } from "./store.ts";
+import { compareVersions } from "./versions.ts";
+
+/*
+ * The memory of one collection. Three sources write into it, and none may take it back in time:
+ *
+ *   list    the whole truth at a version; what is missing and older than the list was deleted
+ *   watch   one change after the other; older than what is held means: an echo of the past, dropped
+ *   ours    the server's answer to a write of ours (`overlay`), so that the next reconcile sees what we wrote
+ */
+
+/** What became of one object. Both sides are frozen. */
+export interface ObjectChange<T extends KubeObject> {
+  readonly before: T | undefined;
+  readonly after: T | undefined;
+  /** Part of the first list: news to us, not to the world. */
+  readonly initial: boolean;
+}
+
+export interface InformerOptions<T extends KubeObject> {
+  readonly client: Pick<KubeClient, "pages" | "watch">;
+  readonly type: ResourceType<T>;
+  readonly labelSelector: string | undefined;
+  /** One reflector each; empty for the whole cluster. */
+  readonly namespaces: readonly string[];
+  readonly transform: ((object: T) => T) | undefined;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Logger;
+  readonly onFault: (fault: ReflectorFault) => void;
+  readonly inactivityMs?: number | undefined;
+}
+
+/** For health and metrics. */
+export interface InformerState {
+  readonly synced: boolean;
+  /** Milliseconds since the last sign of life, of the most silent reflector. */
+  readonly silentMs: number;
+  readonly relists: number;
+  readonly objects: number;
+}
+
+/** Keeps the objects of one kind and selector; serves reads, tells changes. */
+export interface Informer<T extends KubeObject = KubeObject> {
+  readonly store: Pick<ObjectStore<T>, "get" | "list" | "all">;
+  /** Called for every change of content from now on. */
+  subscribe(listener: (change: ObjectChange<T>) => void): void;
+  /** Reads until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Takes in the server's answer to a write of ours. */
+  overlay(object: T): void;
+  /** Takes note that an object is gone for good. */
+  overlayDeleted(namespace: string, name: string, uid: string): void;
+  state(): InformerState;
+}
+
+/** Nothing is read before `run`. */
+export function createInformer<T extends KubeObject>(options: InformerOptions<T>): Informer<T> {
+  const { clock, type } = options;
+  const matches = labelMatcher(options.labelSelector);
+  const store = createStore<T>();
+  const listeners: ((change: ObjectChange<T>) => void)[] = [];
+  /** Uids that the server told us are gone, while their DELETED event is still on its way. */
+  const gone = new Set<string>();
+
+  const tell = (change: ObjectChange<T>): void => {
+    for (const listener of listeners) listener(change);
+  };
+
+  const keep = (raw: T, initial: boolean, rewound = false): void => {
+    const { namespace = "", name, uid, resourceVersion } = raw.metadata;
+    if (uid !== undefined && gone.has(uid)) return;
+    const before = store.get(namespace, name);
+    const age = compareVersions(resourceVersion, before?.metadata.resourceVersion);
+    // Older: an echo of the past. Equal: the echo of a write whose answer is held already.
+    if (before !== undefined && age !== undefined && age <= 0 && !rewound) return;
+    const after = deepFreeze(prepare(raw));
+    store.put(after);
+    if (before === undefined || !sameContent(before, after)) tell({ before, after, initial });
+  };
+
+  const drop = (namespace: string, name: string): void => {
+    const before = store.get(namespace, name);
+    store.remove(namespace, name);
+    if (before !== undefined) tell({ before, after: undefined, initial: false });
+  };
+
+  const prepare = (raw: T): T => {
+    const { managedFields: _bulk, ...metadata } = raw.metadata;
+    // Half of a typical object is the bookkeeping of its managers, which nobody here reads.
+    const slim = { ...raw, metadata } as T;
+    return options.transform === undefined ? slim : options.transform(slim);
+  };
+
+  const sinkOf = (namespace: string | undefined): ReflectorSink<T> => {
+    let initial = true;
+    let serverVersion: string | undefined;
+    return {
+      replace: (items, listVersion) => {
+        // A server that is older than what it told us before was restored from a backup: its past is the truth now.
+        const rewound = (compareVersions(listVersion, serverVersion) ?? 0) < 0;
+        serverVersion = listVersion;
+        const listed = new Set<string>();
+        const uids = new Set<string>();
+        for (const item of items) {
+          listed.add(`${item.metadata.namespace ?? ""}/${item.metadata.name}`);
+          uids.add(item.metadata.uid ?? "");
+          keep(item, initial, rewound);
+        }
+        for (const held of [...store.all(namespace)]) {
+          const { namespace: where = "", name, resourceVersion } = held.metadata;
+          if (listed.has(`${where}/${name}`)) continue;
+          // Newer than the list: an object that we made while the list was on its way.
+          if (rewound || (compareVersions(resourceVersion, listVersion) ?? -1) <= 0) drop(where, name);
+        }
+        for (const uid of gone) if (!uids.has(uid)) gone.delete(uid);
+        initial = false;
+      },
+      apply: ({ type: what, object }) => {
+        serverVersion = object.metadata.resourceVersion ?? serverVersion;
+        if (what !== "DELETED") return keep(object, false);
+        const { namespace: where = "", name, uid, resourceVersion } = object.metadata;
+        if (uid !== undefined) gone.delete(uid);
+        const held = store.get(where, name);
+        // The deletion of a predecessor must not take away what was made in its place.
+        if (held?.metadata.uid !== uid) return;
+        if ((compareVersions(resourceVersion, held?.metadata.resourceVersion) ?? 1) >= 0) drop(where, name);
+      },
+    };
+  };
+
+  const reflectors: Reflector[] = (options.namespaces.length === 0 ? [undefined] : options.namespaces).map(
+    (namespace) =>
+      createReflector<T>({
+        client: options.client,
+        type,
+        selection: { namespace, labelSelector: options.labelSelector },
+        sink: sinkOf(namespace),
+        clock,
+        random: options.random,
+        log: options.log,
+        onFault: options.onFault,
+        ...(options.inactivityMs === undefined ? {} : { inactivityMs: options.inactivityMs }),
+      }),
+  );
+
+  return {
+    store,
+    subscribe: (listener) => void listeners.push(listener),
+    run: async (signal) => void (await Promise.all(reflectors.map((reflector) => reflector.run(signal)))),
+    overlay: (object) => {
+      const { namespace = "", name } = object.metadata;
+      if (options.namespaces.length > 0 && !options.namespaces.includes(namespace)) return;
+      if (matches(object.metadata.labels)) keep(object, false);
+      else if (store.get(namespace, name)?.metadata.uid === object.metadata.uid) drop(namespace, name);
+    },
+    overlayDeleted: (namespace, name, uid) => {
+      if (store.get(namespace, name)?.metadata.uid !== uid) return;
+      gone.add(uid);
+      drop(namespace, name);
+    },
+    state: () => {
+      const states = reflectors.map((reflector) => reflector.state());
+      return {
+        synced: states.every((state) => state.synced),
+        silentMs: clock.monotonic() - Math.min(...states.map((state) => state.lastSeenAt)),
+        relists: states.reduce((sum, state) => sum + state.relists, 0),
+        objects: store.size(),
+      };
+    },
+  };
+}
+
+/** Equal but for the version: a write that changed nothing, or only bookkeeping. */
+function sameContent(a: KubeObject, b: KubeObject): boolean {
+  const { resourceVersion: _a, ...metadataA } = a.metadata;
+  const { resourceVersion: _b, ...metadataB } = b.metadata;
+  return isDeepStrictEqual({ ...a, metadata: metadataA }, { ...b, metadata: metadataB });
+}

@@ -1,0 +1,36 @@
+import { canonicalJson } from "../../lib/core/canonical.ts";
+
+/**
+ * The part of `live` that `desired` speaks about: the members it names, at every depth. Lists of equal length are
+ * compared element by element, others are kept whole. What other managers and the server's defaults add falls away.
+ */
+export function project(live: unknown, desired: unknown): unknown {
+  if (Array.isArray(desired)) {
+    if (!Array.isArray(live) || live.length !== desired.length) return live;
+    return desired.map((element, index) => project(live[index], element));
+  }
+  if (desired === null || typeof desired !== "object" || live === null || typeof live !== "object") return live;
+  const source = live as Record<string, unknown>;
+  return Object.fromEntries(
+    Object.entries(desired)
+      .filter(([name, member]) => member !== undefined && name in source)
+      .map(([name, member]) => [name, project(source[name], member)]),
+  );
+}
+
+/** What a JSON merge patch (RFC 7386) makes of a value. */
+export function mergePatch(target: unknown, patch: unknown): unknown {
+  if (patch === null || typeof patch !== "object" || Array.isArray(patch)) return patch;
+  const base = target !== null && typeof target === "object" && !Array.isArray(target) ? target : {};
+  const result: Record<string, unknown> = { ...base };
+  for (const [name, member] of Object.entries(patch)) {
+    if (member === null) delete result[name];
+    else if (member !== undefined) result[name] = mergePatch(result[name], member);
+  }
+  return result;
+}
+
+/** True when a merge patch would change nothing. */
+export function isSatisfied(target: unknown, patch: unknown): boolean {
+  return canonicalJson(mergePatch(target, patch)) === canonicalJson(target);
+}

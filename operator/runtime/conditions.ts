@@ -1,0 +1,42 @@
+import { rfc3339Seconds } from "../../lib/core/clock.ts";
+import type { Condition } from "./types.ts";
+
+/** A condition as a decision states it, before it has a time. */
+export type ConditionStatement = Omit<Condition, "lastTransitionTime">;
+
+/**
+ * The previous conditions with `next` in place of the one of its type. `lastTransitionTime` changes only with the
+ * status; a reason, a message or a generation may change without it.
+ * @param now milliseconds since the epoch
+ */
+export function setCondition(previous: readonly Condition[], next: ConditionStatement, now: number): Condition[] {
+  const before = previous.find((condition) => condition.type === next.type);
+  const lastTransitionTime =
+    before !== undefined && before.status === next.status ? before.lastTransitionTime : rfc3339Seconds(now);
+  const { type, status, observedGeneration, reason, message } = next;
+  const set: Condition = { type, status, observedGeneration, lastTransitionTime, reason, message };
+  return before === undefined
+    ? [...previous, set]
+    : previous.map((condition) => (condition.type === next.type ? set : condition));
+}
+
+/**
+ * The conditions of a new status: exactly `next`, in its order, each with the time of its last change of status.
+ * Types that are no longer stated go away.
+ * @param now milliseconds since the epoch
+ */
+export function mergeConditions(
+  previous: readonly Condition[] | undefined,
+  next: readonly ConditionStatement[],
+  now: number,
+): Condition[] {
+  return next.map((statement) => {
+    const same = (previous ?? []).filter((condition) => condition.type === statement.type);
+    return setCondition(same, statement, now)[0] as Condition;
+  });
+}
+
+/** The condition of a type, or `undefined`. */
+export function findCondition(conditions: readonly Condition[] | undefined, type: string): Condition | undefined {
+  return conditions?.find((condition) => condition.type === type);
+}
