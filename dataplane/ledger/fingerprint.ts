@@ -1,5 +1,4 @@
 import { hash } from "node:crypto";
-import { canonicalJson } from "../../lib/core/canonical.ts";
 import { DEFAULT_TENANT } from "../../lib/core/ring.ts";
 
 /** What a client asks for: one double-entry transfer, as validated at the border. */
@@ -13,7 +12,8 @@ export interface TransferRequest {
   readonly asset?: string | undefined;
   /** Microseconds since 1970; the time of recording when absent. */
   readonly effectiveAtMicros?: number | undefined;
-  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  /** Canonical JSON text (`canonicalJson`), so that the order of members does not matter. */
+  readonly metadata?: string | undefined;
 }
 
 /** Bytes of one entry of an identity table: 16 of the key, 8 of the payload's fingerprint. */
@@ -26,10 +26,9 @@ export const KEY_BYTES = 16;
  */
 export function writeIdentity(target: Buffer, offset: number, request: TransferRequest): void {
   hash("sha256", `${DEFAULT_TENANT}\0${request.id}`, "buffer").copy(target, offset, 0, KEY_BYTES);
-  const metadata = request.metadata === undefined ? "" : canonicalJson(request.metadata);
   const payload = `${request.debitAccount}\0${request.creditAccount}\0${request.amount}\0${request.asset ?? ""}\0${
     request.effectiveAtMicros ?? ""
-  }\0${metadata}`;
+  }\0${request.metadata ?? ""}`;
   hash("sha256", payload, "buffer").copy(target, offset + KEY_BYTES, 0, IDENTITY_BYTES - KEY_BYTES);
 }
 

@@ -10,6 +10,8 @@ export interface LedgerState {
   readonly numbers: Map<string, number>;
   /** Placement key by id, for ids whose account lives elsewhere. */
   readonly pointers: Map<string, string>;
+  /** Placement key by id, for accounts of this shard whose placement key is not their id. */
+  readonly placements: Map<string, string>;
   /** Accounts opened so far; also the highest account number. */
   accounts: number;
   posted: Float64Array;
@@ -40,6 +42,7 @@ export function emptyState(assets: readonly string[]): LedgerState {
     assets,
     numbers: new Map(),
     pointers: new Map(),
+    placements: new Map(),
     accounts: 0,
     posted: new Float64Array(INITIAL_CAPACITY),
     floor: new Float64Array(INITIAL_CAPACITY),
@@ -55,8 +58,16 @@ export function emptyState(assets: readonly string[]): LedgerState {
   };
 }
 
+/** What an account is opened with. */
+export interface NewAccount {
+  readonly extId: string;
+  readonly placementKey: string;
+  readonly asset: string;
+  readonly floor: number;
+}
+
 /** Adds the next account with balance 0. @returns its number */
-export function addAccount(state: LedgerState, account: { extId: string; asset: string; floor: number }): number {
+export function addAccount(state: LedgerState, account: NewAccount): number {
   const asset = state.assets.indexOf(account.asset);
   assert(asset >= 0, `asset ${account.asset} is not in the state`);
   state.accounts += 1;
@@ -65,6 +76,7 @@ export function addAccount(state: LedgerState, account: { extId: string; asset: 
   state.floor[number] = account.floor;
   state.asset[number] = asset;
   state.numbers.set(account.extId, number);
+  if (account.placementKey !== account.extId) state.placements.set(account.extId, account.placementKey);
   return number;
 }
 

@@ -23,7 +23,7 @@ import {
   RECORD,
   RECORD_BYTES,
 } from "./journal-codec.ts";
-import { addAccount, type LedgerState } from "./ledger-state.ts";
+import { addAccount, type LedgerState, type NewAccount } from "./ledger-state.ts";
 
 /** Outcome of a decision; 0 is acceptance. */
 export const POSTED = 0;
@@ -220,10 +220,7 @@ function growPayload(draft: Draft, need: number): void {
 }
 
 /** Opens an account with balance 0. The caller has checked that the id is free. @returns the account's number */
-export function openAccount(
-  draft: Draft,
-  account: { extId: string; placementKey: string; asset: string; floor: number },
-): number {
+export function openAccount(draft: Draft, account: NewAccount): number {
   const number = addAccount(draft.state, account);
   draft.entries.push({ type: "opening", account: number, ...account, openedAtMicros: tick(draft) });
   return number;

@@ -1,0 +1,392 @@
+/**
+ * Makes one batch of what waits: first the commands are taken and their keys looked up, then all are decided at once.
+ *
+ * A key has at most one effect. It is looked for, in this order, among the commands of this batch, among the batches
+ * that are being committed (their answers are final once they are durable, and this batch is never acknowledged before
+ * them), and in the database. Pure but for the results it fills in.
+ */
+import { assertNever } from "../../lib/core/assert.ts";
+import { type ErrorCode, OperatorError } from "../../lib/core/errors.ts";
+import { IDENTITY_BYTES, KEY_BYTES, type TransferRequest } from "./fingerprint.ts";
+import { RECORD_BYTES } from "./journal-codec.ts";
+import type { KeyFilter } from "./key-filter.ts";
+import {
+  beginDraft,
+  type Draft,
+  decideTransfer,
+  fingerprintAt,
+  keyAt,
+  notePointer,
+  openAccount,
+  POSTED,
+  REFUSALS,
+  refusalCode,
+  type SealedBlock,
+  STORED_REFUSALS,
+  sealDraft,
+  type TransferCommand,
+} from "./ledger.decider.ts";
+import type { Refusal, StoredOutcome } from "./ledger.store.ts";
+import {
+  type AccountOutcome,
+  type AccountRequest,
+  RESULT,
+  replayResult,
+  type Segment,
+  setProblem,
+  type TransferWork,
+  type WorkQueue,
+} from "./ledger.work.ts";
+import { isSystemAccount, type LedgerState } from "./ledger-state.ts";
+
+/** Most commands of a batch: about 40 ms of work for the database, and 1 MiB of journal. */
+export const BATCH_COMMANDS_MAX = 8_192;
+/** Most bytes of journal, for commands with large metadata. */
+export const BATCH_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Commands that go into one batch. */
+export interface TakenBatch {
+  readonly segments: readonly Segment[];
+  readonly commands: number;
+}
+
+/** Takes commands from the front of the queue, up to the caps. */
+export function takeBatch(queue: WorkQueue): TakenBatch {
+  const segments: Segment[] = [];
+  let commands = 0;
+  let bytes = 0;
+  for (let work = queue.peek(); work !== undefined && commands < BATCH_COMMANDS_MAX; work = queue.peek()) {
+    if (work.closed) {
+      queue.shift();
+      continue;
+    }
+    if (work.type === "account") {
+      segments.push({ work, from: 0, to: 1 });
+      commands += 1;
+      queue.shift();
+      continue;
+    }
+    const from = work.next;
+    let to = from;
+    while (to < work.requests.length && commands < BATCH_COMMANDS_MAX && bytes < BATCH_BYTES_MAX) {
+      bytes += commandBytes(work.requests[to] as TransferRequest);
+      commands += 1;
+      to += 1;
+    }
+    if (to > from) segments.push({ work, from, to });
+    work.next = to;
+    if (to < work.requests.length) break;
+    queue.shift();
+  }
+  queue.taken(commands);
+  return { segments, commands };
+}
+
+function commandBytes(request: TransferRequest): number {
+  return RECORD_BYTES + request.id.length + (request.metadata?.length ?? 0);
+}
+
+/** Keys of a batch that is not durable yet, and whose answer each of them got. */
+export interface PendingKeys {
+  readonly slots: Map<string, number>;
+  readonly works: TransferWork[];
+  readonly indexes: number[];
+}
+
+function noKeys(): PendingKeys {
+  return { slots: new Map(), works: [], indexes: [] };
+}
+
+/** The 16 bytes of a key as a string: maps compare strings, not buffers. */
+function keyText(identities: Buffer, offset: number): string {
+  return identities.toString("latin1", offset, offset + KEY_BYTES);
+}
+
+/** Keys that only the database can tell about. */
+export function keysToLookUp(
+  batch: TakenBatch,
+  pending: readonly PendingKeys[],
+  filter: KeyFilter | undefined,
+): Buffer[] {
+  const found: Buffer[] = [];
+  for (const { work, from, to } of batch.segments) {
+    if (work.type !== "transfers") continue;
+    for (let index = from; index < to; index += 1) {
+      const offset = index * IDENTITY_BYTES;
+      if (filter !== undefined && !filter.mayHave(work.identities, offset)) continue;
+      const text = keyText(work.identities, offset);
+      if (!pending.some((keys) => keys.slots.has(text))) found.push(keyAt(work.identities, offset));
+    }
+  }
+  return found;
+}
+
+/** Everything that decides a batch besides the state. */
+export interface BatchContext {
+  readonly shard: number;
+  readonly epoch: number;
+  readonly nowMicros: number;
+  readonly snapshotEvery: number;
+  /** Keys of the batches that were not durable when the look-up began, oldest first. */
+  readonly pending: readonly PendingKeys[];
+  readonly stored: ReadonlyMap<string, StoredOutcome>;
+  readonly filter: KeyFilter;
+}
+
+/** A decided batch on its way to the database. */
+export interface DecidedBatch {
+  readonly segments: readonly Segment[];
+  readonly block: SealedBlock;
+  readonly refusals: readonly Refusal[];
+  readonly keys: PendingKeys;
+}
+
+/** Decides all commands of a batch in order. The results are filled in now and told after COMMIT. */
+export function decideBatch(state: LedgerState, batch: TakenBatch, context: BatchContext): DecidedBatch {
+  const draft = beginDraft(state, {
+    capacity: batch.commands,
+    snapshotEvery: context.snapshotEvery,
+    nowMicros: context.nowMicros,
+  });
+  const decision: Decision = { state, draft, context, keys: noKeys(), refusals: [], command: emptyCommand() };
+  for (const { work, from, to } of batch.segments) {
+    work.tried = true;
+    if (work.type === "account") {
+      work.outcome = decideAccount(draft, work.request);
+      continue;
+    }
+    for (let index = from; index < to; index += 1) decideOne(decision, work, index);
+  }
+  const block = sealDraft(draft, { shard: context.shard, epoch: context.epoch });
+  return { segments: batch.segments, block, refusals: decision.refusals, keys: decision.keys };
+}
+
+interface Decision {
+  readonly state: LedgerState;
+  readonly draft: Draft;
+  readonly context: BatchContext;
+  readonly keys: PendingKeys;
+  readonly refusals: Refusal[];
+  /** Reused for each transfer. */
+  readonly command: TransferCommand;
+}
+
+function emptyCommand(): TransferCommand {
+  return {
+    debit: 0,
+    credit: 0,
+    amount: 0,
+    effectiveAtMicros: Number.NaN,
+    id: "",
+    metadata: "",
+    identities: Buffer.alloc(0),
+    identityOffset: 0,
+  };
+}
+
+function decideOne(decision: Decision, work: TransferWork, index: number): void {
+  const { state, context } = decision;
+  const key = keyText(work.identities, index * IDENTITY_BYTES);
+  if (replayPending(decision.keys, key, { work, index })) return;
+  for (const keys of context.pending) if (replayPending(keys, key, { work, index })) return;
+  const stored = context.stored.get(key);
+  if (stored !== undefined) return replayStored(stored, { work, index });
+
+  const request = work.requests[index] as TransferRequest;
+  let debit = findAccount(state, request.debitAccount);
+  let credit = findAccount(state, request.creditAccount);
+  if (debit <= 0 || credit <= 0) {
+    const problem = openMissing(decision, work, { request, debit, credit });
+    if (problem !== undefined) return refuse(decision, { work, index, key }, problem);
+    debit = findAccount(state, request.debitAccount);
+    credit = findAccount(state, request.creditAccount);
+  }
+  const { command } = decision;
+  command.debit = debit;
+  command.credit = credit;
+  command.amount = request.amount;
+  command.effectiveAtMicros = request.effectiveAtMicros ?? Number.NaN;
+  command.id = request.id;
+  command.metadata = request.metadata ?? "";
+  command.identities = work.identities;
+  command.identityOffset = index * IDENTITY_BYTES;
+  const outcome = isOtherAsset(state, request, debit) ? ASSET_MISMATCH : decideTransfer(decision.draft, command);
+  if (outcome !== POSTED)
+    return refuse(decision, { work, index, key }, explain(state, request, { outcome, debit, credit }));
+
+  const { results } = work;
+  results.status[index] = RESULT.posted;
+  results.replayed[index] = 0;
+  results.position[index] = state.position;
+  results.debitBalance[index] = state.posted[debit] as number;
+  results.creditBalance[index] = state.posted[credit] as number;
+  results.recordedAtMicros[index] = state.recordedAtMicros;
+  remember(decision, { work, index, key });
+}
+
+interface Command {
+  readonly work: TransferWork;
+  readonly index: number;
+}
+
+interface Problem {
+  readonly code: ErrorCode;
+  readonly detail: string;
+}
+
+const ASSET_MISMATCH = REFUSALS.indexOf("ASSET_MISMATCH") + 1;
+
+/** Account number; 0 = there is none, -1 = it lives where its placement key leads. */
+function findAccount(state: LedgerState, extId: string): number {
+  return state.numbers.get(extId) ?? (state.pointers.has(extId) ? -1 : 0);
+}
+
+function isOtherAsset(state: LedgerState, request: TransferRequest, debit: number): boolean {
+  return request.asset !== undefined && state.assets[state.asset[debit] as number] !== request.asset;
+}
+
+function replayPending(keys: PendingKeys, key: string, to: Command): boolean {
+  const slot = keys.slots.get(key);
+  if (slot === undefined) return false;
+  const from = { work: keys.works[slot] as TransferWork, index: keys.indexes[slot] as number };
+  if (fingerprintOf(from).equals(fingerprintOf(to))) {
+    replayResult(to.work.results, to.index, { results: from.work.results, index: from.index });
+  } else {
+    setProblem(to.work.results, to.index, { status: RESULT.refused, ...keyReused(to) });
+  }
+  return true;
+}
+
+function fingerprintOf(command: Command): Buffer {
+  return fingerprintAt(command.work.identities, command.index * IDENTITY_BYTES);
+}
+
+function keyReused(command: Command): Problem {
+  const { id } = command.work.requests[command.index] as TransferRequest;
+  return { code: "IDEMPOTENCY_KEY_REUSED", detail: `key "${id}" was used for a transfer with another payload` };
+}
+
+function replayStored(stored: StoredOutcome, to: Command): void {
+  const { results } = to.work;
+  if (stored.fingerprint !== fingerprintOf(to).readBigInt64BE(0).toString()) {
+    return setProblem(results, to.index, { status: RESULT.refused, ...keyReused(to) });
+  }
+  if (stored.type === "refused") {
+    const { code, detail } = stored;
+    return setProblem(results, to.index, { status: RESULT.refused, code: code as ErrorCode, detail, replayed: true });
+  }
+  results.status[to.index] = RESULT.posted;
+  results.replayed[to.index] = 1;
+  results.position[to.index] = stored.position;
+  results.debitBalance[to.index] = stored.debitBalance;
+  results.creditBalance[to.index] = stored.creditBalance;
+  results.recordedAtMicros[to.index] = stored.recordedAtMicros;
+}
+
+/** From now on this answer is the one of the key. */
+function remember(decision: Decision, command: Command & { key: string }): void {
+  const { keys } = decision;
+  keys.slots.set(command.key, keys.works.length);
+  keys.works.push(command.work);
+  keys.indexes.push(command.index);
+  decision.context.filter.add(command.work.identities, command.index * IDENTITY_BYTES);
+}
+
+/** Refusals that depend on a balance are kept for ever; the others follow from the payload and what exists. */
+function refuse(decision: Decision, command: Command & { key: string }, problem: Problem): void {
+  const { work, index } = command;
+  setProblem(work.results, index, {
+    status: problem.code === "SHARD_MAP_STALE" ? RESULT.failed : RESULT.refused,
+    ...problem,
+  });
+  if (!(STORED_REFUSALS as readonly string[]).includes(problem.code)) return;
+  remember(decision, command);
+  const offset = index * IDENTITY_BYTES;
+  decision.refusals.push({
+    key: keyAt(work.identities, offset),
+    fingerprint: fingerprintAt(work.identities, offset),
+    id: (work.requests[index] as TransferRequest).id,
+    ...problem,
+  });
+}
+
+/** Opens what is missing where the sender asked for it; an account that would only be refused is not opened. */
+function openMissing(
+  decision: Decision,
+  work: TransferWork,
+  found: { request: TransferRequest; debit: number; credit: number },
+): Problem | undefined {
+  const { state, draft } = decision;
+  const { request, debit, credit } = found;
+  if (debit < 0 || credit < 0) {
+    const extId = debit < 0 ? request.debitAccount : request.creditAccount;
+    return { code: "SHARD_MAP_STALE", detail: `account "${extId}" lives on another shard` };
+  }
+  const missing = [debit === 0 ? request.debitAccount : "", credit === 0 ? request.creditAccount : ""].filter(Boolean);
+  const notFound = missing.find((extId) => !work.createAccounts || isSystemAccount(extId));
+  if (notFound !== undefined) return { code: "ACCOUNT_NOT_FOUND", detail: `account "${notFound}" does not exist` };
+  const known = debit > 0 ? debit : credit;
+  const asset = request.asset ?? (known > 0 ? state.assets[state.asset[known] as number] : undefined);
+  if (asset === undefined) return { code: "ACCOUNT_NOT_FOUND", detail: `account "${missing[0]}" does not exist` };
+  if (!state.assets.includes(asset)) return { code: "ASSET_UNKNOWN", detail: `asset ${asset} is not kept here` };
+  // A new account has nothing to give.
+  if (debit === 0) return insufficient(request, 0);
+  if (isOtherAsset(state, request, debit)) return explain(state, request, { outcome: ASSET_MISMATCH, debit, credit });
+  if ((state.posted[debit] as number) - request.amount < (state.floor[debit] as number)) {
+    return insufficient(request, (state.posted[debit] as number) - (state.floor[debit] as number));
+  }
+  openAccount(draft, { extId: request.creditAccount, placementKey: request.creditAccount, asset, floor: 0 });
+  return undefined;
+}
+
+function insufficient(request: TransferRequest, available: number): Problem {
+  return {
+    code: "INSUFFICIENT_CREDIT",
+    detail: `account "${request.debitAccount}" has ${available} available, the transfer takes ${request.amount}`,
+  };
+}
+
+function explain(
+  state: LedgerState,
+  request: TransferRequest,
+  refused: { outcome: number; debit: number; credit: number },
+): Problem {
+  const code = refusalCode(refused.outcome);
+  switch (code) {
+    case "INSUFFICIENT_CREDIT":
+      return insufficient(request, (state.posted[refused.debit] as number) - (state.floor[refused.debit] as number));
+    case "BALANCE_OVERFLOW":
+      return { code, detail: `the balance of account "${request.creditAccount}" would pass 9007199254740991` };
+    case "SAME_ACCOUNT":
+      return { code, detail: `debit and credit account are both "${request.debitAccount}"` };
+    case "ASSET_MISMATCH":
+      return { code, detail: `the transfer and its accounts do not all keep the same asset` };
+    default:
+      return assertNever(code);
+  }
+}
+
+function decideAccount(draft: Draft, request: AccountRequest): AccountOutcome | OperatorError {
+  const { state } = draft;
+  const { extId, placementKey } = request;
+  const conflict = (what: string): OperatorError =>
+    new OperatorError("ACCOUNT_CONFLICT", `account "${extId}" exists with another ${what}`);
+  const number = state.numbers.get(extId);
+  const pointer = state.pointers.get(extId);
+  if (pointer !== undefined && pointer !== placementKey) return conflict("placement key");
+  if (number !== undefined && (state.placements.get(extId) ?? extId) !== placementKey) return conflict("placement key");
+  if (request.role === "pointer") {
+    if (pointer === undefined) notePointer(draft, { extId, placementKey });
+    return { created: pointer === undefined };
+  }
+  if (number === undefined) {
+    if (!state.assets.includes(request.asset)) {
+      return new OperatorError("ASSET_UNKNOWN", `asset ${request.asset} is not kept here`);
+    }
+    openAccount(draft, { extId, placementKey, asset: request.asset, floor: request.floor });
+    return { created: true };
+  }
+  if (state.assets[state.asset[number] as number] !== request.asset) return conflict("asset");
+  if (state.floor[number] !== request.floor) return conflict("credit limit");
+  return { created: false };
+}

@@ -1,0 +1,378 @@
+/**
+ * All SQL of the write path. A store belongs to one takeover of one shard: it is opened, claims the epoch, loads the
+ * state and commits blocks; after any failure it is closed and another one is opened, so no half-known connection is
+ * ever used again.
+ *
+ * Two connections take turns. Block k+1 copies its events while block k is still being flushed to disk; only then does
+ * it ask for the head row, which block k holds until its COMMIT.
+ */
+import type { Client } from "pg";
+import { from as copyFrom } from "pg-copy-streams";
+import { OperatorError } from "../../lib/core/errors.ts";
+import { openClient, type PostgresTarget, sqlState, toPostgresError } from "../../lib/node/postgres.ts";
+import { encodeCopy, EVENT_COLUMNS } from "./copy-codec.ts";
+import { readRows } from "./copy-reader.ts";
+import type { Opening } from "./journal-codec.ts";
+import { JOURNAL_FORMAT } from "./journal-codec.ts";
+import type { SealedBlock } from "./ledger.decider.ts";
+import { addAccount, emptyState, type LedgerState } from "./ledger-state.ts";
+import { byteaArray, int8Array, rawInt8Array, textArray, timestamp, timestampArray, uuidArray } from "./pg-binary.ts";
+
+/** A command that was refused, as it will be stored. */
+export interface Refusal {
+  readonly key: Buffer;
+  readonly fingerprint: Buffer;
+  readonly id: string;
+  readonly code: string;
+  readonly detail: string;
+}
+
+/** What the database knows of an idempotency key. */
+export type StoredOutcome =
+  | {
+      readonly type: "posted";
+      readonly fingerprint: string;
+      readonly position: number;
+      readonly debitBalance: number;
+      readonly creditBalance: number;
+      readonly recordedAtMicros: number;
+    }
+  | { readonly type: "refused"; readonly fingerprint: string; readonly code: string; readonly detail: string };
+
+/** A block and what goes with it into one transaction. */
+export interface CommitRequest {
+  readonly block: SealedBlock;
+  readonly refusals: readonly Refusal[];
+  /** Version of the shard map that routed the commands. */
+  readonly mapVersion: number;
+  /** Resolves once the block before holds the head row (or has failed). */
+  readonly turn: Promise<void>;
+}
+
+/** A commit under way. Both promises fail with the same error. */
+export interface CommitTicket {
+  /** The head row is locked and compared: the next block may ask for it. */
+  readonly applied: Promise<void>;
+  /** Durable. @throws OperatorError FENCED, SHARD_MAP_STALE, SHARD_UNAVAILABLE, LEDGER_CORRUPT, INTERNAL */
+  readonly committed: Promise<void>;
+}
+
+/** State of a shard as of a takeover. */
+export interface LoadedLedger {
+  readonly state: LedgerState;
+  readonly mapVersion: number;
+}
+
+export interface LedgerStore {
+  /** Makes `epoch` the shard's, ending every other writer's session. @returns the former epoch; not below `epoch` = refused */
+  claim(epoch: number): Promise<number>;
+  load(): Promise<LoadedLedger>;
+  /** Outcomes by key (16 bytes as a latin1 string) of the keys that are known. */
+  lookup(keys: readonly Buffer[]): Promise<Map<string, StoredOutcome>>;
+  commit(request: CommitRequest): CommitTicket;
+  /** Hash of a journal block, for a COMMIT whose answer was lost. */
+  blockHash(block: number): Promise<Buffer | undefined>;
+  /** Every key of the shard, in no order, for the filter. */
+  readKeys(onKey: (key: Buffer) => void): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface StoreOptions {
+  readonly shard: number;
+  /** The writer role. */
+  readonly target: PostgresTarget;
+  /** Distinguishes this store's sessions from those of a former writer, which `claim` ends. */
+  readonly instance: string;
+}
+
+/** Blocks in flight: one commits while the next one copies. More would only add to what a failure must undo. */
+export const PIPELINE_DEPTH = 2;
+
+/** `transaction_timeout` (17 and later): a stopped process cannot keep the head row for longer. */
+const TRANSACTION_TIMEOUT_MS = 15_000;
+
+/**
+ * Rows are found by key, always: a plan made while a table was small must not scan it when it is large.
+ * synchronous_commit = on is the default; it is stated because everything rests on it.
+ */
+const WRITING = `
+  SET synchronous_commit = on;
+  SET enable_seqscan = off;
+  SET enable_hashjoin = off;
+  SET enable_mergejoin = off;
+  SELECT set_config('transaction_timeout', '${TRANSACTION_TIMEOUT_MS}', false)
+   WHERE current_setting('server_version_num')::int >= 170000`;
+
+/** Loading a large shard takes longer than any commit may; these sessions hold no lock that a writer needs. */
+const READING = "SET statement_timeout = 0; SET enable_seqscan = off";
+
+/** SQLSTATEs of ours, see 0001_init.sql. */
+const WRONG_SHARD = "SX002";
+const FENCED = "SX003";
+
+/** unique_violation, serialization_failure, deadlock: only another writer can cause them. */
+const FENCE_STATES = new Set([FENCED, "23505", "40001", "40P01"]);
+/** check_violation: the database refuses what memory allowed. */
+const CHECK_VIOLATION = "23514";
+
+const COPY_EVENTS = `BEGIN; COPY ledger.event (${EVENT_COLUMNS.join(", ")}) FROM STDIN (FORMAT binary)`;
+
+const COMMIT_BLOCK = `SELECT ledger.commit_block(${Array.from({ length: 36 }, (_, index) => `$${index + 1}`).join(", ")})`;
+
+const LOOKUP = `
+  SELECT key, fingerprint::text, position, debit_balance, credit_balance,
+         (extract(epoch FROM recorded_at) * 1000000)::bigint AS recorded_at, NULL AS code, NULL AS detail
+    FROM ledger.event WHERE key = ANY ($1)
+  UNION ALL
+  SELECT key, fingerprint::text, NULL, NULL, NULL, NULL, code, detail FROM ledger.rejection WHERE key = ANY ($1)`;
+
+/** Application name of all writer sessions of a shard; `claim` finds them by it. */
+function applicationPrefix(shard: number): string {
+  return `shieldx-writer-${shard}-`;
+}
+
+/** Opens the connections of one takeover. @throws OperatorError SHARD_UNAVAILABLE */
+export async function openStore(options: StoreOptions): Promise<LedgerStore> {
+  const clients: Client[] = [];
+  const close = async (): Promise<void> => {
+    // A connection that is gone already has nothing left to close.
+    await Promise.all(clients.map((client) => client.end().catch(() => undefined)));
+  };
+  try {
+    clients.push(await openSession(options, READING));
+    while (clients.length <= PIPELINE_DEPTH) clients.push(await openSession(options, WRITING));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const [reader, ...writers] = clients as [Client, ...Client[]];
+  const convert = (error: unknown): OperatorError => storeError(error, options.shard);
+  const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw convert(error);
+    }
+  };
+  let turnOf = 0;
+
+  return {
+    claim: (epoch) =>
+      guarded(async () => {
+        const { rows } = await reader.query<{ former: number }>("SELECT ledger.claim($1, $2, $3) AS former", [
+          options.shard,
+          epoch,
+          applicationPrefix(options.shard),
+        ]);
+        return (rows[0] as { former: number }).former;
+      }),
+    load: () => guarded(() => loadLedger(reader)),
+    lookup: (keys) => guarded(() => lookupKeys(reader, keys)),
+    commit: (request) => {
+      turnOf = (turnOf + 1) % writers.length;
+      return commitOn(writers[turnOf] as Client, request, convert);
+    },
+    blockHash: (block) =>
+      guarded(async () => {
+        const { rows } = await reader.query<{ hash: Buffer }>("SELECT hash FROM ledger.journal WHERE block = $1", [
+          block,
+        ]);
+        return rows[0]?.hash;
+      }),
+    readKeys: (onKey) =>
+      guarded(() =>
+        readRows(reader, "SELECT key FROM ledger.event UNION ALL SELECT key FROM ledger.rejection", (row) =>
+          onKey(row.bytes(0)),
+        ),
+      ),
+    close,
+  };
+}
+
+async function openSession(options: StoreOptions, settings: string): Promise<Client> {
+  const client = await openClient({
+    ...options.target,
+    applicationName: `${applicationPrefix(options.shard)}${options.instance}`,
+  });
+  await client.query(settings);
+  return client;
+}
+
+/** Converts at the wall: what only another writer can cause is FENCED. */
+function storeError(error: unknown, shard: number): OperatorError {
+  const state = sqlState(error);
+  const text = error instanceof Error ? error.message : String(error);
+  if (state !== undefined && FENCE_STATES.has(state)) {
+    return new OperatorError("FENCED", `shard ${shard}: ${text}`, { cause: error, retryAfterSeconds: 1 });
+  }
+  if (state === CHECK_VIOLATION || state === WRONG_SHARD) {
+    return new OperatorError("LEDGER_CORRUPT", `shard ${shard}: ${text}`, { cause: error });
+  }
+  return toPostgresError(error, `shard ${shard}`);
+}
+
+function commitOn(client: Client, request: CommitRequest, convert: (error: unknown) => OperatorError): CommitTicket {
+  const applied = (async () => {
+    await copyEvents(client, request.block);
+    await request.turn;
+    await client.query({ name: "commit_block", text: COMMIT_BLOCK, values: commitParameters(request) });
+  })().catch((error: unknown) => {
+    throw convert(error);
+  });
+  const committed = applied.then(async () => {
+    const result = await client.query("COMMIT").catch((error: unknown) => {
+      throw convert(error);
+    });
+    if (result.command !== "COMMIT") {
+      throw new OperatorError("INTERNAL", `COMMIT was answered with ${result.command}`);
+    }
+  });
+  // Who waits for `committed` sees the error; `applied` has a waiter only when another block follows.
+  applied.catch(() => undefined);
+  return { applied, committed };
+}
+
+async function copyEvents(client: Client, block: SealedBlock): Promise<void> {
+  const { events, firstPosition } = block.header;
+  if (events === 0) {
+    await client.query("BEGIN");
+    return;
+  }
+  const stream = client.query(copyFrom(COPY_EVENTS));
+  await new Promise<void>((resolve, reject) => {
+    stream.once("error", reject);
+    stream.once("finish", resolve);
+    stream.end(encodeCopy({ firstPosition, events, records: block.records, payload: block.payload }));
+  });
+}
+
+function commitParameters(request: CommitRequest): unknown[] {
+  const { block, refusals, mapVersion } = request;
+  const { header, base, content, balances, snapshots } = block;
+  const openings = block.entries.filter((entry): entry is Opening => entry.type === "opening");
+  const pointers = block.entries.filter((entry) => entry.type === "pointer");
+  return [
+    header.shard,
+    header.epoch,
+    mapVersion,
+    base.position,
+    base.block,
+    base.accounts,
+    base.hash,
+    JOURNAL_FORMAT,
+    header.events,
+    header.accounts,
+    timestamp(header.recordedAtMicros),
+    content?.hash ?? null,
+    content?.body ?? null,
+    int8Array(openings.map((opening) => opening.account)),
+    textArray(openings.map((opening) => opening.extId)),
+    textArray(openings.map((opening) => opening.placementKey)),
+    textArray(openings.map((opening) => opening.asset)),
+    int8Array(openings.map((opening) => opening.floor)),
+    timestampArray(openings.map((opening) => opening.openedAtMicros)),
+    textArray(pointers.map((pointer) => pointer.extId)),
+    textArray(pointers.map((pointer) => pointer.placementKey)),
+    int8Array(balances.account),
+    int8Array(balances.posted),
+    int8Array(balances.version),
+    int8Array(balances.expected),
+    int8Array(balances.position),
+    int8Array(snapshots.account),
+    int8Array(snapshots.version),
+    int8Array(snapshots.position),
+    int8Array(snapshots.posted),
+    byteaArray(snapshots.hash),
+    uuidArray(refusals.map((refusal) => refusal.key)),
+    rawInt8Array(refusals.map((refusal) => refusal.fingerprint)),
+    textArray(refusals.map((refusal) => refusal.id)),
+    textArray(refusals.map((refusal) => refusal.code)),
+    textArray(refusals.map((refusal) => refusal.detail)),
+  ];
+}
+
+async function lookupKeys(client: Client, keys: readonly Buffer[]): Promise<Map<string, StoredOutcome>> {
+  const found = new Map<string, StoredOutcome>();
+  if (keys.length === 0) return found;
+  const { rows } = await client.query<{
+    key: string;
+    fingerprint: string;
+    position: number;
+    debit_balance: number;
+    credit_balance: number;
+    recorded_at: number;
+    code: string | null;
+    detail: string | null;
+  }>({ name: "lookup", text: LOOKUP, values: [uuidArray(keys)] });
+  for (const row of rows) {
+    const key = Buffer.from(row.key.replaceAll("-", ""), "hex").toString("latin1");
+    const { fingerprint } = row;
+    if (row.code === null) {
+      found.set(key, {
+        type: "posted",
+        fingerprint,
+        position: row.position,
+        debitBalance: row.debit_balance,
+        creditBalance: row.credit_balance,
+        recordedAtMicros: row.recorded_at,
+      });
+    } else {
+      found.set(key, { type: "refused", fingerprint, code: row.code, detail: row.detail ?? "" });
+    }
+  }
+  return found;
+}
+
+/** Reads everything in one snapshot, so that head, balances and map version belong together. */
+async function loadLedger(client: Client): Promise<LoadedLedger> {
+  await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+  const head = await client.query<{
+    position: number;
+    block: number;
+    accounts: number;
+    hash: Buffer;
+    recorded_at: number;
+  }>(
+    "SELECT position, block, accounts, hash, (extract(epoch FROM recorded_at) * 1000000)::bigint AS recorded_at FROM ledger.head",
+  );
+  const map = await client.query<{ version: number }>("SELECT version FROM shard_meta.map");
+  const assets = await client.query<{ code: string }>("SELECT code FROM ledger.asset ORDER BY code");
+  const state = emptyState(assets.rows.map((row) => row.code));
+  await readRows(
+    client,
+    `SELECT a.id, a.ext_id, a.placement_key, a.asset, a.floor, b.posted, b.version, b.last_position
+       FROM ledger.account a JOIN ledger.balance b ON b.account = a.id ORDER BY a.id`,
+    (row) => {
+      const number = addAccount(state, {
+        extId: row.text(1),
+        placementKey: row.text(2),
+        asset: row.text(3),
+        floor: row.int64(4),
+      });
+      if (number !== row.int64(0)) throw new OperatorError("LEDGER_CORRUPT", `account ${number} is missing`);
+      state.posted[number] = row.int64(5);
+      state.version[number] = row.int64(6);
+      state.lastPosition[number] = row.int64(7);
+    },
+  );
+  await readRows(client, "SELECT ext_id, placement_key FROM ledger.account_directory", (row) => {
+    state.pointers.set(row.text(0), row.text(1));
+  });
+  await client.query("COMMIT");
+
+  const row = head.rows[0];
+  const version = map.rows[0]?.version;
+  if (row === undefined) throw new OperatorError("LEDGER_CORRUPT", "table ledger.head has no row");
+  if (version === undefined) throw new OperatorError("SHARD_UNAVAILABLE", "the shard has no shard map yet");
+  if (row.accounts !== state.accounts) {
+    throw new OperatorError(
+      "LEDGER_CORRUPT",
+      `head counts ${row.accounts} accounts, the tables hold ${state.accounts}`,
+    );
+  }
+  state.position = row.position;
+  state.block = row.block;
+  state.hash = row.hash;
+  state.recordedAtMicros = row.recorded_at;
+  return { state, mapVersion: version };
+}

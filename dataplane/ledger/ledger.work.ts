@@ -1,0 +1,195 @@
+/** What waits for the writer of a shard, and how it is answered. */
+import type { ErrorCode, OperatorError } from "../../lib/core/errors.ts";
+import type { TransferRequest } from "./fingerprint.ts";
+
+/** Status of one transfer of a group. */
+export const RESULT = { open: 0, posted: 1, refused: 2, failed: 3 } as const;
+
+/** Answers of a group of transfers, one column a figure: no object per transfer on the way. */
+export interface TransferResults {
+  /** One of RESULT. */
+  readonly status: Uint8Array;
+  /** 1 when the answer is that of an earlier request with the same key. */
+  readonly replayed: Uint8Array;
+  readonly position: Float64Array;
+  readonly debitBalance: Float64Array;
+  readonly creditBalance: Float64Array;
+  readonly recordedAtMicros: Float64Array;
+  /** Why, for `refused` (final: the same for ever) and `failed` (send it again). */
+  readonly problems: Map<number, TransferProblem>;
+}
+
+export interface TransferProblem {
+  readonly code: ErrorCode;
+  readonly detail: string;
+}
+
+/** Columns for `count` transfers, all open. */
+export function emptyResults(count: number): TransferResults {
+  return {
+    status: new Uint8Array(count),
+    replayed: new Uint8Array(count),
+    position: new Float64Array(count),
+    debitBalance: new Float64Array(count),
+    creditBalance: new Float64Array(count),
+    recordedAtMicros: new Float64Array(count),
+    problems: new Map(),
+  };
+}
+
+/** Sets the answer of one transfer to a refusal or failure. */
+export function setProblem(
+  results: TransferResults,
+  index: number,
+  problem: TransferProblem & { status: 2 | 3; replayed?: boolean },
+): void {
+  results.status[index] = problem.status;
+  results.replayed[index] = problem.replayed === true ? 1 : 0;
+  results.problems.set(index, { code: problem.code, detail: problem.detail });
+}
+
+/** Copies the answer of one transfer for a request with the same key. */
+export function replayResult(
+  to: TransferResults,
+  index: number,
+  from: { results: TransferResults; index: number },
+): void {
+  const { results } = from;
+  to.status[index] = results.status[from.index] as number;
+  to.replayed[index] = 1;
+  to.position[index] = results.position[from.index] as number;
+  to.debitBalance[index] = results.debitBalance[from.index] as number;
+  to.creditBalance[index] = results.creditBalance[from.index] as number;
+  to.recordedAtMicros[index] = results.recordedAtMicros[from.index] as number;
+  const problem = results.problems.get(from.index);
+  if (problem !== undefined) to.problems.set(index, problem);
+}
+
+/** A group of transfers of one request, in order. */
+export interface TransferWork {
+  readonly type: "transfers";
+  readonly requests: readonly TransferRequest[];
+  /** Keys and fingerprints, `IDENTITY_BYTES` each. */
+  readonly identities: Buffer;
+  /** Opens accounts that do not exist, with limit 0 and the id as placement key. */
+  readonly createAccounts: boolean;
+  /** Version of the shard map that led here. */
+  readonly mapVersion: number;
+  readonly results: TransferResults;
+  /** Monotonic time after which the sender is answered, whatever is known. */
+  readonly deadlineAt: number;
+  /** Requests before this one are in a batch. */
+  next: number;
+  /** Requests before this one have a durable answer. */
+  settled: number;
+  /** A part was sent to the database at least once: its outcome may be unknown. */
+  tried: boolean;
+  /** The sender was answered already. */
+  closed: boolean;
+  readonly close: () => void;
+}
+
+/** What an account is opened with, or where it is to be looked for. */
+export interface AccountRequest {
+  /** `account`: on the shard of its placement key. `pointer`: on the shard of its id. */
+  readonly role: "account" | "pointer";
+  readonly extId: string;
+  readonly placementKey: string;
+  readonly asset: string;
+  readonly floor: number;
+}
+
+export interface AccountOutcome {
+  /** False when the account was there with the same properties. */
+  readonly created: boolean;
+}
+
+/** One account to open. */
+export interface AccountWork {
+  readonly type: "account";
+  readonly request: AccountRequest;
+  readonly mapVersion: number;
+  readonly deadlineAt: number;
+  /** What was decided; told to the sender after COMMIT. */
+  outcome: AccountOutcome | OperatorError | undefined;
+  tried: boolean;
+  closed: boolean;
+  readonly close: (outcome: AccountOutcome | OperatorError) => void;
+}
+
+export type Work = TransferWork | AccountWork;
+
+/** A run of one work's requests that went into one batch. */
+export interface Segment {
+  readonly work: Work;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** First in, first out, with a way back to the front for what has to be decided again. */
+export interface WorkQueue {
+  push(work: Work): void;
+  /** The first work; it stays until `shift`. */
+  peek(): Work | undefined;
+  shift(): void;
+  /** Puts segments back before everything else, in their order. */
+  requeue(segments: readonly Segment[]): void;
+  /** Commands that wait. */
+  size(): number;
+  /** Corrects the count after part of the first work was taken. */
+  taken(commands: number): void;
+  /** Every waiting work, for deadlines and the end. */
+  all(): readonly Work[];
+  /** Drops what was answered meanwhile. */
+  sweep(): void;
+}
+
+/** Commands of a work that are not in a batch yet. */
+function waiting(work: Work): number {
+  return work.type === "account" ? 1 : work.requests.length - work.next;
+}
+
+/** A queue in an array whose front moves; it is compacted when half of it is gone. */
+export function createWorkQueue(): WorkQueue {
+  let works: Work[] = [];
+  let front = 0;
+  let commands = 0;
+  return {
+    push: (work) => {
+      works.push(work);
+      commands += waiting(work);
+    },
+    peek: () => works[front],
+    shift: () => {
+      front += 1;
+      if (front > 64 && front * 2 > works.length) {
+        works = works.slice(front);
+        front = 0;
+      }
+    },
+    requeue: (segments) => {
+      const back: Work[] = [];
+      for (const { work, from } of segments) {
+        if (work.closed || back.includes(work)) continue;
+        if (work.type === "transfers") work.next = Math.min(work.next, from);
+        else work.outcome = undefined;
+        back.push(work);
+      }
+      // The last of them may still be in front, with its rest.
+      const rest = works.slice(front).filter((work) => !back.includes(work));
+      works = [...back, ...rest];
+      front = 0;
+      commands = works.reduce((sum, work) => sum + waiting(work), 0);
+    },
+    size: () => commands,
+    taken: (count) => {
+      commands -= count;
+    },
+    all: () => works.slice(front),
+    sweep: () => {
+      works = works.slice(front).filter((work) => !work.closed);
+      front = 0;
+      commands = works.reduce((sum, work) => sum + waiting(work), 0);
+    },
+  };
+}

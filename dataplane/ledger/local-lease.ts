@@ -1,0 +1,14 @@
+import type { WriterLease } from "./ledger.writer.ts";
+
+/** A right that nobody disputes, for a process that is the only one by arrangement (tests, benchmarks, one machine). */
+export function createLocalLease(firstEpoch = 1): WriterLease {
+  let epoch = firstEpoch;
+  return {
+    isHeld: () => true,
+    epoch: () => epoch,
+    setMinimumEpoch: (minimum) => {
+      epoch = Math.max(epoch, minimum);
+      return Promise.resolve(epoch);
+    },
+  };
+}
