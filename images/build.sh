@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # build.sh [load CLUSTER...]: builds the images shieldx and shieldx-postgres and names them in .build/images.env;
-# with "load" it also brings them into kind clusters that e2e/cluster/up.sh made.
+# with "load" it also brings them into kind clusters (with KUBECONFIG_CLUSTER=1 into that of the current context).
 #
 # The tag is a hash of everything that goes in, so that an image that exists is never built again, and a pod that
 # names one always gets just that program.
@@ -195,7 +195,15 @@ load() {
   # shellcheck disable=SC1091
   source "$out/images.env"
   for cluster in "$@"; do
+    if [[ ${KUBECONFIG_CLUSTER:-} == 1 ]]; then
+      cluster=$("$out/bin/kubectl" config current-context)
+      cluster=${cluster#kind-}
+    fi
     nodes=$("$engine" ps --filter "label=io.x-k8s.kind.cluster=$cluster" --format '{{.Names}}' 9>&-)
+    if [[ -z $nodes && ${KUBECONFIG_CLUSTER:-} == 1 ]]; then
+      say "The cluster of the current context is not a kind cluster of this machine: it must have $SHIELDX_IMAGE and $SHIELDX_POSTGRES_IMAGE already."
+      continue
+    fi
     [[ -n $nodes ]] || die "There is no running kind cluster $cluster; e2e/cluster/up.sh makes one."
     local start=$SECONDS
     if [[ $engine == docker ]]; then

@@ -200,7 +200,6 @@ build_rootfs() {
 }
 
 node() {
-  rootfs
   local base_files rootfs_id key base_key system_key node_key manifests work
   # kind's own files come out of the module that the kind program was built from.
   base_files=$(cd "$cluster_dir/kind" && go list -mod=readonly -m -f '{{.Dir}}' sigs.k8s.io/kind)/images/base
@@ -288,23 +287,20 @@ esac
 lock
 clear_leftovers
 
-if [[ $subset == kube ]]; then
+if [[ $subset != rootfs ]]; then
   go_ready
   kube
-  exit
 fi
-
-engine=$(engine)
-if [[ $engine == podman ]]; then host; fi
-if [[ $subset == rootfs ]]; then
-  [[ $engine == podman ]] || exit 0
-  rootfs
-  exit
-fi
-go_ready
-kube
-cli
-if [[ $engine == podman && $subset != tools ]]; then
-  node_programs
-  node
+if [[ $subset == tools || $subset == node || $subset == all ]]; then cli; fi
+if [[ $subset == rootfs || $subset == node || $subset == all ]]; then
+  engine=$(engine)
+  # Docker pulls what Podman has to build.
+  if [[ $engine == podman ]]; then
+    host
+    rootfs
+    if [[ $subset != rootfs ]]; then
+      node_programs
+      node
+    fi
+  fi
 fi

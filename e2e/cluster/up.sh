@@ -13,7 +13,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 read -ra clusters <<<"${CLUSTERS:-shieldx-demo}"
-workers=${WORKERS:-0}
+workers=${WORKERS:-0} # a cluster that exists may have any number unless WORKERS is set
 ready_timeout=180 # seconds for a new cluster; on two cores one node needs about 40
 start_timeout=90  # seconds for the nodes of a stopped cluster to be Ready again
 
@@ -31,12 +31,13 @@ kubectl_for() {
 }
 
 if [[ ${KUBECONFIG_CLUSTER:-} == 1 ]]; then
-  kubectl=$(command -v kubectl || true)
-  if [[ -z $kubectl ]]; then
-    "$cluster_dir/toolchain.sh" kube
-    kubectl=$out/bin/kubectl
-  else
+  # The programs of the machine, if it has them, are likelier to fit that cluster than ours.
+  if kubectl=$(command -v kubectl) && helm=$(command -v helm); then
     ln -sfn "$kubectl" "$out/bin/kubectl"
+    ln -sfn "$helm" "$out/bin/helm"
+  else
+    "$cluster_dir/toolchain.sh" tools
+    kubectl=$out/bin/kubectl
   fi
   for name in "${clusters[@]}"; do
     file=$out/kube/$name.kubeconfig
@@ -117,7 +118,7 @@ keep() {
   [[ -n $all ]] && finished "$name" || return 1
   local have
   have=$(wc -l <<<"$all")
-  if ((have != workers + 1)); then
+  if [[ -n ${WORKERS:-} ]] && ((have != workers + 1)); then
     die "Cluster $name has $((have - 1)) worker nodes, WORKERS asks for $workers. Take it down first (CLUSTERS=$name e2e/cluster/down.sh)."
   fi
   running=$(nodes "$name" | sort)
