@@ -1,6 +1,7 @@
 import { CREDIT_LEDGER, type CreditLedger } from "../../crds/creditledger.ts";
 import { ANNOTATIONS, COMPONENTS, LABELS } from "../../crds/group.ts";
 import { SHARD_SET, type ShardSet } from "../../crds/shardset.ts";
+import { isOperatorError } from "../../lib/core/errors.ts";
 import { type KubeObject, type LeaseObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
 import type { CacheReader, Controller, Key, ReconcileContext, Result, Watch } from "../../operator/runtime/types.ts";
 import { checkAll, type Scope } from "./creditledger.checks.ts";
@@ -27,6 +28,9 @@ const CONCURRENCY = 4;
 
 /** Positions in the status change at most this often (architecture.md, "Decisions that several kinds share"). */
 export const POSITIONS_INTERVAL_SECONDS = 10;
+
+/** A name that somebody else uses is looked at again after this time. */
+export const NAME_CONFLICT_SECONDS = 30;
 
 /** Controller of CreditLedgers: observe, plan, execute, report (docs/lifecycle.md). */
 export function createCreditLedgerController(deps: CreditLedgerDeps): Controller<CreditLedger> {
@@ -62,6 +66,8 @@ export function createCreditLedgerController(deps: CreditLedgerDeps): Controller
     const told = await context.execute(ledger, { actions: announce(scope, checks, run) });
 
     const error = outcome.error ?? told.error;
+    // The other object is outside our watches: nobody tells when it goes.
+    if (isOperatorError(error, "NAME_CONFLICT")) return { requeueAfterSeconds: NAME_CONFLICT_SECONDS };
     if (error !== undefined) throw error;
     return soonest(plan.requeueAfterSeconds, waitSeconds);
   };
@@ -100,6 +106,7 @@ function watches(): Watch[] {
   return [
     { resource: SHARD_SET, keys: ledgersOn } as Watch,
     owned(RESOURCES.Secret),
+    { resource: RESOURCES.Secret, labelSelector: REQUEST_SELECTOR, keys: ledgersBeside },
     owned(RESOURCES.Deployment),
     owned(RESOURCES.Service),
     owned(RESOURCES.PodDisruptionBudget),
@@ -116,6 +123,9 @@ function watches(): Watch[] {
 
 const OWNED_SELECTOR = `${LABELS.kind}=${CREDIT_LEDGER.kind}`;
 
+/** Database requests, of whatever kind: two for one database are told. */
+const REQUEST_SELECTOR = `${LABELS.component}=${COMPONENTS.databaseRequest}`;
+
 function owned(resource: ResourceType): Watch {
   return { resource, labelSelector: OWNED_SELECTOR, keys: ledgerOf };
 }
@@ -126,10 +136,17 @@ function ledgerOf({ metadata }: KubeObject): readonly Key[] {
 }
 
 function ledgersOn({ metadata }: KubeObject, cache: CacheReader): readonly Key[] {
-  const namespace = metadata.namespace ?? "";
+  return ledgersOfShardSet(cache, metadata.namespace ?? "", metadata.name);
+}
+
+function ledgersBeside({ metadata }: KubeObject, cache: CacheReader): readonly Key[] {
+  return ledgersOfShardSet(cache, metadata.namespace ?? "", metadata.labels?.[LABELS.shardSet] ?? "");
+}
+
+function ledgersOfShardSet(cache: CacheReader, namespace: string, shardSet: string): readonly Key[] {
   return cache
     .list(CREDIT_LEDGER, namespace)
-    .filter((ledger) => ledger.spec.shardSet === metadata.name)
+    .filter((ledger) => ledger.spec.shardSet === shardSet)
     .map((ledger) => ({ namespace, name: ledger.metadata.name }));
 }
 

@@ -1,7 +1,7 @@
-import { FINALIZER } from "../../crds/group.ts";
 import { CREDIT_LEDGER } from "../../crds/creditledger.ts";
 import type { DatabaseRequest } from "../../crds/database-request.ts";
 import { RESOURCES, type KubeObject, type ResourceType } from "../../lib/kube/types.ts";
+import { ensureFinalizer, hasFinalizer, removeFinalizer } from "../../operator/runtime/finalizers.ts";
 import type { Action, Plan } from "../../operator/runtime/types.ts";
 import { type Checks, currentJob, type Scope, shardsWithRequest, wantedRequest } from "./creditledger.checks.ts";
 import {
@@ -50,7 +50,7 @@ export const CERTIFICATE_CHECK_SECONDS = 6 * 3_600;
 /** @param now milliseconds since the epoch */
 export function planCreditLedger(scope: Scope, checks: Checks, now: number): Plan {
   if (scope.observed.ledger.metadata.deletionTimestamp !== undefined) return planDeletion(scope);
-  const finalizer = addFinalizer(scope.observed);
+  const finalizer = ensureFinalizer(scope.observed.ledger, CREDIT_LEDGER);
   if (scope.observed.shardSet === undefined) return { actions: finalizer };
   // Kept data that does not fit is a decision for people: nothing is made beside it.
   if (retainedProblem(scope) !== undefined) return { actions: finalizer };
@@ -71,8 +71,8 @@ export function planCreditLedger(scope: Scope, checks: Checks, now: number): Pla
 }
 
 /** True when the ledger is being deleted and we have nothing to do with it any more. */
-export function isLetGo({ metadata }: Observed["ledger"]): boolean {
-  return metadata.deletionTimestamp !== undefined && !(metadata.finalizers ?? []).includes(FINALIZER);
+export function isLetGo(ledger: Observed["ledger"]): boolean {
+  return ledger.metadata.deletionTimestamp !== undefined && !hasFinalizer(ledger);
 }
 
 /** True when a plan ends with taking our finalizer off: the ledger may be gone after it. */
@@ -97,12 +97,6 @@ export function dropProgress(scope: Scope): string | undefined {
   const gone = Math.min(shardsWithRequest(scope.observed, request), shards);
   if (gone >= shards) return undefined;
   return `database ${request.database} is dropped on ${String(gone)} of ${String(shards)} shards; deletionPolicy Retain would keep it`;
-}
-
-function addFinalizer({ ledger }: Observed): Action[] {
-  const finalizers = ledger.metadata.finalizers ?? [];
-  if (finalizers.includes(FINALIZER)) return [];
-  return [patchFinalizers(ledger, [...finalizers, FINALIZER], "finalizer added before the first object is made")];
 }
 
 function makeRoots({ observed, target, material }: Scope): Action[] {
@@ -221,7 +215,7 @@ function planDeletion(scope: Scope): Plan {
   const workload = removeWorkload(observed);
   if (observed.ledger.spec.deletionPolicy === "Retain") {
     return {
-      actions: [...workload, ...withdrawDrop(scope), removeFinalizer(observed, "data, keys and passwords are kept")],
+      actions: [...workload, ...withdrawDrop(scope), ...removeFinalizer(observed.ledger, CREDIT_LEDGER)],
     };
   }
   const request = requestToDrop(scope);
@@ -229,7 +223,7 @@ function planDeletion(scope: Scope): Plan {
     const drop = apply(desiredDatabaseRequest(scope.target, request), `database ${request.database} is to be dropped`);
     return { actions: [...workload, drop] };
   }
-  return { actions: [...workload, ...removeKept(observed), removeFinalizer(observed, "nothing is left")] };
+  return { actions: [...workload, ...removeKept(observed), ...removeFinalizer(observed.ledger, CREDIT_LEDGER)] };
 }
 
 /** The request that drops the database; `undefined` when none was ever made. */
@@ -269,31 +263,10 @@ function removeKept(observed: Observed): Action[] {
   ].map((target) => remove(observed, target, "deletionPolicy is Delete"));
 }
 
-function removeFinalizer({ ledger }: Observed, note: string): Action {
-  return patchFinalizers(
-    ledger,
-    (ledger.metadata.finalizers ?? []).filter((name) => name !== FINALIZER),
-    note,
-  );
-}
-
 interface Target {
   readonly resource: ResourceType;
   readonly name: string;
   readonly uid: string | undefined;
-}
-
-function patchFinalizers(ledger: Observed["ledger"], finalizers: readonly string[], note: string): Action {
-  const { namespace = "", name, resourceVersion } = ledger.metadata;
-  // The resource version makes the server refuse a list that was computed from an old one.
-  return {
-    type: "patch",
-    resource: CREDIT_LEDGER,
-    namespace,
-    name,
-    patch: { metadata: { finalizers, resourceVersion } },
-    note,
-  };
 }
 
 function apply(object: KubeObject, note: string): Action {

@@ -1,9 +1,9 @@
 import type { CreditLedgerConditionType } from "../../crds/conditions.ts";
 import type { CreditLedgerStatus, LedgerHead } from "../../crds/creditledger.ts";
-import { rfc3339Seconds } from "../../lib/core/clock.ts";
-import { isOperatorError, toOperatorError } from "../../lib/core/errors.ts";
+import { type ErrorCode, toOperatorError } from "../../lib/core/errors.ts";
 import { omitUndefined } from "../../lib/core/objects.ts";
-import type { Action } from "../../operator/runtime/types.ts";
+import { findCondition, mergeConditions } from "../../operator/runtime/conditions.ts";
+import type { Action, Condition } from "../../operator/runtime/types.ts";
 import { type Check, type Checks, currentJob, type Scope, unfinishedRollout } from "./creditledger.checks.ts";
 import { ledgerUrl, shardIndexes } from "./creditledger.desired.ts";
 import type { ObservedLease } from "./creditledger.facts.ts";
@@ -56,7 +56,7 @@ export function positionsMoved(scope: Scope): boolean {
 /** Tells the user once when condition Ready gets another reason: with the same sentence that the condition has. */
 export function announce(scope: Scope, checks: Checks, run: Run): Action[] {
   const { ready, stalled } = summarise(scope, checks, run);
-  const before = scope.observed.ledger.status?.conditions?.find(({ type }) => type === "Ready");
+  const before = findCondition(scope.observed.ledger.status?.conditions, "Ready");
   if (before?.reason === ready.reason && before.status === ready.status) return [];
   const eventType = stalled.status === "True" || ready.reason === "ReconcileFailed" ? "Warning" : "Normal";
   return [{ type: "event", eventType, reason: ready.reason, note: ready.message }];
@@ -117,11 +117,13 @@ function needsPeople({ reason }: Check): boolean {
   return reason === "MigrationFailed" || reason === "DatabaseNameConflict";
 }
 
+/** Somebody wrote at the same time, or this process must stop: the world is read again, and nobody needs to hear of it. */
+const QUIET_CODES: readonly ErrorCode[] = ["KUBE_CONFLICT", "KUBE_ALREADY_EXISTS", "ABORTED", "LEASE_LOST"];
+
 function failedState(error: Error): State | undefined {
-  // Somebody wrote at the same time: the world is read again at once, and nobody needs to hear of it.
-  if (isOperatorError(error, "KUBE_CONFLICT")) return undefined;
-  if (isOperatorError(error, "NAME_CONFLICT")) return stuck("NameConflict", error.message);
   const { code, message, retry } = toOperatorError(error);
+  if (QUIET_CODES.includes(code)) return undefined;
+  if (code === "NAME_CONFLICT") return stuck("NameConflict", message);
   const sentence = `${code}: ${message}`;
   return retry === "terminal" ? stuck("ReconcileFailed", sentence) : working("ReconcileFailed", sentence);
 }
@@ -134,11 +136,8 @@ function working(reason: Check["reason"], message: string): State {
   return { kind: "working", ready: { status: "False", reason, message } };
 }
 
-function conditions(
-  scope: Scope,
-  checks: Checks & Summary,
-  now: number,
-): NonNullable<CreditLedgerStatus["conditions"]> {
+function conditions(scope: Scope, checks: Checks & Summary, now: number): Condition[] {
+  const { metadata, status } = scope.observed.ledger;
   const ordered: readonly [CreditLedgerConditionType, Check][] = [
     ["Ready", checks.ready],
     ["Reconciling", checks.reconciling],
@@ -148,16 +147,12 @@ function conditions(
     ["Migrated", checks.migrated],
     ["Available", checks.available],
   ];
-  const before = scope.observed.ledger.status?.conditions ?? [];
-  return ordered.map(([type, check]) => {
-    const earlier = before.find((condition) => condition.type === type);
-    return {
-      type,
-      ...check,
-      observedGeneration: scope.observed.ledger.metadata.generation ?? 0,
-      lastTransitionTime: earlier?.status === check.status ? earlier.lastTransitionTime : rfc3339Seconds(now),
-    };
-  });
+  const observedGeneration = metadata.generation ?? 0;
+  return mergeConditions(
+    status?.conditions,
+    ordered.map(([type, check]) => ({ type, ...check, observedGeneration })),
+    now,
+  );
 }
 
 function writersReady(scope: Scope): number {

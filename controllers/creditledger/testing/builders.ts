@@ -1,3 +1,4 @@
+import { type DatabaseRequest, requestHash } from "../../../crds/database-request.ts";
 import { API_VERSION, FINALIZER } from "../../../crds/group.ts";
 import type { CreditLedger, CreditLedgerSpec } from "../../../crds/creditledger.ts";
 import type { ShardSet } from "../../../crds/shardset.ts";
@@ -5,7 +6,8 @@ import { scramVerifier } from "../../../lib/node/scram.ts";
 import type { CreditLedgerDeps } from "../creditledger.controller.ts";
 import type { Certificates, Material } from "../creditledger.material.ts";
 import type { Scope } from "../creditledger.checks.ts";
-import type { Target } from "../creditledger.desired.ts";
+import { databaseRequest, type Target } from "../creditledger.desired.ts";
+import type { Kept, ObservedLease } from "../creditledger.facts.ts";
 import type { Observed } from "../creditledger.observe.ts";
 
 export const NAMESPACE = "bank-ns";
@@ -70,6 +72,45 @@ export function shardSet(
   };
 }
 
+/** A ShardSet whose shards have all carried out the ledger's request, or another one. */
+export function readyShardSet(
+  changes: { shards?: number; shardsReady?: number; request?: DatabaseRequest; done?: number } = {},
+): ShardSet {
+  const shards = changes.shards ?? 3;
+  const request = changes.request ?? databaseRequest(NAME, VERIFIERS);
+  const databases = [
+    {
+      name: request.database,
+      requestHash: requestHash(request),
+      shardsReady: changes.done ?? changes.shardsReady ?? shards,
+    },
+  ];
+  return shardSet({ shards, status: { shardsReady: changes.shardsReady ?? shards, databases } });
+}
+
+/** Verifiers of some passwords. */
+export const VERIFIERS = { owner: verifier("owner"), writer: verifier("writer"), reader: verifier("reader") };
+
+function verifier(role: string): string {
+  return scramVerifier(role, new Uint8Array(16));
+}
+
+export function kept<T>(name: string, value: T | undefined): Kept<T> {
+  return { name, uid: `uid-${name}`, value };
+}
+
+/** The Secrets that everything else is made from. */
+export const ROOTS = {
+  caKey: kept("bank-ca-key", { certPem: "CA\n", keyPem: "ca key" }),
+  adminKey: kept("bank-admin-key", "sxk_1"),
+  roles: kept("bank-roles", { owner: "o", writer: "w", reader: "r" }),
+};
+
+export function lease(shard: number, changes: Partial<ObservedLease> = {}): ObservedLease {
+  const name = `bank-writer-${String(shard)}`;
+  return { name, uid: `uid-${name}`, shard, holder: "bank-1_uid", epoch: 1, position: undefined, ...changes };
+}
+
 export function target(changes: Partial<Target> = {}): Target {
   return {
     ledger: { namespace: NAMESPACE, name: NAME, uid: "uid-ledger" },
@@ -121,7 +162,7 @@ export const plainCertificates: Certificates = {
     }),
   needsRenewal: (certPem, now) => Number(/until (\d+)/.exec(certPem)?.[1] ?? 0) - now < PLAIN_VALIDITY_MS / 3,
   isIssuedBy: ({ certPem }, caCertPem) => certPem.startsWith(caCertPem.trim()),
-  isCertificateAuthority: ({ certPem }) => certPem.startsWith("CA "),
+  isCertificateAuthority: ({ certPem }) => certPem.startsWith("CA"),
   readCertificate: (certPem) => ({ dnsNames: certPem.split(" | ")[2]?.split(",") ?? [] }),
 };
 

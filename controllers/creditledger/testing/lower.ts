@@ -118,7 +118,7 @@ export const deploymentStep: Step = (world) => {
       status?: { observedGeneration: number; updatedReplicas: number; readyReplicas: number };
     };
     const current = status?.observedGeneration === deployment.metadata.generation;
-    const updated = current ? status.updatedReplicas + 1 : 0;
+    const updated = current ? (status?.updatedReplicas ?? 0) + 1 : 0;
     if (updated > spec.replicas) continue;
     // A rolling update never takes a ready pod away before the next one is ready.
     const readyReplicas = Math.max(status?.readyReplicas ?? 0, updated);

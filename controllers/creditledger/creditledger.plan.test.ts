@@ -1,0 +1,354 @@
+import { describe, expect, test } from "@jest/globals";
+import { FINALIZER } from "../../crds/group.ts";
+import type { Action } from "../../operator/runtime/types.ts";
+import { checkAll } from "./creditledger.checks.ts";
+import { databaseRequest, migrationJobName } from "./creditledger.desired.ts";
+import type { ObservedDeployment, ObservedJob } from "./creditledger.facts.ts";
+import type { Observed } from "./creditledger.observe.ts";
+import {
+  CERTIFICATE_CHECK_SECONDS,
+  isLetGo,
+  letsGo,
+  MIGRATION_RETRY_SECONDS,
+  planCreditLedger,
+} from "./creditledger.plan.ts";
+import {
+  kept,
+  ledger,
+  lease,
+  observed,
+  readyShardSet,
+  ROOTS,
+  scope,
+  shardSet,
+  spec,
+  target,
+  VERIFIERS,
+} from "./testing/builders.ts";
+
+// The plan as a table: what is observed, and the actions with their notes, in order.
+
+const NOW = 1_750_000_000_000;
+const JOB = migrationJobName(target(), "sxk_1");
+
+/** Everything there and ready, certificate included. */
+const READY: Partial<Observed> = {
+  ...ROOTS,
+  shardSet: readyShardSet(),
+  ca: kept("bank-ca", "CA\n"),
+  tls: kept("bank-tls", { certPem: "cert", keyPem: "key", bundle: "CA\n" }),
+  jobs: [job()],
+  leases: [0, 1, 2].map((shard) => lease(shard)),
+};
+
+const ALWAYS = [
+  "apply Secret bank-ca: clients trust the CA that signs now",
+  "apply Secret bank-tls: the server certificate is good",
+  "apply ServiceAccount bank-ledger: identity of the pods",
+  "apply Role bank-ledger: 3 writer Leases and the shard map, by name",
+  "apply RoleBinding bank-ledger: the pods' identity gets the Role",
+  "apply Service bank: address of the API",
+];
+const REQUEST = "apply Secret bank-database: database ledger_bank on 3 shards of ShardSet main";
+const SERVE = [
+  "apply PodDisruptionBudget bank: a drain takes one pod at a time",
+  "apply Deployment bank: 2 pods of shieldx:1 for 3 shards",
+];
+
+interface Row {
+  readonly name: string;
+  readonly given: Partial<Observed>;
+  readonly want: readonly string[];
+}
+
+describe("a living ledger", () => {
+  test.each<Row>([
+    {
+      name: "without its ShardSet gets a finalizer and nothing else",
+      given: { shardSet: undefined, ledger: ledger({ metadata: { name: "bank", finalizers: ["other/finalizer"] } }) },
+      want: ["patch CreditLedger bank: hold the deletion until the clean-up is done"],
+    },
+    { name: "without its ShardSet, later", given: { shardSet: undefined }, want: [] },
+    {
+      name: "that is new gets its roots; nothing is derived from them before the cache holds them",
+      given: {},
+      want: [
+        "create Secret bank-ca-key: there is no CA yet",
+        "create Secret bank-admin-key: there is no admin key yet",
+        "create Secret bank-roles: there are no passwords yet",
+        ...ALWAYS.slice(2),
+        "create Lease bank-writer-0: shard 0 has no writer Lease yet",
+        "create Lease bank-writer-1: shard 1 has no writer Lease yet",
+        "create Lease bank-writer-2: shard 2 has no writer Lease yet",
+      ],
+    },
+    {
+      name: "with roots and no database waits before it migrates",
+      given: { ...READY, jobs: [], shardSet: shardSet() },
+      want: [...ALWAYS, REQUEST],
+    },
+    {
+      name: "whose shards are not ready waits before it migrates, database or not",
+      given: { ...READY, jobs: [], shardSet: readyShardSet({ shardsReady: 2 }) },
+      want: [...ALWAYS, REQUEST],
+    },
+    {
+      name: "with its database migrates",
+      given: { ...READY, jobs: [] },
+      want: [...ALWAYS, REQUEST, `create Job ${JOB}: 3 shards to migrate with shieldx:1`],
+    },
+    {
+      name: "whose migration runs waits",
+      given: { ...READY, jobs: [job({ state: "running" })] },
+      want: [...ALWAYS, REQUEST],
+    },
+    {
+      name: "whose migration succeeded serves",
+      given: READY,
+      want: [...ALWAYS, REQUEST, ...SERVE],
+    },
+    {
+      name: "whose migration succeeded removes older Jobs",
+      given: { ...READY, jobs: [job(), job({ name: "bank-migrate-old", uid: "uid-old", state: "failed" })] },
+      want: [...ALWAYS, REQUEST, ...SERVE, `delete Job bank-migrate-old: followed by Job ${JOB}`],
+    },
+    {
+      name: "keeps older Jobs and leaves the pods alone until the new migration succeeded",
+      given: {
+        ...READY,
+        deployment: deployment(),
+        jobs: [job({ name: "bank-migrate-old" }), job({ state: "running" })],
+      },
+      want: [...ALWAYS, REQUEST],
+    },
+    {
+      name: "keeps serving while a shard is down",
+      given: { ...READY, shardSet: readyShardSet({ shardsReady: 2 }) },
+      want: [...ALWAYS, REQUEST, ...SERVE],
+    },
+    {
+      name: "whose ShardSet grew gets Leases at once, and waits for the new shards",
+      given: { ...READY, shardSet: readyShardSet({ shards: 5, shardsReady: 3 }) },
+      want: [
+        ...ALWAYS.slice(0, 3),
+        "apply Role bank-ledger: 5 writer Leases and the shard map, by name",
+        ...ALWAYS.slice(4),
+        "create Lease bank-writer-3: shard 3 has no writer Lease yet",
+        "create Lease bank-writer-4: shard 4 has no writer Lease yet",
+        "apply Secret bank-database: database ledger_bank on 5 shards of ShardSet main",
+      ],
+    },
+    {
+      name: "whose migration failed waits for its turn",
+      given: { ...READY, jobs: [failedJob(NOW - (MIGRATION_RETRY_SECONDS - 1) * 1_000)] },
+      want: [...ALWAYS, REQUEST],
+    },
+    {
+      name: "whose migration failed long ago makes it anew",
+      given: { ...READY, jobs: [failedJob(NOW - MIGRATION_RETRY_SECONDS * 1_000)] },
+      want: [
+        ...ALWAYS,
+        REQUEST,
+        `delete Job ${JOB}: made anew after 600 s: Job ${JOB} failed: backoff limit (failed attempts: 21, last: no shard)`,
+      ],
+    },
+    {
+      name: "whose migration failed long ago waits for its shards",
+      given: { ...READY, shardSet: readyShardSet({ shardsReady: 1 }), jobs: [failedJob(0)] },
+      want: [...ALWAYS, REQUEST],
+    },
+    {
+      name: "with a kept database on another ShardSet does nothing",
+      given: {
+        ...READY,
+        request: kept("bank-database", { shardSet: "other", request: databaseRequest("bank", VERIFIERS) }),
+      },
+      want: [],
+    },
+    {
+      name: "whose database somebody else asks for does not migrate",
+      given: { ...READY, jobs: [], databaseTakenBy: "foreign" },
+      want: [...ALWAYS, REQUEST],
+    },
+  ])("$name", ({ given, want }) => {
+    expect(notes(plan(given).actions)).toEqual(want);
+  });
+
+  test("a broken kept Secret stops everything", () => {
+    const material = { problems: ["Secret bank-roles lacks a key"] };
+    const given = scope({ observed: observed(READY), material });
+    expect(planCreditLedger(given, checkAll(given), NOW).actions).toEqual([]);
+  });
+
+  test("a new certificate is applied with its reason; a CA that is trusted already stays in the bundle", () => {
+    const given = scope({
+      observed: observed({ ...READY, ca: kept("bank-ca", "FIRST ROOT\n") }),
+      material: {
+        verifiers: VERIFIERS,
+        certificate: { pair: { certPem: "new", keyPem: "key" }, why: "the old one ends" },
+      },
+    });
+    const [ca, tls] = planCreditLedger(given, checkAll(given), NOW).actions;
+    expect(secretText(ca, "ca.crt")).toBe("FIRST ROOT\nCA\n");
+    expect(tls).toMatchObject({ type: "apply", note: "new server certificate: the old one ends" });
+    expect(secretText(tls, "ca.crt")).toBe("FIRST ROOT\nCA\n");
+  });
+
+  test.each([
+    ["at rest", READY, CERTIFICATE_CHECK_SECONDS],
+    ["after a failed migration", { ...READY, jobs: [failedJob(NOW - 100_000)] }, MIGRATION_RETRY_SECONDS - 100],
+    [
+      "when a retry is due but a gate is closed",
+      { ...READY, shardSet: shardSet(), jobs: [failedJob(0)] },
+      CERTIFICATE_CHECK_SECONDS,
+    ],
+  ])("it looks again %s", (_name, given, seconds) => {
+    expect(plan(given).requeueAfterSeconds).toBe(seconds);
+  });
+});
+
+describe("deletion", () => {
+  const deleting = (deletionPolicy: "Retain" | "Delete", finalizers: string[] = [FINALIZER]): Partial<Observed> => ({
+    ...READY,
+    deployment: deployment(),
+    request: kept("bank-database", { shardSet: "main", request: databaseRequest("bank", VERIFIERS) }),
+    ledger: ledger({
+      metadata: { name: "bank", namespace: "bank-ns", finalizers, deletionTimestamp: "2025-01-01T00:00:00Z" },
+      spec: spec({ deletionPolicy }),
+    }),
+  });
+  const workload = [
+    "delete Deployment bank: the ledger is being deleted",
+    `delete Job ${JOB}: the ledger is being deleted`,
+    "delete Secret bank-tls: the ledger is being deleted",
+  ];
+  const keys = [
+    "delete Lease bank-writer-0: deletionPolicy is Delete",
+    "delete Lease bank-writer-1: deletionPolicy is Delete",
+    "delete Lease bank-writer-2: deletionPolicy is Delete",
+    "delete Secret bank-ca: deletionPolicy is Delete",
+    "delete Secret bank-ca-key: deletionPolicy is Delete",
+    "delete Secret bank-admin-key: deletionPolicy is Delete",
+    "delete Secret bank-roles: deletionPolicy is Delete",
+    "delete Secret bank-database: deletionPolicy is Delete",
+    "patch CreditLedger bank: clean-up is done: let the deletion go on",
+  ];
+  const drop = { ...databaseRequest("bank", VERIFIERS), drop: true };
+
+  test.each<Row>([
+    {
+      name: "Retain removes the workload and lets go",
+      given: deleting("Retain"),
+      want: [...workload, "patch CreditLedger bank: clean-up is done: let the deletion go on"],
+    },
+    {
+      name: "Retain takes back a drop that was asked for before",
+      given: { ...deleting("Retain"), request: kept("bank-database", { shardSet: "main", request: drop }) },
+      want: [
+        ...workload,
+        "apply Secret bank-database: deletionPolicy is Retain now: the drop is taken back",
+        "patch CreditLedger bank: clean-up is done: let the deletion go on",
+      ],
+    },
+    {
+      name: "Delete asks for the drop and holds on",
+      given: deleting("Delete"),
+      want: [...workload, "apply Secret bank-database: database ledger_bank is to be dropped"],
+    },
+    {
+      name: "Delete takes no older answer for the answer to its drop",
+      given: { ...deleting("Delete"), shardSet: readyShardSet() },
+      want: [...workload, "apply Secret bank-database: database ledger_bank is to be dropped"],
+    },
+    {
+      name: "Delete holds on while one shard has not dropped",
+      given: { ...deleting("Delete"), shardSet: readyShardSet({ request: drop, done: 2 }) },
+      want: [...workload, "apply Secret bank-database: database ledger_bank is to be dropped"],
+    },
+    {
+      name: "Delete removes keys and lets go once every shard has dropped",
+      given: { ...deleting("Delete"), shardSet: readyShardSet({ request: drop }) },
+      want: [...workload, ...keys],
+    },
+    {
+      name: "Delete does not wait for a ShardSet that is gone",
+      given: { ...deleting("Delete"), shardSet: undefined },
+      want: [...workload, ...keys],
+    },
+  ])("$name", ({ given, want }) => {
+    expect(notes(plan(given).actions)).toEqual(want);
+  });
+
+  test("Delete of a ledger that never made anything lets go at once", () => {
+    const { ledger: going } = deleting("Delete");
+    const given = scope({ observed: observed({ ledger: going as Observed["ledger"] }) });
+    expect(notes(planCreditLedger(given, checkAll(given), NOW).actions)).toEqual([
+      "patch CreditLedger bank: clean-up is done: let the deletion go on",
+    ]);
+  });
+
+  test("only our finalizer is taken off, against the version that was read", () => {
+    const { actions } = plan(deleting("Retain", ["other/finalizer", FINALIZER]));
+    expect(actions.at(-1)).toMatchObject({
+      type: "patch",
+      namespace: "bank-ns",
+      name: "bank",
+      patch: { metadata: { finalizers: ["other/finalizer"], resourceVersion: "7" } },
+    });
+  });
+
+  test("letting go is seen, and done once", () => {
+    const going = deleting("Retain").ledger as Observed["ledger"];
+    const gone = deleting("Retain", ["other/finalizer"]).ledger as Observed["ledger"];
+    expect(letsGo(going, plan(deleting("Retain")))).toBe(true);
+    expect(letsGo(going, plan(deleting("Delete")))).toBe(false);
+    expect([isLetGo(going), isLetGo(gone), isLetGo(ledger())]).toEqual([false, true, false]);
+  });
+});
+
+function plan(given: Partial<Observed>): ReturnType<typeof planCreditLedger> {
+  const seen = observed(given);
+  const missing = seen.caKey === undefined;
+  const pair = { certPem: "CA\n", keyPem: "key" };
+  const made = { ca: pair, adminKey: "sxk_1", passwords: { owner: "o", writer: "w", reader: "r" } };
+  const whole = scope({ observed: seen, material: missing ? made : { verifiers: VERIFIERS } });
+  return planCreditLedger(whole, checkAll(whole), NOW);
+}
+
+function notes(actions: readonly Action[]): string[] {
+  return actions.map((action) => {
+    if (action.type === "event") return `event ${action.reason}: ${action.note}`;
+    const what =
+      "object" in action
+        ? `${action.object.kind} ${action.object.metadata.name}`
+        : `${action.resource.kind} ${action.name}`;
+    return `${action.type} ${what}: ${action.note}`;
+  });
+}
+
+function secretText(action: Action | undefined, key: string): string {
+  const { data } = (action as unknown as { object: { data: Record<string, string> } }).object;
+  return Buffer.from(data[key] ?? "", "base64").toString();
+}
+
+function job(changes: Partial<ObservedJob> = {}): ObservedJob {
+  return {
+    name: JOB,
+    uid: "uid-job",
+    state: "succeeded",
+    failedAt: undefined,
+    message: undefined,
+    podMessage: undefined,
+    failures: 0,
+    schemaVersion: undefined,
+    ...changes,
+  };
+}
+
+function failedJob(failedAt: number): ObservedJob {
+  return job({ state: "failed", failedAt, message: "backoff limit", podMessage: "no\n shard\n", failures: 21 });
+}
+
+function deployment(): ObservedDeployment {
+  return { uid: "uid-deployment", configHash: "old", replicas: 2, readyReplicas: 2, rolledOut: true };
+}
