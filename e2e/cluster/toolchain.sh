@@ -160,7 +160,7 @@ go_ready() {
 
 # ---------------------------------------------------------------- images (Podman)
 
-has_image() { podman image exists "$1" 9>&-; }
+has_image() { podman image exists "$1" 2>/dev/null 9>&-; }
 
 # image NAME TITLE KEY FOLDER CONTAINERFILE [BUILD ARGUMENT...]: builds NAME:KEY unless it is there.
 image() {
@@ -201,8 +201,6 @@ build_rootfs() {
 
 node() {
   local base_files rootfs_id key base_key system_key node_key manifests work
-  # kind's own files come out of the module that the kind program was built from.
-  base_files=$(cd "$cluster_dir/kind" && go list -mod=readonly -m -f '{{.Dir}}' sigs.k8s.io/kind)/images/base
   rootfs_id=$(podman image inspect --format '{{.Id}}' "$rootfs_image" 9>&-)
   manifests=$cluster_dir/images/manifests
   base_key=$(digest -s "$rootfs_id" -s "$kind_version" "$cluster_dir/images/Containerfile.base")
@@ -211,6 +209,10 @@ node() {
     "$cluster_dir/images/"{Containerfile.node,Containerfile.single,preload.sh,refuse-unserved.sh})
   printf '%s\n' "localhost/shieldx-kind-node:$node_key" >"$out/node-image"
   if has_image "localhost/shieldx-kind-node:$node_key"; then return; fi
+
+  # kind's own files come out of the module that the kind program was built from.
+  base_files=$(cd "$cluster_dir/kind" && go mod download sigs.k8s.io/kind &&
+    go list -mod=readonly -m -f '{{.Dir}}' sigs.k8s.io/kind)/images/base
 
   image localhost/shieldx-kind-base "the base of the kind node image" "$base_key" \
     "$base_files" "$cluster_dir/images/Containerfile.base" --build-arg BASE_IMAGE="$rootfs_image"
