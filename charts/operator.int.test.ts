@@ -1,0 +1,348 @@
+// The Helm chart: what it renders, what it refuses, and how install, upgrade and uninstall go on a real API server
+// (without nodes: pods are checked by admission, not run).
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { parse, parseAllDocuments } from "yaml";
+import { customResourceDefinition } from "../crds/crd.ts";
+import { KINDS } from "../crds/kinds.ts";
+import { SHARD_SET, type ShardSet } from "../crds/shardset.ts";
+import { systemClock } from "../lib/core/clock.ts";
+import type { KubeClient } from "../lib/kube/client.ts";
+import { type KubeObject, RESOURCES } from "../lib/kube/types.ts";
+import { startControlPlane, type TestControlPlane } from "../operator/testing/kube-apiserver.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+const CHART = join(ROOT, "charts/operator");
+const HELM = join(ROOT, ".build/bin/helm");
+const KUBECTL = join(ROOT, ".build/bin/kubectl");
+const NAMESPACE = "shieldx-system";
+/** A new ClusterRoleBinding takes effect well within a second on an idle machine. */
+const AUTHORIZED_TIMEOUT_MS = 30_000;
+const IMAGES = ["--set", "image.reference=example/shieldx:1,postgresImage.reference=example/shieldx-postgres:1"];
+
+interface Finished {
+  readonly ok: boolean;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function run(program: string, args: readonly string[], input = ""): Promise<Finished> {
+  return new Promise((resolve) => {
+    const child = execFile(program, args, { maxBuffer: 2 ** 26 }, (error, stdout, stderr) => {
+      resolve({ ok: error === null, stdout, stderr });
+    });
+    child.stdin?.end(input);
+  });
+}
+
+function template(settings: readonly string[] = []): Promise<Finished> {
+  const sets = settings.flatMap((setting) => ["--set", setting]);
+  return run(HELM, ["template", "shieldx", CHART, "--namespace", NAMESPACE, ...IMAGES, ...sets]);
+}
+
+async function render(settings: readonly string[] = []): Promise<KubeObject[]> {
+  const { ok, stdout, stderr } = await template(settings);
+  expect({ ok, stderr }).toEqual({ ok: true, stderr: "" });
+  return parseAllDocuments(stdout)
+    .map((document) => document.toJS() as KubeObject | null)
+    .filter((object) => object !== null);
+}
+
+function ofKind(objects: readonly KubeObject[], kind: string): KubeObject[] {
+  return objects.filter((object) => object.kind === kind);
+}
+
+function one(objects: readonly KubeObject[], kind: string, name: string): KubeObject {
+  const found = ofKind(objects, kind).filter(({ metadata }) => metadata.name === name);
+  expect(found).toHaveLength(1);
+  return found[0] as KubeObject;
+}
+
+/** Members of an object that a test looks into. */
+function at<T>(object: unknown, path: string): T {
+  return path.split(".").reduce<unknown>((value, step) => (value as Record<string, unknown>)[step], object) as T;
+}
+
+interface Rule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+describe("what is rendered", () => {
+  test("lint finds nothing, with all of the optional parts too", async () => {
+    const all = ["metrics.serviceMonitor.enabled=true", "crds.keep=false", "podLabels.team=x"];
+    const sets = all.flatMap((setting) => ["--set", setting]);
+    expect(await run(HELM, ["lint", "--strict", CHART, ...IMAGES])).toMatchObject({ ok: true });
+    expect(await run(HELM, ["lint", "--strict", CHART, ...IMAGES, ...sets])).toMatchObject({ ok: true });
+  });
+
+  test("two controllers of the given images, restricted, probed and bounded", async () => {
+    const deployment = one(await render(), "Deployment", "shieldx-controller");
+    const pod = at<Record<string, unknown>>(deployment, "spec.template.spec");
+    const [container = {}, ...more] = pod["containers"] as Record<string, unknown>[];
+    expect(more).toEqual([]);
+    expect(at(deployment, "spec.replicas")).toBe(2);
+    expect(pod["securityContext"]).toEqual({
+      runAsNonRoot: true,
+      runAsUser: 65532,
+      runAsGroup: 65532,
+      seccompProfile: { type: "RuntimeDefault" },
+    });
+    expect(container["securityContext"]).toEqual({
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ["ALL"] },
+    });
+    expect(container["image"]).toBe("example/shieldx:1");
+    expect(container["args"]).toEqual(
+      expect.arrayContaining(["controller", "--postgres-image=example/shieldx-postgres:1"]),
+    );
+    expect(at(container, "resources.requests")).toEqual({ cpu: "50m", memory: "192Mi" });
+    expect(at(container, "resources.limits.memory")).toBe("512Mi");
+    for (const probe of ["startupProbe", "livenessProbe", "readinessProbe"]) expect(container).toHaveProperty(probe);
+    expect(pod["terminationGracePeriodSeconds"]).toBe(40);
+  });
+
+  test("every selector finds the controllers' pods, and everything namespaced is in the release's namespace", async () => {
+    const objects = await render(["metrics.serviceMonitor.enabled=true"]);
+    const labels = at<object>(one(objects, "Deployment", "shieldx-controller"), "spec.template.metadata.labels");
+    const selectors = [
+      at<object>(one(objects, "Deployment", "shieldx-controller"), "spec.selector.matchLabels"),
+      at<object>(one(objects, "Service", "shieldx-metrics"), "spec.selector"),
+      at<object>(one(objects, "PodDisruptionBudget", "shieldx-controller"), "spec.selector.matchLabels"),
+      at<object>(one(objects, "NetworkPolicy", "shieldx-controller"), "spec.podSelector.matchLabels"),
+    ];
+    for (const selector of selectors) expect(labels).toMatchObject(selector);
+    const service = one(objects, "Service", "shieldx-metrics");
+    expect(service.metadata.labels).toMatchObject(
+      at(one(objects, "ServiceMonitor", "shieldx-controller"), "spec.selector.matchLabels"),
+    );
+    const cluster = ["ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"];
+    for (const { kind, metadata } of objects) {
+      expect({ kind, namespace: metadata.namespace }).toEqual({
+        kind,
+        namespace: cluster.includes(kind) ? undefined : NAMESPACE,
+      });
+    }
+  });
+
+  test("permissions name what they allow: no wildcard, no way to gain more", async () => {
+    const objects = await render();
+    const roles = [...ofKind(objects, "ClusterRole"), ...ofKind(objects, "Role")];
+    expect(roles.length).toBeGreaterThan(1);
+    for (const rule of roles.flatMap((role) => role["rules"] as Rule[])) {
+      expect([...rule.apiGroups, ...rule.resources, ...rule.verbs]).not.toContain("*");
+      for (const verb of ["escalate", "bind", "impersonate"]) expect(rule.verbs).not.toContain(verb);
+    }
+    const controller = one(objects, "ClusterRole", "shieldx-controller")["rules"] as Rule[];
+    const resources = controller.flatMap(({ resources: names }) => names);
+    for (const never of ["nodes", "pods/exec", "clusterroles", "clusterrolebindings", "customresourcedefinitions"]) {
+      expect(resources).not.toContain(never);
+    }
+  });
+
+  test("the network policy denies all but DNS, API, agents and metrics", async () => {
+    const policy = one(await render(), "NetworkPolicy", "shieldx-controller");
+    expect(at(policy, "spec.policyTypes")).toEqual(["Ingress", "Egress"]);
+    const ports = (direction: string): number[] =>
+      at<{ ports: { port: number }[] }[]>(policy, `spec.${direction}`).flatMap((rule) =>
+        rule.ports.map(({ port }) => port),
+      );
+    expect(ports("ingress")).toEqual([8080]);
+    expect(ports("egress")).toEqual([53, 53, 443, 6443, 8443]);
+    const agents = at<{ to?: { podSelector?: { matchLabels: object } }[] }[]>(policy, "spec.egress").at(-1);
+    expect(agents?.to?.[0]?.podSelector?.matchLabels).toMatchObject({ "shieldx.dev/kind": "ShardSet" });
+  });
+
+  test("optional parts come and go", async () => {
+    const bare = await render([
+      "podDisruptionBudget.enabled=false",
+      "networkPolicy.enabled=false",
+      "metrics.service.enabled=false",
+      "rbac.aggregate=false",
+      "crds.enabled=false",
+    ]);
+    expect(bare.map(({ kind }) => kind).sort()).toEqual([
+      ...["ClusterRole", "ClusterRole", "ClusterRole", "ClusterRole", "ClusterRoleBinding"],
+      ...["Deployment", "Role", "RoleBinding", "ServiceAccount"],
+    ]);
+    expect(JSON.stringify(bare)).not.toContain("aggregate-to");
+    expect(JSON.stringify(await render())).toContain("aggregate-to-view");
+  });
+
+  test("the CRDs are the generated ones, kept on uninstall unless told otherwise", async () => {
+    const kept = ofKind(await render(), "CustomResourceDefinition");
+    expect(kept.map(({ spec }) => spec)).toEqual(
+      expect.arrayContaining(KINDS.map((kind) => customResourceDefinition(kind)["spec"])),
+    );
+    for (const { metadata } of kept) expect(metadata.annotations).toEqual({ "helm.sh/resource-policy": "keep" });
+    const loose = ofKind(await render(["crds.keep=false"]), "CustomResourceDefinition");
+    expect(loose).toHaveLength(KINDS.length);
+    for (const { metadata } of loose) expect(metadata.annotations).toBeUndefined();
+  });
+});
+
+describe("what is refused, with a sentence", () => {
+  test.each([
+    ["a typo", "replicaz=3", "additional properties 'replicaz' not allowed"],
+    ["a typo below", "image.ref=x", "additional properties 'ref' not allowed"],
+    ["a typo far below", "metrics.serviceMonitor.enable=true", "additional properties 'enable' not allowed"],
+    ["an unknown amount", "resources.requests.cpus=1", "additional properties 'cpus' not allowed"],
+    ["no controller", "replicas=0", "at '/replicas'"],
+    ["a level that does not exist", "log.level=loud", "at '/log/level'"],
+    ["text for a switch", "crds.keep=sometimes", "at '/crds/keep'"],
+    ["no image", "image.reference=", "image.reference is required: build the images with 'make images'"],
+    ["no PostgreSQL image", "postgresImage.reference=", "postgresImage.reference is required"],
+    [
+      "a monitor of nothing",
+      "metrics.service.enabled=false,metrics.serviceMonitor.enabled=true",
+      "needs metrics.service.enabled",
+    ],
+  ])("%s", async (_, setting, sentence) => {
+    const { ok, stderr } = await template([setting]);
+    expect(stderr).toContain(sentence);
+    expect(ok).toBe(false);
+  });
+
+  test("the schema knows exactly the values of values.yaml, at every level", () => {
+    interface Schema {
+      readonly properties?: Readonly<Record<string, Schema>>;
+    }
+    const compare = (values: object, schema: Schema, path: string): void => {
+      const { global: _, ...properties } = schema.properties ?? {};
+      expect({ path, names: Object.keys(properties).sort() }).toEqual({ path, names: Object.keys(values).sort() });
+      for (const [name, value] of Object.entries(values)) {
+        const below = properties[name];
+        if (below?.properties !== undefined) compare(value as object, below, `${path}.${name}`);
+      }
+    };
+    const read = (file: string): string => readFileSync(join(CHART, file), "utf8");
+    compare(parse(read("values.yaml")) as object, JSON.parse(read("values.schema.json")) as Schema, "values");
+  });
+});
+
+describe("on a real API server", () => {
+  let plane: TestControlPlane;
+  let kube: KubeClient;
+
+  beforeAll(async () => {
+    plane = await startControlPlane();
+    kube = plane.client(NAMESPACE);
+    expect(await helm(install)).toMatchObject({ ok: true });
+    // The server's authorizer learns of new bindings, its own at start included, from a watch.
+    const endsAt = systemClock.monotonic() + AUTHORIZED_TIMEOUT_MS;
+    while (!(await kubectl(["auth", "can-i", "get", "leases", controller])).stdout.startsWith("yes")) {
+      if (systemClock.monotonic() > endsAt) throw new Error("the controller's permissions did not take effect in time");
+      await systemClock.sleep(100);
+    }
+  });
+
+  afterAll(async () => {
+    await plane.stop();
+  });
+
+  const helm = (args: readonly string[]): Promise<Finished> =>
+    run(HELM, [...args, "--kubeconfig", plane.kubeconfig, "--namespace", NAMESPACE]);
+  const kubectl = (args: readonly string[], input?: string): Promise<Finished> =>
+    run(KUBECTL, ["--kubeconfig", plane.kubeconfig, ...args], input);
+  const controller = `--as=system:serviceaccount:${NAMESPACE}:shieldx-controller`;
+  const install = ["upgrade", "--install", "shieldx", CHART, "--create-namespace", "--wait=hookOnly", ...IMAGES];
+
+  // One story in order: each step needs the one before it.
+  test("install, use, upgrade, uninstall, install again", async () => {
+    const first = await helm(install);
+    expect(first).toMatchObject({ ok: true });
+    expect(first.stdout).toContain("kubectl get shieldx");
+    expect(first.stdout).toContain("'helm uninstall' leaves the CRDs");
+
+    const shardSet = { ...head("ShardSet", "kept"), spec: { shards: 1 } };
+    expect(await kubectl(["create", "-f", "-"], JSON.stringify(shardSet))).toMatchObject({ ok: true });
+
+    expect(await helm([...install, "--set", "replicas=3"])).toMatchObject({ ok: true });
+    const deployment = await kube.get(RESOURCES.Deployment, { name: "shieldx-controller", namespace: NAMESPACE });
+    expect(at(deployment, "spec.replicas")).toBe(3);
+
+    const before = await kube.get<ShardSet>(SHARD_SET, { name: "kept", namespace: "default" });
+    expect(await helm(["uninstall", "shieldx"])).toMatchObject({ ok: true });
+    expect(await kube.find(RESOURCES.Deployment, { name: "shieldx-controller", namespace: NAMESPACE })).toBeUndefined();
+    expect(await kube.get<ShardSet>(SHARD_SET, { name: "kept", namespace: "default" })).toEqual(before);
+
+    expect(await helm(install)).toMatchObject({ ok: true });
+    expect(await kube.get<ShardSet>(SHARD_SET, { name: "kept", namespace: "default" })).toEqual(before);
+  });
+
+  test("the pods pass the restricted pod security standard", async () => {
+    const namespace = {
+      apiVersion: "v1",
+      kind: "Namespace",
+      metadata: { name: "restricted", labels: { "pod-security.kubernetes.io/enforce": "restricted" } },
+    };
+    expect(await kubectl(["apply", "-f", "-"], JSON.stringify(namespace))).toMatchObject({ ok: true });
+    const deployment = one(await render(), "Deployment", "shieldx-controller");
+    const pod = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "controller", namespace: "restricted" },
+      spec: at<object>(deployment, "spec.template.spec"),
+    };
+    const dryRun = ["create", "--dry-run=server", "-f", "-"];
+    expect(await kubectl(dryRun, JSON.stringify(pod))).toMatchObject({ ok: true });
+    const privileged = { ...pod, spec: { ...pod.spec, hostNetwork: true } };
+    expect((await kubectl(dryRun, JSON.stringify(privileged))).stderr).toContain('violates PodSecurity "restricted');
+  });
+
+  test("the controller may hand on what its Roles need, and nothing more", async () => {
+    const role = (rules: readonly object[]): string =>
+      JSON.stringify({
+        apiVersion: "rbac.authorization.k8s.io/v1",
+        kind: "Role",
+        metadata: { name: "handed-on", namespace: "default" },
+        rules,
+      });
+    const needed = [
+      {
+        apiGroups: ["coordination.k8s.io"],
+        resources: ["leases"],
+        resourceNames: ["s-0"],
+        verbs: ["get", "update", "patch"],
+      },
+      {
+        apiGroups: [""],
+        resources: ["configmaps", "secrets"],
+        resourceNames: ["s-map"],
+        verbs: ["get", "list", "watch"],
+      },
+    ];
+    const apply = ["apply", "--server-side", controller, "-f", "-"];
+    expect(await kubectl(apply, role(needed))).toMatchObject({ ok: true, stderr: "" });
+    const tooMuch = { apiGroups: [""], resources: ["pods/exec"], verbs: ["create"] };
+    expect((await kubectl(apply, role([tooMuch]))).stderr).toContain(
+      "attempting to grant RBAC permissions not currently held",
+    );
+  });
+
+  test.each([
+    ["patch", "shardsets.shieldx.dev --subresource=status", "yes"],
+    ["watch", "creditledgers.shieldx.dev", "yes"],
+    ["create", "persistentvolumeclaims", "yes"],
+    ["create", "shardsets.shieldx.dev", "no"],
+    ["delete", "shardsets.shieldx.dev", "no"],
+    ["create", "pods --subresource=exec", "no"],
+    ["create", "clusterroles.rbac.authorization.k8s.io", "no"],
+    ["patch", "nodes", "no"],
+    ["update", "secrets", "no"],
+  ])("may the controller %s %s? %s", async (verb, resource, answer) => {
+    const { stdout, stderr } = await kubectl(["auth", "can-i", verb, ...resource.split(" "), controller]);
+    expect({ answer: stdout.trim(), stderr }).toEqual({
+      answer,
+      stderr: expect.stringMatching(/^(Warning: .* not namespace scoped.*)?\s*$/),
+    });
+  });
+
+  function head(kind: string, name: string): object {
+    return { apiVersion: "shieldx.dev/v1alpha1", kind, metadata: { name, namespace: "default" } };
+  }
+});
