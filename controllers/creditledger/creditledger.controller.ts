@@ -104,7 +104,7 @@ function keyText({ namespace, name }: Key): string {
 // Every kind that a ledger owns is watched, so that what somebody deletes or changes comes back.
 function watches(): Watch[] {
   return [
-    { resource: SHARD_SET, keys: ledgersOn } as Watch,
+    { resource: SHARD_SET, keys: ledgersOn },
     owned(RESOURCES.Secret),
     { resource: RESOURCES.Secret, labelSelector: REQUEST_SELECTOR, keys: ledgersBeside },
     owned(RESOURCES.Deployment),

@@ -218,7 +218,7 @@ describe("workload", () => {
                 name: "tls",
                 secret: {
                   secretName: "bank-tls",
-                  defaultMode: 288,
+                  defaultMode: 0o440,
                   items: [
                     { key: "ca.crt", path: "ca.crt" },
                     { key: "tls.crt", path: "tls.crt" },
@@ -228,13 +228,13 @@ describe("workload", () => {
               },
               {
                 name: "postgres-ca",
-                secret: { secretName: "main-ca", defaultMode: 288, items: [{ key: "ca.crt", path: "ca.crt" }] },
+                secret: { secretName: "main-ca", defaultMode: 0o440, items: [{ key: "ca.crt", path: "ca.crt" }] },
               },
               {
                 name: "roles",
                 secret: {
                   secretName: "bank-roles",
-                  defaultMode: 288,
+                  defaultMode: 0o440,
                   items: [
                     { key: "reader-password", path: "reader-password" },
                     { key: "writer-password", path: "writer-password" },

@@ -61,6 +61,9 @@ export const MIGRATION_BACKOFF_LIMIT = 20;
 /** Old ReplicaSets kept for `kubectl rollout undo`; the controller itself never needs one. */
 const REVISION_HISTORY = 2;
 
+/** Secrets are readable by the group, which is how a pod that is not root reads them (fsGroup). */
+const SECRET_MODE = 0o440;
+
 const PATHS = {
   tls: "/etc/shieldx/tls",
   postgresCa: "/etc/shieldx/postgres-ca",
@@ -387,7 +390,6 @@ function podDefaults(target: Target): Record<string, unknown> {
       runAsNonRoot: true,
       runAsUser: USER_ID,
       runAsGroup: USER_ID,
-      // Secrets are mounted readable for the group only.
       fsGroup: USER_ID,
       seccompProfile: { type: "RuntimeDefault" },
     },
@@ -437,8 +439,7 @@ function postgresCaVolume(target: Target): Record<string, unknown> {
 }
 
 function secretVolume(name: string, secretName: string, keys: readonly string[]): Record<string, unknown> {
-  // 0440, written in decimal because JSON has no octal numbers.
-  return { name, secret: { secretName, defaultMode: 288, items: keys.map((key) => ({ key, path: key })) } };
+  return { name, secret: { secretName, defaultMode: SECRET_MODE, items: keys.map((key) => ({ key, path: key })) } };
 }
 
 function mount(name: string, mountPath: string): Record<string, unknown> {

@@ -23,7 +23,7 @@ import {
   type ServerCertificate,
   secretText,
 } from "./creditledger.facts.ts";
-import { ledgerNames } from "./creditledger.names.ts";
+import { type LedgerNames, ledgerNames } from "./creditledger.names.ts";
 
 /** Everything that a reconcile of a ledger looks at: read once, plain and frozen. */
 export interface Observed {
@@ -35,7 +35,7 @@ export interface Observed {
   readonly adminKey: Kept<string> | undefined;
   readonly roles: Kept<RolePasswords> | undefined;
   readonly request: Kept<AddressedRequest> | undefined;
-  /** Another Secret that asks the same ShardSet for a database of our name. */
+  /** An older Secret of somebody else that asks the same ShardSet for a database of our name: the ShardSet serves that one. */
   readonly databaseTakenBy: string | undefined;
   readonly deployment: ObservedDeployment | undefined;
   /** Migration Jobs in name order. */
@@ -86,9 +86,7 @@ export function observeCreditLedger(cache: CacheReader, key: Key): Observed | un
     adminKey: secret(names.adminKey, (text) => text("key")),
     roles: secret(names.roles, readPasswords),
     request: secret(names.databaseRequest, readRequest),
-    databaseTakenBy: requests.find(
-      (other) => other.metadata.name !== names.databaseRequest && asksFor(other, names.database),
-    )?.metadata.name,
+    databaseTakenBy: olderRequest(requests, names),
     deployment: observeDeployment(find(RESOURCES.Deployment, names.deployment)),
     jobs: cache.list(RESOURCES.Job, key.namespace, ours).map((job) => observeJob(job, migrationPods)),
     leases: cache
@@ -106,6 +104,15 @@ export function observeCreditLedger(cache: CacheReader, key: Key): Observed | un
       return object === undefined ? [] : [{ resource, name, uid: object.metadata.uid }];
     }),
   });
+}
+
+function olderRequest(requests: readonly SecretObject[], names: LedgerNames): string | undefined {
+  const age = ({ metadata }: SecretObject): string => `${metadata.creationTimestamp ?? ""} ${metadata.name}`;
+  // A request that does not exist yet will be the youngest.
+  const ours = requests.find(({ metadata }) => metadata.name === names.databaseRequest);
+  return requests.find(
+    (other) => other !== ours && asksFor(other, names.database) && (ours === undefined || age(other) < age(ours)),
+  )?.metadata.name;
 }
 
 function hasLabels(object: KubeObject, wanted: Readonly<Record<string, string>>): boolean {

@@ -192,7 +192,7 @@ describe("failures", () => {
     const { world, controller } = await ready();
     remove(world);
     await toRest(controller, world);
-    world.put({ ...freshLedger(), spec: spec({ shardSet: "other" }) } as CreditLedger);
+    world.put({ ...freshLedger(), spec: spec({ shardSet: "other" }) });
     const other = shardSet();
     world.put({ ...other, metadata: { ...other.metadata, name: "other" } });
     await reconcile(controller, world);
@@ -226,7 +226,7 @@ describe("positions", () => {
 function begin(changes: Partial<CreditLedger["spec"]> = {}): { world: World; controller: Controller; lines: string[] } {
   const world = createWorld();
   world.put({ ...freshLedger(), spec: spec(changes) });
-  return { world, controller: createCreditLedgerController(deps()) as unknown as Controller, lines: [] };
+  return { world, controller: createCreditLedgerController(deps()), lines: [] };
 }
 
 async function ready(changes: Partial<CreditLedger["spec"]> = {}): Promise<ReturnType<typeof begin>> {

@@ -3,7 +3,7 @@ import { DATABASE_REQUEST_KEY, parseDatabaseRequest, requestHash } from "../../.
 import { ANNOTATIONS, COMPONENTS, LABELS } from "../../../crds/group.ts";
 import type { DatabaseStatus } from "../../../crds/shardset.ts";
 import type { KubeObject, LeaseObject, SecretObject } from "../../../lib/kube/types.ts";
-import { shardSet } from "./builders.ts";
+import { type shardSet } from "./builders.ts";
 import type { World } from "./world.ts";
 
 // What others do with a ledger's objects, each call one small step. A step returns what it did in words, or
