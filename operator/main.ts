@@ -1,0 +1,64 @@
+import { isOperatorError, toProblem } from "../lib/core/errors.ts";
+import { programVersion } from "../lib/node/version.ts";
+
+/** A subcommand: what it is for, and its program, loaded only when it is asked for. */
+interface Subcommand {
+  readonly purpose: string;
+  /** Runs until its work or the process ends; takes the arguments after the subcommand. @returns exit code */
+  readonly load: () => Promise<{ run(args: readonly string[]): Promise<number> }>;
+}
+
+/** Each process loads its own room and no other. */
+const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
+  controller: {
+    purpose: "run the controllers of all kinds",
+    load: () => import("./controller-main.ts"),
+  },
+  "shard-agent": {
+    purpose: "run the PostgreSQL of one shard, as its parent process",
+    load: () => import("../dataplane/shardagent/shardagent.main.ts"),
+  },
+  ledger: {
+    purpose: "serve, migrate, import into or verify a ledger",
+    load: () => import("../dataplane/ledger/ledger.main.ts"),
+  },
+};
+
+const USAGE_CODE = 2;
+
+function usage(): string {
+  const width = Math.max(...Object.keys(SUBCOMMANDS).map((name) => name.length));
+  const lines = Object.entries(SUBCOMMANDS).map(([name, { purpose }]) => `  ${name.padEnd(width)}  ${purpose}`);
+  return `Usage: shieldx SUBCOMMAND [ARGUMENT]...\n\n${lines.join("\n")}\n\n  --help, --version\n`;
+}
+
+/** Runs the subcommand that the arguments name. @returns exit code: 2 for a wrong command line, 1 for other failures */
+async function main(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === "--help" || name === "-h" || name === "help") {
+    process.stdout.write(usage());
+    return 0;
+  }
+  if (name === "--version") {
+    process.stdout.write(`shieldx ${programVersion()}\n`);
+    return 0;
+  }
+  const subcommand = name !== undefined && Object.hasOwn(SUBCOMMANDS, name) ? SUBCOMMANDS[name] : undefined;
+  if (subcommand === undefined) {
+    process.stderr.write(
+      `shieldx: USAGE: ${name === undefined ? "no subcommand" : `unknown subcommand "${name}"`}\n\n`,
+    );
+    process.stderr.write(usage());
+    return USAGE_CODE;
+  }
+  try {
+    return await (await subcommand.load()).run(rest);
+  } catch (error) {
+    if (!isOperatorError(error)) throw error;
+    process.stderr.write(`shieldx ${name}: ${error.code}: ${error.message}\n${toProblem(error).action}\n`);
+    return error.code === "USAGE" || error.code === "CONFIG_INVALID" ? USAGE_CODE : 1;
+  }
+}
+
+// Ends also when a library left a timer or a connection behind: everything of ours was closed before.
+process.exit(await main(process.argv.slice(2)));

@@ -1,0 +1,15 @@
+import { randomBytes } from "node:crypto";
+import { createCreditLedgerController } from "../controllers/creditledger/creditledger.controller.ts";
+import * as certificates from "../lib/node/certificates.ts";
+import { scramVerifier } from "../lib/node/scram.ts";
+import type { ControllerConfig } from "./config.ts";
+import type { Controller } from "./runtime/types.ts";
+
+/** Builds every controller with what it needs. The only file that knows both sides. */
+export function createControllers(config: ControllerConfig): readonly Controller[] {
+  const images = { shieldx: config.shieldxImage, postgres: config.postgresImage };
+  const { clusterDomain } = config;
+  return [
+    createCreditLedgerController({ images, clusterDomain, certificates, scramVerifier, randomBytes }) as Controller,
+  ];
+}
