@@ -45,6 +45,8 @@ export const SHARD_SET_REASONS = {
   ShardUnavailable: "A shard that owns buckets does not accept writes: its keys cannot be read or written.",
   AgentUnreachable: "A shard's agent does not answer; see the pod's log and events.",
   ShardsAvailable: "All shards that own buckets accept writes.",
+  VolumeLost:
+    "The volume of a shard that owns buckets is gone. Restore it under its name; an empty one is never made in its place.",
   StorageShrinkRefused: "The spec asks for a smaller volume than exists. A volume cannot shrink: raise storage.size.",
   StorageExpanding: "Volumes are being enlarged.",
   StorageExpansionUnsupported:

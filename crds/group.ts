@@ -38,6 +38,8 @@ export const ANNOTATIONS = {
   appliedHash: `${GROUP}/applied-hash`,
   /** On a pod template: hash of what the pods read at their start, so that a change of it replaces them. */
   configHash: `${GROUP}/config-hash`,
+  /** On what outlives its resource: uid of the resource that made it, so that kept data is told from data of our own. */
+  createdFor: `${GROUP}/created-for`,
   /** On a Lease: URL at which its holder answers. */
   holderUrl: `${GROUP}/holder-url`,
   /** On a writer Lease: decimal position of the shard's last committed event, as of the last renewal. */

@@ -1,0 +1,256 @@
+import { SHARD_SET } from "../../crds/shardset.ts";
+import { type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
+import { ensureFinalizer, hasFinalizer, removeFinalizer } from "../../operator/runtime/finalizers.ts";
+import type { Action, Plan } from "../../operator/runtime/types.ts";
+import { claimSizes, lostVolumes, retainedProblem, type Scope, shardStates, wantedMap } from "./shardset.checks.ts";
+import {
+  desiredCa,
+  desiredCaKey,
+  desiredClaim,
+  desiredDatabases,
+  desiredLease,
+  desiredMap,
+  desiredOperatorTls,
+  desiredPod,
+  desiredRole,
+  desiredRoleBinding,
+  desiredService,
+  desiredServiceAccount,
+  desiredShardTls,
+  shardIndexes,
+} from "./shardset.desired.ts";
+import { shardSetNames } from "./shardset.names.ts";
+
+// What to do next for one ShardSet.
+//
+//   CA ──► access, Leases, requests, Services ──► volumes ──► map ──► certificates ──► pods
+//
+// Volumes come before the map: a map without the volume of an owning shard then means lost data, never an interrupted
+// start. Pods come after their certificates: a pod that waits for a Secret is tried again by its kubelet only after
+// minutes. All missing pods are made at once, but a pod is replaced for a new spec only while every other shard is
+// ready, so that a bad setting stops at the first shard.
+//
+//   deletion: ledgers on it ──► goes on as ever, and says for whom it waits
+//             none ──► pods ──gone──► everything owned ──► Delete: volumes, map, CA ──► finalizer off
+
+/** Agents are asked this often while something is not as it should be, and at rest. */
+export const POLL_UNREADY_SECONDS = 2;
+export const POLL_READY_SECONDS = 15;
+
+/** The steps towards the spec, or towards the end. */
+export function planShardSet(scope: Scope): Plan {
+  if (isEnding(scope)) return planDeletion(scope);
+  const finalizer = ensureFinalizer(scope.observed.shardSet, SHARD_SET);
+  // Kept data that does not fit is a decision for people: nothing is made beside it.
+  if (retainedProblem(scope) !== undefined) return { actions: finalizer };
+  const states = shardStates(scope);
+  const isAtRest = states.every(({ ready, outdated }) => ready && !outdated);
+  return {
+    actions: [
+      ...finalizer,
+      ...makeAuthority(scope),
+      ...makeAccess(scope),
+      ...makeLeases(scope),
+      apply(
+        desiredDatabases(scope.target, scope.observed.requests.accepted),
+        `${scope.observed.requests.accepted.length} database requests`,
+      ),
+      ...shardIndexes(scope.target).map((shard) =>
+        apply(desiredService(scope.target, shard), `address of shard ${shard}`),
+      ),
+      ...makeVolumes(scope),
+      ...makeMap(scope),
+      ...makeCertificates(scope),
+      ...makePods(scope),
+    ],
+    requeueAfterSeconds: isAtRest ? POLL_READY_SECONDS : POLL_UNREADY_SECONDS,
+  };
+}
+
+/**
+ * Volumes that are to grow. Apart from the rest, because a StorageClass may refuse and nothing else should wait for it.
+ */
+export function planGrowth(scope: Scope): Plan {
+  if (isEnding(scope) || retainedProblem(scope) !== undefined) return { actions: [] };
+  const { shardSet, spec } = scope.target;
+  return {
+    actions: claimSizes(scope).toGrow.map((shard) => ({
+      type: "patch",
+      resource: RESOURCES.PersistentVolumeClaim,
+      namespace: shardSet.namespace,
+      name: shardSetNames(shardSet.name).instance(shard),
+      patch: { spec: { resources: { requests: { storage: spec.storage.size } } } },
+      note: `volume of shard ${shard} grows from ${scope.observed.claims.get(shard)?.requested ?? "?"} to ${spec.storage.size}`,
+    })),
+  };
+}
+
+/** True when the ShardSet is being deleted and nobody uses it any more. */
+export function isEnding({ observed }: Pick<Scope, "observed">): boolean {
+  return observed.shardSet.metadata.deletionTimestamp !== undefined && observed.ledgers.length === 0;
+}
+
+/** True when the ShardSet is being deleted and we have nothing to do with it any more. */
+export function isLetGo({ shardSet }: Scope["observed"]): boolean {
+  return shardSet.metadata.deletionTimestamp !== undefined && !hasFinalizer(shardSet);
+}
+
+/** True when a plan takes our finalizer off: the ShardSet may be gone after it. */
+export function letsGo({ observed }: Scope, plan: Plan): boolean {
+  const last = plan.actions.at(-1);
+  return isEnding({ observed }) && last?.type === "patch" && last.resource.kind === SHARD_SET.kind;
+}
+
+function makeAuthority({ observed, target, material }: Scope): Action[] {
+  if (observed.caKey === undefined) {
+    return material.ca === undefined ? [] : [create(desiredCaKey(target, material.ca), "there is no CA yet")];
+  }
+  const signing = observed.caKey.value?.certPem;
+  if (signing === undefined) return [];
+  return [apply(desiredCa(target, trustBundle(observed.ca?.value, signing)), "clients trust the CA that signs now")];
+}
+
+/** The bundle with the signing CA in it; CAs that are trusted already stay. */
+function trustBundle(bundle: string | undefined, signing: string): string {
+  if (bundle === undefined) return signing;
+  return bundle.includes(signing.trim()) ? bundle : `${bundle.trimEnd()}\n${signing}`;
+}
+
+function makeAccess({ target }: Scope): Action[] {
+  return [
+    apply(desiredServiceAccount(target), "identity of the agents"),
+    apply(desiredRole(target), `Leases of ${target.spec.shards} shards, map and databases, by name`),
+    apply(desiredRoleBinding(target), "the agents' identity gets the Role"),
+  ];
+}
+
+function makeLeases({ observed, target }: Scope): Action[] {
+  return shardIndexes(target)
+    .filter((shard) => !observed.leases.has(shard))
+    .map((shard) => create(desiredLease(target, shard), `shard ${shard} has no Lease yet`));
+}
+
+function makeVolumes(scope: Scope): Action[] {
+  const { observed, target } = scope;
+  const lost = new Set(lostVolumes(scope));
+  return shardIndexes(target)
+    .filter((shard) => !observed.claims.has(shard) && !lost.has(shard))
+    .map((shard) =>
+      create(desiredClaim(target, shard), `shard ${shard} has no volume yet: ${target.spec.storage.size}`),
+    );
+}
+
+function makeMap({ observed, target }: Scope): Action[] {
+  if (observed.map !== undefined) return [];
+  const map = wantedMap({ observed, target });
+  if (map === undefined) return [];
+  const why = map.epoch === 1 ? "there is no shard map yet" : "the shard map is gone and is made anew";
+  return [create(desiredMap(target, map), `${why}: version ${map.version}, epoch ${map.epoch}`)];
+}
+
+function makeCertificates({ observed, target, material }: Scope): Action[] {
+  const signing = observed.caKey?.value?.certPem;
+  if (signing === undefined) return [];
+  const bundle = trustBundle(observed.ca?.value, signing);
+  const operator = material.operator?.pair ?? observed.operatorTls?.value;
+  const operatorNote = noteOf("client certificate of the controller", material.operator);
+  return [
+    ...(operator === undefined ? [] : [apply(desiredOperatorTls(target, operator, bundle), operatorNote)]),
+    ...shardIndexes(target).flatMap((shard) => {
+      const made = material.shards.get(shard);
+      const pair = made?.pair ?? observed.shardTls.get(shard)?.value;
+      if (pair === undefined) return [];
+      return [apply(desiredShardTls(target, shard, { pair, bundle }), noteOf(`certificate of shard ${shard}`, made))];
+    }),
+  ];
+}
+
+function noteOf(what: string, made: { readonly why: string } | undefined): string {
+  return made === undefined ? `${what} is good` : `new ${what}: ${made.why}`;
+}
+
+function makePods(scope: Scope): Action[] {
+  const { observed, target, material } = scope;
+  const lost = new Set(lostVolumes(scope));
+  const states = shardStates(scope);
+  const replaced = nextToReplace(states);
+  return states.flatMap(({ shard, pod, outdated }) => {
+    if (pod === undefined) {
+      const hasCertificate = observed.shardTls.has(shard) || material.shards.has(shard);
+      if (!hasCertificate || lost.has(shard)) return [];
+      return [create(desiredPod(target, shard), `shard ${shard} has no pod`)];
+    }
+    if (pod.deleting) return [];
+    if (pod.phase === "Failed" || pod.phase === "Succeeded") {
+      return [remove(scope, RESOURCES.Pod, pod, `pod of shard ${shard} has ended (${pod.phase}) and is made anew`)];
+    }
+    if (outdated && shard === replaced) {
+      return [remove(scope, RESOURCES.Pod, pod, `pod of shard ${shard} is replaced to follow the spec`)];
+    }
+    return [];
+  });
+}
+
+/**
+ * The one shard whose outdated pod may go now: one that is down anyway, else the first while all shards are ready.
+ * @returns `undefined` when none may
+ */
+function nextToReplace(states: ReturnType<typeof shardStates>): number | undefined {
+  const outdated = states.filter((state) => state.outdated);
+  const down = outdated.find(({ ready }) => !ready);
+  if (down !== undefined) return down.shard;
+  return states.every(({ ready }) => ready) ? outdated[0]?.shard : undefined;
+}
+
+function planDeletion(scope: Scope): Plan {
+  const { observed } = scope;
+  const pods = [...observed.pods.values()].sort((a, b) => a.shard - b.shard);
+  if (pods.length > 0) {
+    // PostgreSQL ends in order, with its Lease, Secrets and Service still there.
+    const actions = pods
+      .filter(({ deleting }) => !deleting)
+      .map((pod) => remove(scope, RESOURCES.Pod, pod, "the ShardSet is being deleted"));
+    return { actions, requeueAfterSeconds: POLL_READY_SECONDS };
+  }
+  return {
+    actions: [
+      ...observed.owned.map(({ resource, ...target }) =>
+        remove(scope, resource, target, "the ShardSet is being deleted"),
+      ),
+      ...(observed.shardSet.spec.deletionPolicy === "Delete" ? removeKept(scope) : []),
+      ...removeFinalizer(observed.shardSet, SHARD_SET),
+    ],
+  };
+}
+
+function removeKept(scope: Scope): Action[] {
+  const { claims, map, ca, caKey } = scope.observed;
+  const note = "deletionPolicy is Delete";
+  return [
+    ...[...claims.values()]
+      .sort((a, b) => a.shard - b.shard)
+      .map((claim) => remove(scope, RESOURCES.PersistentVolumeClaim, claim, note)),
+    ...(map === undefined ? [] : [remove(scope, RESOURCES.ConfigMap, map, note)]),
+    ...[ca, caKey]
+      .filter((secret) => secret !== undefined)
+      .map((secret) => remove(scope, RESOURCES.Secret, secret, note)),
+  ];
+}
+
+function apply(object: KubeObject, note: string): Action {
+  return { type: "apply", object, note };
+}
+
+function create(object: KubeObject, note: string): Action {
+  return { type: "create", object, note };
+}
+
+function remove(
+  { target }: Pick<Scope, "target">,
+  resource: (typeof RESOURCES)[keyof typeof RESOURCES],
+  object: { readonly name: string; readonly uid: string | undefined },
+  note: string,
+): Action {
+  const { namespace } = target.shardSet;
+  return { type: "delete", resource, namespace, name: object.name, uid: object.uid, note };
+}

@@ -1,0 +1,243 @@
+import type { ShardSetConditionType } from "../../crds/conditions.ts";
+import type { ShardSetStatus, ShardStatus } from "../../crds/shardset.ts";
+import { isOperatorError, toOperatorError } from "../../lib/core/errors.ts";
+import { omitUndefined } from "../../lib/core/objects.ts";
+import { findCondition, mergeConditions } from "../../operator/runtime/conditions.ts";
+import type { Action } from "../../operator/runtime/types.ts";
+import {
+  type Check,
+  type Checks,
+  claimSizes,
+  databaseStates,
+  describe,
+  isNew,
+  retainedProblem,
+  type Scope,
+  type ShardState,
+  shardStates,
+} from "./shardset.checks.ts";
+import { podSelector } from "./shardset.desired.ts";
+import { isEnding } from "./shardset.plan.ts";
+
+/** What became of the reconcile that the status reports. */
+export interface Run {
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  readonly paused: boolean;
+  /** The failure that stopped the plan. */
+  readonly error: Error | undefined;
+  /** Why volumes could not grow. */
+  readonly growthError: Error | undefined;
+}
+
+/** The three conditions of kstatus. */
+export interface Summary {
+  readonly ready: Check;
+  readonly reconciling: Check;
+  readonly stalled: Check;
+}
+
+/** Longest message of a shard in the status, as the schema says. */
+const MESSAGE_MAX = 1_024;
+
+/** The whole status of a ShardSet. */
+export function computeShardSetStatus(scope: Scope, checks: Checks, run: Run): ShardSetStatus {
+  const { observed } = scope;
+  const states = shardStates(scope);
+  const map = observed.map?.value;
+  return omitUndefined({
+    observedGeneration: observed.shardSet.metadata.generation ?? 0,
+    conditions: conditionsOf(scope, { ...checks, ...summarise(scope, checks, run) }, run.now),
+    shards: states.filter(({ shard }) => observed.claims.has(shard)).length,
+    shardsReady: states.filter(({ ready }) => ready).length,
+    labelSelector: podSelector(observed.shardSet.metadata.name),
+    // A lost map stays known: it is what the new one is made from. One that is kept from an earlier ShardSet and does
+    // not fit was never published by this one.
+    map:
+      map === undefined || retainedProblem(scope) !== undefined
+        ? observed.shardSet.status?.map
+        : { version: map.version, epoch: map.epoch },
+    shardStatuses: states.map((state) => shardStatus(scope, state)),
+    databases: databaseStates(scope).map(({ name, requestHash, shardsReady }) => ({ name, requestHash, shardsReady })),
+  });
+}
+
+/** Tells the user once when Ready gets another reason, and when a request that cannot be read appears. */
+export function announce(scope: Scope, checks: Checks, run: Run): Action[] {
+  const before = scope.observed.shardSet.status?.conditions;
+  const { ready, stalled } = summarise(scope, checks, run);
+  const isSame = (type: ShardSetConditionType, check: Check, deep: boolean): boolean => {
+    const known = findCondition(before, type);
+    return (
+      known?.status === check.status && known.reason === check.reason && (!deep || known.message === check.message)
+    );
+  };
+  const events: Action[] = [];
+  const isWarning = stalled.status === "True" || ready.reason === "ReconcileFailed";
+  // For a blocked deletion the names in the message are the news.
+  if (!isSame("Ready", ready, ready.reason === "DeletionBlocked")) {
+    events.push(event(isWarning ? "Warning" : "Normal", ready));
+  }
+  const { databasesReady } = checks;
+  if (databasesReady.reason === "DatabaseRequestInvalid" && !isSame("DatabasesReady", databasesReady, true)) {
+    events.push(event("Warning", databasesReady));
+  }
+  return events;
+}
+
+/** Condition Ready with its companions: the first thing that stands in the way, from the strangest to the usual. */
+export function summarise(scope: Scope, checks: Checks, run: Omit<Run, "now">): Summary {
+  const state = stateOf(scope, checks, run);
+  if (run.paused) {
+    const paused = { status: "False", reason: "Paused", message: "annotation shieldx.dev/paused is true" } as const;
+    return { ready: state.ready, reconciling: paused, stalled: paused };
+  }
+  const { ready, kind } = state;
+  const rest = { status: "False", reason: "Converged", message: "" } as const;
+  const same = { status: "True", reason: ready.reason, message: ready.message } as const;
+  switch (kind) {
+    case "ready":
+      return { ready, reconciling: rest, stalled: rest };
+    case "working":
+      return { ready, reconciling: same, stalled: { ...rest, reason: ready.reason } };
+    case "stuck":
+      return { ready, reconciling: { ...rest, reason: ready.reason }, stalled: same };
+  }
+}
+
+interface State {
+  readonly ready: Check;
+  /** Nothing to do; getting there by itself; waiting for somebody's change. */
+  readonly kind: "ready" | "working" | "stuck";
+}
+
+function stateOf(scope: Scope, checks: Checks, run: Omit<Run, "now">): State {
+  const failed = run.error && failedState(run.error);
+  if (failed !== undefined) return failed;
+  const { metadata } = scope.observed.shardSet;
+  if (metadata.deletionTimestamp !== undefined) return deletionState(scope);
+  const problem = retainedProblem(scope);
+  if (problem !== undefined) return stuck("RetainedDataConflict", problem);
+  if (checks.mapPublished.reason === "MapInvalid") return stuck("MapInvalid", checks.mapPublished.message);
+  const states = shardStates(scope);
+  const notReady = states.filter(({ ready }) => !ready);
+  if (notReady.length > 0) return unreadyState(scope, states, notReady);
+  const outdated = states.filter((state) => state.outdated);
+  if (outdated.length > 0) {
+    const done = states.length - outdated.length;
+    return working("Updating", `${done} of ${states.length} pods follow the spec`);
+  }
+  if (checks.mapPublished.status !== "True") return working("MapPending", checks.mapPublished.message);
+  return storageState(scope, run.growthError) ?? readyState(states);
+}
+
+function readyState(states: readonly ShardState[]): State {
+  const message = `${states.length} of ${states.length} shards accept writes`;
+  return { kind: "ready", ready: { status: "True", reason: "Ready", message } };
+}
+
+/** Why shards are not ready: what only people can change first, then what the controller itself is doing. */
+function unreadyState(scope: Scope, states: readonly ShardState[], notReady: readonly ShardState[]): State {
+  const message = `${states.length - notReady.length} of ${states.length} shards are ready; ${describe(notReady)}`;
+  const lost = notReady.find(({ reason }) => reason === "VolumeLost");
+  if (lost !== undefined) return stuck("VolumeLost", message);
+  const refused = notReady.find(({ agent }) => agent?.reason === "DataRefused" || agent?.reason === "ConfigInvalid");
+  if (refused !== undefined) return stuck("ShardNotReady", message);
+  if (states.some(({ outdated }) => outdated)) return working("Updating", message);
+  if (isNew(scope.observed.shardSet) || !wasReady(scope)) return working("Provisioning", message);
+  const isNewShard = ({ shard, bucketCount }: ShardState): boolean =>
+    bucketCount === 0 &&
+    !scope.observed.shardSet.status?.shardStatuses?.some((known) => known.shard === shard && known.ready);
+  if (notReady.every(isNewShard)) return working("ScalingUp", message);
+  return working(notReady[0]?.reason === "AgentUnreachable" ? "AgentUnreachable" : "ShardNotReady", message);
+}
+
+/** True when every shard has been ready at some time: what is missing now was there before. */
+function wasReady({ observed }: Scope): boolean {
+  const reason = findCondition(observed.shardSet.status?.conditions, "Ready")?.reason;
+  return reason !== undefined && reason !== "Provisioning" && reason !== "Observing";
+}
+
+function storageState(scope: Scope, growthError: Error | undefined): State | undefined {
+  const { toGrow, larger, growing } = claimSizes(scope);
+  const { size } = scope.target.spec.storage;
+  if (growthError !== undefined && toGrow.length > 0) {
+    if (isOperatorError(growthError, "KUBE_FORBIDDEN") || isOperatorError(growthError, "KUBE_INVALID")) {
+      return stuck("StorageExpansionUnsupported", growthError.message);
+    }
+    return failedState(growthError);
+  }
+  if (larger.length > 0) {
+    const list = larger.map((shard) => `shard ${shard} has ${scope.observed.claims.get(shard)?.requested ?? "?"}`);
+    return stuck("StorageShrinkRefused", `storage.size is ${size}, but ${list.join(", ")}`);
+  }
+  const waiting = [...new Set([...toGrow, ...growing])].sort((a, b) => a - b);
+  if (waiting.length === 0) return undefined;
+  return working("StorageExpanding", `volumes of shards ${waiting.join(", ")} grow to ${size}`);
+}
+
+function deletionState(scope: Scope): State {
+  if (!isEnding(scope)) {
+    const { ledgers } = scope.observed;
+    return stuck(
+      "DeletionBlocked",
+      `waits for the deletion of ${ledgers.map((name) => `CreditLedger ${name}`).join(", ")}`,
+    );
+  }
+  const pods = scope.observed.pods.size;
+  return working("Deleting", pods > 0 ? `${pods} pods are ending` : "the ShardSet's objects are being removed");
+}
+
+function failedState(error: Error): State | undefined {
+  // Somebody wrote at the same time: the world is read again at once, and nobody needs to hear of it.
+  if (isOperatorError(error, "KUBE_CONFLICT")) return undefined;
+  if (isOperatorError(error, "NAME_CONFLICT")) return stuck("NameConflict", error.message);
+  const { code, message, retry } = toOperatorError(error);
+  const sentence = `${code}: ${message}`;
+  return retry === "terminal" ? stuck("ReconcileFailed", sentence) : working("ReconcileFailed", sentence);
+}
+
+function stuck(reason: Check["reason"], message: string): State {
+  return { kind: "stuck", ready: { status: "False", reason, message } };
+}
+
+function working(reason: Check["reason"], message: string): State {
+  return { kind: "working", ready: { status: "False", reason, message } };
+}
+
+function conditionsOf(
+  { observed }: Scope,
+  checks: Checks & Summary,
+  now: number,
+): NonNullable<ShardSetStatus["conditions"]> {
+  const ordered: readonly [ShardSetConditionType, Check][] = [
+    ["Ready", checks.ready],
+    ["Reconciling", checks.reconciling],
+    ["Stalled", checks.stalled],
+    ["Available", checks.available],
+    ["MapPublished", checks.mapPublished],
+    ["Balanced", checks.balanced],
+    ["DatabasesReady", checks.databasesReady],
+  ];
+  const observedGeneration = observed.shardSet.metadata.generation ?? 0;
+  const statements = ordered.map(([type, check]) => ({ type, ...check, observedGeneration }));
+  return mergeConditions(observed.shardSet.status?.conditions, statements, now);
+}
+
+function shardStatus({ observed }: Scope, state: ShardState): ShardStatus {
+  const before = observed.shardSet.status?.shardStatuses?.find(({ shard }) => shard === state.shard);
+  return omitUndefined({
+    shard: state.shard,
+    ready: state.ready,
+    primary: state.pod?.name,
+    // A lost map does not take away the memory of who owned what: the new map is made from it.
+    bucketCount: observed.map?.value === undefined ? (before?.bucketCount ?? 0) : state.bucketCount,
+    epoch: state.agent?.epoch ?? before?.epoch,
+    postgresVersion: state.agent?.postgresVersion ?? before?.postgresVersion,
+    message: state.message?.slice(0, MESSAGE_MAX),
+  });
+}
+
+function event(eventType: "Normal" | "Warning", { reason, message }: Check): Action {
+  return { type: "event", eventType, reason, note: message };
+}
