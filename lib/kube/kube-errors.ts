@@ -64,6 +64,10 @@ function codeOf(httpStatus: number, status: KubeStatus) {
   if (httpStatus === 409 && status.details?.causes?.some((cause) => cause.reason === "FieldManagerConflict")) {
     return "KUBE_FIELD_CONFLICT";
   }
+  // A patch that names a uid, and another object has the name now.
+  if (httpStatus === 422 && status.details?.causes?.some((cause) => cause.field === "metadata.uid")) {
+    return "KUBE_CONFLICT";
+  }
   switch (httpStatus) {
     case 401:
       return "KUBE_UNAUTHORIZED";

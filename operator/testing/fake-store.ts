@@ -219,6 +219,10 @@ export function createFakeStore(): FakeStore {
         own(key, manager, wanted.keys(), false);
         return created;
       }
+      if (object.metadata.uid !== undefined && object.metadata.uid !== existing.metadata.uid) {
+        const causes = [{ reason: "FieldValueInvalid", field: "metadata.uid" }];
+        throw new StatusError(422, "Invalid", "metadata.uid: field is immutable", causes);
+      }
       const managers = owners.get(idOf(key)) ?? new Map<string, Set<string>>();
       const live = leaves(existing);
       const conflicts = [...wanted].filter(
@@ -240,10 +244,7 @@ export function createFakeStore(): FakeStore {
         if (inScope && !wanted.has(path) && !isShared) next = setLeaf(next, path.split("\0"), undefined);
       }
       for (const [path, value] of wanted) next = setLeaf(next, path.split("\0"), value);
-      const { uid } = object.metadata;
-      const merged = next as KubeObject;
-      const checked = { ...merged, metadata: { ...merged.metadata, ...(uid === undefined ? {} : { uid }) } };
-      const after = store(key, existing, admit(key, existing, checked, how.subresource));
+      const after = store(key, existing, admit(key, existing, next as KubeObject, how.subresource));
       for (const [path] of conflicts) for (const paths of managers.values()) paths.delete(path);
       const kept = [...(managers.get(manager) ?? [])].filter(
         (path) => (how.subresource === "status") !== path.startsWith("status\0"),
