@@ -17,7 +17,7 @@ async function names(cluster: Cluster, kind: string): Promise<string[]> {
 async function balance(cluster: Cluster, account: string): Promise<unknown> {
   const api = await openLedgerApi(cluster, NAMESPACE);
   try {
-    return (await api.call("GET", `/v1/accounts/${account}/balance`)).json?.["balance"];
+    return (await api.call("GET", `/v1/accounts/${account}/balance`)).json?.["posted"];
   } finally {
     api.close();
   }

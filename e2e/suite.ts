@@ -11,7 +11,7 @@ export interface Suite {
   /** Work before the promises; a failure keeps evidence too. */
   prepare(work: () => Promise<void>): void;
   /** A test. When it fails, logs, events and objects are kept in `.build/failures/<suite>`. */
-  promise(title: string, work: () => Promise<void>): void;
+  promise(title: string, work: () => Promise<void>, timeoutMs?: number): void;
 }
 
 /**
@@ -48,7 +48,7 @@ export function suite(name: string, namespaces: readonly string[], body: (suite:
     body({
       cluster: present,
       prepare: (work) => beforeAll(() => withEvidence(work), 600_000),
-      promise: (title, work) => it(title, () => withEvidence(work)),
+      promise: (title, work, timeoutMs) => it(title, () => withEvidence(work), timeoutMs),
     });
   });
 }
