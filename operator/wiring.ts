@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { createCreditLedgerController } from "../controllers/creditledger/creditledger.controller.ts";
+import { createShardSetController } from "../controllers/shardset/shardset.controller.ts";
 import * as certificates from "../lib/node/certificates.ts";
+import { getJson } from "../lib/node/https-json.ts";
 import { scramVerifier } from "../lib/node/scram.ts";
 import type { ControllerConfig } from "./config.ts";
 import type { Controller } from "./runtime/types.ts";
@@ -10,6 +12,7 @@ export function createControllers(config: ControllerConfig): readonly Controller
   const images = { shieldx: config.shieldxImage, postgres: config.postgresImage };
   const { clusterDomain } = config;
   return [
+    createShardSetController({ images, clusterDomain, certificates, getJson }) as Controller,
     createCreditLedgerController({ images, clusterDomain, certificates, scramVerifier, randomBytes }) as Controller,
   ];
 }

@@ -3,7 +3,7 @@ import { ANNOTATIONS, COMPONENTS, LABELS } from "../../crds/group.ts";
 import { SHARD_SET, type ShardSet } from "../../crds/shardset.ts";
 import { isOperatorError } from "../../lib/core/errors.ts";
 import { type KubeObject, type LeaseObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
-import type { Controller, Key, ReconcileContext, Result, Watch } from "../../operator/runtime/types.ts";
+import type { Controller, Key, Plan, ReconcileContext, Result, Watch } from "../../operator/runtime/types.ts";
 import { createAgentReader, type GetJson } from "./shardset.agents.ts";
 import { checkAll, type Scope } from "./shardset.checks.ts";
 import { serverNames, type Target } from "./shardset.desired.ts";
@@ -35,6 +35,7 @@ const GROWTH_RETRY_SECONDS = 300;
 /** Controller of ShardSets: observe, plan, execute, report. */
 export function createShardSetController(deps: ShardSetDeps): Controller<ShardSet> {
   const readAgents = createAgentReader(deps.getJson);
+  const grow = createGrower();
 
   const reconcile = async (key: Key, context: ReconcileContext): Promise<Result> => {
     const observed = observeShardSet(context.cache, key);
@@ -54,26 +55,51 @@ export function createShardSetController(deps: ShardSetDeps): Controller<ShardSe
     };
     const checks = checkAll(scope);
     const paused = shardSet.metadata.annotations?.[ANNOTATIONS.paused] === "true";
-    const nothing = { actions: [] };
+    const nothing: Plan = { actions: [] };
     const plan = paused ? nothing : planShardSet(scope);
     const outcome = await context.execute(shardSet, plan);
     // The ShardSet may be gone with its finalizer: there is no status to write.
     if (outcome.error === undefined && letsGo(scope, plan)) return {};
-    const growth = await context.execute(shardSet, paused ? nothing : planGrowth(scope));
+    const growthError = paused ? undefined : await grow(key, scope, context);
 
-    const run = { now, paused, error: outcome.error, growthError: growth.error };
+    const run = { now, paused, error: outcome.error, growthError };
     await context.patchStatus(shardSet, computeShardSetStatus(scope, checks, run));
     const told = await context.execute(shardSet, { actions: announce(scope, checks, run) });
 
-    const refused = isOperatorError(growth.error, "KUBE_FORBIDDEN") || isOperatorError(growth.error, "KUBE_INVALID");
-    const error = outcome.error ?? (refused ? undefined : growth.error) ?? told.error;
+    const error = outcome.error ?? (isRefusal(growthError) ? undefined : growthError) ?? told.error;
     if (error !== undefined) throw error;
-    const planned = "requeueAfterSeconds" in plan ? plan.requeueAfterSeconds : undefined;
-    if (planned !== undefined) return { requeueAfterSeconds: planned };
-    return refused ? { requeueAfterSeconds: GROWTH_RETRY_SECONDS } : {};
+    return plan.requeueAfterSeconds === undefined ? {} : { requeueAfterSeconds: plan.requeueAfterSeconds };
   };
 
   return { name: "shardset", resource: SHARD_SET, concurrency: CONCURRENCY, watches: watches(), reconcile };
+}
+
+/**
+ * Lets volumes grow. A StorageClass that refuses is not asked again for a while; its answer stays.
+ * @returns why they could not, if so
+ */
+function createGrower(): (key: Key, scope: Scope, context: ReconcileContext) => Promise<Error | undefined> {
+  const refusals = new Map<string, { readonly size: string; readonly at: number; readonly error: Error }>();
+  return async ({ namespace, name }, scope, context) => {
+    const plan = planGrowth(scope);
+    const id = `${namespace}/${name}`;
+    if (plan.actions.length === 0) {
+      refusals.delete(id);
+      return undefined;
+    }
+    const { size } = scope.target.spec.storage;
+    const last = refusals.get(id);
+    const now = context.clock.monotonic();
+    if (last?.size === size && now - last.at < GROWTH_RETRY_SECONDS * 1_000) return last.error;
+    const { error } = await context.execute(scope.observed.shardSet, plan);
+    if (error !== undefined && isRefusal(error)) refusals.set(id, { size, at: now, error });
+    return error;
+  };
+}
+
+/** The StorageClass, or the claim as it is, does not allow the change. */
+function isRefusal(error: Error | undefined): boolean {
+  return isOperatorError(error, "KUBE_FORBIDDEN") || isOperatorError(error, "KUBE_INVALID");
 }
 
 function targetOf(deps: ShardSetDeps, shardSet: ShardSet): Target {
