@@ -56,6 +56,8 @@ interface Applied {
   readonly at: number;
 }
 
+/** Watches see only what carries our labels, so the end of a name conflict is found by looking again. */
+const CONFLICT_RETRY_SECONDS = 60;
 /** Entries of objects that nobody asked for in this time are dropped. */
 const APPLIED_LIFETIME_MS = 30 * 60_000;
 const APPLIED_SWEEP_SIZE = 10_000;
@@ -188,6 +190,6 @@ function assertOurs(owner: KubeObject, live: KubeObject): void {
   throw new OperatorError(
     "NAME_CONFLICT",
     `${live.kind} "${live.metadata.name}" exists and is not ours: it lacks the labels ${LABELS.kind}=${owner.kind}, ${LABELS.name}=${owner.metadata.name}${holder === "" ? "" : ` (it is${holder})`}`,
-    { details: { kind: live.kind, name: live.metadata.name } },
+    { details: { kind: live.kind, name: live.metadata.name }, retryAfterSeconds: CONFLICT_RETRY_SECONDS },
   );
 }
