@@ -11,6 +11,7 @@ import { SHARD_SET, type ShardSet } from "../crds/shardset.ts";
 import { systemClock } from "../lib/core/clock.ts";
 import type { KubeClient } from "../lib/kube/client.ts";
 import { type KubeObject, RESOURCES } from "../lib/kube/types.ts";
+import { parseControllerConfig } from "../operator/config.ts";
 import { startControlPlane, type TestControlPlane } from "../operator/testing/kube-apiserver.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -33,7 +34,8 @@ function run(program: string, args: readonly string[], input = ""): Promise<Fini
     const child = execFile(program, args, { maxBuffer: 2 ** 26 }, (error, stdout, stderr) => {
       resolve({ ok: error === null, stdout, stderr });
     });
-    child.stdin?.end(input);
+    // A program that ends without reading closes its input; its exit code tells the rest.
+    child.stdin?.on("error", () => undefined).end(input);
   });
 }
 
@@ -144,6 +146,37 @@ describe("what is rendered", () => {
     }
   });
 
+  test("with watchNamespaces the same rules are Roles there, and the controller looks nowhere else", async () => {
+    const all = one(await render(), "ClusterRole", "shieldx-controller");
+    const objects = await render(["watchNamespaces={bank,shop}"]);
+    expect(ofKind(objects, "ClusterRoleBinding")).toEqual([]);
+    const roles = ofKind(objects, "Role").filter(({ metadata }) => metadata.name === "shieldx-controller");
+    expect(roles.map(({ metadata }) => metadata.namespace)).toEqual(["bank", "shop"]);
+    for (const role of roles) expect(role["rules"]).toEqual(all["rules"]);
+    const deployment = one(objects, "Deployment", "shieldx-controller");
+    const [container] = at<{ args: string[] }[]>(deployment, "spec.template.spec.containers");
+    expect(container?.args).toContain("--watch-namespaces=bank,shop");
+  });
+
+  test("the controller understands the arguments that the chart gives it", async () => {
+    const deployment = one(await render(["watchNamespaces={bank}"]), "Deployment", "shieldx-controller");
+    const [container] = at<{ args: string[]; env: { name: string }[] }[]>(deployment, "spec.template.spec.containers");
+    const [command, ...flags] = container?.args ?? [];
+    const environment = Object.fromEntries(container?.env.map(({ name }) => [name, "value"]) ?? []);
+    expect(command).toBe("controller");
+    expect(parseControllerConfig(flags, environment)).toEqual({
+      shieldxImage: "example/shieldx:1",
+      postgresImage: "example/shieldx-postgres:1",
+      clusterDomain: "cluster.local",
+      logLevel: "info",
+      listen: 8080,
+      watchNamespaces: ["bank"],
+      namespace: "value",
+      podName: "value",
+      podUid: "value",
+    });
+  });
+
   test("the network policy denies all but DNS, API, agents and metrics", async () => {
     const policy = one(await render(), "NetworkPolicy", "shieldx-controller");
     expect(at(policy, "spec.policyTypes")).toEqual(["Ingress", "Egress"]);
@@ -194,6 +227,7 @@ describe("what is refused, with a sentence", () => {
     ["no controller", "replicas=0", "at '/replicas'"],
     ["a level that does not exist", "log.level=loud", "at '/log/level'"],
     ["text for a switch", "crds.keep=sometimes", "at '/crds/keep'"],
+    ["a namespace in upper case", "watchNamespaces={Bank}", "at '/watchNamespaces/0'"],
     ["no image", "image.reference=", "image.reference is required: build the images with 'make images'"],
     ["no PostgreSQL image", "postgresImage.reference=", "postgresImage.reference is required"],
     [

@@ -68,7 +68,8 @@ function kubectl(args: readonly string[], input = ""): Promise<{ ok: boolean; ou
     const child = execFile(KUBECTL, ["--kubeconfig", plane.kubeconfig, ...args], (error, stdout, stderr) => {
       resolve({ ok: error === null, output: stdout + stderr });
     });
-    child.stdin?.end(input);
+    // A program that ends without reading closes its input; its exit code tells the rest.
+    child.stdin?.on("error", () => undefined).end(input);
   });
 }
 

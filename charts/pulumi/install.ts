@@ -37,6 +37,8 @@ export interface ShieldxOperatorArgs {
   /** Namespace of the operator, made if it does not exist; `shieldx-system` unless told. */
   readonly namespace?: Input<string>;
   readonly replicas?: Input<number>;
+  /** Namespaces whose resources are reconciled; all unless told. */
+  readonly watchNamespaces?: Input<Input<string>[]>;
   readonly clusterDomain?: Input<string>;
   readonly logLevel?: Input<"debug" | "info" | "warn" | "error">;
   /** Whether the release installs the CRDs, and whether they stay when it goes; both unless told. */
@@ -95,6 +97,7 @@ export function chartValues(args: ShieldxOperatorArgs): Record<string, unknown> 
     postgresImage: { reference: args.postgresImage },
     imagePullSecrets: args.imagePullSecrets,
     replicas: args.replicas,
+    watchNamespaces: args.watchNamespaces,
     clusterDomain: args.clusterDomain,
     log: args.logLevel === undefined ? undefined : { level: args.logLevel },
     crds: args.crds === undefined ? undefined : defined({ enabled: args.crds.enabled, keep: args.crds.keep }),
