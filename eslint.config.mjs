@@ -81,6 +81,8 @@ export default tseslint.config(
       "@typescript-eslint/no-unsafe-unary-minus": "off",
       // It rejects plain objects where client-node declares model classes.
       "@typescript-eslint/no-unsafe-class-instance-assignment": "off",
+      // Labels, annotations and raw objects are maps: their members come and go by name.
+      "@typescript-eslint/no-dynamic-delete": "off",
       // A type parameter that only names the result is how a caller says what it expects of JSON.
       "@typescript-eslint/no-unnecessary-type-parameters": "off",
     },

@@ -13,6 +13,7 @@ import type { KubeClient } from "../lib/kube/client.ts";
 import { type KubeObject, RESOURCES } from "../lib/kube/types.ts";
 import { parseControllerConfig } from "../operator/config.ts";
 import { startControlPlane, type TestControlPlane } from "../operator/testing/kube-apiserver.ts";
+import { createControllers } from "../operator/wiring.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const CHART = join(ROOT, "charts/operator");
@@ -143,6 +144,22 @@ describe("what is rendered", () => {
     const resources = controller.flatMap(({ resources: names }) => names);
     for (const never of ["nodes", "pods/exec", "clusterroles", "clusterrolebindings", "customresourcedefinitions"]) {
       expect(resources).not.toContain(never);
+    }
+  });
+
+  test("every kind that a controller watches may be listed and watched", async () => {
+    const rules = one(await render(), "ClusterRole", "shieldx-controller")["rules"] as Rule[];
+    const config = parseControllerConfig(["--shieldx-image=a", "--postgres-image=b"], {});
+    const watched = createControllers(config).flatMap(({ resource, watches }) => [
+      resource,
+      ...watches.map((watch) => watch.resource),
+    ]);
+    expect(watched.length).toBeGreaterThan(10);
+    for (const { group, plural } of watched) {
+      const verbs = rules
+        .filter(({ apiGroups, resources }) => apiGroups.includes(group) && resources.includes(plural))
+        .flatMap((rule) => rule.verbs);
+      expect({ plural, verbs }).toEqual({ plural, verbs: expect.arrayContaining(["get", "list", "watch"]) });
     }
   });
 
