@@ -1,7 +1,6 @@
 import { CREDIT_LEDGER, type CreditLedger } from "../../crds/creditledger.ts";
 import { ANNOTATIONS, COMPONENTS, LABELS } from "../../crds/group.ts";
 import { SHARD_SET, type ShardSet } from "../../crds/shardset.ts";
-import { isOperatorError } from "../../lib/core/errors.ts";
 import { type KubeObject, type LeaseObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
 import type { CacheReader, Controller, Key, ReconcileContext, Result, Watch } from "../../operator/runtime/types.ts";
 import { checkAll, type Scope } from "./creditledger.checks.ts";
@@ -28,9 +27,6 @@ const CONCURRENCY = 4;
 
 /** Positions in the status change at most this often (architecture.md, "Decisions that several kinds share"). */
 export const POSITIONS_INTERVAL_SECONDS = 10;
-
-/** A name that somebody else uses is looked at again after this time. */
-export const NAME_CONFLICT_SECONDS = 30;
 
 /** Controller of CreditLedgers: observe, plan, execute, report (docs/lifecycle.md). */
 export function createCreditLedgerController(deps: CreditLedgerDeps): Controller<CreditLedger> {
@@ -66,8 +62,6 @@ export function createCreditLedgerController(deps: CreditLedgerDeps): Controller
     const told = await context.execute(ledger, { actions: announce(scope, checks, run) });
 
     const error = outcome.error ?? told.error;
-    // The other object is outside our watches: nobody tells when it goes.
-    if (isOperatorError(error, "NAME_CONFLICT")) return { requeueAfterSeconds: NAME_CONFLICT_SECONDS };
     if (error !== undefined) throw error;
     return soonest(plan.requeueAfterSeconds, waitSeconds);
   };

@@ -5,11 +5,7 @@ import { OperatorError } from "../../lib/core/errors.ts";
 import { prng } from "../../lib/core/prng.ts";
 import { environment } from "../../lib/node/env.ts";
 import type { Controller } from "../../operator/runtime/types.ts";
-import {
-  createCreditLedgerController,
-  NAME_CONFLICT_SECONDS,
-  POSITIONS_INTERVAL_SECONDS,
-} from "./creditledger.controller.ts";
+import { createCreditLedgerController, POSITIONS_INTERVAL_SECONDS } from "./creditledger.controller.ts";
 import { MIGRATION_RETRY_SECONDS } from "./creditledger.plan.ts";
 import { deps, ledger, NAME, NAMESPACE, shardSet, spec } from "./testing/builders.ts";
 import { failJob, KIND, LOWER_STEPS, shardSetStep, takeLease } from "./testing/lower.ts";
@@ -130,8 +126,7 @@ describe("failures", () => {
     const { world, controller } = begin();
     world.put(shardSet());
     world.put({ apiVersion: "v1", kind: "Service", metadata: { name: NAME }, spec: { ports: [] } });
-    const again = { requeueAfterSeconds: NAME_CONFLICT_SECONDS };
-    await expect(controller.reconcile(KEY, world.context)).resolves.toEqual(again);
+    await expect(controller.reconcile(KEY, world.context)).rejects.toMatchObject({ code: "NAME_CONFLICT" });
     expect(world.find("Service", NAME)).toMatchObject({ spec: { ports: [] } });
     const says = { reason: "NameConflict", message: "Service bank belongs to somebody else" };
     expect(condition(world, "Ready")).toMatchObject({ status: "False", ...says });
