@@ -10,14 +10,21 @@ import { createFakeStore, type FakeStore, StatusError, type StoreEvent, type Sto
 
 /** What to do to a request instead of, before or after answering it. */
 export type FaultAction =
-  | { readonly type: "answer"; readonly status: number; readonly retryAfterSeconds?: number; readonly body?: string }
+  | {
+      readonly type: "answer";
+      readonly status: number;
+      readonly retryAfterSeconds?: number;
+      readonly body?: string;
+      /** The answer leaves only then. */
+      readonly until?: Promise<unknown>;
+    }
   /** The connection breaks before the server does anything. */
   | { readonly type: "reset" }
   /** The server does it, and the connection breaks before the answer. */
   | { readonly type: "lose-answer" }
   /** No answer ever. */
   | { readonly type: "hang" }
-  /** Resolves before the request is carried out. */
+  /** Carried out only then. */
   | { readonly type: "wait"; readonly until: Promise<unknown> };
 
 /** A fault for the next requests that match. */
@@ -112,6 +119,7 @@ export async function startFakeKube(): Promise<FakeKube> {
       if (action?.type === "reset") return void request.socket.destroy();
       if (action?.type === "wait") await action.until;
       if (action?.type === "answer") {
+        await action.until;
         const retryAfter =
           action.retryAfterSeconds === undefined ? {} : { "retry-after": String(action.retryAfterSeconds) };
         response.writeHead(action.status, { "content-type": "application/json", ...retryAfter });

@@ -1,0 +1,389 @@
+import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
+import { ANNOTATIONS, LABELS } from "../../crds/group.ts";
+import { isOperatorError, OperatorError } from "../../lib/core/errors.ts";
+import { createManualClock } from "../../lib/core/manual-clock.ts";
+import { type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
+import { silentLogger } from "../../lib/node/logger.ts";
+import { createExecutor } from "../runtime/execute.ts";
+import { ensureFinalizer, removeFinalizer } from "../runtime/finalizers.ts";
+import type { Action, Outcome } from "../runtime/types.ts";
+import { type FakeKube, startFakeKube, storeKey } from "../testing/fake-kube.ts";
+import { createScaledClock } from "../testing/scaled-clock.ts";
+import { eventually } from "../testing/wait.ts";
+import { WIDGET, widget } from "../testing/widget.ts";
+import { createApplier } from "./apply.ts";
+import { createCache, type KubeCache } from "./cache.ts";
+import { createEventRecorder } from "./events.ts";
+import { createStatusWriter } from "./status.ts";
+
+// Goal: a plan over a converged state writes nothing, also in a new process; nobody else's object is ever touched; what
+// somebody else changes comes back. The state of the world is asserted at the server, and its writes are counted there.
+
+const { ConfigMap, Secret } = RESOURCES;
+const configMapKey = (name: string) => storeKey(ConfigMap, "default", name);
+const widgetKey = storeKey(WIDGET, "default", "w");
+const never = new AbortController().signal;
+
+/** A ConfigMap of widget `w`. */
+function owned(name: string, data: Record<string, string>): KubeObject {
+  const labels = { [LABELS.kind]: "Widget", [LABELS.name]: "w" };
+  return { apiVersion: "v1", kind: "ConfigMap", metadata: { namespace: "default", name, labels }, data } as KubeObject;
+}
+
+const apply = (object: KubeObject): Action => ({ type: "apply", object, note: "wanted" });
+const create = (object: KubeObject): Action => ({ type: "create", object, note: "once" });
+
+interface Process {
+  readonly cache: KubeCache;
+  execute(...actions: Action[]): Promise<Outcome>;
+  status(status: Record<string, unknown>): Promise<"written" | "unchanged">;
+  owner(): KubeObject;
+  /** Waits until the cache shows what the server has. */
+  settle(): Promise<void>;
+}
+
+let fake: FakeKube;
+let processes: Process[];
+let leading: boolean;
+let clock: ReturnType<typeof createManualClock>;
+
+/** A process with caches of its own, as after a restart. */
+async function startProcess(watched: "watched" | "unwatched" = "watched"): Promise<Process> {
+  const client = fake.client();
+  const cache = createCache({ client, clock: createScaledClock(100), random: () => 0.5, log: silentLogger });
+  const view = cache.view();
+  view.include({ type: WIDGET }, () => undefined);
+  if (watched === "watched") view.include({ type: ConfigMap, labelSelector: `${LABELS.kind}=Widget` }, () => undefined);
+  cache.start();
+  await cache.waitForSync(600_000);
+  const fence = (): void => {
+    if (!leading) throw new OperatorError("LEASE_LOST", "not leading");
+  };
+  const applier = createApplier({
+    client,
+    cache,
+    view,
+    clock,
+    fence,
+    isWatched: (type) => type === WIDGET || (type === ConfigMap && watched === "watched"),
+    typeOf: ({ kind }) => (kind === "ConfigMap" ? ConfigMap : kind === "Secret" ? Secret : WIDGET),
+  });
+  const recorder = createEventRecorder({
+    client,
+    reportingController: "test",
+    reportingInstance: "pod",
+    clock,
+    log: silentLogger,
+  });
+  const execute = createExecutor({ applier, recorder });
+  const status = createStatusWriter({ client, cache, view, type: WIDGET, fence });
+  const owner = (): KubeObject => view.get(WIDGET, "default", "w") as KubeObject;
+  const process: Process = {
+    cache,
+    owner,
+    execute: (...actions) => execute({ owner: owner(), plan: { actions }, signal: never, log: silentLogger }),
+    status: (wanted) => status.write(owner(), wanted, never),
+    settle: async () => {
+      await eventually("the cache is equal", () =>
+        fake.store
+          .list("/configmaps", undefined)
+          .filter((object) => object.metadata.labels?.[LABELS.kind] === "Widget")
+          .every(({ metadata }) => {
+            const held = view.get(ConfigMap, "default", metadata.name);
+            return held?.metadata.resourceVersion === metadata.resourceVersion;
+          }),
+      );
+    },
+  };
+  processes.push(process);
+  return process;
+}
+
+beforeEach(async () => {
+  fake = await startFakeKube();
+  fake.store.create(widgetKey, widget("w"), "user");
+  processes = [];
+  leading = true;
+  clock = createManualClock();
+});
+afterEach(async () => {
+  for (const { cache } of processes) await cache.stop();
+  await fake.close();
+});
+
+describe("apply", () => {
+  it("writes once; a second pass and a second process write nothing", async () => {
+    const first = await startProcess();
+    expect(await first.execute(apply(owned("a", { x: "1" })))).toEqual({ written: 1 });
+    expect(fake.store.get(configMapKey("a"))?.metadata.annotations?.[ANNOTATIONS.appliedHash]).toMatch(
+      /^[0-9a-f]{16}$/,
+    );
+    fake.forgetRequests();
+    // At once, before any watch could have told.
+    expect(await first.execute(apply(owned("a", { x: "1" })))).toEqual({ written: 0 });
+    const second = await startProcess();
+    expect(await second.execute(apply(owned("a", { x: "1" })))).toEqual({ written: 0 });
+    expect(fake.writes()).toEqual([]);
+  });
+
+  it("writes nothing either when the kind is not watched", async () => {
+    const process = await startProcess("unwatched");
+    expect((await process.execute(apply(owned("a", { x: "1" })))).written).toBe(1);
+    expect((await process.execute(apply(owned("a", { x: "1" })))).written).toBe(0);
+    expect(fake.writes()).toHaveLength(1);
+  });
+
+  it("writes a change of the desired object, and removes what it no longer names", async () => {
+    const process = await startProcess();
+    await process.execute(apply(owned("a", { x: "1", y: "2" })));
+    expect((await process.execute(apply(owned("a", { x: "3" })))).written).toBe(1);
+    expect(fake.store.get(configMapKey("a"))).toMatchObject({ data: { x: "3" } });
+    expect(fake.store.get(configMapKey("a"))?.["data"]).not.toHaveProperty("y");
+  });
+
+  it("leaves alone what others add, and reports what others take", async () => {
+    const process = await startProcess();
+    await process.execute(apply(owned("a", { x: "1" })));
+    fake.store.merge(configMapKey("a"), { data: { other: "1" } }, { manager: "else", subresource: undefined });
+    await process.settle();
+    expect((await process.execute(apply(owned("a", { x: "1" })))).written).toBe(0);
+    fake.store.merge(configMapKey("a"), { data: { x: "9" } }, { manager: "else", subresource: undefined });
+    await process.settle();
+    const outcome = await process.execute(apply(owned("a", { x: "1" })));
+    expect(outcome.error).toMatchObject({ code: "KUBE_FIELD_CONFLICT" });
+    expect(fake.store.get(configMapKey("a"))?.["data"]).toEqual({ x: "9", other: "1" });
+  });
+
+  it("brings back what somebody removed", async () => {
+    const process = await startProcess();
+    await process.execute(apply(owned("a", { x: "1", y: "2" })));
+    fake.store.merge(configMapKey("a"), { data: { y: null } }, { manager: "else", subresource: undefined });
+    await process.settle();
+    expect((await process.execute(apply(owned("a", { x: "1", y: "2" })))).written).toBe(1);
+    expect(fake.store.get(configMapKey("a"))?.["data"]).toEqual({ x: "1", y: "2" });
+  });
+
+  it.each([
+    ["without labels", {}],
+    ["of another widget", { [LABELS.kind]: "Widget", [LABELS.name]: "other" }],
+  ])("never touches an object of the name %s", async (_name, labels) => {
+    const foreign = { ...owned("a", { theirs: "1" }), metadata: { namespace: "default", name: "a", labels } };
+    const before = fake.store.create(configMapKey("a"), foreign, "else");
+    const process = await startProcess();
+    for (const action of [apply(owned("a", { x: "1" })), create(owned("a", { x: "1" }))]) {
+      const { error } = await process.execute(action);
+      expect(error).toMatchObject({ code: "NAME_CONFLICT", retry: "after", details: { kind: "ConfigMap", name: "a" } });
+    }
+    expect(fake.store.get(configMapKey("a"))).toEqual(before);
+  });
+
+  it("does not merge into an object that took the name meanwhile", async () => {
+    const process = await startProcess();
+    await process.execute(apply(owned("a", { x: "1" })));
+    await process.settle();
+    fake.stallWatches();
+    fake.store.remove(configMapKey("a"), {});
+    const foreign = fake.store.create(configMapKey("a"), { ...owned("a", {}), metadata: { name: "a" } }, "else");
+    expect((await process.execute(apply(owned("a", { x: "2" })))).error).toMatchObject({ code: "KUBE_CONFLICT" });
+    expect(fake.store.get(configMapKey("a"))).toEqual(foreign);
+  });
+});
+
+describe("create", () => {
+  it("creates once and leaves what is there, also when the cache is late", async () => {
+    const process = await startProcess();
+    expect((await process.execute(create(owned("keys", { key: "first" })))).written).toBe(1);
+    expect((await process.execute(create(owned("keys", { key: "second" })))).written).toBe(0);
+    const late = await startProcess("unwatched");
+    expect((await late.execute(create(owned("keys", { key: "third" })))).written).toBe(0);
+    expect(fake.store.get(configMapKey("keys"))?.["data"]).toEqual({ key: "first" });
+  });
+});
+
+describe("delete", () => {
+  const remove = (uid: string | undefined): Action => ({
+    type: "delete",
+    resource: ConfigMap,
+    namespace: "default",
+    name: "a",
+    uid,
+    note: "not wanted",
+  });
+
+  it("deletes the object that was observed, and only that one", async () => {
+    const process = await startProcess();
+    await process.execute(apply(owned("a", { x: "1" })));
+    const uid = fake.store.get(configMapKey("a"))?.metadata.uid;
+    expect(await process.execute(remove("another"))).toEqual({ written: 0 });
+    expect(await process.execute(remove(uid))).toEqual({ written: 1 });
+    expect(fake.store.get(configMapKey("a"))).toBeUndefined();
+    expect(await process.execute(remove(uid))).toEqual({ written: 0 });
+  });
+
+  it("does not repeat itself while a finalizer holds the object", async () => {
+    const object = owned("a", {});
+    object.metadata.finalizers = ["else/hold"];
+    fake.store.create(configMapKey("a"), object, "user");
+    const process = await startProcess();
+    expect((await process.execute(remove(undefined))).written).toBe(1);
+    expect((await process.execute(remove(undefined))).written).toBe(0);
+    expect(fake.writes()).toHaveLength(1);
+  });
+});
+
+describe("patch", () => {
+  it("adds the finalizer once, removes it once, keeps those of others", async () => {
+    fake.store.merge(
+      widgetKey,
+      { metadata: { finalizers: ["else/hold"] } },
+      { manager: "user", subresource: undefined },
+    );
+    const process = await startProcess();
+    expect((await process.execute(...ensureFinalizer(process.owner(), WIDGET))).written).toBe(1);
+    expect(process.owner().metadata.finalizers).toEqual(["else/hold", "shieldx.dev/finalizer"]);
+    expect(ensureFinalizer(process.owner(), WIDGET)).toEqual([]);
+    fake.store.remove(widgetKey, {});
+    await eventually("deletion seen", () => process.owner().metadata.deletionTimestamp !== undefined);
+    expect((await process.execute(...removeFinalizer(process.owner(), WIDGET))).written).toBe(1);
+    expect(fake.store.get(widgetKey)?.metadata.finalizers).toEqual(["else/hold"]);
+    expect(removeFinalizer(process.owner(), WIDGET)).toEqual([]);
+    expect(ensureFinalizer(process.owner(), WIDGET)).toEqual([]);
+  });
+
+  it("is refused when the list of finalizers changed meanwhile", async () => {
+    const process = await startProcess();
+    const action = ensureFinalizer(process.owner(), WIDGET);
+    fake.store.merge(
+      widgetKey,
+      { metadata: { finalizers: ["else/hold"] } },
+      { manager: "user", subresource: undefined },
+    );
+    expect((await process.execute(...action)).error).toMatchObject({ code: "KUBE_CONFLICT" });
+    expect(fake.store.get(widgetKey)?.metadata.finalizers).toEqual(["else/hold"]);
+  });
+
+  it("sees the object gone at once when the last finalizer went", async () => {
+    const process = await startProcess();
+    await process.execute(...ensureFinalizer(process.owner(), WIDGET));
+    fake.store.remove(widgetKey, {});
+    await eventually("deletion seen", () => process.owner().metadata.deletionTimestamp !== undefined);
+    await process.execute(...removeFinalizer(process.owner(), WIDGET));
+    expect(process.owner()).toBeUndefined();
+    expect(fake.store.get(widgetKey)).toBeUndefined();
+  });
+
+  it("sends nothing that is satisfied already", async () => {
+    const process = await startProcess();
+    const patch: Action = {
+      type: "patch",
+      resource: WIDGET,
+      namespace: "default",
+      name: "w",
+      patch: { metadata: { ownerReferences: null }, spec: { size: 1 } },
+      note: "no change",
+    };
+    expect((await process.execute(patch)).written).toBe(0);
+    expect(fake.writes()).toEqual([]);
+  });
+});
+
+describe("a plan", () => {
+  it("stops at the first failure and keeps what succeeded; the next run goes on from there", async () => {
+    const process = await startProcess();
+    fake.inject({ method: "PATCH", path: /configmaps\/b/, action: { type: "answer", status: 403 } });
+    const actions = [apply(owned("a", {})), apply(owned("b", {})), apply(owned("c", {}))];
+    const outcome = await process.execute(...actions);
+    expect(outcome.written).toBe(1);
+    expect(outcome.error).toMatchObject({ code: "KUBE_FORBIDDEN" });
+    expect(fake.store.get(configMapKey("c"))).toBeUndefined();
+    expect(await process.execute(...actions)).toEqual({ written: 2 });
+  });
+
+  it("converges through lost answers without a second effect", async () => {
+    const process = await startProcess();
+    fake.inject({ method: "PATCH", times: 2, action: { type: "lose-answer" } });
+    fake.inject({ method: "POST", action: { type: "lose-answer" } });
+    const actions = [apply(owned("a", { x: "1" })), create(owned("once", { key: "k" }))];
+    const first = await process.execute(...actions);
+    if (first.error !== undefined) await process.execute(...actions);
+    expect(fake.store.list("/configmaps", "default")).toHaveLength(2);
+    const versions = fake.store.version();
+    expect((await process.execute(...actions)).written).toBe(0);
+    expect(fake.store.version()).toBe(versions);
+  });
+
+  it("writes nothing without the Lease", async () => {
+    const process = await startProcess();
+    leading = false;
+    const { error } = await process.execute(apply(owned("a", {})));
+    expect(isOperatorError(error, "LEASE_LOST")).toBe(true);
+    await expect(process.status({ phase: "x" })).rejects.toMatchObject({ code: "LEASE_LOST" });
+    expect(fake.writes()).toEqual([]);
+  });
+});
+
+describe("the status", () => {
+  it("is written only when it differs, and whole", async () => {
+    const process = await startProcess();
+    expect(await process.status({ phase: "a", gone: 1 })).toBe("written");
+    expect(await process.status({ phase: "a", gone: 1 })).toBe("unchanged");
+    expect(await (await startProcess()).status({ gone: 1, phase: "a" })).toBe("unchanged");
+    expect(await process.status({ phase: "b" })).toBe("written");
+    expect(fake.store.get(widgetKey)?.["status"]).toEqual({ phase: "b" });
+    expect(fake.writes()).toHaveLength(2);
+  });
+
+  it("comes back when somebody else damaged it", async () => {
+    const process = await startProcess();
+    await process.status({ phase: "a" });
+    fake.store.merge(widgetKey, { status: { phase: "damaged" } }, { manager: "else", subresource: "status" });
+    await eventually("damage seen", () => (process.owner()["status"] as { phase: string }).phase === "damaged");
+    expect(await process.status({ phase: "a" })).toBe("written");
+    expect(fake.store.get(widgetKey)?.["status"]).toEqual({ phase: "a" });
+  });
+
+  it("is of no use when the owner is gone or another one", async () => {
+    const process = await startProcess();
+    // The cache still shows the old one.
+    fake.stallWatches();
+    fake.store.remove(widgetKey, {});
+    expect(await process.status({ phase: "a" })).toBe("unchanged");
+    const another = fake.store.create(widgetKey, widget("w"), "user");
+    await expect(process.status({ phase: "a" })).rejects.toMatchObject({ code: "KUBE_CONFLICT" });
+    expect(fake.store.get(widgetKey)).toEqual(another);
+  });
+});
+
+describe("events", () => {
+  const tell = (note: string): Action => ({ type: "event", eventType: "Normal", reason: "Told", note });
+  const events = () => fake.store.list("events.k8s.io/events", "default");
+
+  it("are written once per situation, again after ten minutes as a series", async () => {
+    const process = await startProcess();
+    expect((await process.execute(tell("1 of 3"))).written).toBe(1);
+    expect((await process.execute(tell("1 of 3"), tell("2 of 3"))).written).toBe(1);
+    expect(events()).toHaveLength(2);
+    expect(events()[0]).toMatchObject({ reason: "Told", type: "Normal", regarding: { kind: "Widget", name: "w" } });
+    await clock.advance(600_000);
+    expect((await process.execute(tell("1 of 3"))).written).toBe(1);
+    expect(events()).toHaveLength(2);
+    expect(events().map((event) => event["series"])).toContainEqual(expect.objectContaining({ count: 2 }));
+  });
+
+  it("are not told again by a new process, nor when the status says the same", async () => {
+    await (await startProcess()).execute(tell("1 of 3"));
+    const restarted = await startProcess();
+    expect((await restarted.execute(tell("1 of 3"))).written).toBe(0);
+    await restarted.status({ conditions: [{ type: "Ready", reason: "Told", message: "3 of 3" }] });
+    fake.forgetRequests();
+    expect((await restarted.execute(tell("3 of 3"))).written).toBe(0);
+    expect(fake.writes()).toEqual([]);
+    expect(events()).toHaveLength(1);
+  });
+
+  it("that cannot be written stop nothing", async () => {
+    const process = await startProcess();
+    fake.inject({ path: /events/, action: { type: "answer", status: 403 } });
+    expect(await process.execute(tell("lost"), apply(owned("a", {})))).toEqual({ written: 1 });
+  });
+});

@@ -1,0 +1,327 @@
+import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
+import { LABELS } from "../../crds/group.ts";
+import type { ReflectorFault } from "../../lib/kube/reflector.ts";
+import { type ConfigMapObject, type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
+import { silentLogger } from "../../lib/node/logger.ts";
+import { type FakeKube, startFakeKube, storeKey } from "../testing/fake-kube.ts";
+import { createScaledClock } from "../testing/scaled-clock.ts";
+import { eventually } from "../testing/wait.ts";
+import { configMap, WIDGET, widget } from "../testing/widget.ts";
+import { type CacheOptions, createCache, type KubeCache } from "./cache.ts";
+import type { ObjectChange } from "./informer.ts";
+
+// Goal: after every kind of interruption the memory equals the server again, and every change is told exactly once.
+// A real socket lies between; backoffs run a hundred times as fast.
+
+const { ConfigMap } = RESOURCES;
+const key = (name: string, namespace = "default") => storeKey(ConfigMap, namespace, name);
+
+let fake: FakeKube;
+let cache: KubeCache;
+let faults: ReflectorFault[];
+let changes: string[];
+
+const textOf = ({ before, after, initial }: ObjectChange<ConfigMapObject>): string => {
+  const value = (object: ConfigMapObject | undefined): string => object?.data?.["a"] ?? "–";
+  return `${(after ?? before)?.metadata.name} ${value(before)}→${value(after)}${initial ? " initial" : ""}`;
+};
+
+function open(options: Partial<CacheOptions> & { labelSelector?: string } = {}) {
+  const { labelSelector, ...others } = options;
+  cache = createCache({
+    client: fake.client(),
+    clock: createScaledClock(100),
+    random: () => 0.5,
+    log: silentLogger,
+    onFault: (_informer, fault) => faults.push(fault),
+    ...others,
+  });
+  const view = cache.view();
+  view.include({ type: ConfigMap, labelSelector }, (change) => changes.push(textOf(change)));
+  return view;
+}
+
+async function fill(): Promise<void> {
+  cache.start();
+  await cache.waitForSync(600_000);
+  await eventually("the watch is open", () => fake.watches() > 0);
+}
+
+const put = (name: string, a: string, labels: Record<string, string> = {}): KubeObject =>
+  fake.store.get(key(name)) === undefined
+    ? fake.store.create(key(name), configMap(name, { a }, labels), "user")
+    : fake.store.merge(key(name), { data: { a } }, { manager: "user", subresource: undefined });
+const remove = (name: string) => fake.store.remove(key(name), {});
+
+beforeEach(async () => {
+  fake = await startFakeKube();
+  faults = [];
+  changes = [];
+});
+afterEach(async () => {
+  await cache.stop();
+  await fake.close();
+});
+
+describe("reading", () => {
+  it("serves frozen objects, in name order, by label", async () => {
+    put("b", "2", { [LABELS.name]: "x", other: "1" });
+    put("a", "1", { [LABELS.name]: "x" });
+    put("c", "3", { [LABELS.name]: "y" });
+    const view = open();
+    await fill();
+    expect(view.list(ConfigMap, "default").map((it) => it.metadata.name)).toEqual(["a", "b", "c"]);
+    expect(view.list(ConfigMap, "default", { [LABELS.name]: "x" }).map((it) => it.metadata.name)).toEqual(["a", "b"]);
+    expect(view.list(ConfigMap, "default", { [LABELS.name]: "x", other: "1" })).toHaveLength(1);
+    expect(view.list(ConfigMap, "elsewhere")).toEqual([]);
+    const object = view.get(ConfigMap, "default", "a");
+    expect(object).toMatchObject({ apiVersion: "v1", kind: "ConfigMap", data: { a: "1" } });
+    expect(Object.isFrozen(object?.metadata.labels)).toBe(true);
+    expect(changes).toEqual(["a –→1 initial", "b –→2 initial", "c –→3 initial"]);
+  });
+
+  it("shares an informer between controllers, but not what they did not declare", async () => {
+    const view = open();
+    const other = cache.view();
+    other.include({ type: ConfigMap }, () => undefined);
+    await fill();
+    expect(cache.states()).toHaveLength(1);
+    expect(fake.watches()).toBe(1);
+    expect(() => view.get(WIDGET, "default", "w")).toThrow("not watched");
+  });
+
+  it("keeps only the namespaces it was told", async () => {
+    put("a", "1");
+    fake.store.create(key("a", "other"), configMap("a", { a: "2" }), "user");
+    const view = open({ namespaces: ["default"] });
+    await fill();
+    expect([...view.all(ConfigMap)]).toHaveLength(1);
+  });
+
+  it("drops what nobody reads before it is kept", async () => {
+    fake.store.create(storeKey(WIDGET, "default", "w"), widget("w", { text: "long" }), "user");
+    open();
+    const view = cache.view();
+    view.include({ type: WIDGET, transform: ({ spec: _spec, ...rest }) => rest as never }, () => undefined);
+    await fill();
+    expect(view.get(WIDGET, "default", "w")).toMatchObject({ metadata: { name: "w" } });
+    expect(view.get(WIDGET, "default", "w")?.spec).toBeUndefined();
+  });
+
+  it("gives up when the first list does not come", async () => {
+    fake.inject({ action: { type: "answer", status: 403 }, times: Number.POSITIVE_INFINITY });
+    open();
+    cache.start();
+    await expect(cache.waitForSync(5_000)).rejects.toMatchObject({ code: "KUBE_UNREACHABLE" });
+    expect(faults).toContain("refused");
+  });
+});
+
+describe("watching", () => {
+  it("tells every change once", async () => {
+    open({ labelSelector: "keep=yes" });
+    await fill();
+    put("a", "1", { keep: "yes" });
+    put("a", "2");
+    put("a", "2");
+    put("unseen", "1", { keep: "no" });
+    fake.store.merge(key("a"), { metadata: { labels: { keep: "no" } } }, { manager: "user", subresource: undefined });
+    await eventually("all told", () => changes.length === 3);
+    expect(changes).toEqual(["a –→1", "a 1→2", "a 2→–"]);
+  });
+
+  it("is silent about a change of nothing but bookkeeping", async () => {
+    put("a", "1");
+    const view = open();
+    await fill();
+    const before = fake.store.get(key("a")) as KubeObject;
+    fake.sendLine(
+      JSON.stringify({
+        type: "MODIFIED",
+        object: { ...before, metadata: { ...before.metadata, resourceVersion: "900" } },
+      }),
+    );
+    await eventually("seen", () => view.get(ConfigMap, "default", "a")?.metadata.resourceVersion === "900");
+    expect(changes).toEqual(["a –→1 initial"]);
+  });
+
+  it("goes on from a bookmark", async () => {
+    open();
+    await fill();
+    fake.bookmark();
+    put("noise", "1");
+    fake.bookmark();
+    await eventually("noise told", () => changes.length === 1);
+    fake.endWatches();
+    await eventually(
+      "watching again",
+      () => fake.requests().filter((it) => it.query.get("watch") === "true").length === 2,
+    );
+    const last = fake.requests().findLast((it) => it.query.get("watch") === "true");
+    expect(last?.query.get("resourceVersion")).toBe(String(fake.store.version()));
+    expect(last?.query.get("allowWatchBookmarks")).toBe("true");
+    expect(faults).toEqual([]);
+  });
+});
+
+describe("interruptions", () => {
+  const lists = () => fake.requests().filter((it) => it.method === "GET" && it.query.get("watch") === null).length;
+
+  it.each([
+    ["in order", () => fake.endWatches(), []],
+    ["by a cut", () => fake.cutWatches(), ["cut"]],
+    ["in the middle of a line", () => fake.cutWatches({ half: true }), ["cut"]],
+    ["by garbage", () => fake.sendLine("<html>502 Bad Gateway</html>"), ["garbage"]],
+    ["by an unknown event", () => fake.sendLine('{"type":"SURPRISE","object":{}}'), ["garbage"]],
+  ])("a watch that ends %s goes on without a list", async (_name, interrupt, expected) => {
+    put("a", "1");
+    open();
+    await fill();
+    interrupt();
+    await eventually("the watch is gone", () => fake.watches() === 0);
+    put("a", "2");
+    put("b", "1");
+    await eventually("the rest is told", () => changes.length === 3);
+    expect(changes).toEqual(["a –→1 initial", "a 1→2", "b –→1"]);
+    expect(faults).toEqual(expected);
+    expect(lists()).toBe(1);
+  });
+
+  it("a watch that falls silent is left after the limit", async () => {
+    open({ inactivityMs: 100 });
+    await fill();
+    fake.stallWatches();
+    put("a", "1");
+    await eventually("told by the next watch", () => changes.length === 1);
+    expect(faults).toContain("stalled");
+    expect(lists()).toBe(1);
+  });
+
+  it.each(["status", "frame"] as const)(
+    "410 as a %s gives a new list, which also shows what was deleted",
+    async (how) => {
+      put("stays", "1");
+      put("changes", "1");
+      put("goes", "1");
+      const view = open();
+      await fill();
+      const hold = fake.inject({ watch: true, times: Number.POSITIVE_INFINITY, action: { type: "reset" } });
+      fake.cutWatches();
+      await eventually("the watch is gone", () => fake.watches() === 0);
+      put("changes", "2");
+      remove("goes");
+      put("comes", "1");
+      fake.compact(how);
+      hold();
+      await eventually("equal again", () => changes.length === 6);
+      expect(changes.slice(3).sort()).toEqual(["changes 1→2", "comes –→1", "goes 1→–"]);
+      expect(view.list(ConfigMap, "default").map((it) => it.metadata.name)).toEqual(["changes", "comes", "stays"]);
+      expect(faults.filter((fault) => fault === "gone")).toHaveLength(1);
+      expect(cache.states()[0]?.relists).toBe(1);
+    },
+  );
+
+  it("429 waits for as long as the server asks", async () => {
+    open();
+    await fill();
+    fake.inject({ watch: true, action: { type: "answer", status: 429, retryAfterSeconds: 5 } });
+    fake.endWatches();
+    await eventually("refused", () => faults.includes("throttled"));
+    put("a", "1");
+    await eventually("told", () => changes.length === 1);
+    expect(faults).toEqual(["throttled"]);
+  });
+
+  it("an object that was replaced by another one of its name is not taken away by the old one's end", async () => {
+    const view = open();
+    await fill();
+    put("a", "1");
+    remove("a");
+    put("a", "2");
+    await eventually("settled", () => view.get(ConfigMap, "default", "a")?.data?.["a"] === "2");
+    expect(changes).toEqual(["a –→1", "a 1→–", "a –→2"]);
+  });
+
+  it("a server that was restored from an older backup is believed", async () => {
+    for (let version = 0; version < 5; version += 1) put("a", `${version}`);
+    put("lost", "1");
+    const view = open();
+    await fill();
+    // The second server has less history: its versions are lower than those that are held.
+    const restored = await startFakeKube();
+    restored.store.create(key("a"), configMap("a", { a: "old" }), "user");
+    const items = restored.store.list("/configmaps", undefined);
+    const list = { metadata: { resourceVersion: String(restored.store.version()) }, items };
+    fake.inject({ watch: true, action: { type: "answer", status: 410 } });
+    fake.inject({ watch: false, action: { type: "answer", status: 200, body: JSON.stringify(list) } });
+    fake.endWatches();
+    await eventually("the past is the truth", () => view.get(ConfigMap, "default", "a")?.data?.["a"] === "old");
+    expect(view.get(ConfigMap, "default", "lost")).toBeUndefined();
+    await restored.close();
+  });
+});
+
+describe("our own writes", () => {
+  it("are read at once, told once, and not undone by older news", async () => {
+    put("a", "1");
+    const view = open();
+    await fill();
+    // The watch is late: nothing of what follows comes through it.
+    fake.stallWatches();
+    put("a", "2");
+    const answer = put("a", "3");
+    cache.overlay(ConfigMap, answer);
+    expect(view.get(ConfigMap, "default", "a")?.data).toEqual({ a: "3" });
+    fake.cutWatches();
+    put("end", "1");
+    await eventually("caught up", () => changes.includes("end –→1"));
+    expect(changes).toEqual(["a –→1 initial", "a 1→3", "end –→1"]);
+  });
+
+  it("that delete are seen at once and survive the echo", async () => {
+    const { metadata } = put("a", "1");
+    const view = open();
+    await fill();
+    fake.stallWatches();
+    put("a", "2");
+    remove("a");
+    cache.overlayDeleted(ConfigMap, { namespace: "default", name: "a" }, metadata.uid ?? "");
+    expect(view.get(ConfigMap, "default", "a")).toBeUndefined();
+    fake.cutWatches();
+    put("end", "1");
+    await eventually("caught up", () => changes.includes("end –→1"));
+    expect(changes).toEqual(["a –→1 initial", "a 1→–", "end –→1"]);
+  });
+
+  it("that leave the selection leave the cache", async () => {
+    put("a", "1", { keep: "yes" });
+    const view = open({ labelSelector: "keep=yes" });
+    await fill();
+    const object = fake.store.merge(
+      key("a"),
+      { metadata: { labels: { keep: "no" } } },
+      { manager: "user", subresource: undefined },
+    );
+    cache.overlay(ConfigMap, object);
+    expect(view.get(ConfigMap, "default", "a")).toBeUndefined();
+  });
+
+  it("survive a list that was on its way", async () => {
+    const view = open();
+    let go: () => void = () => undefined;
+    const until = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    await fill();
+    fake.compact("status");
+    // The list is cut off at this version; our object is made after it.
+    const list = { metadata: { resourceVersion: String(fake.store.version()) }, items: [] };
+    fake.inject({ watch: false, action: { type: "answer", status: 200, body: JSON.stringify(list), until } });
+    fake.endWatches();
+    await eventually("listing", () => fake.requests().filter((it) => it.query.get("watch") === null).length >= 2);
+    cache.overlay(ConfigMap, put("ours", "1"));
+    go();
+    await eventually("relisted and watching", () => fake.watches() === 1);
+    expect(view.get(ConfigMap, "default", "ours")?.data).toEqual({ a: "1" });
+  });
+});
