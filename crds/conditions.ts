@@ -12,7 +12,6 @@ const COMMON_CONDITIONS = {
 
 /** Reasons that every kind uses. */
 const COMMON_REASONS = {
-  Observing: "The controller has seen the resource and not yet looked at its objects.",
   Ready: "Everything is as the spec asks.",
   Converged: "There is nothing left to do, so the resource is not being reconciled.",
   Paused:

@@ -127,6 +127,20 @@ describe("reference pages", () => {
     expect(listed(page("conditions.md"))).toEqual(wanted);
   });
 
+  test("every condition and reason of a kind is used by its controller", () => {
+    for (const { type, conditions, reasons } of KINDS) {
+      const folder = join(ROOT, "controllers", type.kind.toLowerCase());
+      const sources = readdirSync(folder)
+        .filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts"))
+        .map((file) => readFileSync(join(folder, file), "utf8"))
+        .join("\n");
+      const unused = [...Object.keys(conditions), ...Object.keys(reasons)].filter(
+        (name) => !sources.includes(`"${name}"`) && !sources.includes(`${name}:`),
+      );
+      expect({ kind: type.kind, unused }).toEqual({ kind: type.kind, unused: [] });
+    }
+  });
+
   test("reasons are CamelCase words with a sentence", () => {
     for (const { reasons, conditions } of KINDS) {
       for (const [name, text] of Object.entries({ ...conditions, ...reasons })) {

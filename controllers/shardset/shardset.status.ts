@@ -155,7 +155,7 @@ function unreadyState(scope: Scope, states: readonly ShardState[], notReady: rea
 /** True when every shard has been ready at some time: what is missing now was there before. */
 function wasReady({ observed }: Scope): boolean {
   const reason = findCondition(observed.shardSet.status?.conditions, "Ready")?.reason;
-  return reason !== undefined && reason !== "Provisioning" && reason !== "Observing";
+  return reason !== undefined && reason !== "Provisioning";
 }
 
 function storageState(scope: Scope, growthError: Error | undefined): State | undefined {
