@@ -69,6 +69,10 @@ test: deps ## Runs everything: verify, unit, integration and end-to-end tests; T
 test-unit: deps ## Runs the unit tests
 	@$(NODE) bin/test.ts unit
 
+.PHONY: update-golden
+update-golden: deps ## Writes the transcripts of the stories anew; read the difference before it is committed
+	SHIELDX_UPDATE_GOLDEN=1 $(NPM) run -s jest -- story.test.ts
+
 .PHONY: test-int
 test-int: deps ## Runs the integration tests: a real API server and a real PostgreSQL on loopback
 	@$(NODE) bin/test.ts tools images int
