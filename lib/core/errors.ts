@@ -47,6 +47,7 @@ export const ERRORS = {
     "The API key is not known",
     "Use a key that this ledger issued and has not revoked.",
   ),
+  API_KEY_NOT_FOUND: entry(404, "terminal", "There is no such API key", "List the keys with GET /v1/api-keys."),
   SCOPE_MISSING: entry(
     403,
     "terminal",

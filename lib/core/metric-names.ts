@@ -136,6 +136,34 @@ export const METRICS = {
     help: "Duration of replays: of one account to a past position, or of a whole shard.",
     labels: ["shard"],
   }),
+  ledger_commit_duration_seconds: metric("histogram", "ledger", {
+    help: "Time from the decision of a batch to its COMMIT.",
+    labels: ["shard"],
+  }),
+  ledger_commit_failures_total: metric("counter", "ledger", {
+    help: "Commits and takeovers that failed, by error code.",
+    labels: ["shard", "code"],
+  }),
+  ledger_refusals_total: metric("counter", "ledger", {
+    help: "Transfers that were refused for a balance and stored as refused.",
+    labels: ["shard"],
+  }),
+  ledger_head_position: metric("gauge", "ledger", {
+    help: "Position of the last committed event, in the pod that writes the shard.",
+    labels: ["shard"],
+  }),
+  ledger_writer_epoch: metric("gauge", "ledger", {
+    help: "Epoch of the writer, in the pod that writes the shard.",
+    labels: ["shard"],
+  }),
+  ledger_writer_held: metric("gauge", "ledger", {
+    help: "1 in the pod that writes the shard, 0 in the others.",
+    labels: ["shard"],
+  }),
+  ledger_http_requests_total: metric("counter", "ledger", {
+    help: "Answers of the HTTP API.",
+    labels: ["route", "status"],
+  }),
   shard_queries_total: metric("counter", "ledger", {
     help: "Read queries that the ledger sent to a shard.",
     labels: ["shard"],
