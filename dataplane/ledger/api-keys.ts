@@ -1,0 +1,150 @@
+/**
+ * API keys: `sxk_` and 32 random bytes. The database keeps the SHA-256 only (a fast hash is right for a secret of 256
+ * bits). Every shard has all keys, so that each can be checked while another shard is down; a key counts as revoked
+ * when any shard says so.
+ */
+import { randomBytes, randomUUID } from "node:crypto";
+import type { Pool } from "pg";
+import { sha256 } from "../../lib/core/canonical.ts";
+import type { Clock } from "../../lib/core/clock.ts";
+import { OperatorError, toOperatorError } from "../../lib/core/errors.ts";
+import type { Logger } from "../../lib/node/logger.ts";
+import { toPostgresError } from "../../lib/node/postgres.ts";
+import type { KeyRow, LedgerReads } from "./ledger.reads.ts";
+
+export type Scope = "read" | "write";
+
+/** A raw key as clients send it. */
+const RAW_KEY = /^sxk_[A-Za-z0-9_-]{43}$/;
+const BEARER = /^Bearer +(\S+)$/i;
+
+/** Another pod's changes are seen within this time; a key that is not known is looked for at once. */
+export const KEYS_REFRESH_MS = 5_000;
+/** Unknown keys cause a read at most this often: guessing must not load the database. */
+const UNKNOWN_REFRESH_MS = 250;
+
+export interface ApiKeysOptions {
+  readonly reads: readonly LedgerReads[];
+  /** Pools of the writer role, by shard. */
+  readonly writers: readonly Pool[];
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface ApiKeys {
+  /** @param authorization the header @throws OperatorError API_KEY_MISSING, API_KEY_INVALID, SCOPE_MISSING, SHARD_UNAVAILABLE */
+  check(authorization: string | undefined, scope: Scope): Promise<void>;
+  /** Makes a key on every shard; the raw key is in this answer only. */
+  create(name: string, scopes: readonly Scope[]): Promise<KeyRow & { readonly raw: string }>;
+  list(): Promise<KeyRow[]>;
+  /** False when there is no such key. */
+  revoke(id: string): Promise<boolean>;
+}
+
+/** Nothing is read before the first check. */
+export function createApiKeys(options: ApiKeysOptions): ApiKeys {
+  const { clock, log } = options;
+  let known = new Map<string, KeyRow>();
+  let refreshedAt = Number.NEGATIVE_INFINITY;
+  let refreshing: Promise<void> | undefined;
+
+  const readAll = async (): Promise<Map<string, KeyRow>> => {
+    const answers = await Promise.allSettled(options.reads.map((reads) => reads.apiKeys()));
+    const merged = new Map<string, KeyRow>();
+    for (const answer of answers) {
+      if (answer.status === "rejected") continue;
+      for (const row of answer.value) {
+        const hash = row.hash.toString("latin1");
+        merged.set(hash, { ...row, revoked: row.revoked || merged.get(hash)?.revoked === true });
+      }
+    }
+    const failed = answers.filter((answer) => answer.status === "rejected");
+    if (failed.length > 0) {
+      log.warn({ shards: failed.length, error: toOperatorError(failed[0]?.reason).message }, "API keys read in part");
+      // A revocation that only a silent shard knows of must not be forgotten.
+      for (const [hash, row] of known) if (!merged.has(hash) || row.revoked) merged.set(hash, row);
+    }
+    if (failed.length === answers.length && merged.size === 0) throw failed[0]?.reason;
+    return merged;
+  };
+
+  const refresh = (): Promise<void> => {
+    refreshing ??= readAll()
+      .then((rows) => {
+        known = rows;
+        refreshedAt = clock.monotonic();
+      })
+      .finally(() => {
+        refreshing = undefined;
+      });
+    return refreshing;
+  };
+
+  const find = async (raw: string): Promise<KeyRow | undefined> => {
+    const hash = sha256(raw).toString("latin1");
+    const age = (): number => clock.monotonic() - refreshedAt;
+    if (age() > KEYS_REFRESH_MS) await refresh();
+    const found = known.get(hash);
+    if (found !== undefined || age() < UNKNOWN_REFRESH_MS) return found;
+    await refresh();
+    return known.get(hash);
+  };
+
+  const onEveryShard = async (text: string, values: unknown[]): Promise<void> => {
+    await Promise.all(
+      options.writers.map((pool, shard) =>
+        pool.query(text, values).catch((error: unknown) => {
+          throw toPostgresError(error, `shard ${shard}`);
+        }),
+      ),
+    );
+  };
+
+  return {
+    check: async (authorization, scope) => {
+      if (authorization === undefined)
+        throw new OperatorError("API_KEY_MISSING", "the request has no Authorization header");
+      const raw = BEARER.exec(authorization)?.[1];
+      const row = raw !== undefined && RAW_KEY.test(raw) ? await find(raw) : undefined;
+      if (row === undefined || row.revoked)
+        throw new OperatorError("API_KEY_INVALID", "the API key is not known or revoked");
+      if (!row.scopes.includes(scope)) {
+        throw new OperatorError("SCOPE_MISSING", `the API key has no scope "${scope}"`, { details: { scope } });
+      }
+    },
+    create: async (name, scopes) => {
+      const raw = `sxk_${randomBytes(32).toString("base64url")}`;
+      const row: KeyRow = {
+        hash: sha256(raw),
+        id: randomUUID(),
+        name,
+        scopes: [...new Set(scopes)],
+        createdAtMicros: clock.now() * 1000,
+        revoked: false,
+      };
+      // When a shard fails here the key is on some of them and nobody knows it: harmless.
+      await onEveryShard(
+        "INSERT INTO ledger.api_key (hash, id, name, scopes, created_at) VALUES ($1, $2, $3, $4, to_timestamp($5))",
+        [row.hash, row.id, name, row.scopes, row.createdAtMicros / 1e6],
+      );
+      await refresh();
+      return { ...row, raw };
+    },
+    list: async () => {
+      await refresh();
+      return [...known.values()].sort((a, b) => a.createdAtMicros - b.createdAtMicros || (a.id < b.id ? -1 : 1));
+    },
+    revoke: async (id) => {
+      await refresh();
+      // The administrator's key has another id on each shard, but one hash.
+      const row = [...known.values()].find((candidate) => candidate.id === id);
+      if (row === undefined) return false;
+      await onEveryShard(
+        "INSERT INTO ledger.api_key_revocation (hash, revoked_at) VALUES ($1, now()) ON CONFLICT (hash) DO NOTHING",
+        [row.hash],
+      );
+      await refresh();
+      return true;
+    },
+  };
+}

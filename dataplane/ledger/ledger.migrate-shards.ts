@@ -1,0 +1,62 @@
+/** `shieldx ledger migrate`: every shard, as the owner role. */
+import { sha256 } from "../../lib/core/canonical.ts";
+import { backoffMs } from "../../lib/core/backoff.ts";
+import { systemClock } from "../../lib/core/clock.ts";
+import { isOperatorError, OperatorError } from "../../lib/core/errors.ts";
+import { createLogger } from "../../lib/node/logger.ts";
+import { withClient } from "../../lib/node/postgres.ts";
+import type { MigrateFlags } from "./ledger.config.ts";
+import { loadMigrations, migrate } from "./ledger.migrate.ts";
+import { createTargets, readText, roleName } from "./ledger.targets.ts";
+
+const RAW_KEY = /^sxk_[A-Za-z0-9_-]{43}$/;
+const RETRY = { baseMs: 250, capMs: 5_000 };
+/** Data definition may wait for readers, and an index over existing rows takes its time. */
+const OWNER_TIMEOUTS = { statementMs: 0, answerMs: 0, lockMs: 60_000 };
+
+/** Migrates one shard after another; what was done stays done when a later one fails. */
+export async function migrateShards(flags: MigrateFlags): Promise<number> {
+  const log = createLogger(flags.logLevel, { process: "ledger-migrate", ledger: flags.ledger });
+  const migrations = await loadMigrations();
+  const target = await createTargets(flags, "owner", "shieldx-ledger-migrate");
+  const rawKey = (await readText(flags.adminKeyFile)).trim();
+  if (!RAW_KEY.test(rawKey)) {
+    throw new OperatorError(
+      "CONFIG_INVALID",
+      `${flags.adminKeyFile} does not hold an API key (sxk_ and 43 characters)`,
+    );
+  }
+  const endsAt = systemClock.monotonic() + flags.waitSeconds * 1000;
+
+  for (let shard = 0; shard < flags.shards; shard += 1) {
+    const applied = await untilReachable(endsAt, () =>
+      withClient({ ...target(shard), timeouts: OWNER_TIMEOUTS }, (client) =>
+        migrate(
+          client,
+          {
+            shard,
+            writerRole: roleName(flags.database, "writer"),
+            readerRole: roleName(flags.database, "reader"),
+            assets: flags.assets,
+            adminKeyHash: sha256(rawKey),
+          },
+          migrations,
+        ),
+      ),
+    );
+    log.info({ shard, applied, version: migrations.length }, "migrated");
+  }
+  return 0;
+}
+
+/** A shard that is still starting is waited for; everything else fails at once. */
+async function untilReachable<T>(endsAt: number, work: () => Promise<T>): Promise<T> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isOperatorError(error, "SHARD_UNAVAILABLE") || systemClock.monotonic() >= endsAt) throw error;
+    }
+    await systemClock.sleep(backoffMs(attempt, RETRY));
+  }
+}

@@ -1,0 +1,298 @@
+/**
+ * Leads requests to the shard they concern: to the writer in this process, or one hop further to the pod that holds the
+ * shard's Lease. Reads are answered here, whoever writes.
+ */
+import { type ErrorCode, OperatorError, toOperatorError } from "../../lib/core/errors.ts";
+import type { ShardMap } from "../../lib/core/shard-map.ts";
+import { type AccountLocator, EVERYWHERE, type Locations, shardOf } from "./account-locator.ts";
+import { bulkItem, bulkProblem } from "./answers.ts";
+import { identitiesOf, type TransferRequest } from "./fingerprint.ts";
+import type { LedgerWriter } from "./ledger.writer.ts";
+import type { AccountRequest, TransferProblem, TransferResults } from "./ledger.work.ts";
+import type { PeerAnswer, PeerClient } from "./peer-client.ts";
+import type { ShardSeat } from "./shard-seats.ts";
+import { isProblem, TRANSFER_ID } from "./transfer-parser.ts";
+
+/** Where the shard map comes from. */
+export interface ShardMapSource {
+  /** @throws OperatorError SHARD_UNAVAILABLE while none was read */
+  current(): ShardMap;
+  /** Reads it again, because a shard knows a newer one. */
+  refresh(): Promise<void>;
+}
+
+/** Who asked, for the hop to another pod. */
+export interface Caller {
+  readonly authorization: string;
+  /** The request came from another pod: it is not handed on again. */
+  readonly forwarded: string | undefined;
+}
+
+export interface RouterOptions {
+  /** By shard. */
+  readonly seats: readonly ShardSeat[];
+  readonly map: ShardMapSource;
+  readonly locator: AccountLocator;
+  readonly peers: PeerClient;
+}
+
+/** A bulk request whose items were parsed. */
+export interface BulkCall {
+  readonly items: readonly unknown[];
+  readonly parsed: readonly (TransferRequest | TransferProblem)[];
+  readonly createAccounts: boolean;
+  /** The whole body, handed on as it is when one other pod does it all. */
+  readonly body: Buffer;
+}
+
+/** One transfer's answer, or another pod's answer to the whole request. */
+export type TransferOutcome =
+  | { readonly type: "local"; readonly shard: number; readonly results: TransferResults }
+  | { readonly type: "peer"; readonly answer: PeerAnswer };
+
+export interface LedgerRouter {
+  /** @throws OperatorError CROSS_SHARD_TRANSFER, ACCOUNT_NOT_FOUND, WRITER_UNAVAILABLE, ... */
+  transfer(request: TransferRequest, body: Buffer, caller: Caller): Promise<TransferOutcome>;
+  /** @returns the JSON text of the answer, or another pod's */
+  bulk(call: BulkCall, caller: Caller): Promise<string | PeerAnswer>;
+  /** Opens an account, and the pointer to it where its placement key differs from its id. */
+  openAccount(request: Omit<AccountRequest, "role">, caller: Caller): Promise<{ created: boolean; shard: number }>;
+  /** Shard of an account. */
+  locate(extId: string): Promise<number>;
+}
+
+const RETRY_AFTER_SECONDS = 1;
+
+export function createRouter(options: RouterOptions): LedgerRouter {
+  const { seats, map, locator, peers } = options;
+
+  /** The writer of a shard here, or the URL of the pod that has it. */
+  const findWriter = (shard: number, caller: Caller): LedgerWriter | string => {
+    const seat = seats[shard] as ShardSeat;
+    const local = seat.writer();
+    if (local !== undefined) return local;
+    const url = caller.forwarded === undefined ? seat.holderUrl() : undefined;
+    if (url !== undefined) return url;
+    throw new OperatorError("WRITER_UNAVAILABLE", `shard ${shard} has no writer right now`, {
+      retryAfterSeconds: RETRY_AFTER_SECONDS,
+    });
+  };
+
+  /** A stale map is read again at once, so that the sender's next attempt works. */
+  const freshen = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      if (toOperatorError(error).code === "SHARD_MAP_STALE") await map.refresh();
+      throw error;
+    }
+  };
+
+  const route = async (requests: readonly TransferRequest[], createAccounts: boolean): Promise<RoutedTransfers> => {
+    const current = map.current();
+    const ids: string[] = new Array(requests.length * 2);
+    for (let index = 0; index < requests.length; index += 1) {
+      const request = requests[index] as TransferRequest;
+      ids[index * 2] = request.debitAccount;
+      ids[index * 2 + 1] = request.creditAccount;
+    }
+    const locations = await locator.locate(current, ids);
+    return { map: current, ids, locations, createAccounts };
+  };
+
+  return {
+    transfer: async (request, body, caller) => {
+      const routed = await route([request], false);
+      const shard = shardOfTransfer(routed, 0);
+      if (typeof shard !== "number") throw new OperatorError(shard.code, shard.detail);
+      const writer = findWriter(shard, caller);
+      if (typeof writer === "string") {
+        const { authorization } = caller;
+        const path = "/v1/transfers";
+        return {
+          type: "peer",
+          answer: await peers.post(writer, { path, body, authorization, idempotencyKey: request.id, part: "all" }),
+        };
+      }
+      const group = { requests: [request], identities: identitiesOf([request]), createAccounts: false };
+      const results = await freshen(writer.transfer({ ...group, mapVersion: routed.map.version }));
+      return { type: "local", shard, results };
+    },
+
+    bulk: async (call, caller) => {
+      const { parsed } = call;
+      const requests = parsed.filter((item): item is TransferRequest => !isProblem(item));
+      const routed = await route(requests, call.createAccounts);
+      const plan = planBulk(call, routed);
+      const groups = [...plan.byShard];
+      if (groups.length === 1 && plan.answered === 0) {
+        const [shard] = groups[0] as [number, number[]];
+        const seat = seats[shard] as ShardSeat;
+        const url = seat.writer() === undefined && caller.forwarded === undefined ? seat.holderUrl() : undefined;
+        if (url !== undefined) return forwardBulk(call.body, url, caller);
+      }
+      await Promise.all(groups.map(([shard, indexes]) => runGroup({ call, plan, routed, caller }, shard, indexes)));
+      return `{"items":[${plan.answers.join(",")}]}`;
+    },
+
+    openAccount: async (request, caller) => {
+      const { extId, placementKey } = request;
+      const current = map.current();
+      const shard = shardOf(current, placementKey);
+      const open = async (role: AccountRequest["role"], on: number): Promise<boolean> => {
+        const writer = findWriter(on, caller);
+        if (typeof writer !== "string") {
+          return (await freshen(writer.openAccount({ ...request, role }, current.version))).created;
+        }
+        return openOnPeer(writer, { ...request, role }, caller);
+      };
+      if (caller.forwarded === "pointer") return { created: await open("pointer", shardOf(current, extId)), shard };
+      // The pointer first: it reserves the id, so that two placement keys cannot both get it.
+      if (placementKey !== extId && caller.forwarded !== "account") await open("pointer", shardOf(current, extId));
+      return { created: await open("account", shard), shard };
+    },
+
+    locate: async (extId) => {
+      const current = map.current();
+      const { shards } = await locator.locate(current, [extId]);
+      const shard = shards[0] as number;
+      return shard === EVERYWHERE ? 0 : shard;
+    },
+  };
+
+  async function forwardBulk(body: Buffer, url: string, caller: Caller): Promise<PeerAnswer> {
+    return peers.post(url, { path: "/v1/transfers:bulk", body, authorization: caller.authorization, part: "all" });
+  }
+
+  async function openOnPeer(url: string, request: AccountRequest, caller: Caller): Promise<boolean> {
+    const { extId, placementKey, asset, floor, role } = request;
+    const answer = await peers.post(url, {
+      path: "/v1/accounts",
+      // 0 - x, because -0 is not 0 in JSON.
+      body: JSON.stringify({ id: extId, placementKey, asset, creditLimit: 0 - floor }),
+      authorization: caller.authorization,
+      part: role,
+    });
+    if (answer.status >= 400) throw peerProblem(answer);
+    return answer.status === 201;
+  }
+
+  interface BulkRun {
+    readonly call: BulkCall;
+    readonly plan: BulkPlan;
+    readonly routed: RoutedTransfers;
+    readonly caller: Caller;
+  }
+
+  /** Carries out the items of one shard and fills in their answers. */
+  async function runGroup(run: BulkRun, shard: number, indexes: readonly number[]): Promise<void> {
+    const { call, plan } = run;
+    try {
+      const writer = findWriter(shard, run.caller);
+      if (typeof writer === "string") return await runOnPeer(run, writer, indexes);
+      const requests = indexes.map((index) => call.parsed[index] as TransferRequest);
+      const identities = identitiesOf(requests);
+      const { createAccounts } = call;
+      const group = { requests, identities, createAccounts, mapVersion: run.routed.map.version };
+      const results = await freshen(writer.transfer(group));
+      for (let at = 0; at < indexes.length; at += 1) {
+        const id = (requests[at] as TransferRequest).id;
+        plan.answers[indexes[at] as number] = bulkItem({ results, index: at, shard, id });
+      }
+    } catch (thrown) {
+      const error = toOperatorError(thrown);
+      const problem = { code: error.code, detail: error.message };
+      for (const index of indexes) {
+        const { id } = call.parsed[index] as TransferRequest;
+        plan.answers[index] = bulkProblem(id, problem, { shard, replayed: false });
+      }
+    }
+  }
+
+  async function runOnPeer(run: BulkRun, url: string, indexes: readonly number[]): Promise<void> {
+    const { call, plan, caller } = run;
+    const items = indexes.map((index) => call.items[index]);
+    const body = Buffer.from(JSON.stringify({ createAccounts: call.createAccounts, items }));
+    const answer = await forwardBulk(body, url, caller);
+    if (answer.status !== 200) throw peerProblem(answer);
+    const answered = (JSON.parse(answer.body.toString("utf8")) as { items: unknown[] }).items;
+    indexes.forEach((index, at) => {
+      plan.answers[index] = JSON.stringify(answered[at]);
+    });
+  }
+}
+
+/** Transfers with the locations of their accounts: debit at 2n, credit at 2n + 1. */
+interface RoutedTransfers {
+  readonly map: ShardMap;
+  readonly ids: readonly string[];
+  readonly locations: Locations;
+  readonly createAccounts: boolean;
+}
+
+/** The shard of a transfer, or why it has none. */
+function shardOfTransfer(routed: RoutedTransfers, index: number): number | TransferProblem {
+  const { shards, exists } = routed.locations;
+  const [debit, credit] = [index * 2, index * 2 + 1];
+  const unknown = exists[debit] === 0 ? debit : exists[credit] === 0 ? credit : undefined;
+  if (unknown !== undefined && !routed.createAccounts) {
+    return { code: "ACCOUNT_NOT_FOUND", detail: `account "${routed.ids[unknown]}" does not exist` };
+  }
+  const debitShard = shards[debit] as number;
+  const creditShard = shards[credit] as number;
+  if (debitShard === EVERYWHERE && creditShard === EVERYWHERE) {
+    return { code: "ASSET_MISMATCH", detail: "both accounts are external accounts, of different assets" };
+  }
+  if (debitShard === EVERYWHERE || creditShard === EVERYWHERE) return Math.max(debitShard, creditShard);
+  if (debitShard === creditShard) return debitShard;
+  return {
+    code: "CROSS_SHARD_TRANSFER",
+    detail: `"${routed.ids[debit]}" lives on shard ${debitShard}, "${routed.ids[credit]}" on shard ${creditShard}`,
+  };
+}
+
+interface BulkPlan {
+  /** Indexes of the items of each shard, in order. */
+  readonly byShard: Map<number, number[]>;
+  /** JSON text by item. */
+  readonly answers: string[];
+  /** Items that are answered already. */
+  readonly answered: number;
+}
+
+function planBulk(call: BulkCall, routed: RoutedTransfers): BulkPlan {
+  const { parsed, items } = call;
+  const byShard = new Map<number, number[]>();
+  const answers: string[] = new Array(parsed.length);
+  let answered = 0;
+  let request = 0;
+  parsed.forEach((item, index) => {
+    const shard = isProblem(item) ? item : shardOfTransfer(routed, request++);
+    if (typeof shard !== "number") {
+      answers[index] = bulkProblem(isProblem(item) ? rawId(items[index]) : item.id, shard, { replayed: false });
+      answered += 1;
+      return;
+    }
+    const indexes = byShard.get(shard);
+    if (indexes === undefined) byShard.set(shard, [index]);
+    else indexes.push(index);
+  });
+  return { byShard, answers, answered };
+}
+
+/** The id of an item that could not be read, when at least that is there. */
+function rawId(item: unknown): string | null {
+  const id = typeof item === "object" && item !== null ? (item as { id?: unknown }).id : undefined;
+  return typeof id === "string" && TRANSFER_ID.test(id) ? id : null;
+}
+
+/** Another pod's refusal as an error of ours. */
+function peerProblem(answer: PeerAnswer): OperatorError {
+  const retryAfter = Number(answer.headers["retry-after"]);
+  try {
+    const problem = JSON.parse(answer.body.toString("utf8")) as { code: ErrorCode; detail: string };
+    return new OperatorError(problem.code, problem.detail, retryAfter > 0 ? { retryAfterSeconds: retryAfter } : {});
+  } catch (cause) {
+    return new OperatorError("OUTCOME_UNKNOWN", `the writer answered with status ${answer.status}`, { cause });
+  }
+}

@@ -1,0 +1,210 @@
+/** Puts a serving ledger together: pools, reads, seats with their writers, router, server, probes, metrics. */
+import type { Pool } from "pg";
+import type { Clock } from "../../lib/core/clock.ts";
+import { toOperatorError } from "../../lib/core/errors.ts";
+import { type ProbeServer, type ProbeResult, startProbeServer } from "../../lib/node/http-server.ts";
+import type { Lifecycle } from "../../lib/node/lifecycle.ts";
+import type { Logger } from "../../lib/node/logger.ts";
+import type { Metrics } from "../../lib/node/metrics.ts";
+import { openPool, type PostgresTarget } from "../../lib/node/postgres.ts";
+import { programVersion } from "../../lib/node/version.ts";
+import { createAccountLocator } from "./account-locator.ts";
+import { createApiKeys } from "./api-keys.ts";
+import { createReads, type LedgerReads } from "./ledger.reads.ts";
+import { createRouter } from "./ledger.router.ts";
+import { createLedgerServer, type LedgerServer } from "./ledger.server.ts";
+import { openStore } from "./ledger.store.ts";
+import { createWriter, type LedgerWriter, type WriterLease } from "./ledger.writer.ts";
+import { openApiDocument } from "./openapi.ts";
+import { createPeerClient } from "./peer-client.ts";
+import type { RunningShardMapSource } from "./shard-map-source.ts";
+import type { ShardSeat, WriterFactory } from "./shard-seats.ts";
+
+export interface ServiceOptions {
+  /** By shard. */
+  readonly targets: readonly { readonly writer: PostgresTarget; readonly reader: PostgresTarget }[];
+  readonly snapshotEvery: number;
+  /** Server certificate, and the CA that signed it and the other pods'. */
+  readonly tls: { readonly certPem: string; readonly keyPem: string; readonly caPem: () => string };
+  /** Name in the certificate of the other pods. */
+  readonly servername: string;
+  readonly listen: { readonly port: number; readonly probePort: number; readonly host?: string };
+  /** Seat of each shard. */
+  readonly makeSeat: (shard: number, makeWriter: WriterFactory) => ShardSeat;
+  readonly makeMapSource: (reads: readonly LedgerReads[]) => RunningShardMapSource;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly lifecycle: Lifecycle;
+}
+
+export interface RunningService {
+  readonly server: LedgerServer;
+  readonly port: number;
+  readonly probePort: number;
+}
+
+/** Reads of one pod and shard at once; more would only queue in the database. */
+const READERS_MAX = 4;
+const KEY_WRITERS_MAX = 1;
+const READY_CHECK_MS = 1_000;
+/** A shard whose last answer is older than this is not reachable. */
+const READY_WITHIN_MS = 10_000;
+const COMMIT_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** Starts everything; what was started is released by the lifecycle, last first. */
+export async function startService(options: ServiceOptions): Promise<RunningService> {
+  const { clock, log, metrics, lifecycle } = options;
+  const pools = options.targets.map(({ reader }, shard) =>
+    pool(lifecycle, log, { target: reader, shard, max: READERS_MAX }),
+  );
+  const keyPools = options.targets.map(({ writer }, shard) =>
+    pool(lifecycle, log, {
+      target: { ...writer, applicationName: "shieldx-ledger-keys" },
+      shard,
+      max: KEY_WRITERS_MAX,
+    }),
+  );
+  const queries = metrics.counter("shard_queries_total");
+  const reads = pools.map((reader, shard) => createReads(reader, shard, () => queries.inc({ shard })));
+  const map = options.makeMapSource(reads);
+  const peers = createPeerClient({ caPem: options.tls.caPem, servername: options.servername });
+  lifecycle.defer("peer connections", () => peers.close());
+
+  const writerFactory = (shard: number): WriterFactory => makeWriterFactory(options, shard);
+  const seats = options.targets.map((_, shard) => options.makeSeat(shard, writerFactory(shard)));
+  const router = createRouter({ seats, map, locator: createAccountLocator(reads), peers });
+  const answers = metrics.counter("ledger_http_requests_total");
+  const server = createLedgerServer({
+    tls: options.tls,
+    router,
+    map,
+    reads,
+    keys: createApiKeys({ reads, writers: keyPools, clock, log }),
+    openApi: openApiDocument(programVersion()),
+    log,
+    onAnswer: (route, status) => answers.inc({ route, status: String(status) }),
+  });
+  const port = await server.listen(options.listen.port, options.listen.host);
+  lifecycle.defer("API server", () => server.close());
+
+  const running = map.run(lifecycle.signal);
+  lifecycle.defer("shard map", () => running);
+  const readiness = createReadiness({ reads, seats, clock });
+  const checking = readiness.run(lifecycle.signal);
+  lifecycle.defer("readiness", () => checking);
+  const probes = await startProbes(options, readiness.check);
+  lifecycle.defer("probe server", () => probes.close());
+  // Released first: what was accepted is finished and the shards go to the other pod, which this one hands requests to.
+  lifecycle.defer("shards", async () => {
+    await Promise.all(seats.map((seat) => seat.stop()));
+  });
+  publishGauges(metrics, seats);
+  log.info({ port, probePort: probes.port, shards: seats.length }, "serving");
+  return { server, port, probePort: probes.port };
+}
+
+function pool(lifecycle: Lifecycle, log: Logger, given: { target: PostgresTarget; shard: number; max: number }): Pool {
+  const { target, shard, max } = given;
+  const opened = openPool(target, {
+    max,
+    onIdleError: (error) => log.debug({ shard, error: error.message }, "idle connection lost"),
+  });
+  lifecycle.defer(`connections of shard ${shard}`, () => opened.end());
+  return opened;
+}
+
+function makeWriterFactory(options: ServiceOptions, shard: number): WriterFactory {
+  const { metrics } = options;
+  const target = (options.targets[shard] as ServiceOptions["targets"][number]).writer;
+  const events = metrics.counter("event_store_events_total");
+  const snapshots = metrics.counter("event_store_snapshots_total");
+  const refusals = metrics.counter("ledger_refusals_total");
+  const seconds = metrics.histogram("ledger_commit_duration_seconds", COMMIT_BUCKETS_SECONDS);
+  const failures = metrics.counter("ledger_commit_failures_total");
+  return (lease: WriterLease): LedgerWriter =>
+    createWriter({
+      shard,
+      lease,
+      openStore: (instance) => openStore({ shard, target, instance }),
+      snapshotEvery: options.snapshotEvery,
+      clock: options.clock,
+      log: options.log,
+      onCommit: (figures) => {
+        events.inc({ shard }, figures.events);
+        snapshots.inc({ shard }, figures.snapshots);
+        refusals.inc({ shard }, figures.refusals);
+        seconds.observe({ shard }, figures.seconds);
+      },
+      onFailure: (code) => failures.inc({ shard, code }),
+    });
+}
+
+function publishGauges(metrics: Metrics, seats: readonly ShardSeat[]): void {
+  const position = metrics.gauge("ledger_head_position");
+  const epoch = metrics.gauge("ledger_writer_epoch");
+  const writing = metrics.gauge("ledger_writer_held");
+  metrics.beforeScrape(() => {
+    for (const { shard, writer } of seats) {
+      const status = writer()?.status();
+      writing.set({ shard }, status?.phase === "writing" ? 1 : 0);
+      if (status === undefined) continue;
+      position.set({ shard }, status.position);
+      epoch.set({ shard }, status.epoch);
+    }
+  });
+}
+
+function startProbes(options: ServiceOptions, ready: () => ProbeResult): Promise<ProbeServer> {
+  const { listen, metrics, log } = options;
+  return startProbeServer({
+    port: listen.probePort,
+    ...(listen.host === undefined ? {} : { host: listen.host }),
+    live: () => ({ ok: true }),
+    ready,
+    metrics,
+    log,
+  });
+}
+
+/** Ready: every shard's database answered lately, and every shard's writer is here or known. */
+function createReadiness(options: { reads: readonly LedgerReads[]; seats: readonly ShardSeat[]; clock: Clock }): {
+  run(signal: AbortSignal): Promise<void>;
+  check(): ProbeResult;
+} {
+  const { reads, seats, clock } = options;
+  const answeredAt = reads.map(() => Number.NEGATIVE_INFINITY);
+  const failure: (string | undefined)[] = reads.map(() => "no answer yet");
+  let stopping = false;
+  return {
+    run: async (signal) => {
+      while (!signal.aborted) {
+        await Promise.all(
+          reads.map(async (shard, index) => {
+            try {
+              await shard.ready();
+              answeredAt[index] = clock.monotonic();
+              failure[index] = undefined;
+            } catch (error) {
+              failure[index] = toOperatorError(error).message;
+            }
+          }),
+        );
+        await clock.sleep(READY_CHECK_MS, signal);
+      }
+      stopping = true;
+    },
+    check: () => {
+      const now = clock.monotonic();
+      const reasons = seats.flatMap((seat, shard) => {
+        if (now - (answeredAt[shard] as number) > READY_WITHIN_MS) {
+          return [`shard ${shard}: ${failure[shard] ?? "no answer lately"}`];
+        }
+        const isWriting = seat.writer()?.status().phase === "writing";
+        return isWriting || seat.holderUrl() !== undefined ? [] : [`shard ${shard}: no writer known`];
+      });
+      if (stopping) reasons.push("stopping");
+      return { ok: reasons.length === 0, reasons };
+    },
+  };
+}

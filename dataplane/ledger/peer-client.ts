@@ -1,0 +1,97 @@
+/** Hands a request on to the pod that writes the shard, once. */
+import { Agent, type RequestOptions, request } from "node:https";
+import { OperatorError } from "../../lib/core/errors.ts";
+
+/** Marks a request that came from another pod: it is not handed on again. Its value is the part to be done. */
+export const FORWARDED_HEADER = "x-shieldx-forwarded";
+
+export interface PeerRequest {
+  readonly path: string;
+  readonly body: Buffer | string;
+  /** The client's own key: the other pod checks it again. */
+  readonly authorization: string;
+  readonly idempotencyKey?: string | undefined;
+  /** Value of FORWARDED_HEADER. */
+  readonly part: string;
+}
+
+export interface PeerAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+}
+
+export interface PeerClient {
+  /** @throws OperatorError WRITER_UNAVAILABLE when nothing was sent, OUTCOME_UNKNOWN when the connection broke later */
+  post(baseUrl: string, peerRequest: PeerRequest): Promise<PeerAnswer>;
+  close(): void;
+}
+
+export interface PeerClientOptions {
+  /** Asked at each new connection, so that a changed file is picked up. */
+  readonly caPem: () => string;
+  /** Name in the other pod's certificate. */
+  readonly servername: string;
+}
+
+/** Longer than the other pod takes to answer at worst. */
+const PEER_TIMEOUT_MS = 25_000;
+const PEER_SOCKETS_MAX = 64;
+const COPIED_HEADERS = ["content-type", "idempotency-replayed", "retry-after"];
+
+export function createPeerClient(options: PeerClientOptions): PeerClient {
+  const agent = new Agent({ keepAlive: true, maxSockets: PEER_SOCKETS_MAX });
+  return {
+    post: (baseUrl, peerRequest) =>
+      new Promise((resolve, reject) => {
+        const { path, body, authorization, idempotencyKey, part } = peerRequest;
+        const target: RequestOptions = {
+          agent,
+          method: "POST",
+          ca: options.caPem(),
+          servername: options.servername,
+          minVersion: "TLSv1.3",
+          timeout: PEER_TIMEOUT_MS,
+          headers: {
+            authorization,
+            "content-type": "application/json",
+            "content-length": Buffer.byteLength(body),
+            [FORWARDED_HEADER]: part,
+            ...(idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey }),
+          },
+        };
+        let connected = false;
+        const outgoing = request(new URL(path, baseUrl), target, (answer) => {
+          const chunks: Buffer[] = [];
+          answer.on("data", (chunk: Buffer) => chunks.push(chunk));
+          answer.once("error", (cause) => reject(lost(true, cause)));
+          answer.once("end", () => {
+            const headers: Record<string, string> = {};
+            for (const name of COPIED_HEADERS) {
+              const value = answer.headers[name];
+              if (typeof value === "string") headers[name] = value;
+            }
+            resolve({ status: answer.statusCode ?? 502, headers, body: Buffer.concat(chunks) });
+          });
+        });
+        outgoing.once("socket", (socket) => {
+          connected = !socket.connecting;
+          socket.once("secureConnect", () => {
+            connected = true;
+          });
+        });
+        outgoing.once("timeout", () => outgoing.destroy(new Error("no answer in time")));
+        outgoing.once("error", (cause) => reject(lost(connected, cause)));
+        outgoing.end(body);
+      }),
+    close: () => agent.destroy(),
+  };
+}
+
+function lost(sent: boolean, cause: Error): OperatorError {
+  const what = sent ? "the writer's answer did not arrive" : "the shard's writer cannot be reached";
+  return new OperatorError(sent ? "OUTCOME_UNKNOWN" : "WRITER_UNAVAILABLE", `${what}: ${cause.message}`, {
+    cause,
+    retryAfterSeconds: 1,
+  });
+}

@@ -1,0 +1,134 @@
+/**
+ * One seat a shard: this process competes for the right to write it, runs the writer while it holds the right, and
+ * knows who holds it otherwise.
+ */
+import { toOperatorError } from "../../lib/core/errors.ts";
+import type { Clock } from "../../lib/core/clock.ts";
+import { createLeaseHolder, type LeaseHolder } from "../../lib/kube/lease.ts";
+import type { KubeClient } from "../../lib/kube/client.ts";
+import type { Logger } from "../../lib/node/logger.ts";
+import { ANNOTATIONS } from "../../crds/group.ts";
+import { createLocalLease } from "./local-lease.ts";
+import type { LedgerWriter, WriterLease } from "./ledger.writer.ts";
+
+/** Who writes a shard, as far as this process knows. */
+export interface ShardSeat {
+  readonly shard: number;
+  /** The writer in this process, while it holds the right. */
+  writer(): LedgerWriter | undefined;
+  /** Where the holder in another process answers. */
+  holderUrl(): string | undefined;
+  /** Finishes what was accepted and gives the right back. */
+  stop(): Promise<void>;
+}
+
+/** Makes the writer of one term of office. */
+export type WriterFactory = (lease: WriterLease) => LedgerWriter;
+
+/** A seat without rivals, see local-lease.ts. */
+export function createLocalSeat(shard: number, makeWriter: WriterFactory): ShardSeat {
+  const writer = makeWriter(createLocalLease());
+  void writer.run();
+  return {
+    shard,
+    writer: () => (writer.status().phase === "ended" ? undefined : writer),
+    holderUrl: () => undefined,
+    stop: () => writer.stop("drain"),
+  };
+}
+
+export interface LeaseSeatOptions {
+  readonly shard: number;
+  readonly client: Pick<KubeClient, "get" | "replace" | "create">;
+  readonly namespace: string;
+  /** Name of the Lease. */
+  readonly name: string;
+  /** Pod UID. */
+  readonly identity: string;
+  /** URL at which this process answers the others. */
+  readonly url: string;
+  /** Before competing for the first time, so that pods that start together share the shards. */
+  readonly delayMs: number;
+  readonly makeWriter: WriterFactory;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Logger;
+}
+
+/** A pod that is killed leaves its shards without a writer for about this time. */
+const LEASE_SECONDS = 10;
+const RENEW_WITHIN_SECONDS = 7;
+const RETRY_SECONDS = 2;
+
+/** A seat that is shared with other pods through a Lease. It competes at once (after its delay) and until `stop`. */
+export function createLeaseSeat(options: LeaseSeatOptions): ShardSeat {
+  const { shard, clock, log } = options;
+  let writer: LedgerWriter | undefined;
+  /** Writers of former terms that are still ending. */
+  let endings: Promise<unknown> = Promise.resolve();
+  const stopping = new AbortController();
+
+  const begin = (holder: LeaseHolder): void => {
+    if (writer !== undefined) return;
+    const term = options.makeWriter({
+      isHeld: holder.isHeld,
+      epoch: holder.epoch,
+      setMinimumEpoch: holder.setMinimumEpoch,
+    });
+    writer = term;
+    term
+      .run()
+      .catch((error: unknown) => log.error({ shard, error: toOperatorError(error).message }, "writer failed"))
+      .then(async () => {
+        if (writer !== term) return;
+        writer = undefined;
+        // The right is still ours although the writer gave up: try again, since nobody else may.
+        await clock.sleep(RETRY_SECONDS * 1000, stopping.signal);
+        if (!stopping.signal.aborted && holder.isHeld()) begin(holder);
+      });
+  };
+
+  const end = (): void => {
+    const term = writer;
+    writer = undefined;
+    if (term !== undefined) endings = Promise.all([endings, term.stop("lost")]);
+  };
+
+  const holder: LeaseHolder = createLeaseHolder({
+    client: options.client,
+    namespace: options.namespace,
+    name: options.name,
+    identity: options.identity,
+    durationSeconds: LEASE_SECONDS,
+    renewSeconds: RENEW_WITHIN_SECONDS,
+    retrySeconds: RETRY_SECONDS,
+    clock,
+    random: options.random,
+    log,
+    holderUrl: options.url,
+    annotations: () => (writer === undefined ? {} : { [ANNOTATIONS.headPosition]: String(writer.status().position) }),
+    onHeld: () => begin(holder),
+    onLost: end,
+  });
+  const competing = clock.sleep(options.delayMs, stopping.signal).then(async () => {
+    if (!stopping.signal.aborted) await holder.run();
+  });
+
+  return {
+    shard,
+    writer: () => writer,
+    holderUrl: () => {
+      const record = holder.record();
+      if (record === undefined || record.holderIdentity === "" || record.holderIdentity === options.identity)
+        return undefined;
+      return record.holderUrl;
+    },
+    stop: async () => {
+      stopping.abort();
+      await writer?.stop("drain");
+      await holder.stop();
+      await competing;
+      await endings;
+    },
+  };
+}
