@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly timeoutMs?: number;
   /** Shows the output while it runs. */
   readonly echo?: boolean;
+  /** Shows standard error only, for example a progress bar. */
+  readonly showErrors?: boolean;
   /** Called with each line of standard output. */
   readonly onLine?: (line: string) => void;
 }
@@ -29,7 +31,7 @@ export function run(program: string, args: readonly string[], options: RunOption
     const child = spawn(program, args, {
       cwd: ROOT,
       env: { ...process.env, ...options.env },
-      stdio: ["pipe", "pipe", options.echo ? "inherit" : "pipe"],
+      stdio: ["pipe", "pipe", options.echo || options.showErrors ? "inherit" : "pipe"],
       timeout: options.timeoutMs ?? 300_000,
       killSignal: "SIGKILL",
     });

@@ -1,0 +1,163 @@
+/**
+ * The demo: from nothing to a sharded ledger with a year of transactions in it, with one database killed on the way.
+ * DATA=file.csv takes a file of your own with the same columns; without it a year of made-up transactions is generated.
+ * Run again at any time: what is there already stays, and the import finds its rows posted.
+ */
+import { mkdirSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { LEDGER, type LedgerApi, openLedgerApi, SHARD_SET, waitReady } from "./bank.ts";
+import { type Cluster, cluster as clusterNamed, ensureCluster, installOperator } from "./cluster.ts";
+import { createSteps, formatTable } from "./demo/steps.ts";
+import { must, ROOT, waitFor } from "./run.ts";
+
+const CLUSTER = "shieldx-demo";
+const NAMESPACE = "bank";
+
+/** Rows of the generated year: as many as the bank year has that the tests read. */
+const ROWS = 28_205;
+const SEED = 1993;
+
+/** Small batches, so that the kill meets an import in full swing and not its end. */
+const BATCH_ROWS = 250;
+
+/** Part of the rows that is in when the database is killed. */
+const KILL_AT = 1 / 3;
+
+/** What `shieldx ledger import --json` prints at its end. */
+interface ImportSummary {
+  readonly rows: number;
+  readonly posted: number;
+  readonly alreadyPosted: number;
+  readonly rejected: number;
+  readonly rejectedByCode: Readonly<Record<string, number>>;
+  readonly shards: readonly { readonly shard: number; readonly posted: number; readonly longestPauseSeconds: number }[];
+  readonly seconds: number;
+  readonly rowsPerSecond: number;
+}
+
+/** The file to import: DATA, or a generated year. */
+async function dataFile(): Promise<string> {
+  const given = process.env["DATA"];
+  if (given !== undefined && given !== "") return resolve(given);
+  const folder = join(ROOT, ".build", "demo");
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, "year.csv");
+  await must(join(ROOT, "bin", "shieldx"), [
+    "ledger",
+    "generate-sample",
+    file,
+    "--rows",
+    String(ROWS),
+    "--seed",
+    String(SEED),
+  ]);
+  return file;
+}
+
+async function totalPosition(api: LedgerApi): Promise<number> {
+  const answer = await api.call("GET", "/v1/shards");
+  const shards = (answer.json?.["shards"] ?? []) as { position: number }[];
+  return shards.reduce((sum, shard) => sum + shard.position, 0);
+}
+
+/** Kills the database pod of shard 1 once a third of the rows is in. @returns what was killed, or why nothing was */
+async function killOnTheWay(target: Cluster, rows: number, importEnded: () => boolean): Promise<string> {
+  const api = await openLedgerApi(target, NAMESPACE);
+  try {
+    const start = await totalPosition(api);
+    const reached = await waitFor("a third of the rows to be in", 300_000, async () => {
+      if (importEnded()) return "ended" as const;
+      return (await totalPosition(api)) - start >= rows * KILL_AT && ("reached" as const);
+    });
+    if (reached === "ended") return "nothing: the rows were in already";
+    const pod = `${SHARD_SET}-1-0`;
+    await target.kubectl(["delete", "pod", pod, "-n", NAMESPACE, "--grace-period=0", "--force", "--wait=false"]);
+    return `pod ${pod} (PostgreSQL of shard 1) with SIGKILL`;
+  } finally {
+    api.close();
+  }
+}
+
+function describeRejections(summary: ImportSummary): string {
+  const reasons = Object.entries(summary.rejectedByCode).map(([code, count]) => `${count} ${code}`);
+  return reasons.length === 0 ? "none" : reasons.join(", ");
+}
+
+function integer(value: number): string {
+  return Math.round(value).toLocaleString("en-US");
+}
+
+async function main(): Promise<void> {
+  const step = createSteps(6);
+  const target = await step(`cluster ${CLUSTER} and images`, async () => {
+    await must(join(ROOT, "images", "build.sh"), [], { timeoutMs: 40 * 60_000, echo: true });
+    return ensureCluster(CLUSTER, { echo: true });
+  });
+  await step("operator: helm upgrade --install shieldx charts/operator", () => installOperator(target));
+  await step("resources: kubectl apply of a ShardSet with 3 shards and a CreditLedger", async () => {
+    await target.apply(readFileSync(join(ROOT, "e2e", "demo", "bank.yaml"), "utf8"));
+    await waitReady(target, "shardset", SHARD_SET, NAMESPACE);
+    await waitReady(target, "creditledger", LEDGER, NAMESPACE);
+  });
+
+  const file = await dataFile();
+  const rows = readFileSync(file, "utf8").split("\n").filter(Boolean).length - 1;
+  const { summary, killed } = await step(
+    `import: shieldx ledger import ${file} --ledger ${NAMESPACE}/${LEDGER}`,
+    async () => {
+      let ended = false;
+      const importing = must(
+        join(ROOT, "bin", "shieldx"),
+        ["ledger", "import", file, "--ledger", `${NAMESPACE}/${LEDGER}`, "--batch-size", String(BATCH_ROWS), "--json"],
+        { env: environmentOf(target), echo: false, showErrors: true, timeoutMs: 900_000 },
+      ).finally(() => {
+        ended = true;
+      });
+      const [output, killed] = await Promise.all([importing, killOnTheWay(target, rows, () => ended)]);
+      return { summary: JSON.parse(output.trim().split("\n").at(-1) ?? "{}") as ImportSummary, killed };
+    },
+  );
+  const verdict = await step(`verify: shieldx ledger verify --ledger ${NAMESPACE}/${LEDGER}`, () =>
+    must(join(ROOT, "bin", "shieldx"), ["ledger", "verify", "--ledger", `${NAMESPACE}/${LEDGER}`], {
+      env: environmentOf(target),
+      echo: true,
+    }),
+  );
+  const api = await step("read a balance over HTTPS", () => openLedgerApi(target, NAMESPACE));
+  const [, firstRow] = readFileSync(file, "utf8").split("\n");
+  const account = firstRow?.split(",")[2] ?? "1";
+  const balance = await api.call("GET", `/v1/accounts/${account}/balance`);
+  api.close();
+
+  const kubeconfig = `.build/kube/${CLUSTER}.kubeconfig`;
+  process.stdout.write(
+    `\n${formatTable("What happened", [
+      ["rows in the file", integer(summary.rows)],
+      ["posted", `${integer(summary.posted)} now, ${integer(summary.alreadyPosted)} by an earlier run`],
+      ["rejected", describeRejections(summary)],
+      ...summary.shards.map((shard): [string, string] => [
+        `shard ${shard.shard}`,
+        `${integer(shard.posted)} events, longest pause of writes ${shard.longestPauseSeconds.toFixed(1)} s`,
+      ]),
+      ["rate", `${integer(summary.rowsPerSecond)} rows/s over ${summary.seconds.toFixed(1)} s, the pause included`],
+      ["killed on the way", killed],
+      ["verify", verdict.trim().split("\n").at(-1) ?? ""],
+      [`balance of account ${account}`, `${balance.json?.["posted"]} minor units`],
+    ])}\n\nTry next:\n` +
+      `  export KUBECONFIG=${kubeconfig} PATH=$PWD/.build/bin:$PATH\n` +
+      `  kubectl get shardsets,creditledgers -n ${NAMESPACE}\n` +
+      `  kubectl port-forward -n ${NAMESPACE} svc/${LEDGER} 8443:443 & sleep 2; curl --cacert <(kubectl get secret ${LEDGER}-ca -n ${NAMESPACE} -o jsonpath='{.data.ca\\.crt}' | base64 -d) -H "Authorization: Bearer $(kubectl get secret ${LEDGER}-admin-key -n ${NAMESPACE} -o jsonpath='{.data.key}' | base64 -d)" https://localhost:8443/v1/accounts/${account}/balance\n` +
+      `  kubectl get --raw /api/v1/namespaces/shieldx-system/services/shieldx-metrics:8080/proxy/metrics | grep controller_runtime_reconcile_total\n` +
+      `\nRemove it with: make cluster-down\n`,
+  );
+}
+
+function environmentOf(target: Cluster): Record<string, string> {
+  return { KUBECONFIG: clusterNamed(target.name).kubeconfig, KUBECTL: join(ROOT, ".build", "bin", "kubectl") };
+}
+
+await main().catch((error: unknown) => {
+  process.stderr.write(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write("Look at 'kubectl get events -A' and run 'make demo' again: it goes on where it stopped.\n");
+  process.exitCode = 1;
+});
