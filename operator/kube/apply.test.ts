@@ -54,8 +54,10 @@ async function startProcess(watched: "watched" | "unwatched" = "watched"): Promi
   const view = cache.view();
   view.include({ type: WIDGET }, () => undefined);
   if (watched === "watched") view.include({ type: ConfigMap, labelSelector: `${LABELS.kind}=Widget` }, () => undefined);
+  const open = fake.watches() + cache.states().length;
   cache.start();
   await cache.waitForSync(600_000);
+  await eventually("all watches are open", () => fake.watches() === open);
   const fence = (): void => {
     if (!leading) throw new OperatorError("LEASE_LOST", "not leading");
   };

@@ -253,6 +253,7 @@ describe("interruptions", () => {
     const items = restored.store.list("/configmaps", undefined);
     const list = { metadata: { resourceVersion: String(restored.store.version()) }, items };
     fake.inject({ watch: true, action: { type: "answer", status: 410 } });
+    fake.inject({ watch: true, action: { type: "hang" } });
     fake.inject({ watch: false, action: { type: "answer", status: 200, body: JSON.stringify(list) } });
     fake.endWatches();
     await eventually("the past is the truth", () => view.get(ConfigMap, "default", "a")?.data?.["a"] === "old");

@@ -1,0 +1,58 @@
+import { describe, expect, it } from "@jest/globals";
+import { findCondition, mergeConditions, setCondition } from "./conditions.ts";
+import type { Condition } from "./types.ts";
+
+// Goal: lastTransitionTime moves with the status and with nothing else.
+
+const EARLIER = "2025-01-01T00:00:00Z";
+const NOW = Date.parse("2025-06-01T12:00:00.789Z");
+
+const condition = (overrides: Partial<Condition> = {}): Condition => ({
+  type: "Ready",
+  status: "False",
+  reason: "Waiting",
+  message: "1 of 3",
+  observedGeneration: 1,
+  lastTransitionTime: EARLIER,
+  ...overrides,
+});
+
+describe("setCondition", () => {
+  it.each([
+    { name: "a new message", change: { message: "2 of 3" }, time: EARLIER },
+    { name: "a new reason", change: { reason: "Starting" }, time: EARLIER },
+    { name: "a new generation", change: { observedGeneration: 2 }, time: EARLIER },
+    { name: "a new status", change: { status: "True" as const }, time: "2025-06-01T12:00:00Z" },
+  ])("$name", ({ change, time }) => {
+    const wanted = { ...condition(), ...change };
+    expect(setCondition([condition()], wanted, NOW)).toEqual([{ ...wanted, lastTransitionTime: time }]);
+  });
+
+  it("adds a type that is new and leaves the others", () => {
+    const other = condition({ type: "Stalled" });
+    expect(setCondition([other], condition(), NOW)).toEqual([
+      other,
+      { ...condition(), lastTransitionTime: "2025-06-01T12:00:00Z" },
+    ]);
+  });
+});
+
+describe("mergeConditions", () => {
+  it("states exactly the given types in their order, each with its own time", () => {
+    const previous = [condition({ type: "Gone" }), condition()];
+    const { lastTransitionTime: _time, ...ready } = condition();
+    const stalled = { ...ready, type: "Stalled" };
+    expect(mergeConditions(previous, [stalled, ready], NOW)).toEqual([
+      { ...stalled, lastTransitionTime: "2025-06-01T12:00:00Z" },
+      { ...ready, lastTransitionTime: EARLIER },
+    ]);
+    expect(mergeConditions(undefined, [], NOW)).toEqual([]);
+  });
+});
+
+describe("findCondition", () => {
+  it("finds by type", () => {
+    expect(findCondition([condition()], "Ready")).toEqual(condition());
+    expect(findCondition(undefined, "Ready")).toBeUndefined();
+  });
+});

@@ -1,0 +1,254 @@
+import { describe, expect, it } from "@jest/globals";
+import { OperatorError } from "../../lib/core/errors.ts";
+import { createManualClock, type ManualClock } from "../../lib/core/manual-clock.ts";
+import { silentLogger } from "../../lib/node/logger.ts";
+import { createMetrics, type Metrics } from "../../lib/node/metrics.ts";
+import type { CacheView } from "../kube/cache.ts";
+import { WIDGET, widget } from "../testing/widget.ts";
+import { type ControllerLoop, createControllerLoop } from "./controller.ts";
+import { createControllerMetrics } from "./metrics.ts";
+import { createQueue, type Queue } from "./queue.ts";
+import type { Key, ReconcileContext, Result } from "./types.ts";
+
+// Goal: every way a reconcile can end leads to the right next run, and nothing it does harms another key.
+
+const key = (name: string): Key => ({ namespace: "default", name });
+
+interface Loop {
+  readonly clock: ManualClock;
+  readonly queue: Queue;
+  readonly loop: ControllerLoop;
+  readonly metrics: Metrics;
+  /** Monotonic times of the runs. */
+  readonly runs: number[];
+  value(metric: string): Promise<number>;
+}
+
+function start(reconcile: (context: ReconcileContext, key: Key) => Promise<Result>, deadlineMs?: number): Loop {
+  const clock = createManualClock();
+  const metrics = createMetrics();
+  const controllerMetrics = createControllerMetrics(metrics, { controller: "widget", concurrency: 2 });
+  const queue = createQueue({ clock, onAdd: controllerMetrics.queueAdded, onRetry: controllerMetrics.queueRetried });
+  const runs: number[] = [];
+  const view: CacheView = {
+    get: () => undefined,
+    list: () => [],
+    all: function* () {
+      yield widget("known") as never;
+    },
+    include: () => undefined,
+  };
+  const loop = createControllerLoop({
+    controller: {
+      name: "widget",
+      resource: WIDGET,
+      watches: [],
+      concurrency: 2,
+      reconcile: (item, context) => {
+        runs.push(clock.monotonic());
+        return reconcile(context, item);
+      },
+    },
+    view,
+    queue,
+    execute: async () => ({ written: 0 }),
+    status: { write: async () => "unchanged" },
+    metrics: controllerMetrics,
+    clock,
+    random: () => 0.5,
+    log: silentLogger,
+    ...(deadlineMs === undefined ? {} : { deadlineMs }),
+  });
+  loop.start();
+  const value = async (metric: string): Promise<number> => {
+    const line = (await metrics.text()).split("\n").find((text) => text.startsWith(metric));
+    return Number(line?.split(" ").at(-1));
+  };
+  return { clock, queue, loop, metrics, runs, value };
+}
+
+const reconcileTotal = (result: string) => `controller_runtime_reconcile_total{controller="widget",result="${result}"}`;
+
+describe("the next run", () => {
+  it("comes with the next event after a success", async () => {
+    const { clock, queue, loop, runs, value } = start(async () => ({}));
+    queue.add(key("a"));
+    await clock.advance(3_600_000);
+    expect(runs).toEqual([0]);
+    expect(await value(reconcileTotal("success"))).toBe(1);
+    await loop.stop(0);
+  });
+
+  it("comes after the time that the result asks for", async () => {
+    const { clock, queue, loop, runs, value } = start(async () => ({ requeueAfterSeconds: 30 }));
+    queue.add(key("a"));
+    await clock.advance(61_000);
+    expect(runs).toEqual([0, 30_000, 60_000]);
+    expect(await value(reconcileTotal("requeue_after"))).toBe(3);
+    await loop.stop(0);
+  });
+
+  it("comes after 5 ms·2ⁿ while it fails; one success resets that", async () => {
+    let failures = 12;
+    const { clock, queue, loop, runs } = start(async () => {
+      failures -= 1;
+      if (failures >= 0) throw new OperatorError("KUBE_FAILED", "injected");
+      return {};
+    });
+    queue.add(key("a"));
+    await clock.advance(30_000);
+    const gaps = runs.slice(1).map((at, index) => at - (runs[index] ?? 0));
+    expect(gaps).toEqual([5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10_240]);
+    failures = 1;
+    queue.add(key("a"));
+    await clock.advance(4);
+    expect(runs).toHaveLength(14);
+    await clock.advance(1);
+    expect(runs).toHaveLength(15);
+    await loop.stop(0);
+  });
+
+  it("never comes by itself after a terminal failure", async () => {
+    const { clock, queue, loop, runs, value } = start(async () => {
+      throw new OperatorError("KUBE_INVALID", "injected");
+    });
+    queue.add(key("a"));
+    await clock.advance(3_600_000);
+    expect(runs).toEqual([0]);
+    expect(await value("controller_runtime_terminal_reconcile_errors_total")).toBe(1);
+    expect(await value(reconcileTotal("error"))).toBe(1);
+    queue.add(key("a"));
+    await clock.advance(0);
+    expect(runs).toHaveLength(2);
+    await loop.stop(0);
+  });
+
+  it("comes when the failure says so, and keeps the backoff as it was", async () => {
+    const { clock, queue, loop, runs } = start(async () => {
+      throw new OperatorError("KUBE_THROTTLED", "injected", { retryAfterSeconds: 7 });
+    });
+    queue.add(key("a"));
+    await clock.advance(15_000);
+    expect(runs).toEqual([0, 7_000, 14_000]);
+    await loop.stop(0);
+  });
+
+  it("comes for every known key after ten hours", async () => {
+    const { clock, loop, runs } = start(async () => ({}));
+    await clock.advance(36_000_001);
+    expect(runs).toEqual([36_000_000]);
+    await loop.stop(0);
+  });
+});
+
+describe("a broken reconcile", () => {
+  it("fails its key, is counted, and stops nobody else", async () => {
+    const { clock, queue, loop, value } = start(async (_context, { name }) => {
+      if (name === "bad") throw new TypeError("cannot read properties of undefined");
+      return {};
+    });
+    queue.add(key("bad"));
+    queue.add(key("good"));
+    await clock.advance(1);
+    expect(await value("controller_runtime_reconcile_panics_total")).toBe(1);
+    expect(await value(reconcileTotal("success"))).toBe(1);
+    await clock.advance(5);
+    expect(await value("controller_runtime_reconcile_panics_total")).toBe(2);
+    await loop.stop(0);
+  });
+
+  it("is aborted at its deadline and tried again", async () => {
+    const { clock, queue, loop, runs, value } = start(async ({ signal }) => {
+      await new Promise((_resolve, reject) => {
+        signal.addEventListener("abort", () => reject(new OperatorError("ABORTED", "stopped")));
+      });
+      return {};
+    }, 1_000);
+    queue.add(key("a"));
+    await clock.advance(999);
+    expect(loop.longestRunMs()).toBe(999);
+    await clock.advance(1);
+    expect(await value("controller_runtime_reconcile_timeouts_total")).toBe(1);
+    await clock.advance(5);
+    expect(runs).toEqual([0, 1_005]);
+    await loop.stop(0);
+  });
+});
+
+describe("workers", () => {
+  it("run different keys at once, up to their number, and a key never twice", async () => {
+    const ends: (() => void)[] = [];
+    const names: string[] = [];
+    const { clock, queue, loop, value } = start(async (_context, { name }) => {
+      names.push(name);
+      await new Promise<void>((resolve) => ends.push(resolve));
+      return {};
+    });
+    for (const name of ["a", "a", "b", "c"]) queue.add(key(name));
+    await clock.advance(0);
+    queue.add(key("a"));
+    await clock.advance(0);
+    expect(names).toEqual(["a", "b"]);
+    expect(await value("controller_runtime_active_workers")).toBe(2);
+    ends[0]?.();
+    await clock.advance(0);
+    // "c" waited longer than the second run of "a".
+    expect(names).toEqual(["a", "b", "c"]);
+    for (const end of ends) end();
+    await clock.advance(0);
+    expect(names).toEqual(["a", "b", "c", "a"]);
+    for (const end of ends) end();
+    await loop.stop(0);
+  });
+});
+
+describe("a stop", () => {
+  it("starts nothing more, aborts what runs, and waits for its end", async () => {
+    let aborted = false;
+    let end: () => void = () => undefined;
+    const { clock, queue, loop, runs, value } = start(async ({ signal }) => {
+      signal.addEventListener("abort", () => {
+        aborted = true;
+      });
+      await new Promise<void>((resolve) => {
+        end = resolve;
+      });
+      return {};
+    });
+    queue.add(key("a"));
+    await clock.advance(0);
+    queue.add(key("b"), { afterMs: 1 });
+    const stopped = loop.stop(30_000);
+    expect(aborted).toBe(true);
+    await clock.advance(100);
+    expect(runs).toHaveLength(1);
+    end();
+    expect(await stopped).toBe(0);
+    expect(await value(reconcileTotal("error"))).toBe(0);
+    expect(clock.pendingSleeps()).toBe(0);
+  });
+
+  it("does not wait longer than the grace time", async () => {
+    const { clock, queue, loop } = start(() => new Promise(() => undefined));
+    queue.add(key("a"));
+    await clock.advance(0);
+    const stopped = loop.stop(30_000);
+    await clock.advance(30_000);
+    expect(await stopped).toBe(1);
+  });
+});
+
+describe("metrics", () => {
+  it("start at 0 for every label, and show the queue", async () => {
+    const metrics = createMetrics();
+    const queue = createQueue({ clock: createManualClock() });
+    const shown = createControllerMetrics(metrics, { controller: "widget", concurrency: 1 });
+    shown.showQueue(queue, () => 0);
+    queue.add(key("a"), { priority: -100 });
+    const text = await metrics.text();
+    for (const result of ["success", "error", "requeue", "requeue_after"])
+      expect(text).toContain(`${reconcileTotal(result)} 0`);
+    expect(text).toContain('workqueue_depth{name="widget",controller="widget",priority="-100"} 1');
+    expect(text).toContain('shieldx_plan_actions_total{controller="widget",action="apply",result="written"} 0');
+  });
+});
