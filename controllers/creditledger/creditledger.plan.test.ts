@@ -275,6 +275,14 @@ describe("deletion", () => {
       given: { ...deleting("Delete"), shardSet: undefined },
       want: [...workload, ...keys],
     },
+    {
+      name: "Delete leaves alone what an earlier ledger keeps on another ShardSet",
+      given: {
+        ...deleting("Delete"),
+        request: kept("bank-database", { shardSet: "other", request: databaseRequest("bank", VERIFIERS) }),
+      },
+      want: [...workload, "patch CreditLedger bank: clean-up is done: let the deletion go on"],
+    },
   ])("$name", ({ given, want }) => {
     expect(notes(plan(given).actions)).toEqual(want);
   });

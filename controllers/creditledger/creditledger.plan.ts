@@ -81,18 +81,24 @@ export function letsGo({ metadata }: Observed["ledger"], plan: Plan): boolean {
 }
 
 /** Why data that an earlier ledger of this name left behind cannot be used; `undefined` when it can. */
-export function retainedProblem({ observed, target, material }: Scope): string | undefined {
+export function retainedProblem(scope: Scope): string | undefined {
+  const elsewhere = keptElsewhere(scope);
+  if (elsewhere === undefined) return scope.material.problems[0];
+  const { request } = scope.observed;
+  return `Secret ${request?.name ?? ""} keeps a database on ShardSet ${elsewhere}, but spec.shardSet is ${scope.target.spec.shardSet}`;
+}
+
+/** The ShardSet with the database of an earlier ledger of this name, when it is another one than ours. */
+function keptElsewhere({ observed, target }: Scope): string | undefined {
   const keptOn = observed.request?.value?.shardSet;
-  if (keptOn !== undefined && keptOn !== target.spec.shardSet) {
-    return `Secret ${observed.request?.name ?? ""} keeps a database on ShardSet ${keptOn}, but spec.shardSet is ${target.spec.shardSet}`;
-  }
-  return material.problems[0];
+  return keptOn === target.spec.shardSet ? undefined : keptOn;
 }
 
 /** State of a deletion in words, for the condition; `undefined` when nothing is being waited for. */
 export function dropProgress(scope: Scope): string | undefined {
   const request = requestToDrop(scope);
-  if (scope.observed.shardSet === undefined || request === undefined) return undefined;
+  if (scope.observed.shardSet === undefined || request === undefined || keptElsewhere(scope) !== undefined)
+    return undefined;
   const { shards } = scope.target;
   const gone = Math.min(shardsWithRequest(scope.observed, request), shards);
   if (gone >= shards) return undefined;
@@ -213,9 +219,12 @@ function retryInSeconds(failedAt: number | undefined, now: number): number {
 function planDeletion(scope: Scope): Plan {
   const { observed } = scope;
   const workload = removeWorkload(observed);
+  const letGo = removeFinalizer(observed.ledger, CREDIT_LEDGER);
+  // What an earlier ledger left on another ShardSet was never ours: neither its database nor its keys.
+  if (keptElsewhere(scope) !== undefined) return { actions: [...workload, ...letGo] };
   if (observed.ledger.spec.deletionPolicy === "Retain") {
     return {
-      actions: [...workload, ...withdrawDrop(scope), ...removeFinalizer(observed.ledger, CREDIT_LEDGER)],
+      actions: [...workload, ...withdrawDrop(scope), ...letGo],
     };
   }
   const request = requestToDrop(scope);
@@ -223,7 +232,7 @@ function planDeletion(scope: Scope): Plan {
     const drop = apply(desiredDatabaseRequest(scope.target, request), `database ${request.database} is to be dropped`);
     return { actions: [...workload, drop] };
   }
-  return { actions: [...workload, ...removeKept(observed), ...removeFinalizer(observed.ledger, CREDIT_LEDGER)] };
+  return { actions: [...workload, ...removeKept(observed), ...letGo] };
 }
 
 /** The request that drops the database; `undefined` when none was ever made. */
