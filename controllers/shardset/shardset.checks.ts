@@ -155,22 +155,28 @@ export function wantedMap({ observed, target }: Pick<Scope, "observed" | "target
   return fits ? { version: status.map.version, epoch: status.map.epoch + 1, owners } : undefined;
 }
 
-/** Claims whose size is not the spec's: smaller ones grow, larger ones stay. */
+/** Claims whose size is not the spec's, by shard: smaller ones grow, larger ones stay. */
 export function claimSizes({ observed, target }: Pick<Scope, "observed" | "target">): {
+  /** Bound and smaller. */
   readonly toGrow: readonly number[];
   readonly larger: readonly number[];
+  /** Not there yet, for whatever reason. */
   readonly growing: readonly number[];
 } {
   const { size } = target.spec.storage;
   const claims = shardIndexes(target).flatMap((shard) => observed.claims.get(shard) ?? []);
-  const select = (test: (order: number) => boolean): number[] =>
-    claims.filter(({ requested }) => test(compareQuantities(requested, size) ?? 0)).map(({ shard }) => shard);
+  const compared = claims.map((claim) => ({
+    ...claim,
+    order: compareQuantities(claim.requested, size) ?? 0,
+    isFull: claim.capacity === undefined || (compareQuantities(claim.capacity, claim.requested) ?? 0) >= 0,
+  }));
+  const shardsOf = (test: (claim: (typeof compared)[number]) => boolean): number[] =>
+    compared.filter(test).map(({ shard }) => shard);
   return {
-    toGrow: select((order) => order < 0),
-    larger: select((order) => order > 0),
-    growing: claims
-      .filter(({ requested, capacity }) => capacity !== undefined && (compareQuantities(capacity, requested) ?? 0) < 0)
-      .map(({ shard }) => shard),
+    // The server refuses to change a claim that has no volume yet.
+    toGrow: shardsOf(({ order, capacity }) => order < 0 && capacity !== undefined),
+    larger: shardsOf(({ order }) => order > 0),
+    growing: shardsOf(({ order, isFull }) => order < 0 || !isFull),
   };
 }
 

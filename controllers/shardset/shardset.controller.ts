@@ -115,7 +115,7 @@ function targetOf(deps: ShardSetDeps, shardSet: ShardSet): Target {
 // Every kind that a ShardSet owns is watched, so that what somebody deletes or changes comes back.
 function watches(): Watch[] {
   return [
-    { resource: CREDIT_LEDGER, keys: shardSetOfLedger } as Watch,
+    { resource: CREDIT_LEDGER, keys: shardSetOfLedger },
     {
       resource: RESOURCES.Secret,
       labelSelector: `${LABELS.component}=${COMPONENTS.databaseRequest}`,

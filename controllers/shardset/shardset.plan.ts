@@ -1,5 +1,5 @@
 import { SHARD_SET } from "../../crds/shardset.ts";
-import { type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
+import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
 import { ensureFinalizer, hasFinalizer, removeFinalizer } from "../../operator/runtime/finalizers.ts";
 import type { Action, Plan } from "../../operator/runtime/types.ts";
 import { claimSizes, lostVolumes, retainedProblem, type Scope, shardStates, wantedMap } from "./shardset.checks.ts";
@@ -182,10 +182,10 @@ function makePods(scope: Scope): Action[] {
     }
     if (pod.deleting) return [];
     if (pod.phase === "Failed" || pod.phase === "Succeeded") {
-      return [remove(scope, RESOURCES.Pod, pod, `pod of shard ${shard} has ended (${pod.phase}) and is made anew`)];
+      return [remover(scope, `pod of shard ${shard} has ended (${pod.phase}) and is made anew`)(RESOURCES.Pod, pod)];
     }
     if (outdated && shard === replaced) {
-      return [remove(scope, RESOURCES.Pod, pod, `pod of shard ${shard} is replaced to follow the spec`)];
+      return [remover(scope, `pod of shard ${shard} is replaced to follow the spec`)(RESOURCES.Pod, pod)];
     }
     return [];
   });
@@ -204,19 +204,16 @@ function nextToReplace(states: ReturnType<typeof shardStates>): number | undefin
 
 function planDeletion(scope: Scope): Plan {
   const { observed } = scope;
+  const remove = remover(scope, "the ShardSet is being deleted");
   const pods = [...observed.pods.values()].sort((a, b) => a.shard - b.shard);
   if (pods.length > 0) {
     // PostgreSQL ends in order, with its Lease, Secrets and Service still there.
-    const actions = pods
-      .filter(({ deleting }) => !deleting)
-      .map((pod) => remove(scope, RESOURCES.Pod, pod, "the ShardSet is being deleted"));
+    const actions = pods.filter(({ deleting }) => !deleting).map((pod) => remove(RESOURCES.Pod, pod));
     return { actions, requeueAfterSeconds: POLL_READY_SECONDS };
   }
   return {
     actions: [
-      ...observed.owned.map(({ resource, ...target }) =>
-        remove(scope, resource, target, "the ShardSet is being deleted"),
-      ),
+      ...observed.owned.map((object) => remove(object.resource, object)),
       ...(observed.shardSet.spec.deletionPolicy === "Delete" ? removeKept(scope) : []),
       ...removeFinalizer(observed.shardSet, SHARD_SET),
     ],
@@ -225,15 +222,13 @@ function planDeletion(scope: Scope): Plan {
 
 function removeKept(scope: Scope): Action[] {
   const { claims, map, ca, caKey } = scope.observed;
-  const note = "deletionPolicy is Delete";
+  const remove = remover(scope, "deletionPolicy is Delete");
   return [
     ...[...claims.values()]
       .sort((a, b) => a.shard - b.shard)
-      .map((claim) => remove(scope, RESOURCES.PersistentVolumeClaim, claim, note)),
-    ...(map === undefined ? [] : [remove(scope, RESOURCES.ConfigMap, map, note)]),
-    ...[ca, caKey]
-      .filter((secret) => secret !== undefined)
-      .map((secret) => remove(scope, RESOURCES.Secret, secret, note)),
+      .map((claim) => remove(RESOURCES.PersistentVolumeClaim, claim)),
+    ...(map === undefined ? [] : [remove(RESOURCES.ConfigMap, map)]),
+    ...[ca, caKey].filter((secret) => secret !== undefined).map((secret) => remove(RESOURCES.Secret, secret)),
   ];
 }
 
@@ -245,12 +240,13 @@ function create(object: KubeObject, note: string): Action {
   return { type: "create", object, note };
 }
 
-function remove(
-  { target }: Pick<Scope, "target">,
-  resource: (typeof RESOURCES)[keyof typeof RESOURCES],
-  object: { readonly name: string; readonly uid: string | undefined },
-  note: string,
-): Action {
+/** A function that deletes objects of ours for one reason. */
+function remover({ target }: Pick<Scope, "target">, note: string): (resource: ResourceType, object: Found) => Action {
   const { namespace } = target.shardSet;
-  return { type: "delete", resource, namespace, name: object.name, uid: object.uid, note };
+  return (resource, { name, uid }) => ({ type: "delete", resource, namespace, name, uid, note });
+}
+
+interface Found {
+  readonly name: string;
+  readonly uid: string | undefined;
 }

@@ -171,9 +171,8 @@ function storageState(scope: Scope, growthError: Error | undefined): State | und
     const list = larger.map((shard) => `shard ${shard} has ${scope.observed.claims.get(shard)?.requested ?? "?"}`);
     return stuck("StorageShrinkRefused", `storage.size is ${size}, but ${list.join(", ")}`);
   }
-  const waiting = [...new Set([...toGrow, ...growing])].sort((a, b) => a - b);
-  if (waiting.length === 0) return undefined;
-  return working("StorageExpanding", `volumes of shards ${waiting.join(", ")} grow to ${size}`);
+  if (growing.length === 0) return undefined;
+  return working("StorageExpanding", `volumes of shards ${growing.join(", ")} grow to ${size}`);
 }
 
 function deletionState(scope: Scope): State {

@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, readFile, realpath, rename, rm, unlink } from "node:fs/promises";
+import { chmod, mkdir, open, readdir, readFile, realpath, rename, rm, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { OperatorError } from "../../lib/core/errors.ts";
@@ -88,6 +88,8 @@ export async function prepareDataDirectory(options: DataDirectoryOptions): Promi
   if (known === undefined) {
     await writeIdentity(volume, { shardSet: options.shardSet, shard: options.shard, systemIdentifier });
   }
+  // A volume driver that sets the pod's group opens directories to it; PostgreSQL refuses to start on such a one.
+  await chmod(dataDir, 0o700);
   return { path: await realpath(dataDir), systemIdentifier, created };
 }
 

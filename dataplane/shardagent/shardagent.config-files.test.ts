@@ -21,7 +21,7 @@ function settings(text: string): Record<string, string> {
     .filter((line) => line !== "" && !line.startsWith("#"))
     .map((line) => /^([a-z_.]+) = '(.*)'$/.exec(line))
     .map((match) => [match?.[1] ?? "unreadable", match?.[2] ?? ""]);
-  return Object.fromEntries(pairs);
+  return Object.fromEntries(pairs) as Record<string, string>;
 }
 
 describe("postgresql.conf", () => {

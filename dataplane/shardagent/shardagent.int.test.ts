@@ -1,6 +1,6 @@
 // The agent in a container as restricted as its pod, against a real kube-apiserver: what it promises about data,
 // connections and crashes is checked from outside, as clients, the controller and the kubelet would.
-import { connect } from "node:tls";
+import { type connect } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { Client } from "pg";
 import type { DatabaseRequest } from "../../crds/database-request.ts";

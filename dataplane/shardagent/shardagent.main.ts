@@ -1,5 +1,4 @@
 import { randomInt } from "node:crypto";
-import type { AgentReason } from "../../crds/agent-status.ts";
 import { type Clock, systemClock } from "../../lib/core/clock.ts";
 import { toOperatorError } from "../../lib/core/errors.ts";
 import { inClusterEndpoint } from "../../lib/kube/auth-incluster.ts";
@@ -21,7 +20,7 @@ interface End {
   /** Exit code of the process. */
   readonly code: number;
   readonly mode: StopMode;
-  readonly shown: AgentReason;
+  readonly shown: "Stopping" | "LeaseLost";
 }
 
 interface Context {

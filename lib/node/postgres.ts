@@ -1,4 +1,4 @@
-import { Client, type ClientBase, type ClientConfig, DatabaseError, Pool, types } from "pg";
+import { Client, type ClientBase, type ClientConfig, type CustomTypesConfig, DatabaseError, Pool, types } from "pg";
 import { isOperatorError, OperatorError } from "../core/errors.ts";
 
 /** How to reach one PostgreSQL server: the local socket (peer authentication) or TCP with TLS 1.3 and full verification. */
@@ -234,12 +234,13 @@ function parseInt8(text: string): number {
   return value;
 }
 
-const typeParsers = {
-  getTypeParser: ((oid: number, format?: "text" | "binary") =>
-    oid === INT8_OID && format !== "binary"
-      ? parseInt8
-      : types.getTypeParser(oid, format as "text")) as typeof types.getTypeParser,
+const typeParsers: CustomTypesConfig = {
+  getTypeParser: ((oid: number, format: "text" | "binary" = "text"): unknown =>
+    oid === INT8_OID && format === "text" ? parseInt8 : getDefaultParser(oid, format)) as typeof types.getTypeParser,
 };
+
+/** The driver's own parsers; its types know only the ids that it names. */
+const getDefaultParser = types.getTypeParser as (oid: number, format: string) => unknown;
 
 function clientConfig(target: PostgresTarget): ClientConfig {
   const timeouts = { ...DEFAULT_TIMEOUTS, ...target.timeouts };

@@ -156,7 +156,7 @@ export function createWorld(shardSet: { readonly spec?: Partial<ShardSetSpec>; r
       case "patch": {
         if (before === undefined) throw new OperatorError("KUBE_NOT_FOUND", `${kind} ${name} does not exist`);
         const { metadata, ...rest } = action.patch as { metadata?: Partial<KubeObject["metadata"]> };
-        store({ ...before, ...(rest as object), metadata: { ...before.metadata, ...metadata } } as KubeObject, before);
+        store({ ...before, ...rest, metadata: { ...before.metadata, ...metadata } }, before);
         return true;
       }
     }

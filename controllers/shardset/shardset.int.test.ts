@@ -1,0 +1,326 @@
+// The controller in its manager on a real kube-apiserver: what the API server thinks of every object (validation,
+// restricted pod security, server-side apply), that nothing is written at rest, and deletion with real finalizers.
+// There is no kubelet and no volume controller; the test plays both, and the agents.
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import type { AgentStatus } from "../../crds/agent-status.ts";
+import { customResourceDefinition } from "../../crds/crd.ts";
+import { KINDS } from "../../crds/kinds.ts";
+import { SHARD_SET, type ShardSet } from "../../crds/shardset.ts";
+import { systemClock } from "../../lib/core/clock.ts";
+import { isOperatorError } from "../../lib/core/errors.ts";
+import type { KubeClient } from "../../lib/kube/client.ts";
+import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
+import * as certificates from "../../lib/node/certificates.ts";
+import { silentLogger } from "../../lib/node/logger.ts";
+import { createMetrics } from "../../lib/node/metrics.ts";
+import { createManager } from "../../operator/manager.ts";
+import type { Controller } from "../../operator/runtime/types.ts";
+import { startControlPlane, type TestControlPlane } from "../../operator/testing/kube-apiserver.ts";
+import type { GetJson } from "./shardset.agents.ts";
+import { createShardSetController } from "./shardset.controller.ts";
+
+const NAMESPACE_TYPE: ResourceType = {
+  group: "",
+  version: "v1",
+  plural: "namespaces",
+  kind: "Namespace",
+  namespaced: false,
+};
+const NAMESPACE = "bank-ns";
+const DEADLINE_MS = 60_000;
+const POLL_MS = 50;
+
+/** Everything that a ShardSet owns or keeps. */
+const OWNED: readonly ResourceType[] = [
+  RESOURCES.Pod,
+  RESOURCES.Secret,
+  RESOURCES.ConfigMap,
+  RESOURCES.Service,
+  RESOURCES.ServiceAccount,
+  RESOURCES.Role,
+  RESOURCES.RoleBinding,
+  RESOURCES.Lease,
+  RESOURCES.PersistentVolumeClaim,
+];
+
+let plane: TestControlPlane;
+let kube: KubeClient;
+
+beforeAll(async () => {
+  plane = await startControlPlane();
+  kube = plane.client();
+  for (const kind of KINDS) {
+    await kube.create(RESOURCES.CustomResourceDefinition, customResourceDefinition(kind) as KubeObject);
+  }
+  await kube.create(NAMESPACE_TYPE, {
+    apiVersion: "v1",
+    kind: "Namespace",
+    metadata: { name: NAMESPACE, labels: { "pod-security.kubernetes.io/enforce": "restricted" } },
+  });
+  for (const kind of KINDS) {
+    await until(`${kind.type.plural} are served`, async () => {
+      await kube.list(kind.type as ResourceType);
+      return true;
+    });
+  }
+}, 120_000);
+
+afterAll(async () => {
+  await plane?.stop();
+});
+
+/** Waits until the check is true; a missing object or path counts as "not yet". */
+async function until(what: string, check: () => Promise<boolean>): Promise<void> {
+  const endsAt = systemClock.monotonic() + DEADLINE_MS;
+  for (;;) {
+    const isSo = await check().catch((error: unknown) => {
+      if (isOperatorError(error, "KUBE_NOT_FOUND") || isOperatorError(error, "KUBE_CONFLICT")) return false;
+      throw error;
+    });
+    if (isSo) return;
+    if (systemClock.monotonic() > endsAt) throw new Error(`not in time: ${what}`);
+    await systemClock.sleep(POLL_MS);
+  }
+}
+
+async function readShardSet(name: string): Promise<ShardSet> {
+  return kube.get(SHARD_SET as ResourceType<ShardSet>, { namespace: NAMESPACE, name });
+}
+
+async function readyReason(name: string): Promise<string | undefined> {
+  return (await readShardSet(name)).status?.conditions?.find(({ type }) => type === "Ready")?.reason;
+}
+
+/** Address of a pod in the test's world: one for each ShardSet and shard. */
+function addressOf(pod: KubeObject): string {
+  return `10.${(pod.metadata.name.charCodeAt(0) % 200) + 1}.0.${pod.metadata.labels?.["shieldx.dev/shard"] ?? "0"}`;
+}
+
+/** Agents that answer for every running pod. */
+const getJson: GetJson = ({ host }) => {
+  const status: AgentStatus = {
+    shardSet: "any",
+    shard: Number(host.split(".")[3]),
+    instance: 0,
+    role: "primary",
+    ready: true,
+    reason: "Ready",
+    message: "PostgreSQL accepts writes",
+    epoch: 1,
+    postgresVersion: "17.11",
+    mapVersion: 1,
+    restarts: 0,
+    databases: [],
+  };
+  return Promise.resolve(status);
+};
+
+/** Runs the operator until `work` is done. */
+async function withOperator(work: () => Promise<void>): Promise<void> {
+  const controller = createShardSetController({
+    certificates,
+    getJson,
+    images: { postgres: "localhost/shieldx-postgres:test" },
+    clusterDomain: "cluster.local",
+  });
+  const stop = new AbortController();
+  const manager = createManager({
+    client: plane.client(),
+    controllers: [controller as Controller],
+    namespace: "default",
+    identity: randomUUID(),
+    watchNamespaces: [],
+    port: 0,
+    metrics: createMetrics(),
+    clock: systemClock,
+    random: () => 0.5,
+    log: silentLogger,
+  });
+  const running = manager.run(stop.signal);
+  const kubelet = playKubelet(stop.signal);
+  try {
+    await work();
+  } finally {
+    stop.abort();
+    await Promise.all([running, kubelet]);
+  }
+}
+
+/** Runs pods and binds volumes, as kubelet and volume controller would; what is marked for deletion ends. */
+async function playKubelet(signal: AbortSignal): Promise<void> {
+  const patch = (type: ResourceType, object: KubeObject, status: unknown): Promise<KubeObject> =>
+    kube.patch(
+      type,
+      { namespace: NAMESPACE, name: object.metadata.name },
+      { format: "merge", patch: { status }, subresource: "status" },
+    );
+  while (!signal.aborted) {
+    for (const pod of (await kube.list(RESOURCES.Pod, { namespace: NAMESPACE })).items) {
+      if (pod.metadata.deletionTimestamp !== undefined) {
+        await kube.delete(RESOURCES.Pod, { namespace: NAMESPACE, name: pod.metadata.name }, { gracePeriodSeconds: 0 });
+      } else if ((pod["status"] as { phase?: string }).phase !== "Running") {
+        const podIP = addressOf(pod);
+        await patch(RESOURCES.Pod, pod, {
+          phase: "Running",
+          podIP,
+          podIPs: [{ ip: podIP }],
+          conditions: [{ type: "Ready", status: "True" }],
+        });
+      }
+    }
+    for (const claim of (await kube.list(RESOURCES.PersistentVolumeClaim, { namespace: NAMESPACE })).items) {
+      if ((claim["status"] as { phase?: string }).phase === "Bound") continue;
+      const { requests } = (claim["spec"] as { resources: { requests: { storage: string } } }).resources;
+      await patch(RESOURCES.PersistentVolumeClaim, claim, { phase: "Bound", capacity: requests });
+    }
+    await systemClock.sleep(POLL_MS, signal);
+  }
+}
+
+async function create(name: string, spec: Record<string, unknown>): Promise<void> {
+  await kube.create(SHARD_SET as ResourceType, {
+    apiVersion: "shieldx.dev/v1alpha1",
+    kind: "ShardSet",
+    metadata: { name, namespace: NAMESPACE },
+    spec,
+  });
+}
+
+/** "Kind name" of each object of a ShardSet with its resource version. */
+async function versions(name: string): Promise<Record<string, string | undefined>> {
+  const lists = await Promise.all(
+    OWNED.map((type) => kube.list(type, { namespace: NAMESPACE, labelSelector: `shieldx.dev/name=${name}` })),
+  );
+  return Object.fromEntries(
+    lists.flatMap(({ items }) =>
+      items.map(({ kind, metadata }) => [`${kind} ${metadata.name}`, metadata.resourceVersion]),
+    ),
+  );
+}
+
+test("a ShardSet becomes ready under restricted pod security, and at rest nothing is written, restart included", async () => {
+  await create("alpha", { shards: 2, postgres: { parameters: { work_mem: "8MB" } } });
+  let settled: Record<string, string | undefined> = {};
+  let status: ShardSet["status"];
+  await withOperator(async () => {
+    await until("alpha is ready", async () => (await readyReason("alpha")) === "Ready");
+    settled = await versions("alpha");
+    ({ status } = await readShardSet("alpha"));
+  });
+  expect(status).toMatchObject({ observedGeneration: 1, shards: 2, shardsReady: 2, map: { version: 1, epoch: 1 } });
+  expect(Object.keys(settled)).toHaveLength(2 * 5 + 5 + 1 + 2);
+  const { metadata } = await readShardSet("alpha");
+
+  await withOperator(async () => {
+    // Longer than a start and a full poll at rest.
+    await systemClock.sleep(17_000);
+  });
+  expect(await versions("alpha")).toEqual(settled);
+  expect((await readShardSet("alpha")).metadata.resourceVersion).toBe(metadata.resourceVersion);
+}, 120_000);
+
+test("what somebody deletes or changes comes back; a changed setting replaces the pods", async () => {
+  await create("beta", { shards: 2 });
+  await withOperator(async () => {
+    await until("beta is ready", async () => (await readyReason("beta")) === "Ready");
+    const ref = (name: string) => ({ namespace: NAMESPACE, name });
+    const before = await kube.get(RESOURCES.Pod, ref("beta-0-0"));
+    await kube.delete(RESOURCES.Service, ref("beta-1"));
+    await kube.delete(RESOURCES.Pod, ref("beta-0-0"));
+    await kube.patch(RESOURCES.Role, ref("beta-shard"), { format: "merge", patch: { rules: [] } });
+    await until("everything is back", async () => {
+      const pod = await kube.get(RESOURCES.Pod, ref("beta-0-0"));
+      const role = await kube.get(RESOURCES.Role, ref("beta-shard"));
+      await kube.get(RESOURCES.Service, ref("beta-1"));
+      return pod.metadata.uid !== before.metadata.uid && (role["rules"] as unknown[]).length === 3;
+    });
+    await until("beta is ready again", async () => (await readyReason("beta")) === "Ready");
+
+    const second = await kube.get(RESOURCES.Pod, ref("beta-1-0"));
+    await kube.patch(SHARD_SET as ResourceType, ref("beta"), {
+      format: "merge",
+      patch: { spec: { postgres: { parameters: { work_mem: "16MB" } } } },
+    });
+    await until("both pods have the setting", async () => {
+      const pods = await Promise.all([0, 1].map((shard) => kube.get(RESOURCES.Pod, ref(`beta-${shard}-0`))));
+      return pods.every((pod) => JSON.stringify(pod["spec"]).includes("16MB"));
+    });
+    expect((await kube.get(RESOURCES.Pod, ref("beta-1-0"))).metadata.uid).not.toBe(second.metadata.uid);
+    await until("beta follows", async () => {
+      const { metadata, status } = await readShardSet("beta");
+      return status?.observedGeneration === metadata.generation && (await readyReason("beta")) === "Ready";
+    });
+  });
+}, 120_000);
+
+test("a class that cannot grow volumes is told, and everything else goes on", async () => {
+  await create("gamma", { shards: 1 });
+  await withOperator(async () => {
+    await until("gamma is ready", async () => (await readyReason("gamma")) === "Ready");
+    await kube.patch(
+      SHARD_SET as ResourceType,
+      { namespace: NAMESPACE, name: "gamma" },
+      {
+        format: "merge",
+        patch: { spec: { shards: 2, storage: { size: "2Gi" } } },
+      },
+    );
+    await until("gamma says so", async () => (await readyReason("gamma")) === "StorageExpansionUnsupported");
+    const claim = await kube.get(RESOURCES.PersistentVolumeClaim, { namespace: NAMESPACE, name: "gamma-1-0" });
+    expect(claim["spec"]).toMatchObject({ resources: { requests: { storage: "2Gi" } } });
+  });
+}, 120_000);
+
+test("deletion waits for a ledger, then keeps what Retain keeps, and a new ShardSet takes it over", async () => {
+  await create("delta", { shards: 2 });
+  const ledger = { namespace: NAMESPACE, name: "credits" };
+  await kube.create(
+    { group: "shieldx.dev", version: "v1alpha1", plural: "creditledgers", kind: "CreditLedger", namespaced: true },
+    {
+      apiVersion: "shieldx.dev/v1alpha1",
+      kind: "CreditLedger",
+      metadata: ledger,
+      spec: { shardSet: "delta", assets: [{ code: "CZK", scale: 2 }] },
+    },
+  );
+  const ledgerType: ResourceType = {
+    group: "shieldx.dev",
+    version: "v1alpha1",
+    plural: "creditledgers",
+    kind: "CreditLedger",
+    namespaced: true,
+  };
+  await withOperator(async () => {
+    await until("delta is ready", async () => (await readyReason("delta")) === "Ready");
+    const ca = await kube.get(RESOURCES.Secret, { namespace: NAMESPACE, name: "delta-ca-key" });
+    await kube.delete(SHARD_SET as ResourceType, { namespace: NAMESPACE, name: "delta" });
+    await until("delta says for whom it waits", async () => (await readyReason("delta")) === "DeletionBlocked");
+    expect((await readShardSet("delta")).status?.conditions?.[0]?.message).toContain("CreditLedger credits");
+    await kube.delete(ledgerType, ledger);
+    await until(
+      "delta is gone",
+      async () => (await kube.find(SHARD_SET as ResourceType, { namespace: NAMESPACE, name: "delta" })) === undefined,
+    );
+    expect(Object.keys(await versions("delta")).sort()).toEqual([
+      "ConfigMap delta-map",
+      "PersistentVolumeClaim delta-0-0",
+      "PersistentVolumeClaim delta-1-0",
+      "Secret delta-ca",
+      "Secret delta-ca-key",
+    ]);
+    await create("delta", { shards: 2, deletionPolicy: "Delete" });
+    await until("delta is ready again", async () => (await readyReason("delta")) === "Ready");
+    expect((await kube.get(RESOURCES.Secret, { namespace: NAMESPACE, name: "delta-ca-key" })).metadata.uid).toBe(
+      ca.metadata.uid,
+    );
+    await kube.delete(SHARD_SET as ResourceType, { namespace: NAMESPACE, name: "delta" });
+    await until("nothing is left", async () => {
+      const left = Object.keys(await versions("delta")).filter((name) => !name.startsWith("PersistentVolumeClaim"));
+      return (
+        left.length === 0 &&
+        (await kube.find(SHARD_SET as ResourceType, { namespace: NAMESPACE, name: "delta" })) === undefined
+      );
+    });
+  });
+}, 120_000);
