@@ -175,8 +175,8 @@ describe("workload", () => {
                 args: [
                   ...["ledger", "serve", "--ledger", "bank-ns/bank", "--shardset", "main", "--shards", "3"],
                   ...["--database", "ledger_bank", "--postgres-ca-dir", "/etc/shieldx/postgres-ca"],
-                  ...["--roles-dir", "/etc/shieldx/roles", "--listen", "8443", "--probe-listen", "8080"],
-                  ...["--tls-dir", "/etc/shieldx/tls", "--assets", "CZK:2,EUR:2", "--snapshot-every", "100"],
+                  ...["--roles-dir", "/etc/shieldx/roles", "--assets", "CZK:2,EUR:2", "--listen", "8443"],
+                  ...["--probe-listen", "8080", "--tls-dir", "/etc/shieldx/tls", "--snapshot-every", "100"],
                 ],
                 env: [
                   { name: "SHIELDX_NAMESPACE", valueFrom: { fieldRef: { fieldPath: "metadata.namespace" } } },
@@ -266,7 +266,8 @@ describe("workload", () => {
                 args: [
                   ...["ledger", "migrate", "--ledger", "bank-ns/bank", "--shardset", "main", "--shards", "3"],
                   ...["--database", "ledger_bank", "--postgres-ca-dir", "/etc/shieldx/postgres-ca"],
-                  ...["--roles-dir", "/etc/shieldx/roles", "--admin-key-file", "/etc/shieldx/admin-key/key"],
+                  ...["--roles-dir", "/etc/shieldx/roles", "--assets", "CZK:2,EUR:2"],
+                  ...["--admin-key-file", "/etc/shieldx/admin-key/key"],
                 ],
               },
             ],
@@ -286,6 +287,7 @@ describe("workload", () => {
   test.each([
     ["image", { image: "shieldx:2" }, "sxk_1"],
     ["shards", { shards: 5 }, "sxk_1"],
+    ["asset", { spec: spec({ assets: [{ code: "USD", scale: 2 }] }) }, "sxk_1"],
     ["admin key", {}, "sxk_2"],
   ])("another %s is another migration", (_what, changes, adminKey) => {
     const before = migrationJobName(target(), "sxk_1");
@@ -294,7 +296,6 @@ describe("workload", () => {
   });
 
   test.each([
-    ["another asset", { assets: [{ code: "USD", scale: 2 }] }],
     ["more replicas", { replicas: 3 }],
     ["deletion policy", { deletionPolicy: "Delete" as const }],
   ])("%s is no new migration", (_what, changes) => {

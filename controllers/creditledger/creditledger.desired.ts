@@ -162,8 +162,9 @@ export function desiredWriterLease(target: Target, shard: number): LeaseObject {
 }
 
 /**
- * Name of the migration Job of this version. Another image, shard count or admin key (whose hash the migration
- * stores) is another migration; all of them may run again on a database that has them already.
+ * Name of the migration Job of this version. Another image, shard count, asset (each has its system account) or
+ * admin key (whose hash the migration stores) is another migration; all of them may run again on a database that has
+ * them already.
  */
 export function migrationJobName(target: Target, adminKey: string): string {
   return names(target).migration(migrationHash({ image: target.image, args: migrationArgs(target), adminKey }));
@@ -355,6 +356,8 @@ function connectionArgs(target: Target): string[] {
     PATHS.postgresCa,
     "--roles-dir",
     PATHS.roles,
+    "--assets",
+    spec.assets.map((asset) => `${asset.code}:${asset.scale}`).join(","),
   ];
 }
 
@@ -374,8 +377,6 @@ function serveArgs(target: Target): string[] {
     String(PROBE_PORT),
     "--tls-dir",
     PATHS.tls,
-    "--assets",
-    spec.assets.map((asset) => `${asset.code}:${asset.scale}`).join(","),
     "--snapshot-every",
     String(spec.snapshotEveryEvents),
   ];

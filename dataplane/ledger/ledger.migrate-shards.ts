@@ -1,4 +1,5 @@
 /** `shieldx ledger migrate`: every shard, as the owner role. */
+import { writeFile } from "node:fs/promises";
 import { sha256 } from "../../lib/core/canonical.ts";
 import { backoffMs } from "../../lib/core/backoff.ts";
 import { systemClock } from "../../lib/core/clock.ts";
@@ -9,6 +10,7 @@ import type { MigrateFlags } from "./ledger.config.ts";
 import { loadMigrations, migrate } from "./ledger.migrate.ts";
 import { createTargets, readText, roleName } from "./ledger.targets.ts";
 
+const TERMINATION_LOG = "/dev/termination-log";
 const RAW_KEY = /^sxk_[A-Za-z0-9_-]{43}$/;
 const RETRY = { baseMs: 250, capMs: 5_000 };
 /** Data definition may wait for readers, and an index over existing rows takes its time. */
@@ -46,7 +48,17 @@ export async function migrateShards(flags: MigrateFlags): Promise<number> {
     );
     log.info({ shard, applied, version: migrations.length }, "migrated");
   }
+  await report(migrations.length);
   return 0;
+}
+
+/** Leaves the version where the kubelet reads a container's last words; outside a pod there is no such file. */
+async function report(schemaVersion: number): Promise<void> {
+  try {
+    await writeFile(TERMINATION_LOG, JSON.stringify({ schemaVersion }), { flag: "r+" });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
 }
 
 /** A shard that is still starting is waited for; everything else fails at once. */

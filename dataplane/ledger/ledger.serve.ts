@@ -92,7 +92,7 @@ async function serviceOptions(flags: ServeFlags, log: Logger, lifecycle: Lifecyc
         client,
         namespace,
         name: `${name}-writer-${shard}`,
-        identity: pod.uid,
+        identity: `${pod.name}_${pod.uid}`,
         url,
         delayMs: ((shard - first + flags.shards) % flags.shards) * SEAT_STAGGER_MS,
         makeWriter,
