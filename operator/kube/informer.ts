@@ -62,14 +62,25 @@ export interface Informer<T extends KubeObject = KubeObject> {
   state(): InformerState;
 }
 
+/** Ends that are remembered: more than can happen while the answer to one write is on its way. */
+const GONE_MAX = 4_096;
+
 /** Nothing is read before `run`. */
 export function createInformer<T extends KubeObject>(options: InformerOptions<T>): Informer<T> {
   const { clock, type } = options;
   const matches = labelMatcher(options.labelSelector);
   const store = createStore<T>();
   const listeners: ((change: ObjectChange<T>) => void)[] = [];
-  /** Uids that the server told us are gone, while their DELETED event is still on its way. */
+  /**
+   * Uids that are gone for good, in the order of their end. An answer to a write of ours may arrive after the DELETED
+   * event of its object: without the memory of it, the cache would hold that object until the next list.
+   */
   const gone = new Set<string>();
+  const remember = (uid: string): void => {
+    gone.add(uid);
+    const [oldest] = gone;
+    if (gone.size > GONE_MAX && oldest !== undefined) gone.delete(oldest);
+  };
 
   const tell = (change: ObjectChange<T>): void => {
     for (const listener of listeners) listener(change);
@@ -108,11 +119,11 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
         // A server that is older than what it told us before was restored from a backup: its past is the truth now.
         const rewound = (compareVersions(listVersion, serverVersion) ?? 0) < 0;
         serverVersion = listVersion;
+        // What such a server brings back from the dead lives.
+        if (rewound) gone.clear();
         const listed = new Set<string>();
-        const uids = new Set<string>();
         for (const item of items) {
           listed.add(`${item.metadata.namespace ?? ""}/${item.metadata.name}`);
-          uids.add(item.metadata.uid ?? "");
           keep(item, initial, rewound);
         }
         for (const held of [...store.all(namespace)]) {
@@ -121,14 +132,13 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
           // Newer than the list: an object that we made while the list was on its way.
           if (rewound || (compareVersions(resourceVersion, listVersion) ?? -1) <= 0) drop(where, name);
         }
-        for (const uid of gone) if (!uids.has(uid)) gone.delete(uid);
         initial = false;
       },
       apply: ({ type: what, object }) => {
         serverVersion = object.metadata.resourceVersion ?? serverVersion;
         if (what !== "DELETED") return keep(object, false);
         const { namespace: where = "", name, uid, resourceVersion } = object.metadata;
-        if (uid !== undefined) gone.delete(uid);
+        if (uid !== undefined) remember(uid);
         const held = store.get(where, name);
         // The deletion of a predecessor must not take away what was made in its place.
         if (held?.metadata.uid !== uid) return;
@@ -164,7 +174,7 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
     },
     overlayDeleted: (namespace, name, uid) => {
       if (store.get(namespace, name)?.metadata.uid !== uid) return;
-      gone.add(uid);
+      remember(uid);
       drop(namespace, name);
     },
     state: () => {
