@@ -110,7 +110,17 @@ describe("a living ledger", () => {
     {
       name: "whose migration succeeded removes older Jobs",
       given: { ...READY, jobs: [job(), job({ name: "bank-migrate-old", uid: "uid-old", state: "failed" })] },
-      want: [...ALWAYS, REQUEST, ...SERVE, `delete Job bank-migrate-old: followed by Job ${JOB}`],
+      want: [...ALWAYS, REQUEST, `delete Job bank-migrate-old: followed by Job ${JOB}`, ...SERVE],
+    },
+    {
+      name: "removes a Job of another version that did not succeed before it makes its own",
+      given: { ...READY, jobs: [job({ name: "bank-migrate-old", state: "running" })] },
+      want: [
+        ...ALWAYS,
+        REQUEST,
+        `delete Job bank-migrate-old: followed by Job ${JOB}`,
+        `create Job ${JOB}: 3 shards to migrate with shieldx:1`,
+      ],
     },
     {
       name: "keeps older Jobs and leaves the pods alone until the new migration succeeded",

@@ -36,7 +36,7 @@ import type { Observed } from "./creditledger.observe.ts";
 //   migration Job ──failed──► deleted after MIGRATION_RETRY_SECONDS, made again
 //        │ succeeded
 //        ▼
-//   budget and Deployment ──► older migration Jobs deleted
+//   budget and Deployment; Jobs of older versions deleted
 //
 //   deletion: workload ──► Retain: finalizer off
 //                      └─► Delete: drop request ──on every shard──► Secrets and Leases ──► finalizer off
@@ -62,9 +62,9 @@ export function planCreditLedger(scope: Scope, checks: Checks, now: number): Pla
       ...makeAccess(scope),
       ...makeLeases(scope),
       ...requestDatabase(scope),
+      ...removeOldMigrations(scope, checks),
       ...migrate(scope, checks, now),
       ...serve(scope, checks),
-      ...removeOldMigrations(scope, checks),
     ],
     requeueAfterSeconds: nextLook(scope, now),
   };
@@ -194,13 +194,14 @@ function serve({ observed, target }: Scope, { migrated }: Checks): Action[] {
   ];
 }
 
+/** Jobs of other versions: what did not succeed is in the way; what did is the record for the pods that run. */
 function removeOldMigrations(scope: Scope, { migrated }: Checks): Action[] {
-  if (migrated.status !== "True") return [];
   const current = currentJob(scope)?.name;
+  if (current === undefined) return [];
   return scope.observed.jobs
-    .filter(({ name }) => name !== current)
+    .filter(({ name, state }) => name !== current && (migrated.status === "True" || state !== "succeeded"))
     .map(({ name, uid }) =>
-      remove(scope.observed, { resource: RESOURCES.Job, name, uid }, `followed by Job ${current ?? ""}`),
+      remove(scope.observed, { resource: RESOURCES.Job, name, uid }, `followed by Job ${current}`),
     );
 }
 
