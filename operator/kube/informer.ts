@@ -72,14 +72,19 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
   const store = createStore<T>();
   const listeners: ((change: ObjectChange<T>) => void)[] = [];
   /**
-   * Uids that are gone for good, in the order of their end. An answer to a write of ours may arrive after the DELETED
-   * event of its object: without the memory of it, the cache would hold that object until the next list.
+   * Ends by uid, in their order, with the version at which they were; `undefined` when the server said "gone for good".
+   * An answer to a write of ours may arrive after the DELETED event of its object: without this memory the cache would
+   * hold that object until the next list. A later version lives: an object that lost our labels and has them again.
    */
-  const gone = new Set<string>();
-  const remember = (uid: string): void => {
-    gone.add(uid);
-    const [oldest] = gone;
+  const gone = new Map<string, string | undefined>();
+  const remember = (uid: string, version: string | undefined): void => {
+    gone.set(uid, version);
+    const [oldest] = gone.keys();
     if (gone.size > GONE_MAX && oldest !== undefined) gone.delete(oldest);
+  };
+  const isGone = (uid: string, version: string | undefined): boolean => {
+    const end = gone.get(uid);
+    return gone.has(uid) && (end === undefined || (compareVersions(version, end) ?? 1) <= 0);
   };
 
   const tell = (change: ObjectChange<T>): void => {
@@ -88,7 +93,7 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
 
   const keep = (raw: T, initial: boolean, rewound = false): void => {
     const { namespace = "", name, uid, resourceVersion } = raw.metadata;
-    if (uid !== undefined && gone.has(uid)) return;
+    if (uid !== undefined && isGone(uid, resourceVersion)) return;
     const before = store.get(namespace, name);
     const age = compareVersions(resourceVersion, before?.metadata.resourceVersion);
     // Older: an echo of the past. Equal: the echo of a write whose answer is held already.
@@ -138,7 +143,7 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
         serverVersion = object.metadata.resourceVersion ?? serverVersion;
         if (what !== "DELETED") return keep(object, false);
         const { namespace: where = "", name, uid, resourceVersion } = object.metadata;
-        if (uid !== undefined) remember(uid);
+        if (uid !== undefined && !isGone(uid, resourceVersion)) remember(uid, resourceVersion);
         const held = store.get(where, name);
         // The deletion of a predecessor must not take away what was made in its place.
         if (held?.metadata.uid !== uid) return;
@@ -174,7 +179,7 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
     },
     overlayDeleted: (namespace, name, uid) => {
       if (store.get(namespace, name)?.metadata.uid !== uid) return;
-      remember(uid);
+      remember(uid, undefined);
       drop(namespace, name);
     },
     state: () => {
