@@ -12,7 +12,7 @@ export function createControllers(config: ControllerConfig): readonly Controller
   const images = { shieldx: config.shieldxImage, postgres: config.postgresImage };
   const { clusterDomain } = config;
   return [
-    createShardSetController({ images, clusterDomain, certificates, getJson }) as Controller,
-    createCreditLedgerController({ images, clusterDomain, certificates, scramVerifier, randomBytes }) as Controller,
+    createShardSetController({ images, clusterDomain, certificates, getJson }),
+    createCreditLedgerController({ images, clusterDomain, certificates, scramVerifier, randomBytes }),
   ];
 }

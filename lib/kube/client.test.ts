@@ -208,7 +208,7 @@ describe("strange answers", () => {
       },
     });
     const { client } = open(failure);
-    const error = await client.get(Secret, REF).catch((thrown: Error) => thrown);
+    const error = await client.get(Secret, REF).catch((thrown: unknown) => thrown);
     expect((error as Error).message).toBe("GET /api/v1/namespaces/ns/secrets/a: Invalid data[password]");
   });
 });
@@ -226,7 +226,7 @@ describe("a watch", () => {
 
   it("puts lines together however they are cut", async () => {
     const text = `${event("ADDED", "6")}${event("MODIFIED", "7")}\n${event("BOOKMARK", "8")}`;
-    const { client, sent } = open({ stream: [...text] });
+    const { client, sent } = open({ stream: text.match(/.{1,7}|\n/gs) ?? [] });
     expect(await read(client)).toEqual(["ADDED 6", "MODIFIED 7", "BOOKMARK 8"]);
     const query = new URLSearchParams(sent[0]?.path.split("?")[1]);
     expect(Object.fromEntries(query)).toEqual({
@@ -257,7 +257,7 @@ describe("a watch", () => {
     ["an end in the middle of a line", { stream: ['{"type":"ADDED",'] }, "KUBE_UNREACHABLE", "cut"],
     ["a refusal", status(403, "Forbidden"), "KUBE_FORBIDDEN", undefined],
   ] as const)("reports %s", async (_name, answer, code, cause) => {
-    const { client } = open(answer as Answer);
+    const { client } = open(answer);
     const error = await read(client).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code });
     expect((error as { details: Record<string, unknown> }).details["cause"]).toBe(cause);

@@ -98,7 +98,7 @@ function describe(context: RequestContext, status: KubeStatus): string {
 function parseStatus(body: string): KubeStatus {
   try {
     const parsed: unknown = JSON.parse(body);
-    return parsed !== null && typeof parsed === "object" ? (parsed as KubeStatus) : { message: body };
+    return parsed !== null && typeof parsed === "object" ? parsed : { message: body };
   } catch {
     // Proxies and load balancers answer in plain text or HTML: it is still the best description there is.
     return { message: body };

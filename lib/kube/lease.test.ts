@@ -40,12 +40,12 @@ function createServer(lease: LeaseObject | undefined = emptyLease()): Server {
         if (object.metadata.resourceVersion !== server.lease.metadata.resourceVersion) {
           throw new OperatorError("KUBE_CONFLICT", "stale");
         }
-        return store(object as unknown as LeaseObject, link) as never;
+        return store(object, link) as never;
       },
       create: async (_type, object) => {
         await pass(link);
         if (server.lease !== undefined) throw new OperatorError("KUBE_ALREADY_EXISTS", "there");
-        return store(object as unknown as LeaseObject, link) as never;
+        return store(object, link) as never;
       },
     }),
   };

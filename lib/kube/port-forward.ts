@@ -44,7 +44,7 @@ export async function openPortForward(options: PortForwardOptions): Promise<Port
       options.target,
       `:${options.port}`,
     ],
-    { stdio: ["ignore", "pipe", "pipe"], env: { ...options.environment } as NodeJS.ProcessEnv },
+    { stdio: ["ignore", "pipe", "pipe"], env: { ...options.environment } },
   );
 
   let errors = "";

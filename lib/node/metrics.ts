@@ -7,10 +7,10 @@ type NamesOf<Type extends string> = {
 
 /** The metrics of one process, by the names of the catalogue; each exists once, however often it is asked for. */
 export interface Metrics {
-  counter<Name extends NamesOf<"counter">>(name: Name): Counter<string>;
-  gauge<Name extends NamesOf<"gauge">>(name: Name): Gauge<string>;
+  counter<Name extends NamesOf<"counter">>(name: Name): Counter;
+  gauge<Name extends NamesOf<"gauge">>(name: Name): Gauge;
   /** @param buckets upper bounds in seconds; controller-runtime's unless told */
-  histogram<Name extends NamesOf<"histogram">>(name: Name, buckets?: readonly number[]): Histogram<string>;
+  histogram<Name extends NamesOf<"histogram">>(name: Name, buckets?: readonly number[]): Histogram;
   /** Runs before each scrape, for values that are known only when asked. */
   beforeScrape(refresh: () => void): void;
   /** The page in Prometheus' text format. */
@@ -27,9 +27,9 @@ const BUCKETS_SECONDS = [
 /** A registry of its own, with Node's process metrics when `processMetrics` is true. */
 export function createMetrics(options: { readonly processMetrics?: boolean } = {}): Metrics {
   const registry = new Registry();
-  const counters = new Map<MetricName, Counter<string>>();
-  const gauges = new Map<MetricName, Gauge<string>>();
-  const histograms = new Map<MetricName, Histogram<string>>();
+  const counters = new Map<MetricName, Counter>();
+  const gauges = new Map<MetricName, Gauge>();
+  const histograms = new Map<MetricName, Histogram>();
   const refreshers: (() => void)[] = [];
   if (options.processMetrics === true) collectDefaultMetrics({ register: registry });
 

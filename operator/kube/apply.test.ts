@@ -27,7 +27,7 @@ const never = new AbortController().signal;
 /** A ConfigMap of widget `w`. */
 function owned(name: string, data: Record<string, string>): KubeObject {
   const labels = { [LABELS.kind]: "Widget", [LABELS.name]: "w" };
-  return { apiVersion: "v1", kind: "ConfigMap", metadata: { namespace: "default", name, labels }, data } as KubeObject;
+  return { apiVersion: "v1", kind: "ConfigMap", metadata: { namespace: "default", name, labels }, data };
 }
 
 const apply = (object: KubeObject): Action => ({ type: "apply", object, note: "wanted" });

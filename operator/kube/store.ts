@@ -54,14 +54,14 @@ export function createStore<T extends KubeObject>(): ObjectStore<T> {
     put: (object) => {
       const { namespace = "", name } = object.metadata;
       let objects = namespaces.get(namespace);
-      if (objects === undefined) namespaces.set(namespace, (objects = new Map()));
+      if (objects === undefined) namespaces.set(namespace, (objects = new Map<string, T>()));
       const before = objects.get(name);
       if (before === undefined) size += 1;
       else unindex(before);
       objects.set(name, object);
       for (const lane of lanesOf(object)) {
         let members = index.get(lane);
-        if (members === undefined) index.set(lane, (members = new Map()));
+        if (members === undefined) index.set(lane, (members = new Map<string, T>()));
         members.set(name, object);
       }
     },

@@ -104,7 +104,7 @@ export function createQueue(options: QueueOptions): Queue {
     if (priorityNow !== undefined && priorityNow >= entry.priority) return;
     if (priorityNow !== undefined) ready.get(priorityNow)?.delete(entry.id);
     let lane = ready.get(entry.priority);
-    if (lane === undefined) ready.set(entry.priority, (lane = new Map()));
+    if (lane === undefined) ready.set(entry.priority, (lane = new Map<string, Entry>()));
     lane.set(entry.id, entry);
     readyPriority.set(entry.id, entry.priority);
     handOut();

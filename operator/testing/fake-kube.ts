@@ -2,7 +2,6 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { type Clock, systemClock } from "../../lib/core/clock.ts";
 import { createKubeClient, type KubeClient } from "../../lib/kube/client.ts";
-import { collectionPath } from "../../lib/kube/paths.ts";
 import { createTransport, type KubeEndpoint } from "../../lib/kube/transport.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
 import { labelMatcher } from "../kube/selectors.ts";
@@ -146,7 +145,7 @@ export async function startFakeKube(): Promise<FakeKube> {
       ({ fault }) =>
         (fault.method === undefined || fault.method === request.method) &&
         (fault.watch === undefined || fault.watch === isWatch) &&
-        (fault.path === undefined || fault.path.test(`${request.path}?${request.query}`)),
+        (fault.path === undefined || fault.path.test(`${request.path}?${request.query.toString()}`)),
     );
     const entry = faults[index];
     if (entry === undefined) return undefined;
@@ -351,11 +350,6 @@ export async function startFakeKube(): Promise<FakeKube> {
 /** Key of an object in the fake's store. */
 export function storeKey(type: ResourceType, namespace: string, name: string): StoreKey {
   return { collection: `${type.group}/${type.plural}`, namespace: type.namespaced ? namespace : "", name };
-}
-
-/** Path of a kind's collection, for matching faults. */
-export function pathOf(type: ResourceType, namespace?: string): RegExp {
-  return new RegExp(`^${collectionPath(type, namespace).replaceAll("/", "\\/")}(\\/|\\?|$)`);
 }
 
 function matcherOf(query: URLSearchParams): (object: KubeObject) => boolean {

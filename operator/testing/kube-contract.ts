@@ -60,7 +60,7 @@ export function describeKubeContract(start: () => Promise<ContractServer>): void
 
     it("are replaced only at the version that was read", async () => {
       const first = await client.create(ConfigMap, configMap("versions", { a: "1" }));
-      const second = await client.replace(ConfigMap, { ...first, data: { a: "2" } } as ConfigMapObject);
+      const second = await client.replace(ConfigMap, { ...first, data: { a: "2" } });
       expect(Number(second.metadata.resourceVersion)).toBeGreaterThan(Number(first.metadata.resourceVersion));
       const stale = { ...first, data: { a: "3" } } as ConfigMapObject;
       await expect(client.replace(ConfigMap, stale)).rejects.toMatchObject({ code: "KUBE_CONFLICT" });

@@ -96,7 +96,7 @@ function childOf(owner: Widget): KubeObject {
     kind: "ConfigMap",
     metadata: { namespace: NAMESPACE, name, labels: { [LABELS.kind]: "Widget", [LABELS.name]: name } },
     data: { size: String(owner.spec?.size ?? 0) },
-  } as KubeObject;
+  };
 }
 
 /**
