@@ -124,11 +124,10 @@ export function createApplier(options: ApplierOptions): Applier {
     },
     create: async (owner, object, signal) => {
       const type = options.typeOf(object);
-      const known = options.isWatched(type)
-        ? view.get(type, object.metadata.namespace ?? "", object.metadata.name)
-        : undefined;
+      const known = await observe(type, refOf(object), signal);
       if (known !== undefined) {
         assertOurs(owner, known);
+        cache.overlay(type, known);
         return "unchanged";
       }
       fence();
