@@ -15,7 +15,6 @@ import * as certificates from "../../lib/node/certificates.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
 import { createMetrics } from "../../lib/node/metrics.ts";
 import { createManager } from "../../operator/manager.ts";
-import type { Controller } from "../../operator/runtime/types.ts";
 import { startControlPlane, type TestControlPlane } from "../../operator/testing/kube-apiserver.ts";
 import type { GetJson } from "./shardset.agents.ts";
 import { createShardSetController } from "./shardset.controller.ts";
@@ -85,7 +84,7 @@ async function until(what: string, check: () => Promise<boolean>): Promise<void>
 }
 
 async function readShardSet(name: string): Promise<ShardSet> {
-  return kube.get(SHARD_SET as ResourceType<ShardSet>, { namespace: NAMESPACE, name });
+  return kube.get(SHARD_SET, { namespace: NAMESPACE, name });
 }
 
 async function readyReason(name: string): Promise<string | undefined> {
@@ -127,7 +126,7 @@ async function withOperator(work: () => Promise<void>): Promise<void> {
   const stop = new AbortController();
   const manager = createManager({
     client: plane.client(),
-    controllers: [controller as Controller],
+    controllers: [controller],
     namespace: "default",
     identity: randomUUID(),
     watchNamespaces: [],
@@ -193,7 +192,7 @@ async function patchStatus(type: ResourceType, object: KubeObject, status: unkno
 }
 
 async function create(name: string, spec: Record<string, unknown>): Promise<void> {
-  await kube.create(SHARD_SET as ResourceType, {
+  await kube.create(SHARD_SET, {
     apiVersion: "shieldx.dev/v1alpha1",
     kind: "ShardSet",
     metadata: { name, namespace: NAMESPACE },
@@ -252,7 +251,7 @@ test("what somebody deletes or changes comes back; a changed setting replaces th
     await until("beta is ready again", async () => (await readyReason("beta")) === "Ready");
 
     const second = await kube.get(RESOURCES.Pod, ref("beta-1-0"));
-    await kube.patch(SHARD_SET as ResourceType, ref("beta"), {
+    await kube.patch(SHARD_SET, ref("beta"), {
       format: "merge",
       patch: { spec: { postgres: { parameters: { work_mem: "16MB" } } } },
     });
@@ -273,7 +272,7 @@ test("a class that cannot grow volumes is told, and everything else goes on", as
   await withOperator(async () => {
     await until("gamma is ready", async () => (await readyReason("gamma")) === "Ready");
     await kube.patch(
-      SHARD_SET as ResourceType,
+      SHARD_SET,
       { namespace: NAMESPACE, name: "gamma" },
       {
         format: "merge",
@@ -308,13 +307,13 @@ test("deletion waits for a ledger, then keeps what Retain keeps, and a new Shard
   await withOperator(async () => {
     await until("delta is ready", async () => (await readyReason("delta")) === "Ready");
     const ca = await kube.get(RESOURCES.Secret, { namespace: NAMESPACE, name: "delta-ca-key" });
-    await kube.delete(SHARD_SET as ResourceType, { namespace: NAMESPACE, name: "delta" });
+    await kube.delete(SHARD_SET, { namespace: NAMESPACE, name: "delta" });
     await until("delta says for whom it waits", async () => (await readyReason("delta")) === "DeletionBlocked");
     expect((await readShardSet("delta")).status?.conditions?.[0]?.message).toContain("CreditLedger credits");
     await kube.delete(ledgerType, ledger);
     await until(
       "delta is gone",
-      async () => (await kube.find(SHARD_SET as ResourceType, { namespace: NAMESPACE, name: "delta" })) === undefined,
+      async () => (await kube.find(SHARD_SET, { namespace: NAMESPACE, name: "delta" })) === undefined,
     );
     expect(Object.keys(await versions("delta")).sort()).toEqual([
       "ConfigMap delta-map",
@@ -328,13 +327,10 @@ test("deletion waits for a ledger, then keeps what Retain keeps, and a new Shard
     expect((await kube.get(RESOURCES.Secret, { namespace: NAMESPACE, name: "delta-ca-key" })).metadata.uid).toBe(
       ca.metadata.uid,
     );
-    await kube.delete(SHARD_SET as ResourceType, { namespace: NAMESPACE, name: "delta" });
+    await kube.delete(SHARD_SET, { namespace: NAMESPACE, name: "delta" });
     await until("nothing is left", async () => {
       const left = Object.keys(await versions("delta")).filter((name) => !name.startsWith("PersistentVolumeClaim"));
-      return (
-        left.length === 0 &&
-        (await kube.find(SHARD_SET as ResourceType, { namespace: NAMESPACE, name: "delta" })) === undefined
-      );
+      return left.length === 0 && (await kube.find(SHARD_SET, { namespace: NAMESPACE, name: "delta" })) === undefined;
     });
   });
 }, 120_000);

@@ -98,7 +98,7 @@ function readFlags(args: readonly string[]): ReturnType<typeof parseArgs<{ optio
   try {
     return parseArgs({ args: [...args], options: OPTIONS, strict: true, allowPositionals: false });
   } catch (error) {
-    throw new OperatorError("USAGE", error instanceof Error ? error.message : "the flags cannot be read");
+    throw new OperatorError("USAGE", (error as Error).message, { cause: error });
   }
 }
 

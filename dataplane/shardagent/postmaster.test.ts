@@ -1,0 +1,148 @@
+// The supervisor on a clock that the test moves, with server processes that end when told to.
+import { beforeEach, describe, expect, test } from "@jest/globals";
+import { createManualClock, type ManualClock } from "../../lib/core/manual-clock.ts";
+import { silentLogger } from "../../lib/node/logger.ts";
+import {
+  createSupervisor,
+  FAST_STOP_LIMIT_MS,
+  IMMEDIATE_STOP_LIMIT_MS,
+  type ServerProcess,
+  type Supervisor,
+} from "./postmaster.ts";
+
+interface FakeServer extends ServerProcess {
+  readonly signals: readonly NodeJS.Signals[];
+  end(how: string): void;
+}
+
+/** @param obeys signals at which it ends at once */
+function fakeServer(pid: number, obeys: readonly NodeJS.Signals[]): FakeServer {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const signals: NodeJS.Signals[] = [];
+  return {
+    pid,
+    exited: promise,
+    signals,
+    end: resolve,
+    signal: (name) => {
+      signals.push(name);
+      if (obeys.includes(name)) resolve(`signal ${name}`);
+    },
+  };
+}
+
+describe("the supervisor", () => {
+  let clock: ManualClock;
+  let servers: FakeServer[];
+  let obeys: readonly NodeJS.Signals[];
+  let cleared: number;
+  let supervisor: Supervisor;
+
+  beforeEach(() => {
+    clock = createManualClock();
+    servers = [];
+    obeys = ["SIGINT", "SIGQUIT", "SIGKILL"];
+    cleared = 0;
+    supervisor = createSupervisor({
+      clock,
+      log: silentLogger,
+      spawn: () => {
+        const server = fakeServer(100 + servers.length, obeys);
+        servers.push(server);
+        return server;
+      },
+      clearLeftovers: () => {
+        cleared += 1;
+        return Promise.resolve();
+      },
+    });
+  });
+
+  test("restarts a crashed server at once, after the last process of the old one is gone", async () => {
+    await supervisor.start();
+    await clock.advance(60_000);
+    servers[0]?.end("signal SIGKILL");
+    await clock.advance(0);
+    expect(servers).toHaveLength(2);
+    expect(supervisor.pid()).toBe(101);
+    expect(supervisor.restarts()).toBe(1);
+    expect(supervisor.lastExit()).toBe("signal SIGKILL");
+    expect(cleared).toBe(2);
+  });
+
+  test("waits longer and longer, but never for ever, while starts fail one after the other", async () => {
+    await supervisor.start();
+    const waits: number[] = [];
+    for (let failure = 0; failure < 10; failure += 1) {
+      servers.at(-1)?.end("exit code 1");
+      const before = servers.length;
+      let waited = 0;
+      for (await clock.advance(0); servers.length === before; waited += 250) await clock.advance(250);
+      waits.push(waited);
+    }
+    expect(waits).toEqual([0, 250, 500, 1000, 2000, 4000, 8000, 10000, 10000, 10000]);
+  });
+
+  test("forgets failures after a healthy run", async () => {
+    await supervisor.start();
+    for (let failure = 0; failure < 3; failure += 1) {
+      servers.at(-1)?.end("exit code 1");
+      await clock.advance(1_000);
+    }
+    await clock.advance(30_000);
+    const before = servers.length;
+    servers.at(-1)?.end("exit code 1");
+    await clock.advance(0);
+    expect(servers.length).toBe(before + 1);
+  });
+
+  test("stops fast with SIGINT and does not start again", async () => {
+    await supervisor.start();
+    await supervisor.stop("fast");
+    await clock.advance(60_000);
+    expect(servers.map(({ signals }) => signals)).toEqual([["SIGINT"]]);
+    expect(supervisor.restarts()).toBe(0);
+    expect(supervisor.pid()).toBeUndefined();
+  });
+
+  test("stops at once with SIGQUIT", async () => {
+    await supervisor.start();
+    await supervisor.stop("immediate");
+    expect(servers[0]?.signals).toEqual(["SIGQUIT"]);
+  });
+
+  test("a server that hangs in its shutdown is ended harder each time, within the limits", async () => {
+    obeys = ["SIGKILL"];
+    await supervisor.start();
+    let stopped = false;
+    const stopping = supervisor.stop("fast").then(() => {
+      stopped = true;
+    });
+    await clock.advance(FAST_STOP_LIMIT_MS - 1);
+    expect(servers[0]?.signals).toEqual(["SIGINT"]);
+    await clock.advance(1);
+    expect(servers[0]?.signals).toEqual(["SIGINT", "SIGQUIT"]);
+    await clock.advance(IMMEDIATE_STOP_LIMIT_MS);
+    await stopping;
+    expect(servers[0]?.signals).toEqual(["SIGINT", "SIGQUIT", "SIGKILL"]);
+    expect(stopped).toBe(true);
+  });
+
+  test("a stop during the wait between two starts ends the wait", async () => {
+    await supervisor.start();
+    for (let failure = 0; failure < 4; failure += 1) {
+      servers.at(-1)?.end("exit code 1");
+      await clock.advance(failure === 3 ? 0 : 5_000);
+    }
+    const before = servers.length;
+    await supervisor.stop("fast");
+    await clock.advance(60_000);
+    expect(servers).toHaveLength(before);
+  });
+
+  test("passes a reload on to the running server", async () => {
+    await supervisor.start();
+    supervisor.reload();
+    expect(servers[0]?.signals).toEqual(["SIGHUP"]);
+  });
+});
