@@ -192,7 +192,7 @@ async function patchStatus(type: ResourceType, object: KubeObject, status: unkno
 }
 
 async function create(name: string, spec: Record<string, unknown>): Promise<void> {
-  await kube.create(SHARD_SET, {
+  await kube.create<KubeObject>(SHARD_SET, {
     apiVersion: "shieldx.dev/v1alpha1",
     kind: "ShardSet",
     metadata: { name, namespace: NAMESPACE },
