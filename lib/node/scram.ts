@@ -5,9 +5,6 @@ import { SCRAM_VERIFIER } from "../core/scram-verifier.ts";
 /** Rounds of PBKDF2: PostgreSQL's own default (`scram_iterations`). Our passwords are random, not guessable words. */
 export const SCRAM_ITERATIONS = 4096;
 
-/** Bytes of salt: PostgreSQL's own default. */
-export const SCRAM_SALT_BYTES = 16;
-
 const KEY_BYTES = 32;
 
 /** Passwords outside printable ASCII would need SASLprep, which servers and drivers apply differently. */

@@ -11,7 +11,6 @@ import { silentLogger } from "../../../lib/node/logger.ts";
 import type { Action, CacheReader, Outcome, Plan, ReconcileContext } from "../../../operator/runtime/types.ts";
 import type { GetJson } from "../shardset.agents.ts";
 import { createShardSetController } from "../shardset.controller.ts";
-import type { KeyPair } from "../shardset.desired.ts";
 import type { Certificates } from "../shardset.material.ts";
 
 export const NAMESPACE = "demo";
@@ -336,9 +335,4 @@ export function createWorld(shardSet: { readonly spec?: Partial<ShardSetSpec>; r
 export function condition(world: World, type: string): string | undefined {
   const found = world.shardSet().status?.conditions?.find((known) => known.type === type);
   return found && `${found.status} ${found.reason}: ${found.message}`;
-}
-
-/** A CA as the world's certificates make it. */
-export function authority(at: number): KeyPair {
-  return { certPem: `ca:${at}\n`, keyPem: `key:${at}` };
 }
