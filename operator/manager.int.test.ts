@@ -1,11 +1,15 @@
-import { afterAll, beforeAll } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { systemClock } from "../lib/core/clock.ts";
 import { createKubeClient } from "../lib/kube/client.ts";
 import { createTransport } from "../lib/kube/transport.ts";
 import { RESOURCES } from "../lib/kube/types.ts";
+import { silentLogger } from "../lib/node/logger.ts";
+import { createMetrics } from "../lib/node/metrics.ts";
+import { createManager, LEASE_NAME } from "./manager.ts";
 import { startControlPlane, type TestControlPlane } from "./testing/kube-apiserver.ts";
 import { waitForKind } from "./testing/kube-contract.ts";
 import { describeManagerContract } from "./testing/manager-contract.ts";
+import { eventually } from "./testing/wait.ts";
 import { WIDGET, WIDGET_CRD } from "./testing/widget.ts";
 
 let controlPlane: TestControlPlane;
@@ -32,3 +36,46 @@ describeManagerContract(
   }),
   async () => undefined,
 );
+
+describe("a partition from the API server", () => {
+  it("ends the leader by its own clock; the next one takes over under a higher epoch", async () => {
+    const start = (identity: string) => {
+      const abort = new AbortController();
+      const client = createKubeClient({
+        transport: createTransport(controlPlane.endpoint()),
+        namespace: "default",
+        userAgent: "shieldx/test",
+        clock: systemClock,
+        random: () => 0.5,
+      });
+      const manager = createManager({
+        client,
+        controllers: [],
+        namespace: "kube-system",
+        identity,
+        watchNamespaces: [],
+        port: 0,
+        metrics: createMetrics(),
+        clock: systemClock,
+        random: () => 0.5,
+        log: silentLogger,
+        lease: { durationSeconds: 3, renewSeconds: 2, retrySeconds: 0.2 },
+      });
+      return { manager, abort, exited: manager.run(abort.signal).finally(() => client.close()) };
+    };
+    const first = start("a");
+    await eventually("the first leads", () => first.manager.isLeader());
+    controlPlane.pause();
+    const pausedAt = systemClock.monotonic();
+    const exited = await first.exited.finally(() => controlPlane.resume());
+    expect(exited).toBe(1);
+    // The right ends 2 s after its last renewal; half a second of a busy machine on top.
+    expect(systemClock.monotonic() - pausedAt).toBeLessThan(2_500);
+    const second = start("b");
+    await eventually("the second leads", () => second.manager.isLeader());
+    const lease = await controlPlane.client().get(RESOURCES.Lease, { namespace: "kube-system", name: LEASE_NAME });
+    expect(lease.spec).toMatchObject({ holderIdentity: "b", leaseTransitions: 2 });
+    second.abort.abort();
+    expect(await second.exited).toBe(0);
+  });
+});

@@ -97,13 +97,14 @@ export function createTransport(endpoint: KubeEndpoint): Transport {
       request.signal.throwIfAborted();
       if (closed) throw new Error("the transport is closed");
       const { requests, streams } = current(tls);
-      return (request.stream === true ? streams : requests).request({
+      const response = (request.stream === true ? streams : requests).request({
         method: request.method,
         path: `${prefix}${request.path}`,
         headers: { ...request.headers, ...headers },
         body: request.body ?? null,
         signal: request.signal,
       });
+      return untilAborted(response, request.signal);
     },
     forgetCredentials: () => endpoint.forget(),
     close: async () => {
@@ -111,6 +112,19 @@ export function createTransport(endpoint: KubeEndpoint): Transport {
       if (pools !== undefined) await Promise.all([pools.requests.destroy(), pools.streams.destroy()]);
     },
   };
+}
+
+/**
+ * Rejects at the moment of the abort. undici alone does so only once the request has a connection: while a frozen server
+ * accepts TCP but not TLS, that takes as long as the connection's own time limit.
+ */
+function untilAborted(response: Promise<TransportResponse>, signal: AbortSignal): Promise<TransportResponse> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    if (signal.aborted) onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    void response.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
 }
 
 function poolOptions(tls: TlsMaterial, connections: number | null): Pool.Options {
