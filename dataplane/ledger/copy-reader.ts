@@ -1,6 +1,5 @@
 /** Reads COPY ... TO STDOUT (FORMAT binary) as a stream of rows, without an object per row. */
-import type { Client } from "pg";
-import { to as copyTo } from "pg-copy-streams";
+import type { Client, Submittable } from "pg";
 import { COPY_HEADER } from "./copy-codec.ts";
 import { POSTGRES_EPOCH_MICROS, getInt64, viewOf } from "./int64.ts";
 
@@ -19,21 +18,48 @@ export interface BinaryRow {
 const FIELDS_MAX = 32;
 const END_OF_DATA = -1;
 
-/** Runs a COPY query and calls `onRow` for each row, in order. An error of `onRow` ends the stream and is thrown. */
-export async function readRows(client: Client, select: string, onRow: (row: BinaryRow) => void): Promise<void> {
-  const stream = client.query(copyTo(`COPY (${select}) TO STDOUT (FORMAT binary)`));
-  const parser = createRowParser(onRow);
-  let failure: unknown;
-  // The stream is read to its end even after a failure, so that the connection stays usable.
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    if (failure !== undefined) continue;
-    try {
-      parser(chunk);
-    } catch (error) {
-      failure = error;
-    }
-  }
-  if (failure !== undefined) throw failure;
+/** Runs a COPY query and calls `onRow` for each row, in order. An error of `onRow` is thrown after the last row. */
+export function readRows(client: Client, select: string, onRow: (row: BinaryRow) => void): Promise<void> {
+  return copyOut(client, select, createRowParser(onRow));
+}
+
+/**
+ * Runs COPY (select) TO STDOUT (FORMAT binary) and calls `onChunk` with the bytes as they come, without a stream in
+ * between. The bytes are valid during the call only. An error of `onChunk` is thrown after the last chunk, so that the
+ * connection stays usable.
+ */
+export function copyOut(client: Client, select: string, onChunk: (chunk: Buffer) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let failure: unknown;
+    const text = `COPY (${select}) TO STDOUT (FORMAT binary)`;
+    const query = {
+      text,
+      /** The driver replaces this to learn that an answer came; its time limit ends with the first call. */
+      callback: (): void => undefined,
+      submit: (connection: { query(text: string): void }): void => connection.query(text),
+      handleCopyData: (message: { chunk: Buffer }): void => {
+        query.callback();
+        if (failure !== undefined) return;
+        try {
+          onChunk(message.chunk);
+        } catch (error) {
+          failure = error;
+        }
+      },
+      handleRowDescription: (): void => undefined,
+      handleCommandComplete: (): void => undefined,
+      handleError: (error: unknown): void => {
+        query.callback();
+        reject(error as Error);
+      },
+      handleReadyForQuery: (): void => {
+        query.callback();
+        if (failure === undefined) resolve();
+        else reject(failure as Error);
+      },
+    };
+    client.query(query as unknown as Submittable);
+  });
 }
 
 /** Cuts chunks of any size into rows. Exported for its test. */

@@ -122,6 +122,8 @@ function makeWriterFactory(options: ServiceOptions, shard: number): WriterFactor
   const refusals = metrics.counter("ledger_refusals_total");
   const seconds = metrics.histogram("ledger_commit_duration_seconds", COMMIT_BUCKETS_SECONDS);
   const failures = metrics.counter("ledger_commit_failures_total");
+  // A counter that exists from the start shows its first rise.
+  for (const counter of [events, snapshots, refusals]) counter.inc({ shard }, 0);
   return (lease: WriterLease): LedgerWriter =>
     createWriter({
       shard,

@@ -1,0 +1,135 @@
+/**
+ * The stage of a benchmark without a cluster: PostgreSQL in a container on loopback and `shieldx ledger serve --local`
+ * as a process of its own.
+ */
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { promisify } from "node:util";
+import { createLedgerClient } from "../../dataplane/ledger/ledger-client.ts";
+import { freePort, startTestPostgres, type TestPostgres } from "../../dataplane/testing/postgres.ts";
+import { systemClock } from "../../lib/core/clock.ts";
+import { proposeOwners } from "../../lib/core/ring.ts";
+import { createCertificateAuthority, issueCertificate } from "../../lib/node/certificates.ts";
+import { parseTps, type Stage } from "./stage.ts";
+
+const run = promisify(execFile);
+const ROOT = resolve(import.meta.dirname, "../..");
+const NODE = join(ROOT, "node_modules/.bin/node");
+const MAIN = join(ROOT, "operator/main.ts");
+const DATABASE = "ledger_bench";
+const START_TIMEOUT_MS = 60_000;
+
+/** The settings of a shard, see the ShardSet's defaults; the rest is PostgreSQL's own. */
+const SETTINGS = {
+  shared_buffers: "512MB",
+  max_wal_size: "4GB",
+  checkpoint_timeout: "15min",
+  wal_compression: "lz4",
+};
+
+/** Starts everything on this machine. */
+export async function openLocalStage(settings: Readonly<Record<string, string>> = SETTINGS): Promise<Stage> {
+  const releases: (() => Promise<void> | void)[] = [];
+  const close = async (): Promise<void> => {
+    for (const release of releases.reverse()) await release();
+  };
+  try {
+    const postgres = await startTestPostgres({ fsync: true, settings });
+    releases.push(() => postgres.stop());
+    await postgres.createLedgerDatabase(DATABASE, 0, { version: 1, epoch: 1, owners: proposeOwners(1) });
+    const directory = await mkdtemp(join(tmpdir(), "shieldx-bench-"));
+    releases.push(() => rm(directory, { recursive: true, force: true }));
+    const key = `sxk_${randomBytes(32).toString("base64url")}`;
+    const caPem = await writeFiles(directory, postgres, key);
+    const connection = connectionFlags(directory, postgres);
+    await run(NODE, [MAIN, "ledger", "migrate", ...connection, "--admin-key-file", join(directory, "key")]);
+    const port = await freePort();
+    const server = await startServer(directory, connection, port);
+    releases.push(() => stopServer(server));
+    const client = createLedgerClient({ url: `https://127.0.0.1:${port}`, caPem, key });
+    releases.push(() => client.close());
+    return {
+      name: "local: PostgreSQL in a container, server and client on this machine",
+      client,
+      shard: 0,
+      isOnShard: () => true,
+      asset: "CZK",
+      reader: { ...postgres.role(DATABASE, "reader"), timeouts: { statementMs: 0, answerMs: 0 } },
+      pgbench: (args) => pgbench(postgres, args),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function writeFiles(directory: string, postgres: TestPostgres, key: string): Promise<string> {
+  const authority = await createCertificateAuthority("bench", systemClock.now());
+  const certificate = await issueCertificate(
+    authority,
+    { commonName: "ledger", usage: "server", dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"] },
+    systemClock.now(),
+  );
+  for (const name of ["tls", "postgres-ca", "roles"]) await mkdir(join(directory, name));
+  await writeFile(join(directory, "tls/tls.crt"), certificate.certPem);
+  await writeFile(join(directory, "tls/tls.key"), certificate.keyPem, { mode: 0o600 });
+  await writeFile(join(directory, "tls/ca.crt"), authority.certPem);
+  await writeFile(join(directory, "postgres-ca/ca.crt"), postgres.caPem);
+  await writeFile(join(directory, "key"), key, { mode: 0o600 });
+  for (const kind of ["owner", "writer", "reader"]) {
+    await writeFile(join(directory, `roles/${kind}-password`), `${DATABASE}_${kind}`, { mode: 0o600 });
+  }
+  return authority.certPem;
+}
+
+function connectionFlags(directory: string, postgres: TestPostgres): string[] {
+  return [
+    ...["--ledger", "bench/local", "--shardset", "local", "--shards", "1"],
+    ...["--database", DATABASE, "--assets", "CZK:2", "--log-level", "warn"],
+    ...["--postgres-ca-dir", join(directory, "postgres-ca"), "--roles-dir", join(directory, "roles")],
+    ...["--postgres-host-template", "127.0.0.1", "--postgres-port-base", String(postgres.port)],
+  ];
+}
+
+async function startServer(directory: string, connection: readonly string[], port: number): Promise<ChildProcess> {
+  const probePort = await freePort();
+  const server = spawn(
+    NODE,
+    [
+      ...[MAIN, "ledger", "serve", "--local", ...connection, "--tls-dir", join(directory, "tls")],
+      ...["--listen", String(port), "--probe-listen", String(probePort), "--listen-host", "127.0.0.1"],
+    ],
+    { stdio: ["ignore", "inherit", "inherit"] },
+  );
+  const endsAt = systemClock.monotonic() + START_TIMEOUT_MS;
+  for (;;) {
+    const ready = await fetch(`http://127.0.0.1:${probePort}/readyz`).then(
+      (answer) => answer.status === 200,
+      () => false,
+    );
+    if (ready) return server;
+    if (server.exitCode !== null || systemClock.monotonic() > endsAt) {
+      server.kill("SIGKILL");
+      throw new Error("the ledger did not get ready");
+    }
+    await systemClock.sleep(50);
+  }
+}
+
+async function stopServer(server: ChildProcess): Promise<void> {
+  if (server.exitCode !== null) return;
+  const exited = new Promise((resolve) => server.once("exit", resolve));
+  server.kill("SIGTERM");
+  await exited;
+}
+
+async function pgbench(postgres: TestPostgres, args: readonly string[]): Promise<number | undefined> {
+  const connection = ["-h", "/run/postgresql", "-p", String(postgres.port), "-U", "postgres"];
+  if (args.includes("-i")) await run("podman", ["exec", postgres.container, "createdb", ...connection, "pgbench"]);
+  const { stdout } = await run("podman", ["exec", postgres.container, "pgbench", ...connection, ...args, "pgbench"]);
+  return parseTps(stdout);
+}
