@@ -319,14 +319,18 @@ export async function startFakeKube(): Promise<FakeKube> {
       }
     },
     cutWatches: (how = {}) => {
-      for (const { response } of watches) {
-        if (how.half === true) response.write('{"type":"MODIFIED","obj');
+      for (const watch of watches) {
+        watches.delete(watch);
+        if (how.half === true) watch.response.write('{"type":"MODIFIED","obj');
         // A turn later, so that the half line is on its way.
-        setImmediate(() => response.destroy());
+        setImmediate(() => watch.response.destroy());
       }
     },
     endWatches: () => {
-      for (const { response } of watches) response.end();
+      for (const watch of watches) {
+        watches.delete(watch);
+        watch.response.end();
+      }
     },
     stallWatches: () => {
       for (const watch of watches) watch.stalled = true;
