@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { KubeObject } from "../lib/kube/types.ts";
-import { type Finished, must, ROOT, run, type RunOptions } from "./run.ts";
+import { type Finished, must, ROOT, type RunOptions, run } from "./run.ts";
 
 const BIN = join(ROOT, ".build", "bin");
 

@@ -142,7 +142,7 @@ async function main(): Promise<void> {
       ["rate", `${integer(summary.rowsPerSecond)} rows/s over ${summary.seconds.toFixed(1)} s, the pause included`],
       ["killed on the way", killed],
       ["verify", verdict.trim().split("\n").at(-1) ?? ""],
-      [`balance of account ${account}`, `${balance.json?.["posted"]} minor units`],
+      [`balance of account ${account}`, `${String(balance.json?.["posted"])} minor units`],
     ])}\n\nTry next:\n` +
       `  export KUBECONFIG=${kubeconfig} PATH=$PWD/.build/bin:$PATH\n` +
       `  kubectl get shardsets,creditledgers -n ${NAMESPACE}\n` +
