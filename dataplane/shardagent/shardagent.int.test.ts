@@ -346,6 +346,32 @@ test("data, databases and passwords survive the container; a request can change 
   });
 });
 
+test("a restarted container of the same pod does not wait for its own Lease", async () => {
+  await publish("again", []);
+  const host = await createShardHost("again", 0);
+  const podUid = "same-pod";
+  const start = (): Promise<AgentContainer> =>
+    startAgent(host, { shardSet: "again", shard: 0, kubeconfig: plane.kubeconfig, podUid });
+  const first = await start();
+  let second: AgentContainer | undefined;
+  try {
+    await first.until("ready", ({ ready }) => ready);
+    // The death of the agent alone takes PostgreSQL with it, and the shell that kills it too.
+    const killAgent = "for p in /proc/[0-9]*; do [ $(cat $p/comm) = MainThread ] && kill -9 ${p#/proc/}; done";
+    await first.exec("bash", "-c", killAgent).catch(() => undefined);
+    expect(await first.ended()).not.toBe(0);
+    const startedAt = systemClock.monotonic();
+    second = await start();
+    expect(await second.until("ready", ({ ready }) => ready)).toMatchObject({ epoch: 2, restarts: 0 });
+    // Less than the 15 s for which a foreign Lease would be waited for.
+    expect(systemClock.monotonic() - startedAt).toBeLessThan(12_000);
+  } finally {
+    await first.kill();
+    await second?.kill();
+    await host.remove();
+  }
+});
+
 test("one request that cannot be carried out does not hold up the others", async () => {
   await publish("mixed", []);
   await withShard("mixed", async (_host, start) => {
