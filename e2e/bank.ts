@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import type { ClientRequest } from "node:http";
 import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -118,6 +119,11 @@ export async function openLedgerApi(cluster: Cluster, namespace: string): Promis
     return /127\.0\.0\.1:(\d+)/.exec(output)?.[1];
   });
   const url = `https://127.0.0.1:${port}`;
+  // When the pod behind the port-forward dies, kubectl ends, and no answer comes any more.
+  const open = new Set<ClientRequest>();
+  forward.on("exit", () => {
+    for (const outgoing of open) outgoing.destroy(new Error("the port-forward ended"));
+  });
 
   return {
     url,
@@ -158,21 +164,11 @@ export async function openLedgerApi(cluster: Cluster, namespace: string): Promis
             });
           },
         );
+        open.add(outgoing);
+        outgoing.on("close", () => open.delete(outgoing));
         outgoing.on("timeout", () => outgoing.destroy(new Error(`${method} ${path}: no answer in 30 s`)));
         outgoing.on("error", reject);
         outgoing.end(body);
       }),
   };
-}
-
-/** Positions of the shards' heads as the writers publish them on their Leases, by shard. */
-export async function headPositions(cluster: Cluster, namespace: string): Promise<Map<number, number>> {
-  const leases = await cluster.list("leases", namespace);
-  const heads = new Map<number, number>();
-  for (const lease of leases) {
-    const shard = new RegExp(`^${LEDGER}-writer-(\\d+)$`).exec(lease.metadata.name)?.[1];
-    const position = lease.metadata.annotations?.["shieldx.dev/head-position"];
-    if (shard !== undefined && position !== undefined) heads.set(Number(shard), Number(position));
-  }
-  return heads;
 }

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "@jest/globals";
 import { systemClock } from "../lib/core/clock.ts";
-import { silentLogger } from "../lib/node/logger.ts";
-import { createMetrics } from "../lib/node/metrics.ts";
 import { createKubeClient } from "../lib/kube/client.ts";
 import { createTransport } from "../lib/kube/transport.ts";
+import { silentLogger } from "../lib/node/logger.ts";
+import { createMetrics } from "../lib/node/metrics.ts";
 import { createManager } from "./manager.ts";
 import { type FakeKube, startFakeKube } from "./testing/fake-kube.ts";
 import { describeManagerContract } from "./testing/manager-contract.ts";

@@ -2,9 +2,9 @@ import { describe, expect, test } from "@jest/globals";
 import type { KubeObject } from "../../lib/kube/types.ts";
 import {
   databaseRequest,
+  desiredAdminKey,
   desiredCa,
   desiredCaKey,
-  desiredAdminKey,
   desiredDatabaseRequest,
   desiredDeployment,
   desiredDisruptionBudget,

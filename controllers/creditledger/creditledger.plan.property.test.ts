@@ -11,11 +11,11 @@ import { planCreditLedger } from "./creditledger.plan.ts";
 import { computeCreditLedgerStatus } from "./creditledger.status.ts";
 import {
   kept,
-  ledger,
   lease,
+  ledger,
   observed,
-  readyShardSet,
   ROOTS,
+  readyShardSet,
   scope,
   spec,
   target,

@@ -14,11 +14,11 @@ import {
 } from "./creditledger.plan.ts";
 import {
   kept,
-  ledger,
   lease,
+  ledger,
   observed,
-  readyShardSet,
   ROOTS,
+  readyShardSet,
   scope,
   shardSet,
   spec,

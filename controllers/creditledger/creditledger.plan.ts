@@ -1,6 +1,6 @@
 import { CREDIT_LEDGER } from "../../crds/creditledger.ts";
 import type { DatabaseRequest } from "../../crds/database-request.ts";
-import { RESOURCES, type KubeObject, type ResourceType } from "../../lib/kube/types.ts";
+import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
 import { ensureFinalizer, hasFinalizer, removeFinalizer } from "../../operator/runtime/finalizers.ts";
 import type { Action, Plan } from "../../operator/runtime/types.ts";
 import { type Checks, currentJob, type Scope, shardsWithRequest, wantedRequest } from "./creditledger.checks.ts";

@@ -1,17 +1,17 @@
 import { describe, expect, test } from "@jest/globals";
-import { creditLedgerStatus } from "../../crds/creditledger.ts";
 import { CREDIT_LEDGER_CONDITIONS, CREDIT_LEDGER_REASONS } from "../../crds/conditions.ts";
+import { creditLedgerStatus } from "../../crds/creditledger.ts";
 import { checkAll, type Scope } from "./creditledger.checks.ts";
 import { migrationJobName, podConfigHash } from "./creditledger.desired.ts";
 import type { ObservedDeployment, ObservedJob } from "./creditledger.facts.ts";
 import type { Observed } from "./creditledger.observe.ts";
 import { announce, computeCreditLedgerStatus, positionsMoved, type Run } from "./creditledger.status.ts";
 import {
-  ledger,
   lease,
+  ledger,
   observed,
-  readyShardSet,
   ROOTS,
+  readyShardSet,
   scope,
   shardSet,
   spec,

@@ -4,8 +4,8 @@ import { toOperatorError } from "../../lib/core/errors.ts";
 import type { ShardMap } from "../../lib/core/shard-map.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 import { type PostgresTarget, sqlState, withClient } from "../../lib/node/postgres.ts";
-import { ensureDatabaseSchema } from "./shard-meta.ts";
 import { applyShardMap } from "./shard-map.ts";
+import { ensureDatabaseSchema } from "./shard-meta.ts";
 
 // Carries out database requests over the local socket. What exists is read first and only differences are written, so
 // that an agent at rest writes nothing. Each role and database that was made here carries a comment that says for which

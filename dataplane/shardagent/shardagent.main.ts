@@ -10,8 +10,8 @@ import { createLifecycle, type Lifecycle } from "../../lib/node/lifecycle.ts";
 import { createLogger, type Logger } from "../../lib/node/logger.ts";
 import { type Agent, createAgent } from "./agent.ts";
 import { readTlsFiles, type TlsFiles, watchTlsFiles } from "./certificate-files.ts";
-import { type AgentConfig, parseAgentConfig } from "./shardagent.config.ts";
 import type { StopMode } from "./postmaster.ts";
+import { type AgentConfig, parseAgentConfig } from "./shardagent.config.ts";
 import { startServers } from "./shardagent.server.ts";
 
 /** Why the agent ends, and how. */

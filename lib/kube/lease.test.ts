@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
-import { createManualClock, type ManualClock } from "../core/manual-clock.ts";
 import { OperatorError } from "../core/errors.ts";
+import { createManualClock, type ManualClock } from "../core/manual-clock.ts";
 import { silentLogger } from "../node/logger.ts";
 import { createLeaseHolder, type LeaseHolder, type LeaseOptions } from "./lease.ts";
 import type { LeaseObject } from "./types.ts";

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
+import { ANNOTATIONS } from "../../crds/group.ts";
 import { jitter } from "../core/backoff.ts";
 import { canonicalJson } from "../core/canonical.ts";
 import { type Clock, rfc3339Micros } from "../core/clock.ts";
 import { isOperatorError, OperatorError, toOperatorError } from "../core/errors.ts";
-import { ANNOTATIONS } from "../../crds/group.ts";
 import type { Logger } from "../node/logger.ts";
 import type { KubeClient } from "./client.ts";
 import { apiVersionOf } from "./paths.ts";

@@ -1,13 +1,13 @@
+import type { CreditLedger, CreditLedgerSpec } from "../../../crds/creditledger.ts";
 import { type DatabaseRequest, requestHash } from "../../../crds/database-request.ts";
 import { API_VERSION, FINALIZER } from "../../../crds/group.ts";
-import type { CreditLedger, CreditLedgerSpec } from "../../../crds/creditledger.ts";
 import type { ShardSet } from "../../../crds/shardset.ts";
 import { scramVerifier } from "../../../lib/node/scram.ts";
-import type { CreditLedgerDeps } from "../creditledger.controller.ts";
-import type { Certificates, Material } from "../creditledger.material.ts";
 import type { Scope } from "../creditledger.checks.ts";
+import type { CreditLedgerDeps } from "../creditledger.controller.ts";
 import { databaseRequest, type Target } from "../creditledger.desired.ts";
 import type { Kept, ObservedLease } from "../creditledger.facts.ts";
+import type { Certificates, Material } from "../creditledger.material.ts";
 import type { Observed } from "../creditledger.observe.ts";
 
 export const NAMESPACE = "bank-ns";
