@@ -3,7 +3,7 @@ import { Command, CommanderError } from "commander";
 import { OperatorError } from "../../lib/core/errors.ts";
 import { migrateFlags, parseFlags, serveFlags } from "./ledger.config.ts";
 
-/** Commander's own words go to the terminal; its wish to end the process becomes an error. */
+/** Commander's complaints and its wish to end the process become an error, which the caller prints. */
 function command(name: string, description: string): Command {
   return new Command(name)
     .description(description)
@@ -24,6 +24,13 @@ function withConnection(made: Command): Command {
     .option("--postgres-host-template <text>", "host of a shard; {shardset}, {shard} and {namespace} are filled in")
     .option("--postgres-port-base <port>", "port of shard 0; shard n listens on port + n. 5432 for all when absent")
     .option("--log-level <level>", "debug, info, warn or error");
+}
+
+function withAccess(made: Command): Command {
+  return made
+    .option("--ledger <namespace/name>", "the CreditLedger; Secrets are read and ports forwarded with your kubeconfig")
+    .option("--kubeconfig <file>", "with --ledger")
+    .option("--context <name>", "with --ledger");
 }
 
 /** Runs one subcommand. @returns the exit code */
@@ -51,6 +58,46 @@ export async function run(args: readonly string[]): Promise<number> {
       .action(async (options: unknown) => {
         const { migrateShards } = await import("./ledger.migrate-shards.ts");
         code = await migrateShards(parseFlags(migrateFlags, options));
+      }),
+  );
+
+  program.addCommand(
+    withAccess(command("import", "post the rows of a CSV file; running it again changes nothing"))
+      .argument("<file>", "CSV with the columns id, date, account, direction, operation, amount_minor")
+      .requiredOption("--asset <code>", "asset of the amounts")
+      .option("--url <url>", "address of the API, instead of --ledger")
+      .option("--ca-file <file>", "CA certificate of the API, with --url")
+      .option("--key-file <file>", "API key, with --url")
+      .option("--batch-size <rows>", "rows of one request")
+      .option("--timeout <seconds>", "give up after this time without an answered row")
+      .option("--json", "print the summary as one line of JSON")
+      .action(async (file: string, options: unknown) => {
+        const { importCommand, importFlags } = await import("./ledger.import-command.ts");
+        code = await importCommand(file, parseFlags(importFlags, options));
+      }),
+  );
+  program.addCommand(
+    withAccess(command("verify", "replay the whole journal and compare every table with it"))
+      .option("--postgres <host:port...>", "PostgreSQL of each shard in order, instead of --ledger")
+      .option("--database <name>", "with --postgres")
+      .option("--user <name>", "reader role, with --postgres")
+      .option("--password-file <file>", "with --postgres")
+      .option("--ca-file <file>", "CA certificate of PostgreSQL, with --postgres")
+      .option("--snapshot-every <events>", "also require a snapshot at each multiple of this version")
+      .option("--json", "print the findings as one line of JSON")
+      .action(async (options: unknown) => {
+        const { verifyCommand, verifyFlags } = await import("./ledger.verify-command.ts");
+        code = await verifyCommand(parseFlags(verifyFlags, options));
+      }),
+  );
+  program.addCommand(
+    command("generate-sample", "write a CSV file like a bank's year, to try the import with")
+      .argument("<file>")
+      .option("--rows <count>", "rows", "20000")
+      .option("--seed <number>", "the same seed gives the same file", "1")
+      .action(async (file: string, options: unknown) => {
+        const { generateCommand, generateFlags } = await import("./ledger.generate-command.ts");
+        code = await generateCommand(file, parseFlags(generateFlags, options));
       }),
   );
 

@@ -1,0 +1,123 @@
+/** `shieldx ledger verify`: every shard, every invariant, one line each. */
+import { z } from "zod";
+import { systemClock } from "../../lib/core/clock.ts";
+import { OperatorError } from "../../lib/core/errors.ts";
+import type { PostgresTarget } from "../../lib/node/postgres.ts";
+import { openShardAccess, type ShardAccess } from "./ledger.access.ts";
+import { readText } from "./ledger.targets.ts";
+import { verifyShard } from "./ledger.verify.ts";
+import { createProgressLine } from "./progress.ts";
+import { type Finding, INVARIANTS, isIntact, type Replay } from "./verify-fold.ts";
+
+export const verifyFlags = z.strictObject({
+  ledger: z.string().optional(),
+  kubeconfig: z.string().optional(),
+  context: z.string().optional(),
+  /** host:port of each shard in order, instead of --ledger. */
+  postgres: z.array(z.string().regex(/^.+:\d+$/, "must be host:port")).default([]),
+  database: z.string().optional(),
+  user: z.string().optional(),
+  passwordFile: z.string().optional(),
+  caFile: z.string().optional(),
+  snapshotEvery: z.coerce.number().int().min(0).default(0),
+  json: z.boolean().default(false),
+});
+export type VerifyFlags = z.output<typeof verifyFlags>;
+
+interface ShardReport {
+  readonly shard: number;
+  readonly intact: boolean;
+  readonly events: number;
+  readonly accounts: number;
+  readonly hash: string;
+  readonly seconds: number;
+  readonly invariants: readonly Finding[];
+}
+
+/** @returns 0 when everything holds, 1 when an invariant is violated */
+export async function verifyCommand(flags: VerifyFlags): Promise<number> {
+  const access = flags.postgres.length > 0 ? await directAccess(flags) : await openShardAccess(flags);
+  const reports: ShardReport[] = [];
+  try {
+    for (let shard = 0; shard < access.shards; shard += 1) {
+      const report = await verifyOne(await access.target(shard), shard, flags);
+      reports.push(report);
+      if (!flags.json) process.stdout.write(reportText(report));
+    }
+  } finally {
+    await access.close();
+  }
+  const intact = reports.every((report) => report.intact);
+  if (flags.json) process.stdout.write(`${JSON.stringify({ intact, shards: reports })}\n`);
+  else process.stdout.write(intact ? "verified: every invariant holds\n" : "FAILED: see the lines above\n");
+  return intact ? 0 : 1;
+}
+
+async function verifyOne(target: PostgresTarget, shard: number, flags: VerifyFlags): Promise<ShardReport> {
+  const startedAt = systemClock.monotonic();
+  const progress = createProgressLine({
+    write: (text) => void process.stderr.write(text),
+    isTerminal: process.stderr.isTTY,
+    clock: systemClock,
+    unit: "events",
+  });
+  const replay = await verifyShard({
+    shard,
+    target,
+    snapshotEvery: flags.snapshotEvery,
+    onProgress: ({ done, total }) => progress.update(done, done / Math.max(1, total)),
+  });
+  progress.end();
+  return toReport(replay, (systemClock.monotonic() - startedAt) / 1000);
+}
+
+function toReport(replay: Replay, seconds: number): ShardReport {
+  const { state } = replay;
+  return {
+    shard: replay.shard,
+    intact: isIntact(replay),
+    events: state.position,
+    accounts: state.accounts,
+    hash: state.hash.toString("hex"),
+    seconds,
+    invariants: Object.values(replay.findings),
+  };
+}
+
+/** One line an invariant: what was looked at, and the first violation. */
+export function reportText(report: ShardReport): string {
+  const head = `shard ${report.shard}: ${report.events} events, ${report.accounts} accounts, head ${report.hash.slice(0, 16)}, ${report.seconds.toFixed(2)} s\n`;
+  const lines = report.invariants.map((finding) => {
+    const verdict = finding.violations === 0 ? "ok    " : "FAILED";
+    const first = finding.first === undefined ? "" : `\n           first of ${finding.violations}: ${finding.first}`;
+    return `  ${verdict}  ${INVARIANTS[finding.invariant]} (${finding.checked} checked)${first}\n`;
+  });
+  return head + lines.join("");
+}
+
+async function directAccess(flags: VerifyFlags): Promise<ShardAccess> {
+  const { database, user, passwordFile, caFile } = flags;
+  if (database === undefined || user === undefined || passwordFile === undefined || caFile === undefined) {
+    throw new OperatorError("USAGE", "--postgres needs --database, --user, --password-file and --ca-file");
+  }
+  const caPem = await readText(caFile);
+  const password = (await readText(passwordFile)).trim();
+  return {
+    shards: flags.postgres.length,
+    target: async (shard) => {
+      const [, host, port] = /^(.+):(\d+)$/.exec(flags.postgres[shard] as string) as unknown as [
+        string,
+        string,
+        string,
+      ];
+      return {
+        address: { host, port: Number(port), caPem },
+        database,
+        user,
+        password,
+        applicationName: "shieldx-ledger-verify",
+      };
+    },
+    close: async () => undefined,
+  };
+}
