@@ -3,10 +3,17 @@
  * DATA=file.csv takes a file of your own with the same columns; without it a year of made-up transactions is generated.
  * Run again at any time: what is there already stays, and the import finds its rows posted.
  */
-import { mkdirSync, readFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { LEDGER, type LedgerApi, openLedgerApi, SHARD_SET, waitReady } from "./bank.ts";
-import { type Cluster, cluster as clusterNamed, ensureCluster, installOperator } from "./cluster.ts";
+import {
+  type Cluster,
+  cluster as clusterNamed,
+  ensureCluster,
+  installOperator,
+  RELEASE,
+  SYSTEM_NAMESPACE,
+} from "./cluster.ts";
 import { createSteps, formatTable } from "./demo/steps.ts";
 import { must, ROOT, waitFor } from "./run.ts";
 
@@ -27,10 +34,14 @@ const KILL_AT = 1 / 3;
 interface ImportSummary {
   readonly rows: number;
   readonly posted: number;
-  readonly alreadyPosted: number;
-  readonly rejected: number;
-  readonly rejectedByCode: Readonly<Record<string, number>>;
-  readonly shards: readonly { readonly shard: number; readonly posted: number; readonly longestPauseSeconds: number }[];
+  readonly alreadyThere: number;
+  readonly rejected: Readonly<Record<string, number>>;
+  readonly shards: readonly {
+    readonly shard: number;
+    readonly posted: number;
+    readonly alreadyThere: number;
+    readonly longestPauseSeconds: number;
+  }[];
   readonly seconds: number;
   readonly rowsPerSecond: number;
 }
@@ -79,7 +90,7 @@ async function killOnTheWay(target: Cluster, rows: number, importEnded: () => bo
 }
 
 function describeRejections(summary: ImportSummary): string {
-  const reasons = Object.entries(summary.rejectedByCode).map(([code, count]) => `${count} ${code}`);
+  const reasons = Object.entries(summary.rejected).map(([code, count]) => `${count} ${code}`);
   return reasons.length === 0 ? "none" : reasons.join(", ");
 }
 
@@ -129,27 +140,37 @@ async function main(): Promise<void> {
   const balance = await api.call("GET", `/v1/accounts/${account}/balance`);
   api.close();
 
-  const kubeconfig = `.build/kube/${CLUSTER}.kubeconfig`;
+  const access = writeAccessFiles(api);
   process.stdout.write(
     `\n${formatTable("What happened", [
       ["rows in the file", integer(summary.rows)],
-      ["posted", `${integer(summary.posted)} now, ${integer(summary.alreadyPosted)} by an earlier run`],
+      ["posted", `${integer(summary.posted)} now, ${integer(summary.alreadyThere)} by an earlier run`],
       ["rejected", describeRejections(summary)],
       ...summary.shards.map((shard): [string, string] => [
         `shard ${shard.shard}`,
-        `${integer(shard.posted)} events, longest pause of writes ${shard.longestPauseSeconds.toFixed(1)} s`,
+        `${integer(shard.posted + shard.alreadyThere)} events, longest pause of writes ${shard.longestPauseSeconds.toFixed(1)} s`,
       ]),
       ["rate", `${integer(summary.rowsPerSecond)} rows/s over ${summary.seconds.toFixed(1)} s, the pause included`],
       ["killed on the way", killed],
       ["verify", verdict.trim().split("\n").at(-1) ?? ""],
       [`balance of account ${account}`, `${String(balance.json?.["posted"])} minor units`],
     ])}\n\nTry next:\n` +
-      `  export KUBECONFIG=${kubeconfig} PATH=$PWD/.build/bin:$PATH\n` +
-      `  kubectl get shardsets,creditledgers -n ${NAMESPACE}\n` +
-      `  kubectl port-forward -n ${NAMESPACE} svc/${LEDGER} 8443:443 & sleep 2; curl --cacert <(kubectl get secret ${LEDGER}-ca -n ${NAMESPACE} -o jsonpath='{.data.ca\\.crt}' | base64 -d) -H "Authorization: Bearer $(kubectl get secret ${LEDGER}-admin-key -n ${NAMESPACE} -o jsonpath='{.data.key}' | base64 -d)" https://localhost:8443/v1/accounts/${account}/balance\n` +
-      `  kubectl get --raw /api/v1/namespaces/shieldx-system/services/shieldx-metrics:8080/proxy/metrics | grep controller_runtime_reconcile_total\n` +
-      `\nRemove it with: make cluster-down\n`,
+      `  export KUBECONFIG=.build/kube/${CLUSTER}.kubeconfig PATH=$PWD/.build/bin:$PATH\n\n` +
+      `  kubectl get shardsets,creditledgers -n ${NAMESPACE}\n\n` +
+      `  kubectl port-forward -n ${NAMESPACE} svc/${LEDGER} 8443:443 &\n` +
+      `  curl --cacert ${access.caFile} -H @${access.headerFile} https://localhost:8443/v1/accounts/${account}/balance\n\n` +
+      `  kubectl get --raw /api/v1/namespaces/${SYSTEM_NAMESPACE}/services/${RELEASE}-metrics:8080/proxy/metrics\n\n` +
+      `Remove it all with: make cluster-down\n`,
   );
+}
+
+/** Files for curl, so that the key is on no command line. */
+function writeAccessFiles(api: LedgerApi): { caFile: string; headerFile: string } {
+  const folder = join(ROOT, ".build", "demo");
+  mkdirSync(folder, { recursive: true });
+  copyFileSync(api.caFile, join(folder, "ca.crt"));
+  writeFileSync(join(folder, "authorization"), `Authorization: Bearer ${api.key}\n`, { mode: 0o600 });
+  return { caFile: ".build/demo/ca.crt", headerFile: ".build/demo/authorization" };
 }
 
 function environmentOf(target: Cluster): Record<string, string> {
