@@ -2,8 +2,9 @@
 // a row, loses and doubles nothing, and after each kill writes resume by themselves. SEED=n repeats a run.
 import { expect } from "@jest/globals";
 import { prng } from "../lib/core/prng.ts";
-import { createBank, LEDGER, type LedgerApi, openLedgerApi, SHARD_SET } from "./bank.ts";
-import { type Cluster, SYSTEM_NAMESPACE } from "./cluster.ts";
+import type { KubeObject } from "../lib/kube/types.ts";
+import { createBank, LEDGER, type LedgerApi, openLedgerApi } from "./bank.ts";
+import { type Cluster, killPodProcesses, SYSTEM_NAMESPACE } from "./cluster.ts";
 import { type Load, type Settled, startLoad } from "./load.ts";
 import { waitFor } from "./run.ts";
 import { suite } from "./suite.ts";
@@ -24,34 +25,67 @@ function pick<T>(list: readonly T[], random: () => number): T {
   return found;
 }
 
-async function killPod(cluster: Cluster, namespace: string, selector: string, random: () => number): Promise<string> {
-  const pods = await waitFor(`a pod ${selector}`, 60_000, async () => {
-    const found = await cluster.list("pods", namespace, selector);
-    return found.length > 0 && found;
+/** Picks a pod that runs. */
+async function pickPod(cluster: Cluster, where: Place, random: () => number): Promise<KubeObject> {
+  const draw = random();
+  return waitFor(`a running pod ${where.selector}`, 60_000, async () => {
+    const pods = await cluster.list("pods", where.namespace, where.selector);
+    const running = pods.filter((pod) => (pod["status"] as { phase?: string }).phase === "Running");
+    return running[Math.floor(draw * running.length)];
   });
-  const name = pick(pods, random).metadata.name;
-  await cluster.tryKubectl(["delete", "pod", name, "-n", namespace, "--grace-period=0", "--force", "--wait=false"]);
-  return name;
 }
 
-/** Each kind of kill as often as it happens to be drawn. */
-const KINDS: Record<string, Kill> = {
-  "postgres process": async (cluster, random) => {
-    const pod = `${SHARD_SET}-${Math.floor(random() * SHARDS)}-0`;
-    const kill = "kill -KILL $(head -n 1 /var/lib/postgresql/data/postmaster.pid)";
-    await waitFor(`${pod} to run`, 60_000, async () => {
-      const done = await cluster.tryKubectl(["exec", "-n", NAMESPACE, pod, "--", "sh", "-c", kill], {
-        timeoutMs: 20_000,
-      });
-      return done.code === 0;
-    });
-    return pod;
-  },
-  "postgres pod": (cluster, random) => killPod(cluster, NAMESPACE, `shieldx.dev/kind=ShardSet`, random),
-  "ledger pod": (cluster, random) =>
-    killPod(cluster, NAMESPACE, `shieldx.dev/kind=CreditLedger,app.kubernetes.io/component=ledger`, random),
-  controller: (cluster, random) => killPod(cluster, SYSTEM_NAMESPACE, "app.kubernetes.io/component=controller", random),
+interface Place {
+  readonly namespace: string;
+  readonly selector: string;
+}
+
+const POSTGRES: Place = { namespace: NAMESPACE, selector: "shieldx.dev/kind=ShardSet,shieldx.dev/shard" };
+const LEDGERS: Place = {
+  namespace: NAMESPACE,
+  selector: "shieldx.dev/kind=CreditLedger,app.kubernetes.io/component=ledger",
 };
+const CONTROLLERS: Place = { namespace: SYSTEM_NAMESPACE, selector: "app.kubernetes.io/component=controller" };
+
+/** SIGKILL to all processes of a pod; the pod object stays and its containers start again. */
+function killProcesses(where: Place): Kill {
+  return async (cluster, random) => {
+    const pod = await pickPod(cluster, where, random);
+    if (!(await killPodProcesses(pod))) throw new Error("the nodes are not containers of this machine");
+    return pod.metadata.name;
+  };
+}
+
+/** The pod object is removed at once, another pod takes its place. */
+function deletePod(where: Place): Kill {
+  return async (cluster, random) => {
+    const { name } = (await pickPod(cluster, where, random)).metadata;
+    const args = ["delete", "pod", name, "-n", where.namespace, "--grace-period=0", "--force", "--wait=false"];
+    await cluster.kubectl(args);
+    return name;
+  };
+}
+
+/** Only the server process: its parent, the agent, lives on. */
+const killPostmaster: Kill = async (cluster, random) => {
+  const pod = await pickPod(cluster, POSTGRES, random);
+  const kill = "kill -KILL $(head -n 1 /var/lib/postgresql/data/postmaster.pid)";
+  await waitFor(`a server to kill in ${pod.metadata.name}`, 60_000, async () => {
+    const args = ["exec", "-n", NAMESPACE, pod.metadata.name, "--", "sh", "-c", kill];
+    return (await cluster.tryKubectl(args, { timeoutMs: 20_000 })).code === 0;
+  });
+  return pod.metadata.name;
+};
+
+/** Each kind of kill is as likely as any other. */
+const KINDS: readonly (readonly [string, Kill])[] = [
+  ["SIGKILL of the postmaster in", killPostmaster],
+  ["SIGKILL of PostgreSQL pod", killProcesses(POSTGRES)],
+  ["SIGKILL of ledger pod", killProcesses(LEDGERS)],
+  ["SIGKILL of controller", killProcesses(CONTROLLERS)],
+  ["removal of PostgreSQL pod", deletePod(POSTGRES)],
+  ["removal of ledger pod", deletePod(LEDGERS)],
+];
 
 interface Event {
   readonly position: number;
@@ -109,7 +143,7 @@ suite("chaos", [NAMESPACE], ({ cluster, prepare, promise }) => {
       const load = startLoad(cluster(), NAMESPACE, SEED);
       await waitFor("the load to run", 60_000, async () => load.rounds() >= 3);
       for (let kill = 1; kill <= KILLS; kill += 1) {
-        const [kind, strike] = pick(Object.entries(KINDS), random);
+        const [kind, strike] = pick(KINDS, random);
         const rounds = load.rounds();
         const target = Math.floor(random() * 4);
         await waitFor("a random moment", RESUME_MS, async () => load.rounds() >= rounds + target);

@@ -121,6 +121,30 @@ export async function installOperator(target: Cluster, values: readonly string[]
   ]);
 }
 
+/**
+ * Sends SIGKILL to every process of a pod but its sandbox, from the node: nothing in the pod gets a chance to say goodbye.
+ * @returns false when the cluster's nodes are not containers of this machine
+ */
+export async function killPodProcesses(pod: KubeObject): Promise<boolean> {
+  const node = String((pod["spec"] as { nodeName?: string } | undefined)?.nodeName);
+  // cgroup names write a pod's UID with dashes or, under systemd, with underscores.
+  const uid = (pod.metadata.uid ?? "none").replaceAll("-", "[-_]");
+  const script = `killed=1
+    for file in /proc/[0-9]*/cgroup; do
+      grep -q 'pod${uid}' "$file" 2>/dev/null || continue
+      pid=\${file#/proc/}; pid=\${pid%/cgroup}
+      [ "$(cat /proc/$pid/comm)" = pause ] || { kill -KILL "$pid" && killed=0; }
+    done
+    exit $killed`;
+  for (const engine of ["podman", "docker"]) {
+    const known = await run(engine, ["container", "inspect", node], { timeoutMs: 20_000 }).catch(() => undefined);
+    if (known?.code !== 0) continue;
+    await must(engine, ["exec", node, "sh", "-c", script], { timeoutMs: 20_000 });
+    return true;
+  }
+  return false;
+}
+
 /** The condition of an object, when it describes the object's present generation. */
 export function condition(
   object: KubeObject | undefined,

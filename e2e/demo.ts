@@ -83,7 +83,7 @@ async function killOnTheWay(target: Cluster, rows: number, importEnded: () => bo
     if (reached === "ended") return "nothing: the rows were in already";
     const pod = `${SHARD_SET}-1-0`;
     await target.kubectl(["delete", "pod", pod, "-n", NAMESPACE, "--grace-period=0", "--force", "--wait=false"]);
-    return `pod ${pod} (PostgreSQL of shard 1) with SIGKILL`;
+    return `pod ${pod} (PostgreSQL of shard 1), deleted without grace`;
   } finally {
     api.close();
   }
@@ -119,7 +119,18 @@ async function main(): Promise<void> {
       let ended = false;
       const importing = must(
         join(ROOT, "bin", "shieldx"),
-        ["ledger", "import", file, "--ledger", `${NAMESPACE}/${LEDGER}`, "--batch-size", String(BATCH_ROWS), "--json"],
+        [
+          "ledger",
+          "import",
+          file,
+          "--ledger",
+          `${NAMESPACE}/${LEDGER}`,
+          "--asset",
+          "CZK",
+          "--batch-size",
+          String(BATCH_ROWS),
+          "--json",
+        ],
         { env: environmentOf(target), echo: false, showErrors: true, timeoutMs: 900_000 },
       ).finally(() => {
         ended = true;
