@@ -102,30 +102,45 @@ export function isNew(shardSet: ShardSet): boolean {
   return shardSet.status?.map === undefined;
 }
 
+/** True when volumes or map were made by an earlier ShardSet of this name and this one has not taken them over. */
+export function isForeignData({ observed }: Pick<Scope, "observed">): boolean {
+  const { uid = "" } = observed.shardSet.metadata;
+  const data = [...observed.claims.values(), ...(observed.map === undefined ? [] : [observed.map])];
+  return isNew(observed.shardSet) && data.some(({ createdFor }) => createdFor !== uid);
+}
+
 /**
  * Shards that own buckets but have no volume. Volumes are made before the map, so this is never an interrupted
  * creation: the data is gone, and an empty volume in its place would look like an empty database.
  */
 export function lostVolumes({ observed }: Pick<Scope, "observed">): number[] {
-  return [...bucketCounts(observed.map?.value).keys()]
-    .filter((shard) => !observed.claims.has(shard))
-    .sort((a, b) => a - b);
+  // Who lost volumes may have lost the map with them: then the status still knows who owned what.
+  const owners =
+    observed.map?.value === undefined ? rememberedOwners(observed.shardSet) : bucketCounts(observed.map.value);
+  return [...owners.keys()].filter((shard) => !observed.claims.has(shard)).sort((a, b) => a - b);
+}
+
+/** Buckets of each shard that owns some, as the status remembers the map that this very ShardSet published. */
+function rememberedOwners({ status }: ShardSet): ReadonlyMap<number, number> {
+  const states = status?.map === undefined ? [] : (status.shardStatuses ?? []);
+  const owners = states.filter(({ bucketCount }) => bucketCount > 0);
+  return new Map(owners.map(({ shard, bucketCount }) => [shard, bucketCount]));
 }
 
 /** Why data that an earlier ShardSet of this name left behind cannot be taken over; `undefined` when it can. */
 export function retainedProblem(scope: Scope): string | undefined {
   const { observed, target, material } = scope;
-  if (material.problem !== undefined) return material.problem;
-  if (!isNew(observed.shardSet)) return undefined;
+  if (!isNew(observed.shardSet)) return material.problem;
   const names = shardSetNames(target.shardSet.name);
   const map = observed.map;
   const isOurs = (createdFor: string | undefined): boolean => createdFor === target.shardSet.uid;
   if (map === undefined) {
     const foreign = [...observed.claims.values()].filter(({ createdFor }) => !isOurs(createdFor));
-    if (foreign.length === 0) return undefined;
+    if (foreign.length === 0) return material.problem;
     return `volumes ${foreign.map(({ name }) => name).join(", ")} are kept, but ConfigMap ${names.map} is missing; restore it, or delete the volumes`;
   }
-  if (map.value === undefined || isOurs(map.createdFor)) return undefined;
+  if (isOurs(map.createdFor)) return material.problem;
+  if (map.value === undefined) return `ConfigMap ${names.map} is kept, but cannot be read; restore it from a good copy`;
   const shards = Math.max(...bucketCounts(map.value).keys()) + 1;
   if (shards > target.spec.shards) {
     return `ConfigMap ${names.map} is kept and names ${shards} shards, but spec.shards is ${target.spec.shards}`;
@@ -133,6 +148,9 @@ export function retainedProblem(scope: Scope): string | undefined {
   if (observed.caKey === undefined || observed.ca === undefined) {
     const missing = observed.caKey === undefined ? names.caKey : names.ca;
     return `ConfigMap ${names.map} is kept, but Secret ${missing} is missing; restore it`;
+  }
+  if (material.problem !== undefined) {
+    return `ConfigMap ${names.map} is kept, but Secret ${names.caKey} holds no usable CA; restore it`;
   }
   const lost = lostVolumes(scope).map(names.instance);
   return lost.length === 0
@@ -148,10 +166,10 @@ export function retainedProblem(scope: Scope): string | undefined {
 export function wantedMap({ observed, target }: Pick<Scope, "observed" | "target">): ShardMap | undefined {
   const { status } = observed.shardSet;
   if (status?.map === undefined) return { version: 1, epoch: 1, owners: proposeOwners(target.spec.shards) };
-  const remembered = (status.shardStatuses ?? []).filter(({ bucketCount }) => bucketCount > 0);
-  const owners = remembered.length === 0 ? [] : proposeOwners(remembered.length);
+  const remembered = rememberedOwners(observed.shardSet);
+  const owners = remembered.size === 0 ? [] : proposeOwners(remembered.size);
   const counts = bucketCounts({ version: 1, epoch: 1, owners });
-  const fits = owners.length > 0 && remembered.every(({ shard, bucketCount }) => counts.get(shard) === bucketCount);
+  const fits = owners.length > 0 && [...remembered].every(([shard, count]) => counts.get(shard) === count);
   return fits ? { version: status.map.version, epoch: status.map.epoch + 1, owners } : undefined;
 }
 

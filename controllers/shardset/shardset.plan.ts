@@ -2,7 +2,15 @@ import { SHARD_SET } from "../../crds/shardset.ts";
 import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
 import { ensureFinalizer, hasFinalizer, removeFinalizer } from "../../operator/runtime/finalizers.ts";
 import type { Action, Plan } from "../../operator/runtime/types.ts";
-import { claimSizes, lostVolumes, retainedProblem, type Scope, shardStates, wantedMap } from "./shardset.checks.ts";
+import {
+  claimSizes,
+  isForeignData,
+  lostVolumes,
+  retainedProblem,
+  type Scope,
+  shardStates,
+  wantedMap,
+} from "./shardset.checks.ts";
 import {
   desiredCa,
   desiredCaKey,
@@ -221,6 +229,8 @@ function planDeletion(scope: Scope): Plan {
 }
 
 function removeKept(scope: Scope): Action[] {
+  // Refused data stays whoever's it was: a ShardSet that never used it must not take it away with itself.
+  if (isForeignData(scope)) return [];
   const { claims, map, ca, caKey } = scope.observed;
   const remove = remover(scope, "deletionPolicy is Delete");
   return [

@@ -345,6 +345,20 @@ describe("lost data", () => {
     expect(world.shardSet().status?.map).toEqual({ version: 1, epoch: 2 });
   });
 
+  test.each([
+    ["gone", (world: World) => world.edit("ConfigMap", "bank-map", () => undefined)],
+    ["broken", (world: World) => world.edit("ConfigMap", "bank-map", (object) => ({ ...object, data: {} }))],
+  ])("a volume that is lost while the map is %s is not replaced by an empty one either", async (_how, harm) => {
+    const world = await ready();
+    harm(world);
+    world.edit("PersistentVolumeClaim", "bank-1-0", () => undefined);
+    world.edit("Pod", "bank-1-0", () => undefined);
+    await world.settle();
+    expect(world.find("PersistentVolumeClaim", "bank-1-0")).toBeUndefined();
+    expect(world.find("Pod", "bank-1-0")).toBeUndefined();
+    expect(condition(world, "Ready")).toMatch(/^False (VolumeLost|MapInvalid)/);
+  });
+
   test("a map that cannot be read is left alone", async () => {
     const world = await ready();
     world.edit("ConfigMap", "bank-map", (object) => ({ ...object, data: { version: "1" } }));
@@ -427,8 +441,8 @@ describe("a ShardSet on kept data", () => {
     await world.settle();
     return world;
   }
-  function recreate(world: World, shards: number): void {
-    const fresh = createWorld({ spec: { shards }, uid: "uid-second" }).shardSet();
+  function recreate(world: World, shards: number, deletionPolicy: "Retain" | "Delete" = "Retain"): void {
+    const fresh = createWorld({ spec: { shards, deletionPolicy }, uid: "uid-second" }).shardSet();
     world.put(fresh);
   }
 
@@ -480,16 +494,46 @@ describe("a ShardSet on kept data", () => {
       name: "with a CA that is broken",
       shards: 3,
       harm: (world: World) => world.edit("Secret", "bank-ca-key", (secret) => ({ ...secret, data: {} })),
-      message: "Secret bank-ca-key holds no usable CA; restore it, or delete it to have it made anew",
+      message: "ConfigMap bank-map is kept, but Secret bank-ca-key holds no usable CA; restore it",
     },
-  ])("$name is refused, and nothing is made or changed", async ({ shards, harm, message }) => {
+    {
+      name: "with a map that cannot be read",
+      shards: 3,
+      harm: (world: World) => world.edit("ConfigMap", "bank-map", (map) => ({ ...map, data: {} })),
+      message: "ConfigMap bank-map is kept, but cannot be read; restore it from a good copy",
+    },
+  ])("$name is refused, and nothing is made or changed, also by a deletion", async ({ shards, harm, message }) => {
     const world = await kept();
     harm(world);
-    recreate(world, shards);
+    recreate(world, shards, "Delete");
     const lines = await world.settle();
     expect(condition(world, "Stalled")).toBe(`True RetainedDataConflict: ${message}`);
     expect([...writes(lines, "create"), ...writes(lines, "apply"), ...writes(lines, "delete")]).toEqual([]);
     expect(world.shardSet().status?.map).toBeUndefined();
+    // What was never taken over is not this ShardSet's to remove, whatever its own policy says.
+    world.deleteShardSet();
+    expect(writes(await world.settle(), "delete")).toEqual([]);
+    expect(world.shardSet()).toBeUndefined();
+  });
+
+  test("begins anew once somebody has removed what did not fit", async () => {
+    const world = await kept();
+    recreate(world, 2);
+    await world.settle();
+    expect(condition(world, "Ready")).toMatch(/^False RetainedDataConflict/);
+    world.edit("ConfigMap", "bank-map", () => undefined);
+    for (const shard of [0, 1, 2]) world.edit("PersistentVolumeClaim", `bank-${shard}-0`, () => undefined);
+    await world.settle();
+    expect(condition(world, "Ready")).toBe("True Ready: 2 of 2 shards accept writes");
+  });
+
+  test("Delete removes what was taken over", async () => {
+    const world = await kept();
+    recreate(world, 3, "Delete");
+    await world.settle();
+    world.deleteShardSet();
+    await world.settle();
+    expect(["Secret", "ConfigMap", "PersistentVolumeClaim"].flatMap((kind) => world.all(kind))).toEqual([]);
   });
 });
 
