@@ -7,11 +7,11 @@
  * it ask for the head row, which block k holds until its COMMIT.
  */
 import type { Client } from "pg";
-import { from as copyFrom } from "pg-copy-streams";
 import { OperatorError } from "../../lib/core/errors.ts";
 import { openClient, type PostgresTarget, sqlState, toPostgresError } from "../../lib/node/postgres.ts";
 import { encodeCopy, EVENT_COLUMNS } from "./copy-codec.ts";
 import { readRows } from "./copy-reader.ts";
+import { copyIn } from "./copy-writer.ts";
 import type { Opening } from "./journal-codec.ts";
 import { JOURNAL_FORMAT } from "./journal-codec.ts";
 import type { SealedBlock } from "./ledger.decider.ts";
@@ -238,12 +238,8 @@ async function copyEvents(client: Client, block: SealedBlock): Promise<void> {
     await client.query("BEGIN");
     return;
   }
-  const stream = client.query(copyFrom(COPY_EVENTS));
-  await new Promise<void>((resolve, reject) => {
-    stream.once("error", reject);
-    stream.once("finish", resolve);
-    stream.end(encodeCopy({ firstPosition, events, records: block.records, payload: block.payload }));
-  });
+  const { records, payload } = block;
+  await copyIn(client, COPY_EVENTS, encodeCopy({ firstPosition, events, records, payload }));
 }
 
 function commitParameters(request: CommitRequest): unknown[] {

@@ -1,0 +1,126 @@
+/** `shieldx ledger serve --local` as a process of its own, to be killed. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { sha256 } from "../../lib/core/canonical.ts";
+import { systemClock } from "../../lib/core/clock.ts";
+import { proposeOwners } from "../../lib/core/ring.ts";
+import { createCertificateAuthority, issueCertificate } from "../../lib/node/certificates.ts";
+import { withClient } from "../../lib/node/postgres.ts";
+import { createLedgerClient, type LedgerClient } from "../ledger/ledger-client.ts";
+import { loadMigrations, migrate } from "../ledger/ledger.migrate.ts";
+import { freePort, type TestPostgres } from "./postgres.ts";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+const NODE = join(ROOT, "node_modules/.bin/node");
+const MAIN = join(ROOT, "operator/main.ts");
+const START_TIMEOUT_MS = 60_000;
+
+export interface LedgerProcess {
+  readonly url: string;
+  readonly caPem: string;
+  readonly adminKey: string;
+  readonly database: string;
+  readonly client: LedgerClient;
+  start(): Promise<void>;
+  /** SIGKILL: nothing is finished, nothing is given back. */
+  kill(): Promise<void>;
+  /** SIGTERM. @returns the exit code */
+  terminate(): Promise<number | null>;
+  remove(): Promise<void>;
+}
+
+/** Makes the database and the files of a one-shard ledger; nothing runs before `start`. */
+export async function prepareLedgerProcess(postgres: TestPostgres, database: string): Promise<LedgerProcess> {
+  const directory = await mkdtemp(join(tmpdir(), "shieldx-ledger-"));
+  const adminKey = `sxk_${randomBytes(32).toString("base64url")}`;
+  await postgres.createLedgerDatabase(database, 0, { version: 1, epoch: 1, owners: proposeOwners(1) });
+  const migrations = await loadMigrations();
+  await withClient(postgres.role(database, "owner"), (client) =>
+    migrate(
+      client,
+      {
+        shard: 0,
+        writerRole: `${database}_writer`,
+        readerRole: `${database}_reader`,
+        assets: [{ code: "CZK", scale: 2 }],
+        adminKeyHash: sha256(adminKey),
+      },
+      migrations,
+    ),
+  );
+  const caPem = await writeFiles(directory, postgres, database);
+  const [port, probePort] = [await freePort(), await freePort()];
+  const args = [
+    ...["ledger", "serve", "--local", "--ledger", "test/local", "--shardset", "local", "--shards", "1"],
+    ...["--database", database, "--assets", "CZK:2", "--log-level", "error"],
+    ...["--postgres-ca-dir", join(directory, "postgres-ca"), "--roles-dir", join(directory, "roles")],
+    ...["--postgres-host-template", "127.0.0.1", "--postgres-port-base", String(postgres.port)],
+    ...["--tls-dir", join(directory, "tls"), "--listen-host", "127.0.0.1"],
+    ...["--listen", String(port), "--probe-listen", String(probePort)],
+  ];
+  const url = `https://127.0.0.1:${port}`;
+  const client = createLedgerClient({ url, caPem, key: adminKey });
+  let child: ChildProcess | undefined;
+
+  const end = async (signal: NodeJS.Signals): Promise<number | null> => {
+    const ending = child;
+    child = undefined;
+    if (ending === undefined || ending.exitCode !== null) return ending?.exitCode ?? null;
+    const exited = new Promise<number | null>((done) => ending.once("exit", (code) => done(code)));
+    ending.kill(signal);
+    return exited;
+  };
+  return {
+    url,
+    caPem,
+    adminKey,
+    database,
+    client,
+    start: async () => {
+      child = spawn(NODE, [MAIN, ...args], { stdio: ["ignore", "ignore", "inherit"] });
+      await waitUntilReady(probePort, child);
+    },
+    kill: async () => void (await end("SIGKILL")),
+    terminate: () => end("SIGTERM"),
+    remove: async () => {
+      await end("SIGKILL");
+      client.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+async function writeFiles(directory: string, postgres: TestPostgres, database: string): Promise<string> {
+  const authority = await createCertificateAuthority("test", systemClock.now());
+  const certificate = await issueCertificate(
+    authority,
+    { commonName: "ledger", usage: "server", dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"] },
+    systemClock.now(),
+  );
+  for (const name of ["tls", "postgres-ca", "roles"]) await mkdir(join(directory, name));
+  await writeFile(join(directory, "tls/tls.crt"), certificate.certPem);
+  await writeFile(join(directory, "tls/tls.key"), certificate.keyPem, { mode: 0o600 });
+  await writeFile(join(directory, "tls/ca.crt"), authority.certPem);
+  await writeFile(join(directory, "postgres-ca/ca.crt"), postgres.caPem);
+  for (const kind of ["writer", "reader"]) {
+    await writeFile(join(directory, `roles/${kind}-password`), `${database}_${kind}`, { mode: 0o600 });
+  }
+  return authority.certPem;
+}
+
+async function waitUntilReady(probePort: number, child: ChildProcess): Promise<void> {
+  const endsAt = systemClock.monotonic() + START_TIMEOUT_MS;
+  for (;;) {
+    const ready = await fetch(`http://127.0.0.1:${probePort}/readyz`).then(
+      (answer) => answer.status === 200,
+      () => false,
+    );
+    if (ready) return;
+    if (child.exitCode !== null) throw new Error(`the ledger ended with code ${child.exitCode}`);
+    if (systemClock.monotonic() > endsAt) throw new Error("the ledger did not get ready");
+    await systemClock.sleep(50);
+  }
+}
