@@ -306,6 +306,63 @@ describe("our own writes", () => {
     expect(view.get(ConfigMap, "default", "a")).toBeUndefined();
   });
 
+  it("bring nothing back when their answer comes after the end of their object", async () => {
+    put("a", "1");
+    const view = open();
+    await fill();
+    const answer = put("a", "2");
+    remove("a");
+    await eventually("gone", () => changes.includes("a 2→–"));
+    cache.overlay(ConfigMap, answer);
+    expect(view.get(ConfigMap, "default", "a")).toBeUndefined();
+    // Another object of the same name is not the one that ended.
+    cache.overlay(ConfigMap, put("a", "3"));
+    expect(view.get(ConfigMap, "default", "a")?.data).toEqual({ a: "3" });
+    expect(changes).toEqual(["a –→1 initial", "a 1→2", "a 2→–", "a –→3"]);
+  });
+
+  it("bring nothing back when the server said that it is gone for good, whatever comes later", async () => {
+    const { metadata } = put("a", "1");
+    const view = open();
+    await fill();
+    const answer = put("a", "2");
+    cache.overlayDeleted(ConfigMap, { namespace: "default", name: "a" }, metadata.uid ?? "");
+    remove("a");
+    put("end", "1");
+    await eventually("caught up", () => changes.includes("end –→1"));
+    cache.overlay(ConfigMap, answer);
+    expect(view.get(ConfigMap, "default", "a")).toBeUndefined();
+  });
+
+  it("bring nothing back that has left the selection, but what has come into it again", async () => {
+    const label = (keep: string): KubeObject =>
+      fake.store.merge(key("a"), { metadata: { labels: { keep } } }, { manager: "user", subresource: undefined });
+    put("a", "1", { keep: "yes" });
+    const view = open({ labelSelector: "keep=yes" });
+    await fill();
+    const answer = put("a", "2");
+    label("no");
+    await eventually("left", () => changes.includes("a 2→–"));
+    cache.overlay(ConfigMap, answer);
+    expect(view.get(ConfigMap, "default", "a")).toBeUndefined();
+    label("yes");
+    await eventually("back", () => view.get(ConfigMap, "default", "a") !== undefined);
+  });
+
+  it.each(["held", "never held"])("bring nothing back that a list has shown to be gone (%s before)", async (how) => {
+    if (how === "held") put("a", "1");
+    const view = open();
+    await fill();
+    fake.stallWatches();
+    const answer = put("a", "2");
+    remove("a");
+    fake.compact("status");
+    fake.cutWatches();
+    await eventually("listed again", () => cache.states()[0]?.relists === 1);
+    cache.overlay(ConfigMap, answer);
+    expect(view.get(ConfigMap, "default", "a")).toBeUndefined();
+  });
+
   it("survive a list that was on its way", async () => {
     const view = open();
     let go: () => void = () => undefined;

@@ -77,6 +77,8 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
    * hold that object until the next list. A later version lives: an object that lost our labels and has them again.
    */
   const gone = new Map<string, string | undefined>();
+  /** Version of the last list of each reflector, by its namespace. */
+  const listedAt = new Map<string | undefined, string>();
   const remember = (uid: string, version: string | undefined): void => {
     gone.set(uid, version);
     const [oldest] = gone.keys();
@@ -85,6 +87,14 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
   const isGone = (uid: string, version: string | undefined): boolean => {
     const end = gone.get(uid);
     return gone.has(uid) && (end === undefined || (compareVersions(version, end) ?? 1) <= 0);
+  };
+
+  /** True for an object that the last list would have shown, had it still been there; its end reached us as an absence. */
+  const isUnlisted = ({ metadata }: T): boolean => {
+    const { namespace = "", name, uid, resourceVersion } = metadata;
+    if (store.get(namespace, name)?.metadata.uid === uid) return false;
+    const listVersion = listedAt.get(options.namespaces.length === 0 ? undefined : namespace);
+    return (compareVersions(resourceVersion, listVersion) ?? 1) <= 0;
   };
 
   const tell = (change: ObjectChange<T>): void => {
@@ -124,6 +134,7 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
         // A server that is older than what it told us before was restored from a backup: its past is the truth now.
         const rewound = (compareVersions(listVersion, serverVersion) ?? 0) < 0;
         serverVersion = listVersion;
+        listedAt.set(namespace, listVersion);
         // What such a server brings back from the dead lives.
         if (rewound) gone.clear();
         const listed = new Set<string>();
@@ -174,8 +185,11 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
     overlay: (object) => {
       const { namespace = "", name } = object.metadata;
       if (options.namespaces.length > 0 && !options.namespaces.includes(namespace)) return;
-      if (matches(object.metadata.labels)) keep(object, false);
-      else if (store.get(namespace, name)?.metadata.uid === object.metadata.uid) drop(namespace, name);
+      if (matches(object.metadata.labels)) {
+        if (!isUnlisted(object)) keep(object, false);
+      } else if (store.get(namespace, name)?.metadata.uid === object.metadata.uid) {
+        drop(namespace, name);
+      }
     },
     overlayDeleted: (namespace, name, uid) => {
       if (store.get(namespace, name)?.metadata.uid !== uid) return;
