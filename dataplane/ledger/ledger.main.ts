@@ -9,7 +9,7 @@ function command(name: string, description: string): Command {
     .description(description)
     .exitOverride()
     .allowExcessArguments(false)
-    .showHelpAfterError(false);
+    .configureOutput({ writeErr: () => undefined });
 }
 
 function withConnection(made: Command): Command {
