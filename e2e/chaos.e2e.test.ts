@@ -49,11 +49,12 @@ const CONTROLLERS: Place = { namespace: SYSTEM_NAMESPACE, selector: "app.kuberne
 
 /** SIGKILL to all processes of a pod; the pod object stays and its containers start again. */
 function killProcesses(where: Place): Kill {
-  return async (cluster, random) => {
-    const pod = await pickPod(cluster, where, random);
-    if (!(await killPodProcesses(pod))) throw new Error("the nodes are not containers of this machine");
-    return pod.metadata.name;
-  };
+  return (cluster, random) =>
+    waitFor(`processes to kill in ${where.selector}`, RESUME_MS, async () => {
+      // A container that waits for its next start has none: pick again.
+      const pod = await pickPod(cluster, where, random);
+      return (await killPodProcesses(pod)) ? pod.metadata.name : undefined;
+    });
 }
 
 /** The pod object is removed at once, another pod takes its place. */

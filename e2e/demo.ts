@@ -119,18 +119,7 @@ async function main(): Promise<void> {
       let ended = false;
       const importing = must(
         join(ROOT, "bin", "shieldx"),
-        [
-          "ledger",
-          "import",
-          file,
-          "--ledger",
-          `${NAMESPACE}/${LEDGER}`,
-          "--asset",
-          "CZK",
-          "--batch-size",
-          String(BATCH_ROWS),
-          "--json",
-        ],
+        ["ledger", "import", file, "--ledger", `${NAMESPACE}/${LEDGER}`, "--batch-size", String(BATCH_ROWS), "--json"],
         { env: environmentOf(target), echo: false, showErrors: true, timeoutMs: 900_000 },
       ).finally(() => {
         ended = true;

@@ -1,8 +1,8 @@
 /** Finds the shard of an account: the shard map leads from its placement key, which is its id unless a pointer says otherwise. */
 import { bucketOf, DEFAULT_TENANT } from "../../lib/core/ring.ts";
 import type { ShardMap } from "../../lib/core/shard-map.ts";
-import { externalAsset } from "./ledger-state.ts";
 import type { LedgerReads } from "./ledger.reads.ts";
+import { externalAsset } from "./ledger-state.ts";
 
 /** Ids whose shard is remembered; beyond this all are forgotten, which costs one look-up each. */
 const REMEMBERED_MAX = 1_000_000;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { CREDITS_MAX } from "../../lib/core/money.ts";
-import { COPY_HEADER, encodeCopy, EVENT_COLUMNS, rowsLength } from "./copy-codec.ts";
+import { COPY_HEADER, EVENT_COLUMNS, encodeCopy, rowsLength } from "./copy-codec.ts";
 import { getInt64, putInt64, viewOf } from "./int64.ts";
 import { type AccountEntry, decodeBody, encodeBody, RECORD, RECORD_BYTES } from "./journal-codec.ts";
 import { byteaArray, int8Array, rawInt8Array, textArray, timestamp, timestampArray, uuidArray } from "./pg-binary.ts";

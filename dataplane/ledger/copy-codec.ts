@@ -4,8 +4,9 @@
  *
  * A row: int16 number of fields, then for each field an int32 length (-1 = NULL) and the bytes.
  */
-import { RECORD, RECORD_BYTES } from "./journal-codec.ts";
+
 import { getInt64, POSTGRES_EPOCH_MICROS, putInt64, viewOf } from "./int64.ts";
+import { RECORD, RECORD_BYTES } from "./journal-codec.ts";
 
 /** Columns of ledger.event in the order of the encoding. */
 export const EVENT_COLUMNS = [

@@ -1,7 +1,7 @@
 /** Reads COPY ... TO STDOUT (FORMAT binary) as a stream of rows, without an object per row. */
 import type { Client, Submittable } from "pg";
 import { COPY_HEADER } from "./copy-codec.ts";
-import { POSTGRES_EPOCH_MICROS, getInt64, viewOf } from "./int64.ts";
+import { getInt64, POSTGRES_EPOCH_MICROS, viewOf } from "./int64.ts";
 
 /** One row at a time: valid only during the call that gets it. */
 export interface BinaryRow {

@@ -1,6 +1,6 @@
 /** A small HTTPS client of the ledger's API, for the command line, benchmarks and tests. */
 import { Agent, request } from "node:https";
-import { type ErrorCode, ERRORS, OperatorError } from "../../lib/core/errors.ts";
+import { ERRORS, type ErrorCode, OperatorError } from "../../lib/core/errors.ts";
 
 export interface LedgerClientOptions {
   /** https://host:port */

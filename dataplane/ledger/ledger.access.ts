@@ -11,8 +11,8 @@ import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/ty
 import { environment } from "../../lib/node/env.ts";
 import type { PostgresTarget } from "../../lib/node/postgres.ts";
 import { programVersion } from "../../lib/node/version.ts";
-import { createLedgerClient, type LedgerClient } from "./ledger-client.ts";
 import { readText } from "./ledger.targets.ts";
+import { createLedgerClient, type LedgerClient } from "./ledger-client.ts";
 
 /** Flags that name a ledger. */
 export interface AccessFlags {
@@ -27,6 +27,8 @@ export interface AccessFlags {
 
 /** A client that stays usable while pods come and go. */
 export interface LedgerAccess extends LedgerClient {
+  /** Codes of the ledger's assets; unknown when it was named by its address. */
+  readonly assets: readonly string[] | undefined;
   close(): Promise<void>;
 }
 
@@ -42,15 +44,16 @@ export async function openAccess(flags: AccessFlags): Promise<LedgerAccess> {
     }
     const [caPem, key] = [await readText(flags.caFile), (await readText(flags.keyFile)).trim()];
     const client = createLedgerClient({ url: flags.url, caPem, key });
-    return { send: client.send, close: async () => client.close() };
+    return { send: client.send, assets: undefined, close: async () => client.close() };
   }
   const { namespace, name } = ledgerRef(flags);
   const kube = await connect(flags);
   try {
-    await readLedger(kube, { namespace, name });
+    const { spec } = await readLedger(kube, { namespace, name });
     const caPem = await secretText(kube, { namespace, name: `${name}-ca` }, "ca.crt");
     const key = (await secretText(kube, { namespace, name: `${name}-admin-key` }, "key")).trim();
-    return forwardedAccess({ flags, namespace, target: `svc/${name}` }, { caPem, key });
+    const access = forwardedAccess({ flags, namespace, target: `svc/${name}` }, { caPem, key });
+    return { ...access, assets: spec.assets.map(({ code }) => code) };
   } finally {
     await kube.close();
   }
@@ -60,7 +63,7 @@ export async function openAccess(flags: AccessFlags): Promise<LedgerAccess> {
 function forwardedAccess(
   to: { flags: AccessFlags; namespace: string; target: string },
   credentials: { caPem: string; key: string },
-): LedgerAccess {
+): Omit<LedgerAccess, "assets"> {
   let open: { forward: PortForward; client: LedgerClient } | undefined;
   const ensureOpen = async (): Promise<LedgerClient> => {
     if (open !== undefined) return open.client;
@@ -144,6 +147,9 @@ export async function openShardAccess(flags: AccessFlags): Promise<ShardAccess> 
   }
 }
 
+/** What is read of a CreditLedger. */
+type LedgerResource = KubeObject & { spec: { shardSet: string; assets: readonly { code: string }[] } };
+
 function ledgerRef(flags: AccessFlags): { namespace: string; name: string } {
   const match = /^([a-z0-9-]+)\/([a-z0-9-]+)$/.exec(flags.ledger ?? "");
   if (match === null)
@@ -166,12 +172,9 @@ function forwardTo(flags: AccessFlags, to: { namespace: string; target: string; 
   return openPortForward({ environment: environment(), kubeconfig: flags.kubeconfig, context: flags.context, ...to });
 }
 
-async function readLedger(
-  kube: KubeClient,
-  ref: { namespace: string; name: string },
-): Promise<{ spec: { shardSet: string } }> {
+async function readLedger(kube: KubeClient, ref: { namespace: string; name: string }): Promise<LedgerResource> {
   try {
-    return await kube.get(CREDIT_LEDGER as ResourceType<KubeObject & { spec: { shardSet: string } }>, ref);
+    return await kube.get(CREDIT_LEDGER as ResourceType<LedgerResource>, ref);
   } catch (error) {
     if (!isOperatorError(error, "KUBE_NOT_FOUND")) throw error;
     throw new OperatorError("LEDGER_NOT_FOUND", `there is no CreditLedger ${ref.namespace}/${ref.name}`, {

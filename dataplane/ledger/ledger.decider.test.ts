@@ -5,8 +5,8 @@ import { IDENTITY_BYTES, identitiesOf } from "./fingerprint.ts";
 import { getInt64, viewOf } from "./int64.ts";
 import { decodeBody, hashBlock, RECORD, RECORD_BYTES } from "./journal-codec.ts";
 import {
-  type Draft,
   beginDraft,
+  type Draft,
   decideTransfer,
   openAccount,
   POSTED,

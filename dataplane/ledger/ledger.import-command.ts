@@ -20,7 +20,7 @@ export const importFlags = z.strictObject({
   keyFile: z.string().optional(),
   kubeconfig: z.string().optional(),
   context: z.string().optional(),
-  asset: z.string().regex(ASSET_CODE, "is not an asset code"),
+  asset: z.string().regex(ASSET_CODE, "is not an asset code").optional(),
   batchSize: z.coerce.number().int().min(1).max(BULK_ITEMS_MAX).default(500),
   timeout: z.coerce.number().int().min(1).max(86_400).default(120),
   json: z.boolean().default(false),
@@ -39,11 +39,12 @@ export async function importCommand(file: string, flags: ImportFlags): Promise<n
     unit: "rows",
   });
   try {
+    const asset = flags.asset ?? onlyAsset(access.assets);
     await rejects.clear();
     const summary = await importRows({
       client: access,
       rows: readCsv(file),
-      asset: flags.asset,
+      asset,
       batchSize: flags.batchSize,
       timeoutSeconds: flags.timeout,
       clock: systemClock,
@@ -61,6 +62,14 @@ export async function importCommand(file: string, flags: ImportFlags): Promise<n
     await rejects.close();
     await access.close();
   }
+}
+
+/** The asset that needs no flag: the ledger's only one. @throws OperatorError USAGE */
+function onlyAsset(assets: readonly string[] | undefined): string {
+  const [only, ...others] = assets ?? [];
+  if (only !== undefined && others.length === 0) return only;
+  const choice = assets === undefined ? "" : `; the ledger keeps ${assets.join(", ")}`;
+  throw new OperatorError("USAGE", `name the asset of the amounts with --asset${choice}`);
 }
 
 async function fileSize(file: string): Promise<number> {

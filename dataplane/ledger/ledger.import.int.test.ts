@@ -7,8 +7,8 @@ import { type LocalLedger, startLocalLedger } from "../testing/local-ledger.ts";
 import { startTestPostgres, type TestPostgres } from "../testing/postgres.ts";
 import { type BrokenRow, readCsv } from "./csv-rows.ts";
 import { type ImportSummary, importRows } from "./ledger.import.ts";
-import { verifyShard } from "./ledger.verify.ts";
 import { run } from "./ledger.main.ts";
+import { verifyShard } from "./ledger.verify.ts";
 import { isIntact } from "./verify-fold.ts";
 
 // Goal: a year of transactions goes in once, whatever happens meanwhile: every balance is the sum of the accepted rows,

@@ -64,7 +64,7 @@ export async function run(args: readonly string[]): Promise<number> {
   program.addCommand(
     withAccess(command("import", "post the rows of a CSV file; running it again changes nothing"))
       .argument("<file>", "CSV with the columns id, date, account, direction, operation, amount_minor")
-      .requiredOption("--asset <code>", "asset of the amounts")
+      .option("--asset <code>", "asset of the amounts; not needed when the ledger named by --ledger keeps one only")
       .option("--url <url>", "address of the API, instead of --ledger")
       .option("--ca-file <file>", "CA certificate of the API, with --url")
       .option("--key-file <file>", "API key, with --url")

@@ -1,7 +1,7 @@
 /** `shieldx ledger migrate`: every shard, as the owner role. */
 import { writeFile } from "node:fs/promises";
-import { sha256 } from "../../lib/core/canonical.ts";
 import { backoffMs } from "../../lib/core/backoff.ts";
+import { sha256 } from "../../lib/core/canonical.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import { isOperatorError, OperatorError } from "../../lib/core/errors.ts";
 import { createLogger } from "../../lib/node/logger.ts";

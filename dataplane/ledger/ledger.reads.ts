@@ -1,8 +1,8 @@
 /** All SQL of the read path, on one shard, as the reader role. Reads see committed rows only. */
 import type { Pool } from "pg";
 import { OperatorError } from "../../lib/core/errors.ts";
-import type { ShardMap } from "../../lib/core/shard-map.ts";
 import { BUCKET_COUNT } from "../../lib/core/ring.ts";
+import type { ShardMap } from "../../lib/core/shard-map.ts";
 import { toPostgresError } from "../../lib/node/postgres.ts";
 
 export interface AccountView {

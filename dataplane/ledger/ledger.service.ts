@@ -2,7 +2,7 @@
 import type { Pool } from "pg";
 import type { Clock } from "../../lib/core/clock.ts";
 import { toOperatorError } from "../../lib/core/errors.ts";
-import { type ProbeServer, type ProbeResult, startProbeServer } from "../../lib/node/http-server.ts";
+import { type ProbeResult, type ProbeServer, startProbeServer } from "../../lib/node/http-server.ts";
 import type { Lifecycle } from "../../lib/node/lifecycle.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 import type { Metrics } from "../../lib/node/metrics.ts";

@@ -1,4 +1,4 @@
-import { createServer, connect, type Server, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
 import { systemClock } from "../../lib/core/clock.ts";
 import { proposeOwners } from "../../lib/core/ring.ts";
@@ -9,8 +9,8 @@ import { identitiesOf, type TransferRequest } from "./fingerprint.ts";
 import { loadMigrations, migrate } from "./ledger.migrate.ts";
 import { openStore } from "./ledger.store.ts";
 import { verifyShard } from "./ledger.verify.ts";
-import { createWriter, type LedgerWriter, type WriterLease } from "./ledger.writer.ts";
 import { RESULT, type TransferResults } from "./ledger.work.ts";
+import { createWriter, type LedgerWriter, type WriterLease } from "./ledger.writer.ts";
 import { createLocalLease } from "./local-lease.ts";
 
 // Goal: against the real database the fence, the guard, a lost COMMIT and a stopped rival do what the writer relies on

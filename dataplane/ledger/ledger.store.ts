@@ -9,7 +9,7 @@
 import type { Client } from "pg";
 import { OperatorError } from "../../lib/core/errors.ts";
 import { openClient, type PostgresTarget, sqlState, toPostgresError } from "../../lib/node/postgres.ts";
-import { encodeCopy, EVENT_COLUMNS } from "./copy-codec.ts";
+import { EVENT_COLUMNS, encodeCopy } from "./copy-codec.ts";
 import { readRows } from "./copy-reader.ts";
 import { copyIn } from "./copy-writer.ts";
 import type { Opening } from "./journal-codec.ts";

@@ -4,7 +4,7 @@
  */
 import type { Client } from "pg";
 import { openClient, type PostgresTarget, toPostgresError } from "../../lib/node/postgres.ts";
-import { COPY_HEADER, COPY_TRAILER, encodeRows, EVENT_COLUMNS, type EventRun, rowsLength } from "./copy-codec.ts";
+import { COPY_HEADER, COPY_TRAILER, EVENT_COLUMNS, type EventRun, encodeRows, rowsLength } from "./copy-codec.ts";
 import { copyOut, readRows } from "./copy-reader.ts";
 import {
   beginReplay,

@@ -4,6 +4,7 @@ import { prng } from "../../lib/core/prng.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
 import { createMemoryDatabase, type MemoryDatabase } from "../testing/memory-store.ts";
 import { identitiesOf, type TransferRequest } from "./fingerprint.ts";
+import { RESULT, type TransferResults } from "./ledger.work.ts";
 import {
   ANSWER_WITHIN_MS,
   createWriter,
@@ -11,7 +12,6 @@ import {
   QUEUE_COMMANDS_MAX,
   type WriterLease,
 } from "./ledger.writer.ts";
-import { RESULT, type TransferResults } from "./ledger.work.ts";
 import { createLocalLease } from "./local-lease.ts";
 
 // Goal: one effect a key and honest answers under every fault of the database: refused commits, lost answers, takeovers

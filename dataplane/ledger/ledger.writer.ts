@@ -19,6 +19,7 @@ import type { Clock } from "../../lib/core/clock.ts";
 import { isOperatorError, OperatorError, toOperatorError } from "../../lib/core/errors.ts";
 import { CREDITS_MAX } from "../../lib/core/money.ts";
 import type { Logger } from "../../lib/node/logger.ts";
+import type { TransferRequest } from "./fingerprint.ts";
 import { createKeyFilter, type KeyFilter } from "./key-filter.ts";
 import { type DecidedBatch, decideBatch, keysToLookUp, takeBatch } from "./ledger.batch.ts";
 import { beginDraft, openAccount, sealDraft } from "./ledger.decider.ts";
@@ -36,7 +37,6 @@ import {
   type Work,
 } from "./ledger.work.ts";
 import { externalAccount, type LedgerState } from "./ledger-state.ts";
-import type { TransferRequest } from "./fingerprint.ts";
 
 /** The right to write a shard. Its epoch travels with every block into the database. */
 export interface WriterLease {

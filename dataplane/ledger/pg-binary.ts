@@ -1,5 +1,5 @@
 /** Parameters in PostgreSQL's binary format: `pg` sends a Buffer as it is, so arrays of a batch cost no text. */
-import { putInt64, POSTGRES_EPOCH_MICROS, viewOf } from "./int64.ts";
+import { POSTGRES_EPOCH_MICROS, putInt64, viewOf } from "./int64.ts";
 
 const OID = { bytea: 17, int8: 20, text: 25, timestamptz: 1184, uuid: 2950 } as const;
 const ARRAY_HEADER_BYTES = 20;

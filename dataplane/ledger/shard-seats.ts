@@ -2,14 +2,15 @@
  * One seat a shard: this process competes for the right to write it, runs the writer while it holds the right, and
  * knows who holds it otherwise.
  */
-import { toOperatorError } from "../../lib/core/errors.ts";
-import type { Clock } from "../../lib/core/clock.ts";
-import { createLeaseHolder, type LeaseHolder } from "../../lib/kube/lease.ts";
-import type { KubeClient } from "../../lib/kube/client.ts";
-import type { Logger } from "../../lib/node/logger.ts";
+
 import { ANNOTATIONS } from "../../crds/group.ts";
-import { createLocalLease } from "./local-lease.ts";
+import type { Clock } from "../../lib/core/clock.ts";
+import { toOperatorError } from "../../lib/core/errors.ts";
+import type { KubeClient } from "../../lib/kube/client.ts";
+import { createLeaseHolder, type LeaseHolder } from "../../lib/kube/lease.ts";
+import type { Logger } from "../../lib/node/logger.ts";
 import type { LedgerWriter, WriterLease } from "./ledger.writer.ts";
+import { createLocalLease } from "./local-lease.ts";
 
 /** Who writes a shard, as far as this process knows. */
 export interface ShardSeat {

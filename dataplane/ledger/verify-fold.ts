@@ -4,8 +4,10 @@
  * Each invariant remembers how much it looked at and its first violation; a violation never stops the replay, so one run
  * tells everything.
  */
-import { CREDITS_MAX } from "../../lib/core/money.ts";
+
 import { isOperatorError } from "../../lib/core/errors.ts";
+import { CREDITS_MAX } from "../../lib/core/money.ts";
+import { getInt64, viewOf } from "./int64.ts";
 import {
   type BlockHeader,
   type DecodedBody,
@@ -15,7 +17,6 @@ import {
   RECORD,
   RECORD_BYTES,
 } from "./journal-codec.ts";
-import { getInt64, viewOf } from "./int64.ts";
 import { snapshotHash } from "./ledger.decider.ts";
 import { addAccount, emptyState, type LedgerState } from "./ledger-state.ts";
 
