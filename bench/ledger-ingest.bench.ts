@@ -8,6 +8,7 @@
 import { parseArgs } from "node:util";
 import { prng } from "../lib/core/prng.ts";
 import { openAccounts, runLoad } from "./lib/ingest-load.ts";
+import { openStage } from "./lib/open-stage.ts";
 import { median, printTable, quantile, writeResult } from "./lib/results.ts";
 import type { Stage } from "./lib/stage.ts";
 
@@ -81,9 +82,7 @@ async function measure(stage: Stage): Promise<void> {
   process.stdout.write(`written to ${path}\n`);
 }
 
-const stage = values.local
-  ? await (await import("./lib/local-stage.ts")).openLocalStage()
-  : await (await import("./lib/cluster-stage.ts")).openClusterStage();
+const stage = await openStage(values.local);
 try {
   await measure(stage);
 } finally {

@@ -57,7 +57,7 @@ export async function openLocalStage(settings: Readonly<Record<string, string>> 
       shard: 0,
       isOnShard: () => true,
       asset: "CZK",
-      reader: { ...postgres.role(DATABASE, "reader"), timeouts: { statementMs: 0, answerMs: 0 } },
+      verify: () => verify(directory, postgres),
       pgbench: (args) => pgbench(postgres, args),
       close,
     };
@@ -125,6 +125,19 @@ async function stopServer(server: ChildProcess): Promise<void> {
   const exited = new Promise((resolve) => server.once("exit", resolve));
   server.kill("SIGTERM");
   await exited;
+}
+
+async function verify(
+  directory: string,
+  postgres: TestPostgres,
+): Promise<{ events: number; seconds: number; intact: boolean }> {
+  const { stdout } = await run(NODE, [
+    ...[MAIN, "ledger", "verify", "--json", "--postgres", `127.0.0.1:${postgres.port}`, "--database", DATABASE],
+    ...["--user", `${DATABASE}_reader`, "--password-file", join(directory, "roles/reader-password")],
+    ...["--ca-file", join(directory, "postgres-ca/ca.crt")],
+  ]);
+  const { intact, shards } = JSON.parse(stdout) as { intact: boolean; shards: { events: number; seconds: number }[] };
+  return { intact, ...(shards[0] as { events: number; seconds: number }) };
 }
 
 async function pgbench(postgres: TestPostgres, args: readonly string[]): Promise<number | undefined> {

@@ -1,5 +1,4 @@
 import type { LedgerClient } from "../../dataplane/ledger/ledger-client.ts";
-import type { PostgresTarget } from "../../lib/node/postgres.ts";
 
 /** Where a benchmark runs: a ledger with its API, and the PostgreSQL under one of its shards. */
 export interface Stage {
@@ -10,8 +9,8 @@ export interface Stage {
   readonly shard: number;
   isOnShard(accountId: string): boolean;
   readonly asset: string;
-  /** Reader role of the shard, without time limits. */
-  readonly reader: PostgresTarget;
+  /** Replays and verifies the whole shard with the program's own `verify`. `seconds` leaves out its start. */
+  verify(): Promise<{ readonly events: number; readonly seconds: number; readonly intact: boolean }>;
   /** Runs pgbench beside the shard's PostgreSQL, in a database of its own. @returns transactions per second, if any */
   pgbench(args: readonly string[]): Promise<number | undefined>;
   close(): Promise<void>;

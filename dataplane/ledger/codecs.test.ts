@@ -23,7 +23,7 @@ describe("int64", () => {
 });
 
 describe("journal body", () => {
-  const text = fc.string({ unit: fc.constantFrom(..."abz019:-_."), maxLength: 128 });
+  const text = fc.string({ unit: fc.constantFrom("a", "z", "0", "9", ":", "-", "_", "."), maxLength: 128 });
   const entry: fc.Arbitrary<AccountEntry> = fc.oneof(
     fc.record({
       type: fc.constant("opening" as const),

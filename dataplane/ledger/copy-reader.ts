@@ -50,16 +50,21 @@ export function copyOut(client: Client, select: string, onChunk: (chunk: Buffer)
       handleCommandComplete: (): void => undefined,
       handleError: (error: unknown): void => {
         query.callback();
-        reject(error as Error);
+        reject(asError(error));
       },
       handleReadyForQuery: (): void => {
         query.callback();
         if (failure === undefined) resolve();
-        else reject(failure as Error);
+        else reject(asError(failure));
       },
     };
     client.query(query as unknown as Submittable);
   });
+}
+
+/** What the driver and callbacks throw are errors; this tells the compiler. */
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
 }
 
 /** Cuts chunks of any size into rows. Exported for its test. */
@@ -79,10 +84,8 @@ export function createRowParser(onRow: (row: BinaryRow) => void): (chunk: Buffer
     int32: (field) => view.getInt32(offsets[field] as number),
     int64: (field) => getInt64(view, offsets[field] as number),
     micros: (field) => getInt64(view, offsets[field] as number) + POSTGRES_EPOCH_MICROS,
-    text: (field) =>
-      current.toString("utf8", offsets[field] as number, (offsets[field] as number) + (lengths[field] as number)),
-    bytes: (field) =>
-      current.subarray(offsets[field] as number, (offsets[field] as number) + (lengths[field] as number)),
+    text: (field) => current.toString("utf8", offsets[field], (offsets[field] as number) + (lengths[field] as number)),
+    bytes: (field) => current.subarray(offsets[field], (offsets[field] as number) + (lengths[field] as number)),
   };
 
   /** Finds the fields of the row at `start`. @returns the offset after it, or minus the bytes that are needed */

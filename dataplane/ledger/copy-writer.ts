@@ -12,7 +12,7 @@ const COPY_DONE = Buffer.from([0x63, 0, 0, 0, 4]);
 /** Runs `text`, which ends in COPY ... FROM STDIN, with these bytes. @throws the driver's or the server's error */
 export function copyIn(client: Client, text: string, bytes: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
-    let failure: unknown;
+    let failed = false;
     const query = {
       text,
       /** The driver replaces this to learn that an answer came; its time limit ends with the first call. */
@@ -28,14 +28,14 @@ export function copyIn(client: Client, text: string, bytes: Uint8Array): Promise
       },
       handleRowDescription: (): void => undefined,
       handleCommandComplete: (): void => undefined,
-      handleError: (error: unknown): void => {
+      handleError: (error: Error): void => {
         query.callback();
-        failure ??= error;
-        reject(failure as Error);
+        failed = true;
+        reject(error);
       },
       handleReadyForQuery: (): void => {
         query.callback();
-        if (failure === undefined) resolve();
+        if (!failed) resolve();
       },
     };
     client.query(query as unknown as Submittable);

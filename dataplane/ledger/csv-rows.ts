@@ -4,7 +4,6 @@
  */
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
-import { parse } from "csv-parse/sync";
 import { type ErrorCode, OperatorError } from "../../lib/core/errors.ts";
 import { parseCredits } from "../../lib/core/money.ts";
 import { ACCOUNT_ID, parseTimestamp } from "./transfer-parser.ts";
@@ -85,10 +84,43 @@ export function createLineParser(header: string): LineParser {
 /** Fields of a line; `undefined` when its quotes do not match. */
 function splitLine(line: string): string[] | undefined {
   if (!line.includes('"')) return line.split(",");
-  try {
-    return (parse(line, { relax_column_count: true }) as string[][])[0];
-  } catch {
-    return undefined;
+  const fields: string[] = [];
+  for (let at = 0; ; at += 1) {
+    const field = line[at] === '"' ? quotedField(line, at) : plainField(line, at);
+    if (field === undefined) return undefined;
+    fields.push(field.text);
+    at = field.end;
+    if (at >= line.length) return fields;
+  }
+}
+
+interface Field {
+  readonly text: string;
+  /** Where the comma behind it is, or the line's length. */
+  readonly end: number;
+}
+
+function plainField(line: string, at: number): Field | undefined {
+  const comma = line.indexOf(",", at);
+  const end = comma < 0 ? line.length : comma;
+  const text = line.slice(at, end);
+  return text.includes('"') ? undefined : { text, end };
+}
+
+/** A quote within quotes is doubled. */
+function quotedField(line: string, at: number): Field | undefined {
+  let text = "";
+  for (let from = at + 1; ; ) {
+    const quote = line.indexOf('"', from);
+    if (quote < 0) return undefined;
+    text += line.slice(from, quote);
+    if (line[quote + 1] === '"') {
+      text += '"';
+      from = quote + 2;
+      continue;
+    }
+    const end = quote + 1;
+    return end === line.length || line[end] === "," ? { text, end } : undefined;
   }
 }
 

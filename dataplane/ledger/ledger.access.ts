@@ -7,11 +7,12 @@ import { isOperatorError, OperatorError } from "../../lib/core/errors.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { connectKube } from "../../lib/kube/connect.ts";
 import { openPortForward, type PortForward } from "../../lib/kube/port-forward.ts";
-import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
+import { type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
 import { environment } from "../../lib/node/env.ts";
 import type { PostgresTarget } from "../../lib/node/postgres.ts";
 import { programVersion } from "../../lib/node/version.ts";
 import { readText } from "./ledger.targets.ts";
+import { processRandom } from "./process-random.ts";
 import { createLedgerClient, type LedgerClient } from "./ledger-client.ts";
 
 /** Flags that name a ledger. */
@@ -26,7 +27,7 @@ export interface AccessFlags {
 }
 
 /** A client that stays usable while pods come and go. */
-export interface LedgerAccess extends LedgerClient {
+export interface LedgerAccess extends Pick<LedgerClient, "send"> {
   /** Codes of the ledger's assets; unknown when it was named by its address. */
   readonly assets: readonly string[] | undefined;
   close(): Promise<void>;
@@ -113,7 +114,7 @@ export async function openShardAccess(flags: AccessFlags): Promise<ShardAccess> 
   try {
     const shardSet = (await readLedger(kube, { namespace, name })).spec.shardSet;
     const shards = (
-      await kube.get(SHARD_SET as ResourceType<KubeObject & { spec: { shards: number } }>, {
+      await kube.get(SHARD_SET, {
         namespace,
         name: shardSet,
       })
@@ -164,7 +165,7 @@ function connect(flags: AccessFlags): Promise<KubeClient> {
     context: flags.context,
     userAgent: `shieldx/${programVersion()} (ledger command line)`,
     clock: systemClock,
-    random: Math.random,
+    random: processRandom,
   });
 }
 
@@ -174,7 +175,7 @@ function forwardTo(flags: AccessFlags, to: { namespace: string; target: string; 
 
 async function readLedger(kube: KubeClient, ref: { namespace: string; name: string }): Promise<LedgerResource> {
   try {
-    return await kube.get(CREDIT_LEDGER as ResourceType<LedgerResource>, ref);
+    return await kube.get(CREDIT_LEDGER, ref);
   } catch (error) {
     if (!isOperatorError(error, "KUBE_NOT_FOUND")) throw error;
     throw new OperatorError("LEDGER_NOT_FOUND", `there is no CreditLedger ${ref.namespace}/${ref.name}`, {

@@ -116,7 +116,7 @@ async function untilHeadsPass(ledger: LocalLedger, events: number): Promise<void
   for (;;) {
     const positions = ledger.seats.map((seat) => seat.writer()?.status().position ?? 0);
     if (positions.reduce((sum, position) => sum + position, 0) >= events) return;
-    if (systemClock.monotonic() > endsAt) throw new Error(`only ${positions} events came`);
+    if (systemClock.monotonic() > endsAt) throw new Error(`only ${positions.join("+")} events came`);
     await systemClock.sleep(5);
   }
 }

@@ -102,7 +102,7 @@ export async function run(args: readonly string[]): Promise<number> {
   );
 
   try {
-    await program.parseAsync(args as string[], { from: "user" });
+    await program.parseAsync(args, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return 0;

@@ -90,7 +90,7 @@ export function createRouter(options: RouterOptions): LedgerRouter {
 
   const route = async (requests: readonly TransferRequest[], createAccounts: boolean): Promise<RoutedTransfers> => {
     const current = map.current();
-    const ids: string[] = new Array(requests.length * 2);
+    const ids = new Array<string>(requests.length * 2);
     for (let index = 0; index < requests.length; index += 1) {
       const request = requests[index] as TransferRequest;
       ids[index * 2] = request.debitAccount;
@@ -263,7 +263,7 @@ interface BulkPlan {
 function planBulk(call: BulkCall, routed: RoutedTransfers): BulkPlan {
   const { parsed, items } = call;
   const byShard = new Map<number, number[]>();
-  const answers: string[] = new Array(parsed.length);
+  const answers = new Array<string>(parsed.length);
   let answered = 0;
   let request = 0;
   parsed.forEach((item, index) => {

@@ -13,6 +13,7 @@ import { podIdentity, type ServeFlags, splitLedger } from "./ledger.config.ts";
 import type { LedgerServer } from "./ledger.server.ts";
 import { type ServiceOptions, startService } from "./ledger.service.ts";
 import { createTargets, readText } from "./ledger.targets.ts";
+import { processRandom } from "./process-random.ts";
 import { configMapSource, databaseMapSource } from "./shard-map-source.ts";
 import { createLeaseSeat, createLocalSeat } from "./shard-seats.ts";
 
@@ -74,7 +75,7 @@ async function serviceOptions(flags: ServeFlags, log: Logger, lifecycle: Lifecyc
   }
 
   const pod = podIdentity(environment());
-  const random = Math.random;
+  const random = processRandom;
   const client = await connectKube({
     environment: environment(),
     userAgent: `shieldx/${programVersion()} (ledger)`,

@@ -77,7 +77,7 @@ export function createLeaseSeat(options: LeaseSeatOptions): ShardSeat {
       setMinimumEpoch: holder.setMinimumEpoch,
     });
     writer = term;
-    term
+    void term
       .run()
       .catch((error: unknown) => log.error({ shard, error: toOperatorError(error).message }, "writer failed"))
       .then(async () => {

@@ -63,7 +63,7 @@ export function parseTransfer(value: unknown, headerId?: string): TransferReques
     debitAccount,
     creditAccount,
     amount: amount as number,
-    asset: asset as string | undefined,
+    asset: asset,
     effectiveAtMicros,
     metadata: metadata === undefined ? undefined : canonicalJson(metadata),
   };
