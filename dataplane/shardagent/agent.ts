@@ -65,7 +65,7 @@ const CHECK_READY_EVERY_MS = 1_000;
 const CHECK_STARTING_EVERY_MS = 200;
 
 /** Waits between attempts to prepare data or configuration that cannot be used as they are. */
-const PREPARE_BACKOFF = { baseMs: 500, capMs: 30_000 } as const;
+const PREPARE_BACKOFF = { baseMs: 500, capMs: 5_000 } as const;
 
 /** Waits between attempts to carry out requests that failed. */
 const DATABASES_BACKOFF = { baseMs: 500, capMs: 30_000 } as const;
@@ -198,7 +198,7 @@ async function prepare(parts: Parts, signal: AbortSignal): Promise<DataDirectory
     try {
       await writeServerFiles(config);
       const data = await prepareDataDirectory({ dataDir, shardSet, shard, env, log });
-      await removeStaleLockFile(data.path, log);
+      await removeStaleLockFile(data, { env, log });
       return data;
     } catch (error) {
       const { code, message } = toOperatorError(error);

@@ -1,10 +1,11 @@
-import { chmod, mkdir, open, readdir, readFile, realpath, rename, rm, unlink } from "node:fs/promises";
+import { chmod, mkdir, open, readdir, readFile, realpath, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { OperatorError } from "../../lib/core/errors.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 import { processesIn, runTool, type ToolResult } from "./processes.ts";
 import { SUPERUSER } from "./shardagent.config-files.ts";
+import { runLocked } from "./volume-lock.ts";
 
 // The data directory is made by initdb in a temporary directory beside it and renamed when it is complete and synced:
 // a directory of the final name is a whole database cluster, whenever the power went. A small file beside it says whose
@@ -16,14 +17,17 @@ export const POSTGRES_MAJOR = "17";
 /** Beside the data directory: which shard the volume belongs to. */
 const IDENTITY_FILE = "shieldx-shard.json";
 
+/** PostgreSQL's own lock file, in the data directory. */
+const LOCK_FILE = "postmaster.pid";
+
 /** Prefix of the directories in which initdb works. */
 const TEMPORARY_PREFIX = ".initdb-";
 
 /** initdb writes about 40 MB and syncs it: seconds on a good disk, a minute on a bad one. */
 const INITDB_TIMEOUT_MS = 5 * 60_000;
 
-/** pg_controldata reads one small file. */
-const CONTROLDATA_TIMEOUT_MS = 10_000;
+/** pg_controldata reads one small file, others touch one. */
+const SMALL_TOOL_TIMEOUT_MS = 10_000;
 
 const identity = z.strictObject({
   shardSet: z.string(),
@@ -96,23 +100,29 @@ export async function prepareDataDirectory(options: DataDirectoryOptions): Promi
 /**
  * Removes the lock file that a server of an earlier container left behind. Its process number means nothing in this
  * process namespace, and may belong to a process of ours, in which case PostgreSQL would refuse to start.
- * Safe only because the caller holds the shard's Lease, and done only when no server process works in the directory:
- * after a crash in this container PostgreSQL's own check of the file is what keeps two servers apart.
+ * Done only with the volume's lock, so never under a server that lives, in whichever container.
+ * @throws OperatorError POSTGRES_FAILED when a server works on the data
  */
-export async function removeStaleLockFile(dataDir: string, log: Logger): Promise<void> {
-  const pids = await processesIn(dataDir);
+export async function removeStaleLockFile(
+  { path }: Pick<DataDirectory, "path">,
+  { env, log }: Pick<DataDirectoryOptions, "env" | "log">,
+): Promise<void> {
+  const pids = await processesIn(path);
   if (pids.length > 0) {
-    throw new OperatorError("POSTGRES_FAILED", `a server is running on ${dataDir} already (process ${pids[0]})`);
+    throw new OperatorError("POSTGRES_FAILED", `a server is running on ${path} already (process ${pids[0]})`);
   }
-  try {
-    await unlink(join(dataDir, "postmaster.pid"));
-    log.info("removed the lock file of an earlier container");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-  }
+  if (!(await listDirectory(path)).includes(LOCK_FILE)) return;
+  const { code, stderr } = await runLocked(path, ["rm", "-f", join(path, LOCK_FILE)], {
+    env,
+    timeoutMs: SMALL_TOOL_TIMEOUT_MS,
+  });
+  if (code !== 0) throw new OperatorError("POSTGRES_FAILED", `${LOCK_FILE} cannot be removed: ${lastLine(stderr)}`);
+  log.info("removed the lock file of an earlier container");
 }
 
 async function initialise(options: DataDirectoryOptions, volume: string): Promise<void> {
+  // Somebody else's initdb may be at work: what it has half made is not to be removed.
+  await runLocked(options.dataDir, ["true"], { env: options.env, timeoutMs: SMALL_TOOL_TIMEOUT_MS });
   for (const name of await listDirectory(volume)) {
     if (!name.startsWith(TEMPORARY_PREFIX)) continue;
     options.log.warn({ directory: name }, "removing a half-made data directory of an interrupted initdb");
@@ -133,7 +143,8 @@ async function initialise(options: DataDirectoryOptions, volume: string): Promis
  * so that an upgrade of the image never corrupts an index.
  */
 function runInitdb(directory: string, options: DataDirectoryOptions): Promise<ToolResult> {
-  const args = [
+  const command = [
+    "initdb",
     `--pgdata=${directory}`,
     `--username=${SUPERUSER}`,
     "--data-checksums",
@@ -145,7 +156,7 @@ function runInitdb(directory: string, options: DataDirectoryOptions): Promise<To
     "--auth-host=reject",
     "--no-instructions",
   ];
-  return runTool("initdb", args, { env: options.env, timeoutMs: INITDB_TIMEOUT_MS });
+  return runLocked(options.dataDir, command, { env: options.env, timeoutMs: INITDB_TIMEOUT_MS });
 }
 
 async function requireMajorVersion(dataDir: string, entries: readonly string[]): Promise<void> {
@@ -161,7 +172,7 @@ async function requireMajorVersion(dataDir: string, entries: readonly string[]):
 async function readSystemIdentifier(options: DataDirectoryOptions): Promise<string> {
   const result = await runTool("pg_controldata", [`--pgdata=${options.dataDir}`], {
     env: options.env,
-    timeoutMs: CONTROLDATA_TIMEOUT_MS,
+    timeoutMs: SMALL_TOOL_TIMEOUT_MS,
   });
   const found = parseControlData(result.stdout).get("Database system identifier");
   if (result.code !== 0 || found === undefined) {

@@ -4,6 +4,7 @@ import type { Clock } from "../../lib/core/clock.ts";
 import { toOperatorError } from "../../lib/core/errors.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 import { endProcessesIn, signalProcess } from "./processes.ts";
+import { isLockConflict, lockedCommand, VOLUME_LOCKED } from "./volume-lock.ts";
 
 /** How to stop a server: `fast` ends sessions and writes a checkpoint, `immediate` ends at once and recovers later. */
 export type StopMode = "fast" | "immediate";
@@ -57,13 +58,17 @@ const HEALTHY_RUN_MS = 30_000;
 /** Waits between starts in a row that fail quickly. The first restart does not wait at all. */
 const RESTART_BACKOFF = { baseMs: 250, capMs: 10_000 } as const;
 
-/** Starts `postgres` in a session of its own, so that a signal to the agent's process group does not reach it. */
+/**
+ * Starts `postgres` with the volume's lock, in a session of its own, so that a signal to the agent's process group does
+ * not reach it.
+ */
 export function spawnPostgres(options: {
   readonly dataDir: string;
   readonly configFile: string;
   readonly env: Readonly<Record<string, string>>;
 }): ServerProcess {
-  const child = spawn("postgres", ["-D", options.dataDir, `--config_file=${options.configFile}`], {
+  const postgres = ["postgres", "-D", options.dataDir, `--config_file=${options.configFile}`];
+  const child = spawn(...lockedCommand(options.dataDir, postgres), {
     env: options.env,
     // The log goes straight to the container's: a pipe through the agent could fill up and stall the server.
     stdio: ["ignore", "inherit", "inherit"],
@@ -72,7 +77,10 @@ export function spawnPostgres(options: {
   });
   const exited = new Promise<string>((resolve) => {
     child.once("error", (error) => resolve(error.message));
-    child.once("exit", (code, signal) => resolve(signal === null ? `exit code ${code ?? -1}` : `signal ${signal}`));
+    child.once("exit", (code, signal) => {
+      const how = signal === null ? `exit code ${code ?? -1}` : `signal ${signal}`;
+      resolve(isLockConflict(code) ? VOLUME_LOCKED : how);
+    });
   });
   const pid = child.pid ?? -1;
   return { pid, exited, signal: (name) => void (pid > 0 && signalProcess(pid, name)) };

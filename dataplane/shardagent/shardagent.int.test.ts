@@ -17,6 +17,7 @@ import { startControlPlane, type TestControlPlane } from "../../operator/testing
 import {
   type AgentContainer,
   createShardHost,
+  freePorts,
   type ShardHost,
   startAgent,
   tcpTarget,
@@ -462,6 +463,39 @@ test("a volume of another shard, and a volume whose data is gone, are refused an
     expect(gone.message).toMatch(
       /^the volume belongs to shard 0 of other \(system identifier [0-9]+\), but its data directory is gone$/,
     );
-    expect(await second.exec("ls", "-A", "/var/lib/postgresql")).toBe("shieldx-shard.json\n");
+    expect(await second.exec("ls", "-A", "/var/lib/postgresql")).toBe("shieldx-shard.json\nshieldx-shard.lock\n");
+  });
+});
+
+test("two servers never work on one volume, even when the first one's agent hangs and loses its Lease", async () => {
+  await publish("twice", []);
+  await withShard("twice", async (host, start) => {
+    const first = await start();
+    await first.until("ready", ({ ready }) => ready);
+    await first.sql("postgres", "CREATE TABLE kept AS SELECT 1 AS a");
+    // The agent hangs, PostgreSQL goes on: a pod that was deleted by force on a node that has no time for it.
+    const hang = "for p in /proc/[0-9]*; do [ $(cat $p/comm) = MainThread ] && kill -STOP ${p#/proc/}; done";
+    await first.exec("bash", "-c", hang);
+    const [postgresPort] = (await freePorts(1)) as [number];
+    const second = await startAgent(
+      { ...host, postgresPort },
+      { shardSet: "twice", shard: 0, kubeconfig: plane.kubeconfig },
+    );
+    try {
+      const blocked = await second.until(
+        "blocked",
+        ({ ready, message }) => ready || message.startsWith("another PostgreSQL"),
+      );
+      expect(blocked).toMatchObject({
+        ready: false,
+        message: "another PostgreSQL works on this volume: its pod or container has to end first",
+      });
+      expect(await first.sql("postgres", "SELECT a FROM kept")).toBe("1");
+      await first.kill();
+      await second.until("ready", ({ ready }) => ready);
+      expect(await second.sql("postgres", "SELECT a FROM kept")).toBe("1");
+    } finally {
+      await second.kill();
+    }
   });
 });
