@@ -165,6 +165,19 @@ describe("apply", () => {
     expect(fake.store.get(configMapKey("a"))?.["data"]).toEqual({ x: "1", y: "2" });
   });
 
+  it("notices what was removed and taken while no process looked", async () => {
+    await (await startProcess()).execute(apply(owned("a", { x: "1", y: "2" })), apply(owned("b", { x: "1" })));
+    fake.store.merge(configMapKey("a"), { data: { y: null, other: "1" } }, { manager: "else", subresource: undefined });
+    fake.store.merge(configMapKey("b"), { data: { x: "9" } }, { manager: "else", subresource: undefined });
+    const restarted = await startProcess();
+    expect(await restarted.execute(apply(owned("a", { x: "1", y: "2" })))).toEqual({ written: 1 });
+    expect(fake.store.get(configMapKey("a"))?.["data"]).toEqual({ x: "1", y: "2", other: "1" });
+    expect(await restarted.execute(apply(owned("b", { x: "1" })))).toMatchObject({
+      written: 0,
+      error: { code: "KUBE_FIELD_CONFLICT" },
+    });
+  });
+
   it.each([
     ["without labels", {}],
     ["of another widget", { [LABELS.kind]: "Widget", [LABELS.name]: "other" }],

@@ -92,7 +92,9 @@ export function createApplier(options: ApplierOptions): Applier {
     if (live.metadata.annotations?.[ANNOTATIONS.appliedHash] !== desiredHash) return false;
     const entry = applied.get(live.metadata.uid ?? "");
     if (entry === undefined || entry.desiredHash !== desiredHash) {
-      // The first look of this process: the annotation is trusted, so that a restart writes nothing.
+      // The first look of this process: the annotation says what was applied, not what became of it while nobody looked.
+      // A field that the server writes in another form (quantities) costs one request here, and no write.
+      if (canonicalJson(project(live, desired)) !== canonicalJson(desired)) return false;
       remember(live, desired, desiredHash);
       return true;
     }
