@@ -293,8 +293,42 @@ describe("deletion", () => {
       },
       want: [...workload, "patch CreditLedger bank: clean-up is done: let the deletion go on"],
     },
+    {
+      name: "Delete neither drops nor waits for a database that somebody else's request is served for",
+      given: { ...deleting("Delete"), databaseTakenBy: "foreign" },
+      want: [...workload, ...keys],
+    },
   ])("$name", ({ given, want }) => {
     expect(notes(plan(given).actions)).toEqual(want);
+  });
+
+  test.each([
+    {
+      name: "was refused on kept data keeps it",
+      used: {},
+      want: "patch CreditLedger bank: clean-up is done: let the deletion go on",
+    },
+    {
+      name: "has used its data drops it, also with a broken Secret",
+      used: { schemaVersion: 1 },
+      want: "apply Secret bank-database: database ledger_bank is to be dropped",
+    },
+  ])("Delete of a ledger that $name", ({ used, want }) => {
+    const going = deleting("Delete");
+    const status = { observedGeneration: 1, ...used };
+    const given = scope({
+      observed: observed({
+        ...going,
+        deployment: undefined,
+        jobs: [],
+        ledger: { ...(going.ledger as Observed["ledger"]), status },
+      }),
+      material: { problems: ["Secret bank-roles lacks a key or its value"] },
+    });
+    expect(notes(planCreditLedger(given, checkAll(given), NOW).actions)).toEqual([
+      "delete Secret bank-tls: the ledger is being deleted",
+      want,
+    ]);
   });
 
   test("Delete of a ledger that never made anything lets go at once", () => {

@@ -94,11 +94,17 @@ function keptElsewhere({ observed, target }: Scope): string | undefined {
   return keptOn === target.spec.shardSet ? undefined : keptOn;
 }
 
+/** True for kept data that this ledger never used: it lies on another ShardSet, or was refused before any migration. */
+function isForeignData(scope: Scope): boolean {
+  const { ledger, deployment } = scope.observed;
+  const wasUsed = ledger.status?.schemaVersion !== undefined || deployment !== undefined;
+  return keptElsewhere(scope) !== undefined || (!wasUsed && retainedProblem(scope) !== undefined);
+}
+
 /** State of a deletion in words, for the condition; `undefined` when nothing is being waited for. */
 export function dropProgress(scope: Scope): string | undefined {
   const request = requestToDrop(scope);
-  if (scope.observed.shardSet === undefined || request === undefined || keptElsewhere(scope) !== undefined)
-    return undefined;
+  if (scope.observed.shardSet === undefined || request === undefined || isForeignData(scope)) return undefined;
   const { shards } = scope.target;
   const gone = Math.min(shardsWithRequest(scope.observed, request), shards);
   if (gone >= shards) return undefined;
@@ -221,8 +227,8 @@ function planDeletion(scope: Scope): Plan {
   const { observed } = scope;
   const workload = removeWorkload(observed);
   const letGo = removeFinalizer(observed.ledger, CREDIT_LEDGER);
-  // What an earlier ledger left on another ShardSet was never ours: neither its database nor its keys.
-  if (keptElsewhere(scope) !== undefined) return { actions: [...workload, ...letGo] };
+  // What an earlier ledger left and this one never used is not ours to remove: neither its database nor its keys.
+  if (isForeignData(scope)) return { actions: [...workload, ...letGo] };
   if (observed.ledger.spec.deletionPolicy === "Retain") {
     return {
       actions: [...workload, ...withdrawDrop(scope), ...letGo],
@@ -236,8 +242,10 @@ function planDeletion(scope: Scope): Plan {
   return { actions: [...workload, ...removeKept(observed), ...letGo] };
 }
 
-/** The request that drops the database; `undefined` when none was ever made. */
+/** The request that drops the database; `undefined` when none was ever made, or when the ShardSet serves another one. */
 function requestToDrop(scope: Scope): DatabaseRequest | undefined {
+  // Ours would never be answered, and would drop the other one's data as soon as that request goes.
+  if (scope.observed.databaseTakenBy !== undefined) return undefined;
   // A request is only ever made from passwords in the cache, so without both there is nothing to drop.
   const request = scope.observed.request?.value?.request ?? wantedRequest(scope);
   return request && { ...request, drop: true };
