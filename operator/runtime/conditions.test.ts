@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { findCondition, mergeConditions, setCondition } from "./conditions.ts";
+import { findCondition, MESSAGE_LENGTH_MAX, mergeConditions, setCondition } from "./conditions.ts";
 import type { Condition } from "./types.ts";
 
 // Goal: lastTransitionTime moves with the status and with nothing else.
@@ -47,6 +47,19 @@ describe("mergeConditions", () => {
       { ...ready, lastTransitionTime: EARLIER },
     ]);
     expect(mergeConditions(undefined, [], NOW)).toEqual([]);
+  });
+
+  it("cuts a message at the API's limit, so that the status is never refused for it", () => {
+    const next = {
+      type: "Ready",
+      status: "False",
+      reason: "Many",
+      message: "x".repeat(40_000),
+      observedGeneration: 1,
+    } as const;
+    const message = mergeConditions([], [next], 0)[0]?.message ?? "";
+    expect(message).toHaveLength(MESSAGE_LENGTH_MAX);
+    expect(message.endsWith("x…")).toBe(true);
   });
 });
 

@@ -5,6 +5,12 @@ import type { Condition } from "./types.ts";
 export type ConditionStatement = Omit<Condition, "lastTransitionTime">;
 
 /**
+ * Longest message of a condition (meta/v1). A message that lists the troubles of 64 shards and 256 databases is longer, and
+ * the server would refuse the whole status for it: conditions would go on saying what was true before.
+ */
+export const MESSAGE_LENGTH_MAX = 32_768;
+
+/**
  * The previous conditions with `next` in place of the one of its type. `lastTransitionTime` changes only with the
  * status; a reason, a message or a generation may change without it.
  * @param now milliseconds since the epoch
@@ -13,7 +19,9 @@ export function setCondition(previous: readonly Condition[], next: ConditionStat
   const before = previous.find((condition) => condition.type === next.type);
   const lastTransitionTime =
     before !== undefined && before.status === next.status ? before.lastTransitionTime : rfc3339Seconds(now);
-  const { type, status, observedGeneration, reason, message } = next;
+  const { type, status, observedGeneration, reason } = next;
+  const message =
+    next.message.length <= MESSAGE_LENGTH_MAX ? next.message : `${next.message.slice(0, MESSAGE_LENGTH_MAX - 1)}…`;
   const set: Condition = { type, status, observedGeneration, lastTransitionTime, reason, message };
   return before === undefined
     ? [...previous, set]
