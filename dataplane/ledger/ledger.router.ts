@@ -63,16 +63,28 @@ export interface LedgerRouter {
 
 const RETRY_AFTER_SECONDS = 1;
 
+/** Another pod that writes a shard. */
+interface Peer {
+  readonly url: string;
+  readonly isWriter: () => boolean;
+}
+
 export function createRouter(options: RouterOptions): LedgerRouter {
   const { seats, map, locator, peers } = options;
 
-  /** The writer of a shard here, or the URL of the pod that has it. */
-  const findWriter = (shard: number, caller: Caller): LedgerWriter | string => {
+  const findPeer = (shard: number, caller: Caller): Peer | undefined => {
     const seat = seats[shard] as ShardSeat;
-    const local = seat.writer();
-    if (local !== undefined) return local;
-    const url = caller.forwarded === undefined ? seat.holderUrl() : undefined;
-    if (url !== undefined) return url;
+    const url = caller.forwarded === undefined && seat.writer() === undefined ? seat.holderUrl() : undefined;
+    if (url === undefined) return undefined;
+    return { url, isWriter: () => seat.writer() === undefined && seat.holderUrl() === url };
+  };
+
+  /** The writer of a shard, here or in another pod. */
+  const findWriter = (shard: number, caller: Caller): { local: LedgerWriter } | { peer: Peer } => {
+    const local = (seats[shard] as ShardSeat).writer();
+    if (local !== undefined) return { local };
+    const peer = findPeer(shard, caller);
+    if (peer !== undefined) return { peer };
     throw new OperatorError("WRITER_UNAVAILABLE", `shard ${shard} has no writer right now`, {
       retryAfterSeconds: RETRY_AFTER_SECONDS,
     });
@@ -106,16 +118,14 @@ export function createRouter(options: RouterOptions): LedgerRouter {
       const shard = shardOfTransfer(routed, 0);
       if (typeof shard !== "number") throw new OperatorError(shard.code, shard.detail);
       const writer = findWriter(shard, caller);
-      if (typeof writer === "string") {
+      if ("peer" in writer) {
+        const { url, isWriter } = writer.peer;
         const { authorization } = caller;
-        const path = "/v1/transfers";
-        return {
-          type: "peer",
-          answer: await peers.post(writer, { path, body, authorization, idempotencyKey: request.id, part: "all" }),
-        };
+        const call = { path: "/v1/transfers", body, authorization, idempotencyKey: request.id, part: "all", isWriter };
+        return { type: "peer", answer: await peers.post(url, call) };
       }
       const group = { requests: [request], identities: identitiesOf([request]), createAccounts: false };
-      const results = await freshen(writer.transfer({ ...group, mapVersion: routed.map.version }));
+      const results = await freshen(writer.local.transfer({ ...group, mapVersion: routed.map.version }));
       return { type: "local", shard, results };
     },
 
@@ -127,9 +137,8 @@ export function createRouter(options: RouterOptions): LedgerRouter {
       const groups = [...plan.byShard];
       if (groups.length === 1 && plan.answered === 0) {
         const [shard] = groups[0] as [number, number[]];
-        const seat = seats[shard] as ShardSeat;
-        const url = seat.writer() === undefined && caller.forwarded === undefined ? seat.holderUrl() : undefined;
-        if (url !== undefined) return forwardBulk(call.body, url, caller);
+        const peer = findPeer(shard, caller);
+        if (peer !== undefined) return forwardBulk(call.body, peer, caller);
       }
       await Promise.all(groups.map(([shard, indexes]) => runGroup({ call, plan, routed, caller }, shard, indexes)));
       return `{"items":[${plan.answers.join(",")}]}`;
@@ -141,10 +150,8 @@ export function createRouter(options: RouterOptions): LedgerRouter {
       const shard = shardOf(current, placementKey);
       const open = async (role: AccountRequest["role"], on: number): Promise<boolean> => {
         const writer = findWriter(on, caller);
-        if (typeof writer !== "string") {
-          return (await freshen(writer.openAccount({ ...request, role }, current.version))).created;
-        }
-        return openOnPeer(writer, { ...request, role }, caller);
+        if ("peer" in writer) return openOnPeer(writer.peer, { ...request, role }, caller);
+        return (await freshen(writer.local.openAccount({ ...request, role }, current.version))).created;
       };
       if (caller.forwarded === "pointer") return { created: await open("pointer", shardOf(current, extId)), shard };
       // The pointer first: it reserves the id, so that two placement keys cannot both get it.
@@ -160,11 +167,12 @@ export function createRouter(options: RouterOptions): LedgerRouter {
     },
   };
 
-  async function forwardBulk(body: Buffer, url: string, caller: Caller): Promise<PeerAnswer> {
-    return peers.post(url, { path: "/v1/transfers:bulk", body, authorization: caller.authorization, part: "all" });
+  async function forwardBulk(body: Buffer, { url, isWriter }: Peer, caller: Caller): Promise<PeerAnswer> {
+    const { authorization } = caller;
+    return peers.post(url, { path: "/v1/transfers:bulk", body, authorization, part: "all", isWriter });
   }
 
-  async function openOnPeer(url: string, request: AccountRequest, caller: Caller): Promise<boolean> {
+  async function openOnPeer({ url, isWriter }: Peer, request: AccountRequest, caller: Caller): Promise<boolean> {
     const { extId, placementKey, asset, floor, role } = request;
     const answer = await peers.post(url, {
       path: "/v1/accounts",
@@ -172,6 +180,7 @@ export function createRouter(options: RouterOptions): LedgerRouter {
       body: JSON.stringify({ id: extId, placementKey, asset, creditLimit: 0 - floor }),
       authorization: caller.authorization,
       part: role,
+      isWriter,
     });
     if (answer.status >= 400) throw peerProblem(answer);
     return answer.status === 201;
@@ -189,12 +198,12 @@ export function createRouter(options: RouterOptions): LedgerRouter {
     const { call, plan } = run;
     try {
       const writer = findWriter(shard, run.caller);
-      if (typeof writer === "string") return await runOnPeer(run, writer, indexes);
+      if ("peer" in writer) return await runOnPeer(run, writer.peer, indexes);
       const requests = indexes.map((index) => call.parsed[index] as TransferRequest);
       const identities = identitiesOf(requests);
       const { createAccounts } = call;
       const group = { requests, identities, createAccounts, mapVersion: run.routed.map.version };
-      const results = await freshen(writer.transfer(group));
+      const results = await freshen(writer.local.transfer(group));
       for (let at = 0; at < indexes.length; at += 1) {
         const id = (requests[at] as TransferRequest).id;
         plan.answers[indexes[at] as number] = bulkItem({ results, index: at, shard, id });
@@ -209,11 +218,11 @@ export function createRouter(options: RouterOptions): LedgerRouter {
     }
   }
 
-  async function runOnPeer(run: BulkRun, url: string, indexes: readonly number[]): Promise<void> {
+  async function runOnPeer(run: BulkRun, peer: Peer, indexes: readonly number[]): Promise<void> {
     const { call, plan, caller } = run;
     const items = indexes.map((index) => call.items[index]);
     const body = Buffer.from(JSON.stringify({ createAccounts: call.createAccounts, items }));
-    const answer = await forwardBulk(body, url, caller);
+    const answer = await forwardBulk(body, peer, caller);
     if (answer.status !== 200) throw peerProblem(answer);
     const answered = (JSON.parse(answer.body.toString("utf8")) as { items: unknown[] }).items;
     indexes.forEach((index, at) => {

@@ -68,7 +68,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   const queries = metrics.counter("shard_queries_total");
   const reads = pools.map((reader, shard) => createReads(reader, shard, () => queries.inc({ shard })));
   const map = options.makeMapSource(reads);
-  const peers = createPeerClient({ caPem: options.tls.caPem, servername: options.servername });
+  const peers = createPeerClient({ clock, caPem: options.tls.caPem, servername: options.servername });
   lifecycle.defer("peer connections", () => peers.close());
 
   const writerFactory = (shard: number): WriterFactory => makeWriterFactory(options, shard);

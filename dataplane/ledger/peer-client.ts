@@ -1,5 +1,6 @@
 /** Hands a request on to the pod that writes the shard, once. */
 import { Agent, type RequestOptions, request } from "node:https";
+import type { Clock } from "../../lib/core/clock.ts";
 import { OperatorError } from "../../lib/core/errors.ts";
 
 /** Marks a request that came from another pod: it is not handed on again. Its value is the part to be done. */
@@ -13,6 +14,8 @@ export interface PeerRequest {
   readonly idempotencyKey?: string | undefined;
   /** Value of FORWARDED_HEADER. */
   readonly part: string;
+  /** Asked while the answer is awaited: false once another pod writes the shard, and this one will never answer. */
+  readonly isWriter: () => boolean;
 }
 
 export interface PeerAnswer {
@@ -28,6 +31,7 @@ export interface PeerClient {
 }
 
 export interface PeerClientOptions {
+  readonly clock: Pick<Clock, "monotonic">;
   /** Asked at each new connection, so that a changed file is picked up. */
   readonly caPem: () => string;
   /** Name in the other pod's certificate. */
@@ -36,6 +40,9 @@ export interface PeerClientOptions {
 
 /** Longer than the other pod takes to answer at worst. */
 const PEER_TIMEOUT_MS = 25_000;
+/** A pod that is gone leaves an address that nothing answers at: no packet comes back to say so. */
+const PEER_CONNECT_TIMEOUT_MS = 2_000;
+const PEER_CHECK_MS = 250;
 const PEER_SOCKETS_MAX = 64;
 const COPIED_HEADERS = ["content-type", "idempotency-replayed", "retry-after"];
 
@@ -44,7 +51,7 @@ export function createPeerClient(options: PeerClientOptions): PeerClient {
   return {
     post: (baseUrl, peerRequest) =>
       new Promise((resolve, reject) => {
-        const { path, body, authorization, idempotencyKey, part } = peerRequest;
+        const { path, body, authorization, idempotencyKey, part, isWriter } = peerRequest;
         const target: RequestOptions = {
           agent,
           method: "POST",
@@ -80,6 +87,13 @@ export function createPeerClient(options: PeerClientOptions): PeerClient {
             connected = true;
           });
         });
+        const startedAt = options.clock.monotonic();
+        const watch = setInterval(() => {
+          const waitedMs = options.clock.monotonic() - startedAt;
+          if (!connected && waitedMs >= PEER_CONNECT_TIMEOUT_MS) outgoing.destroy(new Error("no connection in time"));
+          else if (!isWriter()) outgoing.destroy(new Error("another pod writes the shard now"));
+        }, PEER_CHECK_MS);
+        outgoing.once("close", () => clearInterval(watch));
         outgoing.once("timeout", () => outgoing.destroy(new Error("no answer in time")));
         outgoing.once("error", (cause) => reject(lost(connected, cause)));
         outgoing.end(body);
