@@ -46,6 +46,8 @@ export const SHARD_SET_REASONS = {
   ShardsAvailable: "All shards that own buckets accept writes.",
   VolumeLost:
     "The volume of a shard that owns buckets is gone. Restore it under its name; an empty one is never made in its place.",
+  VolumeDeleting:
+    "Somebody deleted the volume of a running shard: it goes with the shard's pod, which is not replaced until then. Set the reclaim policy of its PersistentVolume to Retain, and restore the volume under its name afterwards.",
   StorageShrinkRefused: "The spec asks for a smaller volume than exists. A volume cannot shrink: raise storage.size.",
   StorageExpanding: "Volumes are being enlarged.",
   StorageExpansionUnsupported:

@@ -120,6 +120,14 @@ export function lostVolumes({ observed }: Pick<Scope, "observed">): number[] {
   return [...owners.keys()].filter((shard) => !observed.claims.has(shard)).sort((a, b) => a - b);
 }
 
+/** Shards whose volume was deleted and is still there only because their pod uses it. */
+export function endingVolumes({ observed }: Pick<Scope, "observed">): number[] {
+  return [...observed.claims.values()]
+    .filter(({ deleting }) => deleting)
+    .map(({ shard }) => shard)
+    .sort((a, b) => a - b);
+}
+
 /** Buckets of each shard that owns some, as the status remembers the map that this very ShardSet published. */
 function rememberedOwners({ status }: ShardSet): ReadonlyMap<number, number> {
   const states = status?.map === undefined ? [] : (status.shardStatuses ?? []);

@@ -31,6 +31,8 @@ export interface ObservedClaim {
   readonly requested: string;
   /** Size that the volume has; `undefined` before it is bound. */
   readonly capacity: string | undefined;
+  /** Somebody has deleted it: it goes, with its data, at the moment that no pod uses it any more. */
+  readonly deleting: boolean;
   /** uid of the ShardSet that made it. */
   readonly createdFor: string | undefined;
 }
@@ -101,6 +103,7 @@ export function observeClaim(object: KubeObject): ObservedClaim {
     shard: shardOf(object),
     requested: spec?.resources?.requests?.["storage"] ?? "0",
     capacity: status?.capacity?.["storage"],
+    deleting: object.metadata.deletionTimestamp !== undefined,
     createdFor: object.metadata.annotations?.[ANNOTATIONS.createdFor],
   };
 }

@@ -4,6 +4,7 @@ import { ensureFinalizer, hasFinalizer, removeFinalizer } from "../../operator/r
 import type { Action, Plan } from "../../operator/runtime/types.ts";
 import {
   claimSizes,
+  endingVolumes,
   isForeignData,
   lostVolumes,
   retainedProblem,
@@ -181,11 +182,15 @@ function makePods(scope: Scope): Action[] {
   const { observed, target, material } = scope;
   const lost = new Set(lostVolumes(scope));
   const states = shardStates(scope);
-  const replaced = nextToReplace(states);
+  // The last pod on a deleted volume keeps its data alive: it is not we who let it go.
+  const ending = new Set(endingVolumes(scope));
+  const replaced = nextToReplace(
+    states.map((state) => ({ ...state, outdated: state.outdated && !ending.has(state.shard) })),
+  );
   return states.flatMap(({ shard, pod, outdated }) => {
     if (pod === undefined) {
       const hasCertificate = observed.shardTls.has(shard) || material.shards.has(shard);
-      if (!hasCertificate || lost.has(shard)) return [];
+      if (!hasCertificate || lost.has(shard) || ending.has(shard)) return [];
       return [create(desiredPod(target, shard), `shard ${shard} has no pod`)];
     }
     if (pod.deleting) return [];

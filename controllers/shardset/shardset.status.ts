@@ -10,6 +10,7 @@ import {
   claimSizes,
   databaseStates,
   describe,
+  endingVolumes,
   isNew,
   retainedProblem,
   type Scope,
@@ -17,6 +18,7 @@ import {
   shardStates,
 } from "./shardset.checks.ts";
 import { podSelector } from "./shardset.desired.ts";
+import { shardSetNames } from "./shardset.names.ts";
 import { isEnding } from "./shardset.plan.ts";
 
 /** What became of the reconcile that the status reports. */
@@ -121,6 +123,14 @@ function stateOf(scope: Scope, checks: Checks, run: Omit<Run, "now">): State {
   if (checks.mapPublished.reason === "MapInvalid") return stuck("MapInvalid", checks.mapPublished.message);
   const states = shardStates(scope);
   const notReady = states.filter(({ ready }) => !ready);
+  const ending = endingVolumes(scope).map(shardSetNames(scope.target.shardSet.name).instance);
+  if (ending.length > 0) {
+    const list = ending.join(", ");
+    return stuck(
+      "VolumeDeleting",
+      `PersistentVolumeClaims ${list} are deleted and go with their pods; before a pod ends, set the reclaim policy of its PersistentVolume to Retain`,
+    );
+  }
   if (notReady.length > 0) return unreadyState(scope, states, notReady);
   const outdated = states.filter((state) => state.outdated);
   if (outdated.length > 0) {

@@ -334,6 +334,23 @@ describe("lost data", () => {
     );
   });
 
+  test("a pod whose volume was deleted under it is not replaced, and people are told what to do", async () => {
+    const world = await ready();
+    world.edit("PersistentVolumeClaim", "bank-1-0", (claim) => ({
+      ...claim,
+      metadata: { ...claim.metadata, deletionTimestamp: "now", finalizers: ["kubernetes.io/pvc-protection"] },
+    }));
+    const pod = world.find("Pod", "bank-1-0")?.metadata.uid;
+    world.setSpec({ postgres: { parameters: { work_mem: "8MB" } } });
+    const lines = await world.settle();
+    expect(writes(lines, "delete")).toEqual(["delete Pod bank-0-0", "delete Pod bank-2-0"]);
+    expect(world.find("Pod", "bank-1-0")?.metadata.uid).toBe(pod);
+    expect(condition(world, "Stalled")).toBe(
+      "True VolumeDeleting: PersistentVolumeClaims bank-1-0 are deleted and go with their pods; before a pod ends, set the reclaim policy of its PersistentVolume to Retain",
+    );
+    expect(condition(world, "Available")).toMatch(/^True/);
+  });
+
   test("a lost map is made anew as it was, with a higher epoch", async () => {
     const world = await ready(2);
     world.setSpec({ shards: 3 });
