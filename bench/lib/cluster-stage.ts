@@ -4,8 +4,8 @@
  * reaches the writer's pod through a NodePort: a port-forward would measure kubectl.
  */
 import { createLedgerClient } from "../../dataplane/ledger/ledger-client.ts";
-import { type Cluster, cluster, ensureCluster, installOperator } from "../../e2e/cluster.ts";
 import { createBank, LEDGER, SHARD_SET } from "../../e2e/bank.ts";
+import { type Cluster, cluster, ensureCluster, installOperator } from "../../e2e/cluster.ts";
 import { waitFor } from "../../e2e/run.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
 import { parseTps, type Stage } from "./stage.ts";

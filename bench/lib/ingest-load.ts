@@ -1,7 +1,8 @@
 /** The client side of the ingest benchmark: uniform transfers between many accounts, in bulk requests. */
+
+import type { LedgerClient } from "../../dataplane/ledger/ledger-client.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import { OperatorError } from "../../lib/core/errors.ts";
-import type { LedgerClient } from "../../dataplane/ledger/ledger-client.ts";
 
 export interface LoadOptions {
   readonly client: LedgerClient;

@@ -12,8 +12,8 @@ import { environment } from "../../lib/node/env.ts";
 import type { PostgresTarget } from "../../lib/node/postgres.ts";
 import { programVersion } from "../../lib/node/version.ts";
 import { readText } from "./ledger.targets.ts";
-import { processRandom } from "./process-random.ts";
 import { createLedgerClient, type LedgerClient } from "./ledger-client.ts";
+import { processRandom } from "./process-random.ts";
 
 /** Flags that name a ledger. */
 export interface AccessFlags {

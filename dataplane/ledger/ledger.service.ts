@@ -14,11 +14,12 @@ import { createReads, type LedgerReads } from "./ledger.reads.ts";
 import { createRouter } from "./ledger.router.ts";
 import { createLedgerServer, type LedgerServer } from "./ledger.server.ts";
 import { openStore } from "./ledger.store.ts";
-import { createWriter, type LedgerWriter, type WriterLease } from "./ledger.writer.ts";
+import { createWriter, type LedgerWriter } from "./ledger.writer.ts";
 import { openApiDocument } from "./openapi.ts";
 import { createPeerClient } from "./peer-client.ts";
 import type { RunningShardMapSource } from "./shard-map-source.ts";
 import type { ShardSeat, WriterFactory } from "./shard-seats.ts";
+import type { WriterLease } from "./writer-takeover.ts";
 
 export interface ServiceOptions {
   /** By shard. */

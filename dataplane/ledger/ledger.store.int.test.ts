@@ -10,8 +10,9 @@ import { loadMigrations, migrate } from "./ledger.migrate.ts";
 import { openStore } from "./ledger.store.ts";
 import { verifyShard } from "./ledger.verify.ts";
 import { RESULT, type TransferResults } from "./ledger.work.ts";
-import { createWriter, type LedgerWriter, type WriterLease } from "./ledger.writer.ts";
+import { createWriter, type LedgerWriter } from "./ledger.writer.ts";
 import { createLocalLease } from "./local-lease.ts";
+import type { WriterLease } from "./writer-takeover.ts";
 
 // Goal: against the real database the fence, the guard, a lost COMMIT and a stopped rival do what the writer relies on
 // (C26, C27, C28, C29).

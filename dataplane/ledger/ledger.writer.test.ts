@@ -5,14 +5,9 @@ import { silentLogger } from "../../lib/node/logger.ts";
 import { createMemoryDatabase, type MemoryDatabase } from "../testing/memory-store.ts";
 import { identitiesOf, type TransferRequest } from "./fingerprint.ts";
 import { RESULT, type TransferResults } from "./ledger.work.ts";
-import {
-  ANSWER_WITHIN_MS,
-  createWriter,
-  type LedgerWriter,
-  QUEUE_COMMANDS_MAX,
-  type WriterLease,
-} from "./ledger.writer.ts";
+import { ANSWER_WITHIN_MS, createWriter, type LedgerWriter, QUEUE_COMMANDS_MAX } from "./ledger.writer.ts";
 import { createLocalLease } from "./local-lease.ts";
+import type { WriterLease } from "./writer-takeover.ts";
 
 // Goal: one effect a key and honest answers under every fault of the database: refused commits, lost answers, takeovers
 // by another writer, a changed shard map, a database that stays away. The database is in memory and fails on demand.

@@ -13,40 +13,21 @@
  *
  * A sender is told "posted" or "refused" only after COMMIT. What is not known by its deadline is OUTCOME_UNKNOWN.
  */
-import { randomUUID } from "node:crypto";
 import { backoffMs } from "../../lib/core/backoff.ts";
-import type { Clock } from "../../lib/core/clock.ts";
 import { isOperatorError, OperatorError, toOperatorError } from "../../lib/core/errors.ts";
-import { CREDITS_MAX } from "../../lib/core/money.ts";
-import type { Logger } from "../../lib/node/logger.ts";
 import type { TransferRequest } from "./fingerprint.ts";
-import { createKeyFilter, type KeyFilter } from "./key-filter.ts";
 import { type DecidedBatch, decideBatch, keysToLookUp, takeBatch } from "./ledger.batch.ts";
-import { beginDraft, openAccount, sealDraft } from "./ledger.decider.ts";
-import { type CommitTicket, type LedgerStore, PIPELINE_DEPTH } from "./ledger.store.ts";
+import { PIPELINE_DEPTH } from "./ledger.store.ts";
 import {
   type AccountOutcome,
   type AccountRequest,
-  type AccountWork,
   createWorkQueue,
   emptyResults,
-  RESULT,
-  setProblem,
   type TransferResults,
-  type TransferWork,
   type Work,
 } from "./ledger.work.ts";
-import { externalAccount, type LedgerState } from "./ledger-state.ts";
-
-/** The right to write a shard. Its epoch travels with every block into the database. */
-export interface WriterLease {
-  /** Decided at this very moment. */
-  isHeld(): boolean;
-  /** The epoch while held. */
-  epoch(): number | undefined;
-  /** Raises the epoch; @throws OperatorError LEASE_LOST */
-  setMinimumEpoch(minimum: number): Promise<number>;
-}
+import { abandonWorks, overloaded, settleBatch, staleMap, unavailable } from "./writer-answers.ts";
+import { countLanded, fillFilter, type Session, type TakeoverOptions, takeOver } from "./writer-takeover.ts";
 
 /** Transfers of one request. */
 export interface TransferGroup {
@@ -74,16 +55,9 @@ export interface CommitFigures {
   readonly seconds: number;
 }
 
-export interface WriterOptions {
-  readonly shard: number;
-  readonly lease: WriterLease;
-  /** Opens connections for one takeover. @param instance tells its sessions from those of others */
-  readonly openStore: (instance: string) => Promise<LedgerStore>;
-  readonly snapshotEvery: number;
-  readonly clock: Clock;
-  readonly log: Logger;
+export interface WriterOptions extends TakeoverOptions {
   readonly onCommit?: (figures: CommitFigures) => void;
-  /** A commit failed, with the error's code. */
+  /** A commit or takeover failed, with the error's code. */
   readonly onFailure?: (code: string) => void;
 }
 
@@ -107,28 +81,6 @@ export const ANSWER_WITHIN_MS = 20_000;
 const PIPELINE_COMMANDS_MIN = 512;
 const DEADLINE_CHECK_MS = 500;
 const RECOVERY_BACKOFF = { baseMs: 50, capMs: 2_000 };
-/** Seconds that a refused sender should wait. */
-const RETRY_AFTER_SECONDS = 1;
-
-interface InFlight {
-  readonly batch: DecidedBatch;
-  readonly ticket: CommitTicket;
-}
-
-/** One takeover: connections, state, and what is on its way. */
-interface Session {
-  readonly store: LedgerStore;
-  readonly state: LedgerState;
-  readonly mapVersion: number;
-  readonly epoch: number;
-  readonly filter: KeyFilter;
-  filterReady: boolean;
-  /** Not acknowledged yet, oldest first. */
-  readonly inFlight: InFlight[];
-  /** Acknowledgements happen one after another, in the order of the blocks. */
-  acknowledged: Promise<void>;
-  failure: OperatorError | undefined;
-}
 
 /** Nothing happens before `run`. */
 export function createWriter(options: WriterOptions): LedgerWriter {
@@ -148,37 +100,10 @@ export function createWriter(options: WriterOptions): LedgerWriter {
       wake = resolve;
     });
   const mayContinue = (): boolean => stopping !== "lost" && lease.isHeld();
+  const isDrained = (): boolean => stopping === "drain" && queue.size() === 0 && unsettled.length === 0;
 
-  // --- answers ---
-
-  const settle = (batch: DecidedBatch): void => {
-    for (const { work, to } of batch.segments) {
-      if (work.closed) continue;
-      if (work.type === "account") {
-        closeAccount(work, work.outcome as AccountOutcome | OperatorError);
-        continue;
-      }
-      work.settled = to;
-      if (to === work.requests.length) closeTransfers(work);
-    }
-  };
-
-  /** Answers works that cannot wait any longer; what was tried may have been carried out. */
   const abandon = (works: readonly Work[], why: (tried: boolean) => OperatorError): void => {
-    for (const work of works) {
-      if (work.closed) continue;
-      const error = why(work.tried);
-      if (work.type === "account") {
-        closeAccount(work, error);
-        continue;
-      }
-      for (let index = work.settled; index < work.requests.length; index += 1) {
-        const tried = work.tried && index < work.next;
-        const { code, message } = tried ? error : why(false);
-        setProblem(work.results, index, { status: RESULT.failed, code, detail: message });
-      }
-      closeTransfers(work);
-    }
+    abandonWorks(works, why);
     queue.sweep();
   };
 
@@ -199,92 +124,34 @@ export function createWriter(options: WriterOptions): LedgerWriter {
     }
   };
 
-  // --- takeover ---
+  // --- sessions ---
 
-  const claimEpoch = async (store: LedgerStore): Promise<number> => {
-    for (let epoch = lease.epoch() ?? lostLease(shard); ; ) {
-      const former = await store.claim(epoch);
-      if (former < epoch) return epoch;
-      epoch = await lease.setMinimumEpoch(former + 1);
-    }
-  };
-
-  /** Finds out what became of the batches of the session before, now that none of them can land any more. */
-  const resolveUnsettled = async (store: LedgerStore): Promise<void> => {
-    let landed = 0;
-    for (const batch of unsettled) {
-      const { content, header } = batch.block;
-      if (content === undefined) break;
-      const hash = await store.blockHash(header.block);
-      if (hash === undefined || !hash.equals(content.hash)) break;
-      landed += 1;
-    }
-    for (const batch of unsettled.slice(0, landed)) settle(batch);
-    queue.requeue(unsettled.slice(landed).flatMap((batch) => batch.segments));
-    unsettled = [];
-  };
-
-  const openExternalAccounts = async (opened: Session): Promise<void> => {
-    const { state } = opened;
-    const missing = state.assets.filter((asset) => !state.numbers.has(externalAccount(asset)));
-    if (missing.length === 0) return;
-    const draft = beginDraft(state, {
-      capacity: 0,
-      snapshotEvery: options.snapshotEvery,
-      nowMicros: clock.now() * 1000,
-    });
-    for (const asset of missing) {
-      const extId = externalAccount(asset);
-      openAccount(draft, { extId, placementKey: extId, asset, floor: -CREDITS_MAX });
-    }
-    const block = sealDraft(draft, { shard, epoch: opened.epoch });
-    await opened.store.commit({ block, refusals: [], mapVersion: opened.mapVersion, turn: Promise.resolve() })
-      .committed;
-  };
-
-  const fillFilter = (opened: Session): void => {
-    opened.store
-      .readKeys((key) => opened.filter.add(key, 0))
-      .then(() => {
-        opened.filterReady = true;
-      })
-      .catch((error: unknown) => {
-        // Without the filter every key is looked up: slower, as correct. The next takeover tries again.
-        log.warn({ shard, error: toOperatorError(error).message }, "key filter not filled");
-      });
-  };
-
-  const takeOver = async (): Promise<Session> => {
-    const store = await options.openStore(randomUUID());
+  const begin = async (): Promise<Session> => {
+    const opened = await takeOver(options);
     try {
-      const epoch = await claimEpoch(store);
-      const { state, mapVersion } = await store.load();
-      const opened: Session = {
-        store,
-        state,
-        mapVersion,
-        epoch,
-        filter: createKeyFilter(),
-        filterReady: false,
-        inFlight: [],
-        acknowledged: Promise.resolve(),
-        failure: undefined,
-      };
-      await openExternalAccounts(opened);
-      await resolveUnsettled(store);
-      // What another map led here is not decided with this one: the account may live elsewhere now.
-      const strays = queue.all().filter((work) => work.mapVersion !== mapVersion);
-      if (strays.length > 0) abandon(strays, () => staleMap(shard, mapVersion));
-      fillFilter(opened);
-      committed = { position: state.position, epoch };
-      return opened;
+      const landed = await countLanded(opened.store, unsettled);
+      for (const batch of unsettled.slice(0, landed)) settleBatch(batch);
+      queue.requeue(unsettled.slice(landed).flatMap((batch) => batch.segments));
+      unsettled = [];
     } catch (error) {
-      await store.close();
+      await opened.store.close();
       throw error;
     }
+    // What another map led here is not decided with this one: the account may live elsewhere now.
+    const { mapVersion } = opened;
+    const strays = queue.all().filter((work) => work.mapVersion !== mapVersion);
+    if (strays.length > 0) abandon(strays, () => staleMap(shard, mapVersion));
+    fillFilter(opened, options);
+    committed = { position: opened.state.position, epoch: opened.epoch };
+    return opened;
   };
 
-  // --- writing ---
+  const closeSession = async (current: Session): Promise<void> => {
+    // After a loss of the Lease what is in flight may still commit: the epoch in the database decides.
+    await current.acknowledged;
+    await current.store.close();
+    unsettled = current.inFlight.map(({ batch }) => batch);
+  };
 
   const fail = (current: Session, error: unknown): void => {
     if (current.failure !== undefined) return;
@@ -296,17 +163,29 @@ export function createWriter(options: WriterOptions): LedgerWriter {
     wake();
   };
 
+  // --- writing ---
+
+  const acknowledge = (current: Session, batch: DecidedBatch, startedAt: number): void => {
+    current.inFlight.shift();
+    const { header, snapshots } = batch.block;
+    committed = { position: header.firstPosition + header.events - 1, epoch: current.epoch };
+    settleBatch(batch);
+    options.onCommit?.({
+      events: header.events,
+      snapshots: snapshots.account.length,
+      refusals: batch.refusals.length,
+      seconds: (clock.monotonic() - startedAt) / 1000,
+    });
+    wake();
+  };
+
   const commit = (current: Session, batch: DecidedBatch): void => {
     const startedAt = clock.monotonic();
     const before = current.inFlight.at(-1)?.ticket.applied ?? Promise.resolve();
-    const ticket = current.store.commit({
-      block: batch.block,
-      refusals: batch.refusals,
-      mapVersion: current.mapVersion,
-      turn: before.catch(() => undefined),
-    });
-    const flying: InFlight = { batch, ticket };
-    current.inFlight.push(flying);
+    const { block, refusals } = batch;
+    const turn = before.catch(() => undefined);
+    const ticket = current.store.commit({ block, refusals, mapVersion: current.mapVersion, turn });
+    current.inFlight.push({ batch, ticket });
     // A block that committed proves that the one before did, but its answer may come first: they run on two connections.
     current.acknowledged = current.acknowledged.then(async () => {
       try {
@@ -318,23 +197,12 @@ export function createWriter(options: WriterOptions): LedgerWriter {
     });
   };
 
-  const acknowledge = (current: Session, batch: DecidedBatch, startedAt: number): void => {
-    current.inFlight.shift();
-    const { header, snapshots } = batch.block;
-    committed = { position: header.firstPosition + header.events - 1, epoch: current.epoch };
-    settle(batch);
-    options.onCommit?.({
-      events: header.events,
-      snapshots: snapshots.account.length,
-      refusals: batch.refusals.length,
-      seconds: (clock.monotonic() - startedAt) / 1000,
-    });
-    wake();
+  /** A batch of replays and plain refusals changes nothing, but what it replays may still be in flight. */
+  const settleWithoutCommit = async (current: Session, decided: DecidedBatch): Promise<void> => {
+    await current.acknowledged;
+    if (current.failure === undefined) settleBatch(decided);
+    else queue.requeue(decided.segments);
   };
-
-  const pipeIsFree = (current: Session): boolean =>
-    current.inFlight.length === 0 ||
-    (current.inFlight.length < PIPELINE_DEPTH && queue.size() >= PIPELINE_COMMANDS_MIN);
 
   const writeBatch = async (current: Session): Promise<void> => {
     const batch = takeBatch(queue);
@@ -353,23 +221,18 @@ export function createWriter(options: WriterOptions): LedgerWriter {
         stored,
         filter: current.filter,
       });
-      if (decided.block.content === undefined && decided.refusals.length === 0) {
-        await settleWithoutCommit(current, decided);
-      } else {
-        commit(current, decided);
-      }
+      const changesNothing = decided.block.content === undefined && decided.refusals.length === 0;
+      if (changesNothing) await settleWithoutCommit(current, decided);
+      else commit(current, decided);
     } catch (error) {
       fail(current, error);
       queue.requeue(batch.segments);
     }
   };
 
-  /** A batch of replays and plain refusals changes nothing, but what it replays may still be in flight. */
-  const settleWithoutCommit = async (current: Session, decided: DecidedBatch): Promise<void> => {
-    await current.acknowledged;
-    if (current.failure === undefined) settle(decided);
-    else queue.requeue(decided.segments);
-  };
+  const pipeIsFree = (current: Session): boolean =>
+    current.inFlight.length === 0 ||
+    (current.inFlight.length < PIPELINE_DEPTH && queue.size() >= PIPELINE_COMMANDS_MIN);
 
   /** Returns when the session failed, the right ended, or everything is drained. */
   const write = async (current: Session): Promise<void> => {
@@ -383,27 +246,22 @@ export function createWriter(options: WriterOptions): LedgerWriter {
     }
   };
 
-  const closeSession = async (current: Session): Promise<void> => {
-    // After a loss of the Lease what is in flight may still commit: the epoch in the database decides.
-    await current.acknowledged;
-    await current.store.close();
-    unsettled = current.inFlight.map(({ batch }) => batch);
+  /** One session from takeover to its end. @returns true when it committed something */
+  const term = async (): Promise<boolean> => {
+    session = await begin();
+    phase = "writing";
+    log.info({ shard, epoch: session.epoch, position: session.state.position }, "writing");
+    const before = committed.position;
+    await write(session);
+    await closeSession(session);
+    return committed.position > before;
   };
-
-  const isDrained = (): boolean => stopping === "drain" && queue.size() === 0 && unsettled.length === 0;
 
   const run = async (): Promise<void> => {
     const deadlines = enforceDeadlines();
-    let failures = 0;
-    while (mayContinue() && !isDrained()) {
+    for (let failures = 0; mayContinue() && !isDrained(); ) {
       try {
-        session = await takeOver();
-        phase = "writing";
-        log.info({ shard, epoch: session.epoch, position: session.state.position }, "writing");
-        const before = committed.position;
-        await write(session);
-        await closeSession(session);
-        failures = committed.position > before ? 0 : failures + 1;
+        failures = (await term()) ? 0 : failures + 1;
       } catch (thrown) {
         const error = toOperatorError(thrown);
         failures += 1;
@@ -426,14 +284,8 @@ export function createWriter(options: WriterOptions): LedgerWriter {
 
   const admit = (commands: number, mapVersion: number): void => {
     if (phase === "ended" || stopping !== undefined) throw unavailable(shard, false);
-    if (session !== undefined && mapVersion !== session.mapVersion) {
-      throw staleMap(shard, session.mapVersion);
-    }
-    if (queue.size() + commands > QUEUE_COMMANDS_MAX) {
-      throw new OperatorError("OVERLOADED", `shard ${shard} has ${queue.size()} commands waiting`, {
-        retryAfterSeconds: RETRY_AFTER_SECONDS,
-      });
-    }
+    if (session !== undefined && mapVersion !== session.mapVersion) throw staleMap(shard, session.mapVersion);
+    if (queue.size() + commands > QUEUE_COMMANDS_MAX) throw overloaded(shard, queue.size());
   };
 
   const enqueue = (work: Work): void => {
@@ -441,43 +293,32 @@ export function createWriter(options: WriterOptions): LedgerWriter {
     wake();
   };
 
+  const fresh = (mapVersion: number) => ({
+    mapVersion,
+    deadlineAt: clock.monotonic() + ANSWER_WITHIN_MS,
+    tried: false,
+    closed: false,
+  });
+
   let running: Promise<void> | undefined;
   return {
     run: () => (running ??= run()),
-    transfer: async (group) => {
-      admit(group.requests.length, group.mapVersion);
+    transfer: async ({ requests, identities, createAccounts, mapVersion }) => {
+      admit(requests.length, mapVersion);
+      const results = emptyResults(requests.length);
+      if (requests.length === 0) return results;
       return new Promise((resolve) => {
-        const results = emptyResults(group.requests.length);
-        if (group.requests.length === 0) return resolve(results);
-        enqueue({
-          type: "transfers",
-          requests: group.requests,
-          identities: group.identities,
-          createAccounts: group.createAccounts,
-          mapVersion: group.mapVersion,
-          results,
-          deadlineAt: clock.monotonic() + ANSWER_WITHIN_MS,
-          next: 0,
-          settled: 0,
-          tried: false,
-          closed: false,
-          close: () => resolve(results),
-        });
+        const close = (): void => resolve(results);
+        const work = { requests, identities, createAccounts, results, next: 0, settled: 0, close };
+        enqueue({ type: "transfers", ...fresh(mapVersion), ...work });
       });
     },
     openAccount: async (request, mapVersion) => {
       admit(1, mapVersion);
       return new Promise((resolve, reject) => {
-        enqueue({
-          type: "account",
-          request,
-          mapVersion,
-          deadlineAt: clock.monotonic() + ANSWER_WITHIN_MS,
-          outcome: undefined,
-          tried: false,
-          closed: false,
-          close: (outcome) => (outcome instanceof OperatorError ? reject(outcome) : resolve(outcome)),
-        });
+        const close = (outcome: AccountOutcome | OperatorError): void =>
+          outcome instanceof OperatorError ? reject(outcome) : resolve(outcome);
+        enqueue({ type: "account", ...fresh(mapVersion), request, outcome: undefined, close });
       });
     },
     status: () => ({ phase, epoch: committed.epoch, position: committed.position }),
@@ -487,32 +328,4 @@ export function createWriter(options: WriterOptions): LedgerWriter {
       await running;
     },
   };
-}
-
-function closeTransfers(work: TransferWork): void {
-  work.closed = true;
-  work.close();
-}
-
-function closeAccount(work: AccountWork, outcome: AccountOutcome | OperatorError): void {
-  work.closed = true;
-  work.close(outcome);
-}
-
-function staleMap(shard: number, version: number): OperatorError {
-  return new OperatorError("SHARD_MAP_STALE", `shard ${shard} works with shard map ${version}`, {
-    retryAfterSeconds: RETRY_AFTER_SECONDS,
-  });
-}
-
-function lostLease(shard: number): never {
-  throw new OperatorError("LEASE_LOST", `the Lease of shard ${shard} is not held`);
-}
-
-function unavailable(shard: number, tried: boolean): OperatorError {
-  return new OperatorError(
-    tried ? "OUTCOME_UNKNOWN" : "WRITER_UNAVAILABLE",
-    tried ? `the outcome on shard ${shard} is not known yet` : `shard ${shard} has no writer right now`,
-    { retryAfterSeconds: RETRY_AFTER_SECONDS },
-  );
 }

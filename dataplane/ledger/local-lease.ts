@@ -1,4 +1,4 @@
-import type { WriterLease } from "./ledger.writer.ts";
+import type { WriterLease } from "./writer-takeover.ts";
 
 /** A right that nobody disputes, for a process that is the only one by arrangement (tests, benchmarks, one machine). */
 export function createLocalLease(firstEpoch = 1): WriterLease {

@@ -9,8 +9,9 @@ import { toOperatorError } from "../../lib/core/errors.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { createLeaseHolder, type LeaseHolder } from "../../lib/kube/lease.ts";
 import type { Logger } from "../../lib/node/logger.ts";
-import type { LedgerWriter, WriterLease } from "./ledger.writer.ts";
+import type { LedgerWriter } from "./ledger.writer.ts";
 import { createLocalLease } from "./local-lease.ts";
+import type { WriterLease } from "./writer-takeover.ts";
 
 /** Who writes a shard, as far as this process knows. */
 export interface ShardSeat {

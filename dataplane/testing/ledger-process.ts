@@ -9,8 +9,8 @@ import { systemClock } from "../../lib/core/clock.ts";
 import { proposeOwners } from "../../lib/core/ring.ts";
 import { createCertificateAuthority, issueCertificate } from "../../lib/node/certificates.ts";
 import { withClient } from "../../lib/node/postgres.ts";
-import { createLedgerClient, type LedgerClient } from "../ledger/ledger-client.ts";
 import { loadMigrations, migrate } from "../ledger/ledger.migrate.ts";
+import { createLedgerClient, type LedgerClient } from "../ledger/ledger-client.ts";
 import { freePort, type TestPostgres } from "./postgres.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");

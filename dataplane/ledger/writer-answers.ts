@@ -1,0 +1,76 @@
+/** How works of a writer's queue are answered: after COMMIT, or when they cannot wait any longer. */
+import { OperatorError } from "../../lib/core/errors.ts";
+import type { DecidedBatch } from "./ledger.batch.ts";
+import {
+  type AccountOutcome,
+  type AccountWork,
+  RESULT,
+  setProblem,
+  type TransferWork,
+  type Work,
+} from "./ledger.work.ts";
+
+/** Seconds that a refused sender should wait. */
+const RETRY_AFTER_SECONDS = 1;
+
+/** A batch is durable: its senders get what was decided. */
+export function settleBatch(batch: DecidedBatch): void {
+  for (const { work, to } of batch.segments) {
+    if (work.closed) continue;
+    if (work.type === "account") {
+      closeAccount(work, work.outcome as AccountOutcome | OperatorError);
+      continue;
+    }
+    work.settled = to;
+    if (to === work.requests.length) closeTransfers(work);
+  }
+}
+
+/** Answers works that cannot wait any longer. @param why the error, by whether the command was sent to the database */
+export function abandonWorks(works: readonly Work[], why: (tried: boolean) => OperatorError): void {
+  for (const work of works) {
+    if (work.closed) continue;
+    if (work.type === "account") {
+      closeAccount(work, why(work.tried));
+      continue;
+    }
+    for (let index = work.settled; index < work.requests.length; index += 1) {
+      const { code, message } = why(work.tried && index < work.next);
+      setProblem(work.results, index, { status: RESULT.failed, code, detail: message });
+    }
+    closeTransfers(work);
+  }
+}
+
+function closeTransfers(work: TransferWork): void {
+  work.closed = true;
+  work.close();
+}
+
+function closeAccount(work: AccountWork, outcome: AccountOutcome | OperatorError): void {
+  work.closed = true;
+  work.close(outcome);
+}
+
+/** What was tried may have been carried out; what was not has certainly not been. */
+export function unavailable(shard: number, tried: boolean): OperatorError {
+  return new OperatorError(
+    tried ? "OUTCOME_UNKNOWN" : "WRITER_UNAVAILABLE",
+    tried ? `the outcome on shard ${shard} is not known yet` : `shard ${shard} has no writer right now`,
+    { retryAfterSeconds: RETRY_AFTER_SECONDS },
+  );
+}
+
+/** The sender's shard map is not the database's. */
+export function staleMap(shard: number, version: number): OperatorError {
+  return new OperatorError("SHARD_MAP_STALE", `shard ${shard} works with shard map ${version}`, {
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+  });
+}
+
+/** Too much waits already. */
+export function overloaded(shard: number, waiting: number): OperatorError {
+  return new OperatorError("OVERLOADED", `shard ${shard} has ${waiting} commands waiting`, {
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+  });
+}

@@ -1,0 +1,130 @@
+/** The beginning of a writer's session: connections, epoch, state. After it nothing older can land any more. */
+import { randomUUID } from "node:crypto";
+import type { Clock } from "../../lib/core/clock.ts";
+import { OperatorError, toOperatorError } from "../../lib/core/errors.ts";
+import { CREDITS_MAX } from "../../lib/core/money.ts";
+import type { Logger } from "../../lib/node/logger.ts";
+import { createKeyFilter, type KeyFilter } from "./key-filter.ts";
+import type { DecidedBatch } from "./ledger.batch.ts";
+import { beginDraft, openAccount, sealDraft } from "./ledger.decider.ts";
+import type { CommitTicket, LedgerStore } from "./ledger.store.ts";
+import { externalAccount, type LedgerState } from "./ledger-state.ts";
+
+/** The right to write a shard. Its epoch travels with every block into the database. */
+export interface WriterLease {
+  /** Decided at this very moment. */
+  isHeld(): boolean;
+  /** The epoch while held. */
+  epoch(): number | undefined;
+  /** Raises the epoch; @throws OperatorError LEASE_LOST */
+  setMinimumEpoch(minimum: number): Promise<number>;
+}
+
+/** One block on its way. */
+export interface InFlight {
+  readonly batch: DecidedBatch;
+  readonly ticket: CommitTicket;
+}
+
+/** One takeover: connections, state, and what is on its way. */
+export interface Session {
+  readonly store: LedgerStore;
+  readonly state: LedgerState;
+  readonly mapVersion: number;
+  readonly epoch: number;
+  readonly filter: KeyFilter;
+  filterReady: boolean;
+  /** Not acknowledged yet, oldest first. */
+  readonly inFlight: InFlight[];
+  /** Acknowledgements happen one after another, in the order of the blocks. */
+  acknowledged: Promise<void>;
+  failure: OperatorError | undefined;
+}
+
+export interface TakeoverOptions {
+  readonly shard: number;
+  readonly lease: WriterLease;
+  /** Opens connections for one takeover. @param instance tells its sessions from those of others */
+  readonly openStore: (instance: string) => Promise<LedgerStore>;
+  readonly snapshotEvery: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/**
+ * Ends every other writer's session, claims the epoch and loads the state; opens the external accounts that are missing.
+ * @throws OperatorError LEASE_LOST, SHARD_UNAVAILABLE, LEDGER_CORRUPT, ...
+ */
+export async function takeOver(options: TakeoverOptions): Promise<Session> {
+  const store = await options.openStore(randomUUID());
+  try {
+    const epoch = await claimEpoch(store, options);
+    const { state, mapVersion } = await store.load();
+    const session: Session = {
+      store,
+      state,
+      mapVersion,
+      epoch,
+      filter: createKeyFilter(),
+      filterReady: false,
+      inFlight: [],
+      acknowledged: Promise.resolve(),
+      failure: undefined,
+    };
+    await openExternalAccounts(session, options);
+    return session;
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function claimEpoch(store: LedgerStore, { lease, shard }: TakeoverOptions): Promise<number> {
+  let epoch = lease.epoch();
+  if (epoch === undefined) throw new OperatorError("LEASE_LOST", `the Lease of shard ${shard} is not held`);
+  for (;;) {
+    const former = await store.claim(epoch);
+    if (former < epoch) return epoch;
+    epoch = await lease.setMinimumEpoch(former + 1);
+  }
+}
+
+async function openExternalAccounts(session: Session, options: TakeoverOptions): Promise<void> {
+  const { state, store, epoch, mapVersion } = session;
+  const missing = state.assets.filter((asset) => !state.numbers.has(externalAccount(asset)));
+  if (missing.length === 0) return;
+  const { shard, snapshotEvery, clock } = options;
+  const draft = beginDraft(state, { capacity: 0, snapshotEvery, nowMicros: clock.now() * 1000 });
+  for (const asset of missing) {
+    const extId = externalAccount(asset);
+    openAccount(draft, { extId, placementKey: extId, asset, floor: -CREDITS_MAX });
+  }
+  const block = sealDraft(draft, { shard, epoch });
+  await store.commit({ block, refusals: [], mapVersion, turn: Promise.resolve() }).committed;
+}
+
+/** How many of the batches of a former session, from the first on, did land: the journal has their blocks. */
+export async function countLanded(store: LedgerStore, batches: readonly DecidedBatch[]): Promise<number> {
+  let landed = 0;
+  for (const { block } of batches) {
+    // A batch without a block left no trace but stored refusals, which the look-up of its keys will find.
+    if (block.content === undefined) break;
+    const hash = await store.blockHash(block.header.block);
+    if (hash === undefined || !hash.equals(block.content.hash)) break;
+    landed += 1;
+  }
+  return landed;
+}
+
+/** Loads the keys of the shard in the background; until then every key is looked up. */
+export function fillFilter(session: Session, { shard, log }: TakeoverOptions): void {
+  session.store
+    .readKeys((key) => session.filter.add(key, 0))
+    .then(() => {
+      session.filterReady = true;
+    })
+    .catch((error: unknown) => {
+      // Without the filter every key is looked up: slower, as correct. The next takeover tries again.
+      log.warn({ shard, error: toOperatorError(error).message }, "key filter not filled");
+    });
+}
