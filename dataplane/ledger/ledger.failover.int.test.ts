@@ -1,0 +1,232 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { sha256 } from "../../lib/core/canonical.ts";
+import { systemClock } from "../../lib/core/clock.ts";
+import { bucketOf, DEFAULT_TENANT, proposeOwners } from "../../lib/core/ring.ts";
+import { formatShardMap } from "../../lib/core/shard-map.ts";
+import { apiVersionOf } from "../../lib/kube/paths.ts";
+import { type LeaseObject, RESOURCES } from "../../lib/kube/types.ts";
+import { type CertificatePair, createCertificateAuthority, issueCertificate } from "../../lib/node/certificates.ts";
+import { createLifecycle } from "../../lib/node/lifecycle.ts";
+import { silentLogger } from "../../lib/node/logger.ts";
+import { createMetrics } from "../../lib/node/metrics.ts";
+import { withClient } from "../../lib/node/postgres.ts";
+import { startControlPlane, type TestControlPlane } from "../../operator/testing/kube-apiserver.ts";
+import { freePort, startTestPostgres, type TestPostgres } from "../testing/postgres.ts";
+import { loadMigrations, migrate } from "./ledger.migrate.ts";
+import { startService } from "./ledger.service.ts";
+import { verifyShard } from "./ledger.verify.ts";
+import { type ClientAnswer, createLedgerClient, type LedgerClient } from "./ledger-client.ts";
+import { configMapSource } from "./shard-map-source.ts";
+import { createLeaseSeat, type ShardSeat } from "./shard-seats.ts";
+
+// Goal (C12, C42): two pods on real Leases. A client may send to either: what the other pod writes is handed on, once.
+// When a pod stops, the other one takes its shards over, and every key keeps its one effect and its answer.
+
+const NAMESPACE = "default";
+const SHARDS = 2;
+const MAP = { version: 1, epoch: 1, owners: proposeOwners(SHARDS) };
+const ADMIN_KEY = `sxk_${randomBytes(32).toString("base64url")}`;
+const databases = ["failover_0", "failover_1"];
+
+interface Pod {
+  readonly client: LedgerClient;
+  readonly seats: readonly ShardSeat[];
+  stop(): Promise<void>;
+}
+
+let postgres: TestPostgres;
+let plane: TestControlPlane;
+let authority: CertificatePair;
+const releases: (() => Promise<unknown>)[] = [];
+
+beforeAll(async () => {
+  [postgres, plane] = await Promise.all([startTestPostgres(), startControlPlane()]);
+  releases.push(
+    () => plane.stop(),
+    () => postgres.stop(),
+  );
+  authority = await createCertificateAuthority("test", systemClock.now());
+  const migrations = await loadMigrations();
+  for (const [shard, database] of databases.entries()) {
+    await postgres.createLedgerDatabase(database, shard, MAP);
+    await withClient(postgres.role(database, "owner"), (client) =>
+      migrate(
+        client,
+        {
+          shard,
+          writerRole: `${database}_writer`,
+          readerRole: `${database}_reader`,
+          assets: [{ code: "CZK", scale: 2 }],
+          adminKeyHash: sha256(ADMIN_KEY),
+        },
+        migrations,
+      ),
+    );
+  }
+  const kube = plane.client();
+  for (let shard = 0; shard < SHARDS; shard += 1) {
+    const lease: LeaseObject = {
+      apiVersion: apiVersionOf(RESOURCES.Lease),
+      kind: "Lease",
+      metadata: { name: `l-writer-${shard}`, namespace: NAMESPACE },
+      spec: {},
+    };
+    await kube.create(RESOURCES.Lease, lease);
+  }
+  const data = formatShardMap(MAP);
+  await kube.create(RESOURCES.ConfigMap, {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: "s-map", namespace: NAMESPACE },
+    data,
+  });
+}, 180_000);
+afterAll(async () => {
+  for (const release of releases.reverse()) await release();
+});
+
+/** A pod that competes for the given shards only, so that the test knows who writes what. */
+async function startPod(competesFor: readonly number[]): Promise<Pod> {
+  const port = await freePort();
+  const tls = await issueCertificate(
+    authority,
+    { commonName: "l", usage: "server", dnsNames: ["l.default.svc"], ipAddresses: ["127.0.0.1"] },
+    systemClock.now(),
+  );
+  const lifecycle = createLifecycle(silentLogger);
+  const kube = plane.client();
+  const common = { client: kube, namespace: NAMESPACE, clock: systemClock, random: () => 0.5, log: silentLogger };
+  const identity = randomUUID();
+  const seats: ShardSeat[] = [];
+  await startService({
+    targets: databases.map((database) => ({
+      writer: postgres.role(database, "writer"),
+      reader: postgres.role(database, "reader"),
+    })),
+    snapshotEvery: 100,
+    tls: { ...tls, caPem: () => authority.certPem },
+    servername: "l.default.svc",
+    listen: { port, probePort: 0, host: "127.0.0.1" },
+    makeSeat: (shard, makeWriter) => {
+      const seat = createLeaseSeat({
+        ...common,
+        shard,
+        name: `l-writer-${shard}`,
+        identity,
+        url: `https://127.0.0.1:${port}`,
+        delayMs: competesFor.includes(shard) ? 0 : 3_000,
+        makeWriter,
+      });
+      seats.push(seat);
+      return seat;
+    },
+    makeMapSource: (reads) => configMapSource({ ...common, reads, name: "s-map" }),
+    clock: systemClock,
+    log: silentLogger,
+    metrics: createMetrics(),
+    lifecycle,
+  });
+  const client = createLedgerClient({ url: `https://127.0.0.1:${port}`, caPem: authority.certPem, key: ADMIN_KEY });
+  let stopped: Promise<number> | undefined;
+  const stop = async (): Promise<void> => {
+    stopped ??= lifecycle.stop("test");
+    await stopped;
+    client.close();
+  };
+  releases.push(stop);
+  return { client, seats, stop };
+}
+
+async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  const endsAt = systemClock.monotonic() + 40_000;
+  while (!(await condition())) {
+    if (systemClock.monotonic() > endsAt) throw new Error(`${what} did not happen in time`);
+    await systemClock.sleep(20);
+  }
+}
+
+const isWriting = (pod: Pod, shard: number): boolean => pod.seats[shard]?.writer()?.status().phase === "writing";
+
+let serial = 0;
+function idOn(shard: number): string {
+  for (;;) {
+    serial += 1;
+    const id = `acc-${serial}`;
+    if (MAP.owners[bucketOf(DEFAULT_TENANT, id)] === shard) return id;
+  }
+}
+
+const deposit = (account: string, id: string): object => ({
+  id,
+  debitAccount: "system:external:CZK",
+  creditAccount: account,
+  amount: 5,
+});
+
+describe("two pods", () => {
+  test("hand on what the other one writes, and take over when it stops", async () => {
+    const one = await startPod([0]);
+    const two = await startPod([1]);
+    await until("each pod writes its shard", () => isWriting(one, 0) && isWriting(two, 1));
+    await until("each pod knows the other", () => {
+      return one.seats[1]?.holderUrl() !== undefined && two.seats[0]?.holderUrl() !== undefined;
+    });
+    const [a, b] = [idOn(0), idOn(1)];
+    const send = (pod: Pod, path: string, body: unknown): Promise<ClientAnswer> =>
+      pod.client.send("POST", path, { body });
+
+    // Accounts and single transfers: each pod answers for both shards, with the same words.
+    for (const [index, id] of [a, b].entries()) {
+      const opened = await send(index === 0 ? two : one, "/v1/accounts", { id, asset: "CZK" });
+      expect([opened.status, opened.json<{ shard: number }>().shard]).toEqual([201, index]);
+    }
+    const first = await send(one, "/v1/transfers", deposit(b, "t1"));
+    expect([first.status, first.json<{ shard: number }>().shard]).toEqual([201, 1]);
+    const again = await send(two, "/v1/transfers", deposit(b, "t1"));
+    expect(again.json()).toEqual({ ...first.json<object>(), replayed: true });
+    const replayedThere = await send(one, "/v1/transfers", deposit(b, "t1"));
+    expect([replayedThere.status, replayedThere.headers["idempotency-replayed"]]).toEqual([200, "true"]);
+    const refused = await send(one, "/v1/transfers", { ...deposit(b, "t1"), amount: 6 });
+    expect([refused.status, refused.json<{ code: string }>().code]).toEqual([422, "IDEMPOTENCY_KEY_REUSED"]);
+    expect(refused.headers["content-type"]).toContain("application/problem+json");
+
+    // A pointer on one shard, the account on the other.
+    const [wanderer, key] = [idOn(0), idOn(1)];
+    const opened = await send(one, "/v1/accounts", { id: wanderer, asset: "CZK", placementKey: key, creditLimit: 3 });
+    expect([opened.status, opened.json()]).toEqual([
+      201,
+      expect.objectContaining({ id: wanderer, placementKey: key, shard: 1, creditLimit: 3 }),
+    ]);
+
+    // Bulk: for the other pod as a whole, and mixed.
+    const elsewhere = await send(one, "/v1/transfers:bulk", { items: [deposit(b, "b1"), deposit(b, "b2")] });
+    expect(elsewhere.json<{ items: object[] }>().items).toMatchObject([{ status: 201 }, { status: 201 }]);
+    const items = [deposit(a, "m1"), deposit(b, "m2"), { id: "m3" }, deposit(wanderer, "m4"), deposit("nobody", "m5")];
+    const mixed = await send(one, "/v1/transfers:bulk", { items });
+    const answers = mixed.json<{ items: { id: string; status: number; shard?: number }[] }>().items;
+    expect(answers.map(({ id, status, shard }) => [id, status, shard])).toEqual([
+      ["m1", 201, 0],
+      ["m2", 201, 1],
+      ["m3", 400, undefined],
+      ["m4", 201, 1],
+      ["m5", 404, undefined],
+    ]);
+
+    // The first pod stops: the second one takes over, and old keys answer as before.
+    const epoch = one.seats[0]?.writer()?.status().epoch ?? 0;
+    await one.stop();
+    await until("the second pod writes both shards", () => isWriting(two, 0) && isWriting(two, 1));
+    expect(two.seats[0]?.writer()?.status().epoch).toBeGreaterThan(epoch);
+    const replayed = await send(two, "/v1/transfers", deposit(a, "m1"));
+    expect([replayed.status, replayed.json<{ replayed: boolean }>().replayed]).toEqual([200, true]);
+    expect((await send(two, "/v1/transfers", deposit(a, "after"))).status).toBe(201);
+    const balance = (await two.client.send("GET", `/v1/accounts/${a}/balance`)).json();
+    expect(balance).toMatchObject({ posted: 10, version: 2 });
+
+    for (const [shard, database] of databases.entries()) {
+      const replay = await verifyShard({ shard, target: postgres.role(database, "reader"), snapshotEvery: 100 });
+      expect(Object.values(replay.findings).filter((finding) => finding.violations > 0)).toEqual([]);
+    }
+  });
+});
