@@ -32,12 +32,13 @@ import { shardSetNames } from "./shardset.names.ts";
 
 // What to do next for one ShardSet.
 //
-//   CA ──► access, Leases, requests, Services ──► volumes ──► map ──► certificates ──► pods
+//   CA ──► access, Leases, requests ──► volumes ──► map ──► certificates ──► pods ──► Services
 //
 // Volumes come before the map: a map without the volume of an owning shard then means lost data, never an interrupted
 // start. Pods come after their certificates: a pod that waits for a Secret is tried again by its kubelet only after
-// minutes. All missing pods are made at once, but a pod is replaced for a new spec only while every other shard is
-// ready, so that a bad setting stops at the first shard.
+// minutes. Services come last, because no pod needs them: one that somebody edited (a field conflict stops the plan)
+// must not keep a shard down. All missing pods are made at once, but a pod is replaced for a new spec only while every
+// other shard is ready, so that a bad setting stops at the first shard.
 //
 //   deletion: ledgers on it ──► goes on as ever, and says for whom it waits
 //             none ──► pods ──gone──► everything owned ──► Delete: volumes, map, CA ──► finalizer off
@@ -64,13 +65,13 @@ export function planShardSet(scope: Scope): Plan {
         desiredDatabases(scope.target, scope.observed.requests.accepted),
         `${scope.observed.requests.accepted.length} database requests`,
       ),
-      ...shardIndexes(scope.target).map((shard) =>
-        apply(desiredService(scope.target, shard), `address of shard ${shard}`),
-      ),
       ...makeVolumes(scope),
       ...makeMap(scope),
       ...makeCertificates(scope),
       ...makePods(scope),
+      ...shardIndexes(scope.target).map((shard) =>
+        apply(desiredService(scope.target, shard), `address of shard ${shard}`),
+      ),
     ],
     requeueAfterSeconds: isAtRest ? POLL_READY_SECONDS : POLL_UNREADY_SECONDS,
   };

@@ -158,6 +158,17 @@ describe("pods", () => {
     expect(world.find("PersistentVolumeClaim", "bank-1-0")?.metadata.uid).toBe(claim);
   });
 
+  test("a deleted one comes back also while a Service cannot be written", async () => {
+    const world = await ready();
+    world.fail("Service", "bank-0", new OperatorError("KUBE_FIELD_CONFLICT", "conflict with kubectl: .spec.selector"));
+    world.edit("Pod", "bank-1-0", () => undefined);
+    await world.reconcile();
+    expect(world.find("Pod", "bank-1-0")).toBeDefined();
+    expect(condition(world, "Ready")).toBe(
+      "False ReconcileFailed: KUBE_FIELD_CONFLICT: conflict with kubectl: .spec.selector",
+    );
+  });
+
   test("a new setting reaches one shard after the other", async () => {
     const world = await ready();
     world.setSpec({ postgres: { parameters: { work_mem: "8MB" } } });
