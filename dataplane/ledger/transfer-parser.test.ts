@@ -1,0 +1,125 @@
+import { describe, expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { CREDITS_MAX } from "../../lib/core/money.ts";
+import { transferRequest } from "./api-schema.ts";
+import { InexactNumber } from "./json-numbers.ts";
+import { isProblem, parseTimestamp, parseTransfer } from "./transfer-parser.ts";
+
+// Goal: the hand-written parser takes exactly what the documented schema takes, and says the right code otherwise.
+
+const valid = { id: "t1", debitAccount: "a", creditAccount: "b", amount: 5 };
+const codeOf = (value: unknown): string => {
+  const parsed = parseTransfer(value);
+  return isProblem(parsed) ? parsed.code : "";
+};
+
+describe("parseTransfer", () => {
+  const cases: { name: string; change: object; code: string }[] = [
+    { name: "nothing wrong", change: {}, code: "" },
+    { name: "everything given", change: { asset: "CZK", effectiveAt: "1993-01-05", metadata: { a: "b" } }, code: "" },
+    { name: "amount 0", change: { amount: 0 }, code: "AMOUNT_NOT_POSITIVE" },
+    { name: "a negative amount", change: { amount: -1 }, code: "AMOUNT_NOT_POSITIVE" },
+    { name: "the largest amount", change: { amount: CREDITS_MAX }, code: "" },
+    { name: "one more", change: { amount: 2 ** 53 }, code: "NUMBER_INVALID" },
+    { name: "an exponent", change: { amount: new InexactNumber("1e3") }, code: "NUMBER_INVALID" },
+    { name: "text", change: { amount: "5" }, code: "REQUEST_INVALID" },
+    { name: "no amount", change: { amount: undefined }, code: "REQUEST_INVALID" },
+    { name: "one account", change: { creditAccount: "a" }, code: "SAME_ACCOUNT" },
+    { name: "a space in an id", change: { id: "a b" }, code: "REQUEST_INVALID" },
+    { name: "an empty id", change: { id: "" }, code: "REQUEST_INVALID" },
+    { name: "an account of another shape", change: { debitAccount: "/etc" }, code: "REQUEST_INVALID" },
+    { name: "a long account", change: { debitAccount: "a".repeat(129) }, code: "REQUEST_INVALID" },
+    { name: "another member", change: { extra: 1 }, code: "REQUEST_INVALID" },
+    { name: "an asset in lower case", change: { asset: "czk" }, code: "REQUEST_INVALID" },
+    { name: "a day that does not exist", change: { effectiveAt: "2023-02-29" }, code: "REQUEST_INVALID" },
+    { name: "metadata that is a list", change: { metadata: [] }, code: "REQUEST_INVALID" },
+    { name: "a number in metadata", change: { metadata: { a: 1 } }, code: "REQUEST_INVALID" },
+    { name: "a long value in metadata", change: { metadata: { a: "x".repeat(501) } }, code: "REQUEST_INVALID" },
+    {
+      name: "many members in metadata",
+      change: { metadata: Object.fromEntries(Array.from({ length: 21 }, (_, index) => [`m${index}`, ""])) },
+      code: "REQUEST_INVALID",
+    },
+  ];
+  test.each(cases)("$name", ({ change, code }) => {
+    expect(codeOf({ ...valid, ...change })).toBe(code);
+  });
+
+  test.each([null, 5, "x", [], [valid]])("%j is no transfer", (value) => {
+    expect(codeOf(value)).toBe("REQUEST_INVALID");
+  });
+
+  test("the id may come from the header, and must be the same when both are there", () => {
+    const { id: _id, ...without } = valid;
+    expect(parseTransfer(without, "h")).toMatchObject({ id: "h" });
+    expect(parseTransfer(valid, "t1")).toMatchObject({ id: "t1" });
+    expect(parseTransfer(valid, "other")).toMatchObject({ code: "REQUEST_INVALID" });
+  });
+
+  test("takes what the documented schema takes", () => {
+    const text = fc.oneof(
+      fc.constantFrom("a", "b", "acc-1", "CZK", "", "a b", "1993-01-05"),
+      fc.string({ maxLength: 8 }),
+    );
+    const request = fc.record(
+      {
+        id: text,
+        debitAccount: text,
+        creditAccount: text,
+        amount: fc.oneof(fc.integer({ min: -2, max: 9 }), fc.constantFrom(2 ** 53, CREDITS_MAX, "5", null)),
+        asset: text,
+        metadata: fc.oneof(fc.dictionary(fc.string({ maxLength: 3 }), fc.string({ maxLength: 3 })), fc.constant(5)),
+        extra: fc.constant(1),
+      },
+      { requiredKeys: ["id", "debitAccount", "creditAccount", "amount"] },
+    );
+    fc.assert(
+      fc.property(request, (value) => {
+        fc.pre(value.debitAccount !== value.creditAccount);
+        expect(codeOf(value) === "").toBe(transferRequest.safeParse(value).success);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});
+
+describe("parseTimestamp", () => {
+  const cases: [string, number][] = [
+    ["1970-01-01", 0],
+    ["1969-12-31T23:59:59Z", -1_000_000],
+    ["1970-01-01T00:00:00.000001Z", 1],
+    ["1970-01-01T00:00:00.5Z", 500_000],
+    ["1970-01-01T01:30:00+01:30", 0],
+    ["1969-12-31T23:00:00-01:00", 0],
+    ["2024-02-29", 1_709_164_800_000_000],
+  ];
+  test.each(cases)("%s", (text, micros) => {
+    expect(parseTimestamp(text)).toBe(micros);
+  });
+  test.each([
+    "2023-02-29",
+    "2023-13-01",
+    "2023-00-01",
+    "2023-01-01T24:00:00Z",
+    "2023-01-01T00:60:00Z",
+    "2023-01-01T00:00:00",
+    "2023-01-01T00:00:00.0000001Z",
+    "2023-01-01T00:00:00+24:00",
+    "1699-12-31",
+    "2201-01-01",
+    "yesterday",
+    "",
+  ])("%j is no time", (text) => {
+    expect(parseTimestamp(text)).toBeNaN();
+  });
+  test("every time that is taken is a whole number of microseconds", () => {
+    fc.assert(
+      fc.property(
+        fc.date({ min: new Date("1700-01-01"), max: new Date("2200-12-31"), noInvalidDate: true }),
+        (date) => {
+          expect(parseTimestamp(date.toISOString())).toBe(date.getTime() * 1000);
+        },
+      ),
+    );
+  });
+});
