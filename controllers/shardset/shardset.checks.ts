@@ -1,6 +1,7 @@
 import type { AgentStatus } from "../../crds/agent-status.ts";
 import type { ShardSetReason } from "../../crds/conditions.ts";
 import { requestHash } from "../../crds/database-request.ts";
+import { LABELS } from "../../crds/group.ts";
 import { compareQuantities } from "../../crds/quantity.ts";
 import type { ShardSet } from "../../crds/shardset.ts";
 import { BUCKET_COUNT, proposeOwners } from "../../lib/core/ring.ts";
@@ -8,7 +9,7 @@ import type { ShardMap } from "../../lib/core/shard-map.ts";
 import { podHash, shardIndexes, type Target } from "./shardset.desired.ts";
 import type { ObservedPod } from "./shardset.facts.ts";
 import type { Material } from "./shardset.material.ts";
-import { shardSetNames } from "./shardset.names.ts";
+import { ownLabels, shardSetNames } from "./shardset.names.ts";
 import type { Agents, Observed } from "./shardset.observe.ts";
 
 // What is so, in words with numbers. The plan asks these questions to decide, the status prints the answers.
@@ -77,7 +78,9 @@ function shardProblem(
   const { observed, target, agents } = scope;
   const name = shardSetNames(target.shardSet.name).instance(shard);
   if (lostVolumes(scope).includes(shard)) {
-    return { reason: "VolumeLost", message: `volume ${name} is gone; restore it under this name` };
+    const labels = Object.entries({ ...ownLabels(target.shardSet.name), [LABELS.shard]: String(shard) });
+    const list = labels.map(([label, value]) => `${label}=${value}`).join(", ");
+    return { reason: "VolumeLost", message: `volume ${name} is gone; restore it under this name with labels ${list}` };
   }
   const pod = observed.pods.get(shard);
   if (pod === undefined) return { reason: "Provisioning", message: `pod ${name} does not exist yet` };

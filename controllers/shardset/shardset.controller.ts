@@ -56,7 +56,7 @@ export function createShardSetController(deps: ShardSetDeps): Controller<ShardSe
     const checks = checkAll(scope);
     const paused = shardSet.metadata.annotations?.[ANNOTATIONS.paused] === "true";
     const nothing: Plan = { actions: [] };
-    const plan = paused ? nothing : planShardSet(scope);
+    const plan = paused ? nothing : planShardSet(scope, now);
     const outcome = await context.execute(shardSet, plan);
     // The ShardSet may be gone with its finalizer: there is no status to write.
     if (outcome.error === undefined && letsGo(scope, plan)) return {};

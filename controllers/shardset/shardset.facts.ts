@@ -48,6 +48,8 @@ export interface ObservedPod {
   readonly ready: boolean;
   readonly ip: string | undefined;
   readonly configHash: string | undefined;
+  /** Milliseconds since the epoch, by the API server's clock. */
+  readonly createdAt: number | undefined;
   readonly deleting: boolean;
   /** What keeps it from running, in the words of scheduler and kubelet. */
   readonly problem: string | undefined;
@@ -128,6 +130,8 @@ export function observePod(object: KubeObject): ObservedPod {
     ready: status.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True") ?? false,
     ip: status.podIP,
     configHash: object.metadata.annotations?.[ANNOTATIONS.configHash],
+    createdAt:
+      object.metadata.creationTimestamp === undefined ? undefined : Date.parse(object.metadata.creationTimestamp),
     deleting: object.metadata.deletionTimestamp !== undefined,
     problem: problemOf(status),
   };

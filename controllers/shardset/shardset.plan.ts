@@ -47,8 +47,14 @@ import { shardSetNames } from "./shardset.names.ts";
 export const POLL_UNREADY_SECONDS = 2;
 export const POLL_READY_SECONDS = 15;
 
-/** The steps towards the spec, or towards the end. */
-export function planShardSet(scope: Scope): Plan {
+/**
+ * A pod that ended this soon after it was made was turned away by its node; the next one would be too. At this pace the
+ * cluster bears it until somebody has helped.
+ */
+export const ENDED_POD_LIFETIME_MS = 10_000;
+
+/** The steps towards the spec, or towards the end. @param now milliseconds since the epoch */
+export function planShardSet(scope: Scope, now: number): Plan {
   if (isEnding(scope)) return planDeletion(scope);
   const finalizer = ensureFinalizer(scope.observed.shardSet, SHARD_SET);
   // Kept data that does not fit is a decision for people: nothing is made beside it.
@@ -68,7 +74,7 @@ export function planShardSet(scope: Scope): Plan {
       ...makeVolumes(scope),
       ...makeMap(scope),
       ...makeCertificates(scope),
-      ...makePods(scope),
+      ...makePods(scope, now),
       ...shardIndexes(scope.target).map((shard) =>
         apply(desiredService(scope.target, shard), `address of shard ${shard}`),
       ),
@@ -179,7 +185,7 @@ function noteOf(what: string, made: { readonly why: string } | undefined): strin
   return made === undefined ? `${what} is good` : `new ${what}: ${made.why}`;
 }
 
-function makePods(scope: Scope): Action[] {
+function makePods(scope: Scope, now: number): Action[] {
   const { observed, target, material } = scope;
   const lost = new Set(lostVolumes(scope));
   const states = shardStates(scope);
@@ -196,6 +202,7 @@ function makePods(scope: Scope): Action[] {
     }
     if (pod.deleting) return [];
     if (pod.phase === "Failed" || pod.phase === "Succeeded") {
+      if (isYoung(pod, now)) return [];
       return [remover(scope, `pod of shard ${shard} has ended (${pod.phase}) and is made anew`)(RESOURCES.Pod, pod)];
     }
     if (outdated && shard === replaced) {
@@ -203,6 +210,11 @@ function makePods(scope: Scope): Action[] {
     }
     return [];
   });
+}
+
+/** False also for a pod from the future: our clock is wrong then, and nothing may wait for it. */
+function isYoung({ createdAt }: { readonly createdAt: number | undefined }, now: number): boolean {
+  return createdAt !== undefined && now >= createdAt && now - createdAt < ENDED_POD_LIFETIME_MS;
 }
 
 /**

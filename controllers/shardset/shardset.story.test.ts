@@ -149,6 +149,19 @@ describe("pods", () => {
     expect(condition(world, "Ready")).toMatch(/^True/);
   });
 
+  test("one that its node turns away at once is made anew at a bearable pace", async () => {
+    const world = await ready();
+    const creationTimestamp = new Date(world.clock.now()).toISOString();
+    world.edit("Pod", "bank-1-0", (pod) => ({
+      ...pod,
+      metadata: { ...pod.metadata, creationTimestamp },
+      status: { phase: "Failed" },
+    }));
+    expect(writes(await world.reconcile(), "delete")).toEqual([]);
+    world.clock.jumpWallClock(10_000);
+    expect(writes(await world.reconcile(), "delete")).toEqual(["delete Pod bank-1-0"]);
+  });
+
   test("a deleted one comes back on its volume", async () => {
     const world = await ready();
     const claim = world.find("PersistentVolumeClaim", "bank-1-0")?.metadata.uid;
@@ -341,7 +354,7 @@ describe("lost data", () => {
     expect(world.find("Pod", "bank-1-0")).toBeUndefined();
     expect(world.find("Pod", "bank-2-0")).toBeDefined();
     expect(condition(world, "Stalled")).toBe(
-      "True VolumeLost: 2 of 3 shards are ready; shard 1: volume bank-1-0 is gone; restore it under this name",
+      "True VolumeLost: 2 of 3 shards are ready; shard 1: volume bank-1-0 is gone; restore it under this name with labels shieldx.dev/kind=ShardSet, shieldx.dev/name=bank, shieldx.dev/shard=1",
     );
   });
 
