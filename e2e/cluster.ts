@@ -121,6 +121,23 @@ export async function installOperator(target: Cluster, values: readonly string[]
   ]);
 }
 
+/** The container engine that runs a node. @throws when the cluster's nodes are not containers of this machine */
+async function engineOf(node: string): Promise<string> {
+  for (const engine of ["podman", "docker"]) {
+    // An engine that is not installed does not know the node either.
+    const known = await run(engine, ["container", "inspect", node], { timeoutMs: 20_000 }).catch(() => undefined);
+    if (known?.code === 0) return engine;
+  }
+  throw new Error(`node ${node} is not a container of this machine`);
+}
+
+/** Stops and starts the container that a node is, as a power cut and a repair would. */
+export async function restartNode(node: string): Promise<void> {
+  const engine = await engineOf(node);
+  await must(engine, ["kill", node], { timeoutMs: 60_000 });
+  await must(engine, ["start", node], { timeoutMs: 60_000 });
+}
+
 /**
  * Sends SIGKILL to every process of a pod but its sandbox, from the node: nothing in the pod gets a chance to say goodbye.
  * @returns false when there is no process to kill @throws when the cluster's nodes are not containers of this machine
@@ -136,12 +153,7 @@ export async function killPodProcesses(pod: KubeObject): Promise<boolean> {
       [ "$(cat /proc/$pid/comm)" = pause ] || { kill -KILL "$pid" && killed=0; }
     done
     exit $killed`;
-  for (const engine of ["podman", "docker"]) {
-    const known = await run(engine, ["container", "inspect", node], { timeoutMs: 20_000 }).catch(() => undefined);
-    if (known?.code !== 0) continue;
-    return (await run(engine, ["exec", node, "sh", "-c", script], { timeoutMs: 20_000 })).code === 0;
-  }
-  throw new Error(`node ${node} is not a container of this machine`);
+  return (await run(await engineOf(node), ["exec", node, "sh", "-c", script], { timeoutMs: 20_000 })).code === 0;
 }
 
 /** The condition of an object, when it describes the object's present generation. */
