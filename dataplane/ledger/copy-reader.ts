@@ -23,6 +23,13 @@ export function readRows(client: Client, select: string, onRow: (row: BinaryRow)
   return copyOut(client, select, createRowParser(onRow));
 }
 
+/** Stops or continues the delivery of a connection's bytes; the server is held up when the buffers between are full. */
+export function pauseConnection(client: Client, paused: boolean): void {
+  const { stream } = (client as unknown as { connection: { stream: { pause(): void; resume(): void } } }).connection;
+  if (paused) stream.pause();
+  else stream.resume();
+}
+
 /**
  * Runs COPY (select) TO STDOUT (FORMAT binary) and calls `onChunk` with the bytes as they come, without a stream in
  * between. The bytes are valid during the call only. An error of `onChunk` is thrown after the last chunk, so that the

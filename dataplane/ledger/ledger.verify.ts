@@ -1,11 +1,12 @@
 /**
  * Verifies one shard against its journal. Everything is read in one database snapshot, on two connections, so that the
- * next part of the journal is replayed while the rows of the last one are compared; writes go on meanwhile.
+ * journal is replayed while the rows of its events are compared; writes go on meanwhile.
  */
 import type { Client } from "pg";
 import { openClient, type PostgresTarget, toPostgresError } from "../../lib/node/postgres.ts";
-import { COPY_HEADER, COPY_TRAILER, EVENT_COLUMNS, type EventRun, encodeRows, rowsLength } from "./copy-codec.ts";
-import { copyOut, readRows } from "./copy-reader.ts";
+import { EVENT_COLUMNS } from "./copy-codec.ts";
+import { type BinaryRow, copyOut, pauseConnection, readRows } from "./copy-reader.ts";
+import { createRowComparator } from "./row-comparator.ts";
 import {
   beginReplay,
   check,
@@ -26,11 +27,6 @@ export interface VerifyOptions {
   /** Called after each part of the journal. */
   readonly onProgress?: (positions: { done: number; total: number }) => void;
 }
-
-/** Bytes of journal in memory at once; the rows made from them take about twice as much. */
-const PART_BYTES = 8 * 1024 * 1024;
-const PART_BLOCKS_FIRST = 4;
-const PART_BLOCKS_MAX = 4_096;
 
 /** Replays and compares. Findings are in the answer, not thrown. @throws OperatorError SHARD_UNAVAILABLE */
 export async function verifyShard(options: VerifyOptions): Promise<Replay> {
@@ -87,151 +83,73 @@ async function verify(connections: Connections, options: VerifyOptions): Promise
     snapshotEvery: options.snapshotEvery,
   });
 
-  let part = await readPart(journal, { after: 0, blocks: PART_BLOCKS_FIRST });
-  while (part.rows.length > 0) {
-    const next = readPart(journal, { after: part.lastBlock, blocks: nextBlocks(part) });
-    // Waited for below; a failure of the comparison must not leave this one without a listener.
-    next.catch(() => undefined);
-    await compareEvents(rows, replay, replayPart(replay, part));
-    options.onProgress?.({ done: replay.state.position, total: head?.position ?? 0 });
-    part = await next;
-  }
+  await replayAndCompare(connections, replay, (done) => options.onProgress?.({ done, total: head?.position ?? 0 }));
   finishReplay(replay);
-  await compareEventCount(rows, replay);
   await compareAccounts(rows, replay);
   await compareBalances(rows, replay);
   compareHead(replay, head);
   return replay;
 }
 
-// --- journal ---
+// --- journal and table event ---
 
-interface Part {
-  readonly rows: readonly JournalRow[];
-  readonly lastBlock: number;
-  readonly bytes: number;
-  readonly blocks: number;
-}
-
-/** As many blocks as fill a part, judged by the part before: blocks hold between one event and thousands. */
-function nextBlocks(part: Part): number {
-  const blocks = Math.floor((part.rows.length * PART_BYTES) / Math.max(1, part.bytes));
-  return Math.max(1, Math.min(PART_BLOCKS_MAX, blocks, part.blocks * 4));
-}
-
-async function readPart(client: Client, from: { after: number; blocks: number }): Promise<Part> {
-  const rows: JournalRow[] = [];
-  let bytes = 0;
+/** Two long streams side by side: the journal is replayed, and the table's rows are compared with what it says. */
+async function replayAndCompare(
+  { journal, rows }: Connections,
+  replay: Replay,
+  onProgress: (position: number) => void,
+): Promise<void> {
+  const comparator = createRowComparator({
+    onDifference: (position) =>
+      violate(replay, "events", {
+        what: "the row is missing, too much or differs from the journal's record",
+        position,
+      }),
+    pauseActual: (paused) => pauseConnection(rows, paused),
+    pauseExpected: (paused) => pauseConnection(journal, paused),
+  });
+  const compared = copyOut(
+    rows,
+    `SELECT ${EVENT_COLUMNS.join(", ")} FROM ledger.event ORDER BY position`,
+    comparator.actual,
+  ).then(comparator.actualEnd);
+  // Waited for below; a failure of the journal's stream must not leave this one without a listener.
+  compared.catch(() => undefined);
   await readRows(
-    client,
+    journal,
     `SELECT block, shard, epoch, format, first_position, events, accounts, recorded_at, previous_hash, hash, body
-       FROM ledger.journal WHERE block > ${from.after} ORDER BY block LIMIT ${from.blocks}`,
+       FROM ledger.journal ORDER BY block`,
     (row) => {
-      const body = Buffer.from(row.bytes(10));
-      bytes += body.length;
-      rows.push({
-        header: {
-          block: row.int64(0),
-          shard: row.int32(1),
-          epoch: row.int64(2),
-          firstPosition: row.int64(4),
-          events: row.int32(5),
-          accounts: row.int32(6),
-          recordedAtMicros: row.micros(7),
-        },
-        format: row.int16(3),
-        previousHash: Buffer.from(row.bytes(8)),
-        hash: Buffer.from(row.bytes(9)),
-        body,
-      });
+      const found = toJournalRow(row);
+      const body = replayBlock(replay, found);
+      const { events, firstPosition } = found.header;
+      check(replay, "events", events);
+      if (body !== undefined)
+        comparator.expect({ firstPosition, events, records: body.records, payload: body.payload });
+      onProgress(replay.state.position);
     },
   );
-  return { rows, lastBlock: rows.at(-1)?.header.block ?? from.after, bytes, blocks: from.blocks };
+  comparator.expectEnd();
+  await compared;
 }
 
-function replayPart(replay: Replay, part: Part): EventRun[] {
-  const runs: EventRun[] = [];
-  for (const row of part.rows) {
-    const body = replayBlock(replay, row);
-    const { events, firstPosition } = row.header;
-    if (body !== undefined && events > 0)
-      runs.push({ firstPosition, events, records: body.records, payload: body.payload });
-  }
-  return runs;
-}
-
-// --- rows of events ---
-
-/** Compares table event with the bytes that the records would have been copied in with. */
-async function compareEvents(client: Client, replay: Replay, runs: readonly EventRun[]): Promise<void> {
-  const first = runs[0];
-  const last = runs.at(-1);
-  if (first === undefined || last === undefined) return;
-  const expected = encodeRuns(runs);
-  const to = last.firstPosition + last.events - 1;
-  check(replay, "events", to - first.firstPosition + 1);
-  let at = 0;
-  let difference: number | undefined;
-  await copyOut(
-    client,
-    `SELECT ${EVENT_COLUMNS.join(", ")} FROM ledger.event
-      WHERE position BETWEEN ${first.firstPosition} AND ${to} ORDER BY position`,
-    (chunk) => {
-      if (difference === undefined && chunk.compare(expected, at, Math.min(expected.length, at + chunk.length)) !== 0) {
-        difference = at + firstDifference(chunk, expected.subarray(at));
-      }
-      at += chunk.length;
+/** The bytes are those of the stream: hashes are kept by the replay, so they are copied; the body is not. */
+function toJournalRow(row: BinaryRow): JournalRow {
+  return {
+    header: {
+      block: row.int64(0),
+      shard: row.int32(1),
+      epoch: row.int64(2),
+      firstPosition: row.int64(4),
+      events: row.int32(5),
+      accounts: row.int32(6),
+      recordedAtMicros: row.micros(7),
     },
-  );
-  if (difference === undefined && at < expected.length) difference = at;
-  if (difference !== undefined) reportDifference(replay, runs, difference);
-}
-
-function encodeRuns(runs: readonly EventRun[]): Buffer {
-  const length = runs.reduce((sum, run) => sum + rowsLength(run), COPY_HEADER.length + COPY_TRAILER.length);
-  const target = Buffer.allocUnsafe(length);
-  COPY_HEADER.copy(target);
-  let offset = COPY_HEADER.length;
-  for (const run of runs) offset = encodeRows(target, offset, run);
-  COPY_TRAILER.copy(target, offset);
-  return target;
-}
-
-function firstDifference(chunk: Buffer, expected: Buffer): number {
-  let at = 0;
-  while (at < chunk.length && chunk[at] === expected[at]) at += 1;
-  return at;
-}
-
-/** Names the first row that differs. The rows before it are byte for byte those of the journal, so its place is known. */
-function reportDifference(replay: Replay, runs: readonly EventRun[], difference: number): void {
-  let offset = COPY_HEADER.length;
-  for (const run of runs) {
-    const runEnd = offset + rowsLength(run);
-    if (difference >= runEnd) {
-      offset = runEnd;
-      continue;
-    }
-    for (let index = 0; index < run.events; index += 1) {
-      const one = { ...run, records: run.records.subarray(index * 128, (index + 1) * 128), events: 1 };
-      offset += rowsLength(one);
-      if (difference < offset) {
-        const position = run.firstPosition + index;
-        return violate(replay, "events", { what: "the row is missing or differs from the journal's record", position });
-      }
-    }
-  }
-  const last = runs.at(-1) as EventRun;
-  violate(replay, "events", { what: "there are more rows than records", position: last.firstPosition + last.events });
-}
-
-async function compareEventCount(client: Client, replay: Replay): Promise<void> {
-  const { rows } = await client.query<{ position: number }>(
-    "SELECT position FROM ledger.event WHERE position > $1 ORDER BY position LIMIT 1",
-    [replay.state.position],
-  );
-  const position = rows[0]?.position;
-  if (position !== undefined) violate(replay, "events", { what: "the row has no record in the journal", position });
+    format: row.int16(3),
+    previousHash: Buffer.from(row.bytes(8)),
+    hash: Buffer.from(row.bytes(9)),
+    body: row.bytes(10),
+  };
 }
 
 // --- the other tables ---
