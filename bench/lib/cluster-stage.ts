@@ -28,6 +28,8 @@ export async function openClusterStage(): Promise<Stage> {
   const [caPem, key] = [await secret(kube, `${LEDGER}-ca`, "ca.crt"), await secret(kube, `${LEDGER}-admin-key`, "key")];
   const url = await exposeWriter(kube);
   const client = createLedgerClient({ url, caPem, key, servername: `${LEDGER}.${NAMESPACE}.svc` });
+  // The node's rules for a new NodePort follow a moment later.
+  await waitFor("the NodePort", 60_000, async () => (await client.send("GET", "/openapi.json")).status === 200);
   return {
     name: `cluster ${CLUSTER}: one shard and one ledger pod; the client on the host`,
     client,

@@ -53,6 +53,19 @@ const READY_CHECK_MS = 1_000;
 const READY_WITHIN_MS = 10_000;
 const COMMIT_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
+/** Measures reads of the past: each replays an account's events back from its next snapshot. */
+function timeReplays(reads: LedgerReads, clock: Clock, observe: (seconds: number) => void): LedgerReads {
+  return {
+    ...reads,
+    balance: async (extId, asOf) => {
+      const startedAt = clock.monotonic();
+      const found = await reads.balance(extId, asOf);
+      if (asOf !== undefined) observe((clock.monotonic() - startedAt) / 1000);
+      return found;
+    },
+  };
+}
+
 /** Starts everything; what was started is released by the lifecycle, last first. */
 export async function startService(options: ServiceOptions): Promise<RunningService> {
   const { clock, log, metrics, lifecycle } = options;
@@ -67,7 +80,14 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     }),
   );
   const queries = metrics.counter("shard_queries_total");
-  const reads = pools.map((reader, shard) => createReads(reader, shard, () => queries.inc({ shard })));
+  const replays = metrics.histogram("event_replay_duration_seconds");
+  const reads = pools.map((reader, shard) =>
+    timeReplays(
+      createReads(reader, shard, () => queries.inc({ shard })),
+      clock,
+      (seconds) => replays.observe({ shard }, seconds),
+    ),
+  );
   const map = options.makeMapSource(reads);
   const peers = createPeerClient({ clock, caPem: options.tls.caPem, servername: options.servername });
   lifecycle.defer("peer connections", () => peers.close());
