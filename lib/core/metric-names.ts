@@ -133,7 +133,7 @@ export const METRICS = {
     labels: ["shard"],
   }),
   event_replay_duration_seconds: metric("histogram", "ledger", {
-    help: "Duration of replays: of one account to a past position, or of a whole shard.",
+    help: "Duration of reads of an account's past state, which replay its events back from the next snapshot.",
     labels: ["shard"],
   }),
   ledger_commit_duration_seconds: metric("histogram", "ledger", {
