@@ -17,8 +17,9 @@ export function copyIn(client: Client, text: string, bytes: Uint8Array): Promise
       text,
       /** The driver replaces this to learn that an answer came; its time limit ends with the first call. */
       callback: (): void => undefined,
-      submit: (connection: Wire): void => connection.query(text),
-      handleCopyInResponse: (connection: Wire): void => {
+      submit: (connection: Wire): void => {
+        connection.query(text);
+        // The data follows without waiting for the server's consent: it ignores what comes when COPY did not start.
         const header = Buffer.alloc(5);
         header.writeUInt8(COPY_DATA);
         header.writeUInt32BE(bytes.length + 4, 1);
@@ -26,6 +27,7 @@ export function copyIn(client: Client, text: string, bytes: Uint8Array): Promise
         connection.stream.write(bytes);
         connection.stream.write(COPY_DONE);
       },
+      handleCopyInResponse: (): void => undefined,
       handleRowDescription: (): void => undefined,
       handleCommandComplete: (): void => undefined,
       handleError: (error: Error): void => {

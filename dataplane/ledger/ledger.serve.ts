@@ -54,7 +54,7 @@ async function serviceOptions(flags: ServeFlags, log: Logger, lifecycle: Lifecyc
       reader: readerTarget(shard),
     })),
     snapshotEvery: flags.snapshotEvery,
-    tls: { certPem: tls.certPem, keyPem: tls.keyPem, caPem: () => readFileSync(join(flags.tlsDir, "ca.crt"), "utf8") },
+    tls: { certPem: tls.certPem, keyPem: tls.keyPem, caPem: trustedCa(join(flags.tlsDir, "ca.crt"), systemClock) },
     servername: `${name}.${namespace}.svc`,
     listen: {
       port: flags.listen,
@@ -103,6 +103,19 @@ async function serviceOptions(flags: ServeFlags, log: Logger, lifecycle: Lifecyc
       }),
     makeMapSource: (reads) =>
       configMapSource({ reads, client, namespace, name: `${flags.shardset}-map`, clock: systemClock, random, log }),
+  };
+}
+
+/** The CA bundle for connections to other pods, read again now and then: it changes before a certificate does. */
+function trustedCa(path: string, clock: Clock): () => string {
+  let text = readFileSync(path, "utf8");
+  let readAt = clock.monotonic();
+  return () => {
+    if (clock.monotonic() - readAt > CERTIFICATE_CHECK_MS) {
+      text = readFileSync(path, "utf8");
+      readAt = clock.monotonic();
+    }
+    return text;
   };
 }
 

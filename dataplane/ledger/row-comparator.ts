@@ -37,6 +37,7 @@ export function createRowComparator(options: ComparatorOptions): RowComparator {
   let stash: Buffer[] = [];
   let nextPosition = 1;
   let expectedEnded = false;
+  let actualEnded = false;
   let differs = false;
 
   const differ = (position: number): void => {
@@ -76,11 +77,20 @@ export function createRowComparator(options: ComparatorOptions): RowComparator {
     queue.push(bytes);
     queuedBytes += bytes.length;
     if (queuedBytes > EXPECTED_BYTES_MAX) options.pauseExpected(true);
-    if (stash.length === 0) return;
-    const waiting = Buffer.concat(stash);
-    const rest = compare(waiting);
-    stash = rest.length === 0 || differs ? [] : [rest];
-    if (stash.length === 0) options.pauseActual(false);
+    if (stash.length > 0) {
+      const rest = compare(Buffer.concat(stash));
+      stash = rest.length === 0 || differs ? [] : [rest];
+      if (stash.length === 0) options.pauseActual(false);
+    }
+    if (actualEnded) judgeEnd();
+  };
+
+  /** The actual side is complete; it may be so long before the expected one. */
+  const judgeEnd = (): void => {
+    if (differs) return;
+    const front = queue[0];
+    if (front !== undefined) return differ(positionOf(front, done) ?? nextPosition);
+    if (expectedEnded && stash.length > 0) differ(nextPosition);
   };
 
   return {
@@ -107,8 +117,8 @@ export function createRowComparator(options: ComparatorOptions): RowComparator {
       options.pauseActual(true);
     },
     actualEnd: () => {
-      if (differs || (queue.length === 0 && expectedEnded)) return;
-      differ(queue[0] === undefined ? nextPosition : (positionOf(queue[0], done) ?? nextPosition));
+      actualEnded = true;
+      judgeEnd();
     },
   };
 }
