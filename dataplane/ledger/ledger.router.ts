@@ -57,8 +57,8 @@ export interface LedgerRouter {
   bulk(call: BulkCall, caller: Caller): Promise<string | PeerAnswer>;
   /** Opens an account, and the pointer to it where its placement key differs from its id. */
   openAccount(request: Omit<AccountRequest, "role">, caller: Caller): Promise<{ created: boolean; shard: number }>;
-  /** Shard of an account. */
-  locate(extId: string): Promise<number>;
+  /** Shard of an account; `undefined` for an external account, which every shard has. */
+  locate(extId: string): Promise<number | undefined>;
 }
 
 const RETRY_AFTER_SECONDS = 1;
@@ -163,7 +163,7 @@ export function createRouter(options: RouterOptions): LedgerRouter {
       const current = map.current();
       const { shards } = await locator.locate(current, [extId]);
       const shard = shards[0] as number;
-      return shard === EVERYWHERE ? 0 : shard;
+      return shard === EVERYWHERE ? undefined : shard;
     },
   };
 

@@ -422,6 +422,22 @@ describe("reads", () => {
     await expectRefused(get(`/v1/accounts/${b}/balance?at=1993-01-01&position=1`), 400, "REQUEST_INVALID");
   });
 
+  test("the external account of each shard is read by naming the shard", async () => {
+    const [a] = (await openOn(2, 1)) as [string];
+    const path = "/v1/accounts/system:external:CZK/balance?shard=2";
+    const before = (await get(path)).json<{ posted: number; shard: number }>();
+    await fund(a, 9);
+    expect((await get(path)).json()).toMatchObject({ shard: 2, posted: before.posted - 9 });
+    expect((await get("/v1/accounts/system:external:CZK?shard=1")).json()).toMatchObject({
+      shard: 1,
+      creditLimit: MAX,
+    });
+    await expectRefused(get("/v1/accounts/system:external:CZK/balance"), 400, "REQUEST_INVALID");
+    await expectRefused(get("/v1/accounts/system:external:CZK/balance?shard=3"), 400, "REQUEST_INVALID");
+    await expectRefused(get(`/v1/accounts/${a}/balance?shard=2`), 400, "REQUEST_INVALID");
+    await expectRefused(get("/v1/accounts/system:external:XXX?shard=1"), 404, "ACCOUNT_NOT_FOUND");
+  });
+
   test("events from a position: every one, once, in order", async () => {
     const { shards } = (await get("/v1/shards")).json<{ shards: { position: number }[] }>();
     const head = (shards[1] as { position: number }).position;

@@ -185,12 +185,26 @@ function addAccountRoutes(app: FastifyInstance, options: ServerOptions): void {
     return accountAnswer(account as NonNullable<typeof account>, shard);
   });
 
-  app.get<{ Params: { id: string } }>("/v1/accounts/:id", { config: { scope: "read" } }, async (request) => {
-    const shard = await router.locate(request.params.id);
-    const account = await (reads[shard] as LedgerReads).account(request.params.id);
-    if (account === undefined) throw accountNotFound(request.params.id);
-    return accountAnswer(account, shard);
-  });
+  /** External accounts are on every shard: `?shard=` says which one is meant. */
+  const shardOf = async (extId: string, query: Record<string, string>): Promise<number> => {
+    const asked = query["shard"];
+    const shard = await router.locate(extId);
+    if (shard === undefined) return integerParameter("shard", asked ?? "", { min: 0, max: reads.length - 1 });
+    if (asked !== undefined) throw new OperatorError("REQUEST_INVALID", "shard is for external accounts only");
+    return shard;
+  };
+
+  app.get<{ Params: { id: string }; Querystring: Record<string, string> }>(
+    "/v1/accounts/:id",
+    { config: { scope: "read" } },
+    async (request) => {
+      allowMembers(request.query, ["shard"]);
+      const shard = await shardOf(request.params.id, request.query);
+      const account = await (reads[shard] as LedgerReads).account(request.params.id);
+      if (account === undefined) throw accountNotFound(request.params.id);
+      return accountAnswer(account, shard);
+    },
+  );
 
   app.get<{ Params: { id: string }; Querystring: Record<string, string> }>(
     "/v1/accounts/:id/balance",
@@ -198,7 +212,7 @@ function addAccountRoutes(app: FastifyInstance, options: ServerOptions): void {
     async (request) => {
       const { id } = request.params;
       const asOf = parseAsOf(request.query);
-      const shard = await router.locate(id);
+      const shard = await shardOf(id, request.query);
       const balance = await (reads[shard] as LedgerReads).balance(id, asOf);
       if (balance === undefined) throw accountNotFound(id);
       const { asset, floor, posted, version, lastPosition, position } = balance;
@@ -220,7 +234,7 @@ function accountNotFound(extId: string): OperatorError {
 }
 
 function parseAsOf(query: Record<string, string>): AsOf {
-  allowMembers(query, ["position", "at"]);
+  allowMembers(query, ["position", "at", "shard"]);
   const { position, at } = query;
   if (position !== undefined && at !== undefined) {
     throw new OperatorError("REQUEST_INVALID", "position and at exclude each other");

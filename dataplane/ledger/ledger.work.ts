@@ -168,15 +168,16 @@ export function createWorkQueue(): WorkQueue {
       }
     },
     requeue: (segments) => {
-      const back: Work[] = [];
+      // A set keeps its order of insertion.
+      const back = new Set<Work>();
       for (const { work, from } of segments) {
-        if (work.closed || back.includes(work)) continue;
+        if (work.closed || back.has(work)) continue;
         if (work.type === "transfers") work.next = Math.min(work.next, from);
         else work.outcome = undefined;
-        back.push(work);
+        back.add(work);
       }
       // The last of them may still be in front, with its rest.
-      const rest = works.slice(front).filter((work) => !back.includes(work));
+      const rest = works.slice(front).filter((work) => !back.has(work));
       works = [...back, ...rest];
       front = 0;
       commands = works.reduce((sum, work) => sum + waiting(work), 0);

@@ -27,6 +27,12 @@ const idParameter: Parameter = {
   schema: { type: "string" },
 };
 const integer = { type: "integer", minimum: 0 };
+const externalShard: Parameter = {
+  name: "shard",
+  in: "query",
+  description: "For an external account (system:external:<asset>), which every shard has: the shard that is meant.",
+  schema: integer,
+};
 
 const OPERATIONS: readonly Operation[] = [
   {
@@ -44,7 +50,7 @@ const OPERATIONS: readonly Operation[] = [
     id: "getAccount",
     summary: "Reads an account.",
     scope: "read",
-    parameters: [idParameter],
+    parameters: [idParameter, externalShard],
     answers: { 200: schema.accountAnswer },
   },
   {
@@ -55,6 +61,7 @@ const OPERATIONS: readonly Operation[] = [
     scope: "read",
     parameters: [
       idParameter,
+      externalShard,
       { name: "position", in: "query", description: "As of this position of the shard.", schema: integer },
       {
         name: "at",
