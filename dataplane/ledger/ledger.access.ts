@@ -103,6 +103,7 @@ function forwardedAccess(
 /** The databases of a ledger's shards, as its reader. */
 export interface ShardAccess {
   readonly shards: number;
+  /** A way to the shard of its own at each call: connections that share a port-forward can hold each other up. */
   target(shard: number): Promise<PostgresTarget>;
   close(): Promise<void>;
 }

@@ -2,7 +2,6 @@
 import { z } from "zod";
 import { systemClock } from "../../lib/core/clock.ts";
 import { OperatorError } from "../../lib/core/errors.ts";
-import type { PostgresTarget } from "../../lib/node/postgres.ts";
 import { openShardAccess, type ShardAccess } from "./ledger.access.ts";
 import { readText } from "./ledger.targets.ts";
 import { verifyShard } from "./ledger.verify.ts";
@@ -40,7 +39,7 @@ export async function verifyCommand(flags: VerifyFlags): Promise<number> {
   const reports: ShardReport[] = [];
   try {
     for (let shard = 0; shard < access.shards; shard += 1) {
-      const report = await verifyOne(await access.target(shard), shard, flags);
+      const report = await verifyOne(access, shard, flags);
       reports.push(report);
       if (!flags.json) process.stdout.write(reportText(report));
     }
@@ -53,7 +52,7 @@ export async function verifyCommand(flags: VerifyFlags): Promise<number> {
   return intact ? 0 : 1;
 }
 
-async function verifyOne(target: PostgresTarget, shard: number, flags: VerifyFlags): Promise<ShardReport> {
+async function verifyOne(access: ShardAccess, shard: number, flags: VerifyFlags): Promise<ShardReport> {
   const startedAt = systemClock.monotonic();
   const progress = createProgressLine({
     write: (text) => void process.stderr.write(text),
@@ -63,7 +62,8 @@ async function verifyOne(target: PostgresTarget, shard: number, flags: VerifyFla
   });
   const replay = await verifyShard({
     shard,
-    target,
+    target: await access.target(shard),
+    rowsTarget: await access.target(shard),
     snapshotEvery: flags.snapshotEvery,
     onProgress: ({ done, total }) => progress.update(done, done / Math.max(1, total)),
   });

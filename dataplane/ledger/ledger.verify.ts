@@ -22,6 +22,11 @@ export interface VerifyOptions {
   readonly shard: number;
   /** Reader role; its time limits are switched off here. */
   readonly target: PostgresTarget;
+  /**
+   * A second way to the same database, by default the first. The two connections wait for each other, so they must not
+   * share a port-forward: there, a connection that is not read from holds up every other one, and nothing ever moves.
+   */
+  readonly rowsTarget?: PostgresTarget;
   /** A snapshot must exist at each multiple of this version; 0 = only compare those that exist. */
   readonly snapshotEvery: number;
   /** Called after each part of the journal. */
@@ -30,15 +35,11 @@ export interface VerifyOptions {
 
 /** Replays and compares. Findings are in the answer, not thrown. @throws OperatorError SHARD_UNAVAILABLE */
 export async function verifyShard(options: VerifyOptions): Promise<Replay> {
-  const target = {
-    ...options.target,
-    timeouts: { ...options.target.timeouts, statementMs: 0, answerMs: 0, idleInTransactionMs: 0 },
-  };
   const clients: Client[] = [];
   try {
-    const journal = await openClient(target);
+    const journal = await openClient(withoutLimits(options.target));
     clients.push(journal);
-    const rows = await openClient(target);
+    const rows = await openClient(withoutLimits(options.rowsTarget ?? options.target));
     clients.push(rows);
     await shareSnapshot(journal, rows);
     return await verify({ journal, rows }, options);
@@ -48,6 +49,10 @@ export async function verifyShard(options: VerifyOptions): Promise<Replay> {
     // An error here says only that the connection was gone already.
     await Promise.all(clients.map((client) => client.end().catch(() => undefined)));
   }
+}
+
+function withoutLimits(target: PostgresTarget): PostgresTarget {
+  return { ...target, timeouts: { ...target.timeouts, statementMs: 0, answerMs: 0, idleInTransactionMs: 0 } };
 }
 
 const BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
