@@ -20,23 +20,27 @@ export function formatShardMap(map: ShardMap): Record<"version" | "epoch" | "own
   return { version: String(map.version), epoch: String(map.epoch), owners: runs.join(",") };
 }
 
+const COUNT = /^[1-9]\d{0,15}$/;
+const RUNS = /^\d+:\d+(,\d+:\d+)*$/;
+
 /** Reads what `formatShardMap` wrote. @throws OperatorError SHARD_MAP_INVALID */
 export function parseShardMap(data: Readonly<Record<string, string>> | undefined): ShardMap {
-  const version = Number(data?.["version"]);
-  const epoch = Number(data?.["epoch"]);
-  const runs = (data?.["owners"] ?? "").split(",").map((run) => run.split(":").map(Number));
-  const owners: number[] = [];
-  let valid = Number.isSafeInteger(version) && version >= 1 && Number.isSafeInteger(epoch) && epoch >= 1;
-  runs.forEach(([first, owner], index) => {
-    const end = runs[index + 1]?.[0] ?? BUCKET_COUNT;
-    if (first !== owners.length || !Number.isSafeInteger(owner) || end <= owners.length || end > BUCKET_COUNT) {
-      valid = false;
-      return;
-    }
-    while (owners.length < end) owners.push(owner as number);
-  });
-  if (!valid || owners.length !== BUCKET_COUNT) {
+  const { version = "", epoch = "", owners: text = "" } = data ?? {};
+  const owners = RUNS.test(text) ? expandRuns(text) : undefined;
+  if (!COUNT.test(version) || !COUNT.test(epoch) || owners === undefined) {
     throw new OperatorError("SHARD_MAP_INVALID", "the shard map cannot be read");
   }
-  return { version, epoch, owners };
+  return { version: Number(version), epoch: Number(epoch), owners };
+}
+
+/** One owner per bucket; `undefined` unless the runs begin at bucket 0 and rise within the buckets there are. */
+function expandRuns(text: string): number[] | undefined {
+  const runs = text.split(",").map((run) => run.split(":").map(Number) as [first: number, owner: number]);
+  const owners: number[] = [];
+  for (const [index, [first, owner]] of runs.entries()) {
+    const end = runs[index + 1]?.[0] ?? BUCKET_COUNT;
+    if (first !== owners.length || end <= first || end > BUCKET_COUNT || !Number.isSafeInteger(owner)) return undefined;
+    while (owners.length < end) owners.push(owner);
+  }
+  return owners;
 }
