@@ -127,12 +127,14 @@ describe("reference pages", () => {
     expect(listed(page("conditions.md"))).toEqual(wanted);
   });
 
-  test("every condition and reason of a kind is used by its controller", () => {
+  test("every condition and reason of a kind is used by its controller, or by what all controllers share", () => {
+    const shared = readFileSync(join(ROOT, "operator", "runtime", "summary.ts"), "utf8");
     for (const { type, conditions, reasons } of KINDS) {
       const folder = join(ROOT, "controllers", type.kind.toLowerCase());
       const sources = readdirSync(folder)
         .filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts"))
         .map((file) => readFileSync(join(folder, file), "utf8"))
+        .concat(shared)
         .join("\n");
       const unused = [...Object.keys(conditions), ...Object.keys(reasons)].filter(
         (name) => !sources.includes(`"${name}"`) && !sources.includes(`${name}:`),

@@ -1,5 +1,6 @@
 import type { CreditLedgerReason } from "../../crds/conditions.ts";
 import { type DatabaseRequest, requestHash } from "../../crds/database-request.ts";
+import type { Statement } from "../../operator/runtime/summary.ts";
 import { databaseRequest, migrationJobName, podConfigHash, shardIndexes, type Target } from "./creditledger.desired.ts";
 import type { ObservedJob } from "./creditledger.facts.ts";
 import type { Material } from "./creditledger.material.ts";
@@ -20,11 +21,7 @@ export interface Scope {
 }
 
 /** State of one gate: the reason for programs, the message with the numbers for people. */
-export interface Check {
-  readonly status: "True" | "False" | "Unknown";
-  readonly reason: CreditLedgerReason;
-  readonly message: string;
-}
+export type Check = Statement<CreditLedgerReason>;
 
 /** All gates, in their order. */
 export interface Checks {

@@ -1,8 +1,9 @@
-import type { CreditLedgerConditionType } from "../../crds/conditions.ts";
+import type { CreditLedgerConditionType, CreditLedgerReason } from "../../crds/conditions.ts";
 import type { CreditLedgerStatus, LedgerHead } from "../../crds/creditledger.ts";
 import { type ErrorCode, toOperatorError } from "../../lib/core/errors.ts";
 import { omitUndefined } from "../../lib/core/objects.ts";
 import { findCondition, mergeConditions } from "../../operator/runtime/conditions.ts";
+import { type ResourceState, type Summary, stuck, summaryOf, working } from "../../operator/runtime/summary.ts";
 import type { Action, Condition } from "../../operator/runtime/types.ts";
 import { type Check, type Checks, currentJob, type Scope, unfinishedRollout } from "./creditledger.checks.ts";
 import { ledgerUrl, shardIndexes } from "./creditledger.desired.ts";
@@ -18,13 +19,6 @@ export interface Run {
   readonly error: Error | undefined;
   /** Whether the positions of the heads may change now: they do at most every 10 s. */
   readonly publishPositions: boolean;
-}
-
-/** The three conditions of kstatus. */
-export interface Summary {
-  readonly ready: Check;
-  readonly reconciling: Check;
-  readonly stalled: Check;
 }
 
 /** The whole status of a ledger. */
@@ -63,31 +57,17 @@ export function announce(scope: Scope, checks: Checks, run: Run): Action[] {
 }
 
 /** Condition Ready with its companions: the first thing that stands in the way, from the strangest to the usual. */
-export function summarise(scope: Scope, checks: Checks, run: Pick<Run, "error" | "paused">): Summary {
+export function summarise(
+  scope: Scope,
+  checks: Checks,
+  run: Pick<Run, "error" | "paused">,
+): Summary<CreditLedgerReason> {
   const { deletionTimestamp } = scope.observed.ledger.metadata;
   const state = deletionTimestamp === undefined ? stateOf(scope, checks, run.error) : deletionState(scope, run.error);
-  if (run.paused) {
-    const paused = { status: "False", reason: "Paused", message: "annotation shieldx.dev/paused is true" } as const;
-    return { ready: state.ready, reconciling: paused, stalled: paused };
-  }
-  const { ready, kind } = state;
-  const rest = { status: "False", reason: "Converged", message: "" } as const;
-  const same = { status: "True", reason: ready.reason, message: ready.message } as const;
-  switch (kind) {
-    case "ready":
-      return { ready, reconciling: rest, stalled: rest };
-    case "working":
-      return { ready, reconciling: same, stalled: { ...rest, reason: ready.reason } };
-    case "stuck":
-      return { ready, reconciling: { ...rest, reason: ready.reason }, stalled: same };
-  }
+  return summaryOf(state, run);
 }
 
-interface State {
-  readonly ready: Check;
-  /** Nothing to do; getting there by itself; waiting for somebody's change. */
-  readonly kind: "ready" | "working" | "stuck";
-}
+type State = ResourceState<CreditLedgerReason>;
 
 function stateOf(scope: Scope, checks: Checks, error: Error | undefined): State {
   const failed = error && failedState(error);
@@ -128,15 +108,7 @@ function failedState(error: Error): State | undefined {
   return retry === "terminal" ? stuck("ReconcileFailed", sentence) : working("ReconcileFailed", sentence);
 }
 
-function stuck(reason: Check["reason"], message: string): State {
-  return { kind: "stuck", ready: { status: "False", reason, message } };
-}
-
-function working(reason: Check["reason"], message: string): State {
-  return { kind: "working", ready: { status: "False", reason, message } };
-}
-
-function conditions(scope: Scope, checks: Checks & Summary, now: number): Condition[] {
+function conditions(scope: Scope, checks: Checks & Summary<CreditLedgerReason>, now: number): Condition[] {
   const { metadata, status } = scope.observed.ledger;
   const ordered: readonly [CreditLedgerConditionType, Check][] = [
     ["Ready", checks.ready],

@@ -6,6 +6,7 @@ import { compareQuantities } from "../../crds/quantity.ts";
 import type { ShardSet } from "../../crds/shardset.ts";
 import { BUCKET_COUNT, proposeOwners } from "../../lib/core/ring.ts";
 import type { ShardMap } from "../../lib/core/shard-map.ts";
+import type { Statement } from "../../operator/runtime/summary.ts";
 import { podHash, shardIndexes, type Target } from "./shardset.desired.ts";
 import type { ObservedPod } from "./shardset.facts.ts";
 import type { Material } from "./shardset.material.ts";
@@ -23,11 +24,7 @@ export interface Scope {
 }
 
 /** A condition without its time. */
-export interface Check {
-  readonly status: "True" | "False" | "Unknown";
-  readonly reason: ShardSetReason;
-  readonly message: string;
-}
+export type Check = Statement<ShardSetReason>;
 
 /** State of one shard. */
 export interface ShardState {

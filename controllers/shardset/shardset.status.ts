@@ -1,8 +1,9 @@
-import type { ShardSetConditionType } from "../../crds/conditions.ts";
+import type { ShardSetConditionType, ShardSetReason } from "../../crds/conditions.ts";
 import type { ShardSetStatus, ShardStatus } from "../../crds/shardset.ts";
 import { isOperatorError, toOperatorError } from "../../lib/core/errors.ts";
 import { omitUndefined } from "../../lib/core/objects.ts";
 import { findCondition, mergeConditions } from "../../operator/runtime/conditions.ts";
+import { type ResourceState, type Summary, stuck, summaryOf, working } from "../../operator/runtime/summary.ts";
 import type { Action } from "../../operator/runtime/types.ts";
 import {
   type Check,
@@ -30,13 +31,6 @@ export interface Run {
   readonly error: Error | undefined;
   /** Why volumes could not grow. */
   readonly growthError: Error | undefined;
-}
-
-/** The three conditions of kstatus. */
-export interface Summary {
-  readonly ready: Check;
-  readonly reconciling: Check;
-  readonly stalled: Check;
 }
 
 /** Longest message of a shard in the status, as the schema says. */
@@ -88,30 +82,12 @@ export function announce(scope: Scope, checks: Checks, run: Run): Action[] {
 }
 
 /** Condition Ready with its companions: the first thing that stands in the way, from the strangest to the usual. */
-export function summarise(scope: Scope, checks: Checks, run: Omit<Run, "now">): Summary {
+export function summarise(scope: Scope, checks: Checks, run: Omit<Run, "now">): Summary<ShardSetReason> {
   const state = stateOf(scope, checks, run);
-  if (run.paused) {
-    const paused = { status: "False", reason: "Paused", message: "annotation shieldx.dev/paused is true" } as const;
-    return { ready: state.ready, reconciling: paused, stalled: paused };
-  }
-  const { ready, kind } = state;
-  const rest = { status: "False", reason: "Converged", message: "" } as const;
-  const same = { status: "True", reason: ready.reason, message: ready.message } as const;
-  switch (kind) {
-    case "ready":
-      return { ready, reconciling: rest, stalled: rest };
-    case "working":
-      return { ready, reconciling: same, stalled: { ...rest, reason: ready.reason } };
-    case "stuck":
-      return { ready, reconciling: { ...rest, reason: ready.reason }, stalled: same };
-  }
+  return summaryOf(state, run);
 }
 
-interface State {
-  readonly ready: Check;
-  /** Nothing to do; getting there by itself; waiting for somebody's change. */
-  readonly kind: "ready" | "working" | "stuck";
-}
+type State = ResourceState<ShardSetReason>;
 
 function stateOf(scope: Scope, checks: Checks, run: Omit<Run, "now">): State {
   const failed = run.error && failedState(run.error);
@@ -206,17 +182,9 @@ function failedState(error: Error): State | undefined {
   return retry === "terminal" ? stuck("ReconcileFailed", sentence) : working("ReconcileFailed", sentence);
 }
 
-function stuck(reason: Check["reason"], message: string): State {
-  return { kind: "stuck", ready: { status: "False", reason, message } };
-}
-
-function working(reason: Check["reason"], message: string): State {
-  return { kind: "working", ready: { status: "False", reason, message } };
-}
-
 function conditionsOf(
   { observed }: Scope,
-  checks: Checks & Summary,
+  checks: Checks & Summary<ShardSetReason>,
   now: number,
 ): NonNullable<ShardSetStatus["conditions"]> {
   const ordered: readonly [ShardSetConditionType, Check][] = [
