@@ -18,6 +18,7 @@ import { createManager } from "../../operator/manager.ts";
 import { startControlPlane, type TestControlPlane } from "../../operator/testing/kube-apiserver.ts";
 import type { GetJson } from "./shardset.agents.ts";
 import { createShardSetController } from "./shardset.controller.ts";
+import { POLL_READY_SECONDS } from "./shardset.plan.ts";
 
 const NAMESPACE_TYPE: ResourceType = {
   group: "",
@@ -42,6 +43,9 @@ const OWNED: readonly ResourceType[] = [
   RESOURCES.Lease,
   RESOURCES.PersistentVolumeClaim,
 ];
+
+/** A start, and a full poll at rest. */
+const REST_MS = (POLL_READY_SECONDS + 2) * 1_000;
 
 let plane: TestControlPlane;
 let kube: KubeClient;
@@ -227,7 +231,7 @@ test("a ShardSet becomes ready under restricted pod security, and at rest nothin
 
   await withOperator(async () => {
     // Longer than a start and a full poll at rest.
-    await systemClock.sleep(17_000);
+    await systemClock.sleep(REST_MS);
   });
   expect(await versions("alpha")).toEqual(settled);
   expect((await readShardSet("alpha")).metadata.resourceVersion).toBe(metadata.resourceVersion);
