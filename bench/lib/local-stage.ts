@@ -4,15 +4,15 @@
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { createLedgerClient } from "../../dataplane/ledger/ledger-client.ts";
+import { writeLedgerFiles } from "../../dataplane/testing/ledger-files.ts";
 import { freePort, startTestPostgres, type TestPostgres } from "../../dataplane/testing/postgres.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import { proposeOwners } from "../../lib/core/ring.ts";
-import { createCertificateAuthority, issueCertificate } from "../../lib/node/certificates.ts";
 import { parseTps, type Stage } from "./stage.ts";
 
 const run = promisify(execFile);
@@ -43,7 +43,8 @@ export async function openLocalStage(settings: Readonly<Record<string, string>> 
     const directory = await mkdtemp(join(tmpdir(), "shieldx-bench-"));
     releases.push(() => rm(directory, { recursive: true, force: true }));
     const key = `sxk_${randomBytes(32).toString("base64url")}`;
-    const caPem = await writeFiles(directory, postgres, key);
+    const caPem = await writeLedgerFiles(directory, postgres, DATABASE);
+    await writeFile(join(directory, "key"), key, { mode: 0o600 });
     const connection = connectionFlags(directory, postgres);
     await run(NODE, [MAIN, "ledger", "migrate", ...connection, "--admin-key-file", join(directory, "key")]);
     const port = await freePort();
@@ -65,25 +66,6 @@ export async function openLocalStage(settings: Readonly<Record<string, string>> 
     await close();
     throw error;
   }
-}
-
-async function writeFiles(directory: string, postgres: TestPostgres, key: string): Promise<string> {
-  const authority = await createCertificateAuthority("bench", systemClock.now());
-  const certificate = await issueCertificate(
-    authority,
-    { commonName: "ledger", usage: "server", dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"] },
-    systemClock.now(),
-  );
-  for (const name of ["tls", "postgres-ca", "roles"]) await mkdir(join(directory, name));
-  await writeFile(join(directory, "tls/tls.crt"), certificate.certPem);
-  await writeFile(join(directory, "tls/tls.key"), certificate.keyPem, { mode: 0o600 });
-  await writeFile(join(directory, "tls/ca.crt"), authority.certPem);
-  await writeFile(join(directory, "postgres-ca/ca.crt"), postgres.caPem);
-  await writeFile(join(directory, "key"), key, { mode: 0o600 });
-  for (const kind of ["owner", "writer", "reader"]) {
-    await writeFile(join(directory, `roles/${kind}-password`), `${DATABASE}_${kind}`, { mode: 0o600 });
-  }
-  return authority.certPem;
 }
 
 function connectionFlags(directory: string, postgres: TestPostgres): string[] {

@@ -1,16 +1,16 @@
 /** `shieldx ledger serve --local` as a process of its own, to be killed. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { sha256 } from "../../lib/core/canonical.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import { proposeOwners } from "../../lib/core/ring.ts";
-import { createCertificateAuthority, issueCertificate } from "../../lib/node/certificates.ts";
 import { withClient } from "../../lib/node/postgres.ts";
 import { loadMigrations, migrate } from "../ledger/ledger.migrate.ts";
 import { createLedgerClient, type LedgerClient } from "../ledger/ledger-client.ts";
+import { writeLedgerFiles } from "./ledger-files.ts";
 import { freePort, type TestPostgres } from "./postgres.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
@@ -51,7 +51,7 @@ export async function prepareLedgerProcess(postgres: TestPostgres, database: str
       migrations,
     ),
   );
-  const caPem = await writeFiles(directory, postgres, database);
+  const caPem = await writeLedgerFiles(directory, postgres, database);
   const [port, probePort] = [await freePort(), await freePort()];
   const args = [
     ...["ledger", "serve", "--local", "--ledger", "test/local", "--shardset", "local", "--shards", "1"],
@@ -91,24 +91,6 @@ export async function prepareLedgerProcess(postgres: TestPostgres, database: str
       await rm(directory, { recursive: true, force: true });
     },
   };
-}
-
-async function writeFiles(directory: string, postgres: TestPostgres, database: string): Promise<string> {
-  const authority = await createCertificateAuthority("test", systemClock.now());
-  const certificate = await issueCertificate(
-    authority,
-    { commonName: "ledger", usage: "server", dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"] },
-    systemClock.now(),
-  );
-  for (const name of ["tls", "postgres-ca", "roles"]) await mkdir(join(directory, name));
-  await writeFile(join(directory, "tls/tls.crt"), certificate.certPem);
-  await writeFile(join(directory, "tls/tls.key"), certificate.keyPem, { mode: 0o600 });
-  await writeFile(join(directory, "tls/ca.crt"), authority.certPem);
-  await writeFile(join(directory, "postgres-ca/ca.crt"), postgres.caPem);
-  for (const kind of ["writer", "reader"]) {
-    await writeFile(join(directory, `roles/${kind}-password`), `${database}_${kind}`, { mode: 0o600 });
-  }
-  return authority.certPem;
 }
 
 async function waitUntilReady(probePort: number, child: ChildProcess): Promise<void> {
