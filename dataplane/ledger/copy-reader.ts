@@ -1,4 +1,5 @@
 /** Reads COPY ... TO STDOUT (FORMAT binary) as a stream of rows, without an object per row. */
+import type { Socket } from "node:net";
 import type { Client, Submittable } from "pg";
 import { COPY_HEADER } from "./copy-codec.ts";
 import { getInt64, POSTGRES_EPOCH_MICROS, viewOf } from "./int64.ts";
@@ -23,11 +24,25 @@ export function readRows(client: Client, select: string, onRow: (row: BinaryRow)
   return copyOut(client, select, createRowParser(onRow));
 }
 
+/** The socket of a connection: the driver has no door to it. */
+function socketOf(client: Client): Socket {
+  return (client as unknown as { connection: { stream: Socket } }).connection.stream;
+}
+
 /** Stops or continues the delivery of a connection's bytes; the server is held up when the buffers between are full. */
 export function pauseConnection(client: Client, paused: boolean): void {
-  const { stream } = (client as unknown as { connection: { stream: { pause(): void; resume(): void } } }).connection;
-  if (paused) stream.pause();
-  else stream.resume();
+  if (paused) socketOf(client).pause();
+  else socketOf(client).resume();
+}
+
+/** Bytes that a connection has brought so far. */
+export function bytesReceived(client: Client): number {
+  return socketOf(client).bytesRead;
+}
+
+/** Ends a connection at once, without a word to the server: its queries fail. */
+export function breakConnection(client: Client): void {
+  socketOf(client).destroy();
 }
 
 /**

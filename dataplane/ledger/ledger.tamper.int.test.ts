@@ -1,5 +1,6 @@
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
-import { withClient } from "../../lib/node/postgres.ts";
+import { type PostgresAddress, withClient } from "../../lib/node/postgres.ts";
 import { type LocalLedger, startLocalLedger } from "../testing/local-ledger.ts";
 import { startTestPostgres, type TestPostgres } from "../testing/postgres.ts";
 import { verifyShard } from "./ledger.verify.ts";
@@ -62,6 +63,44 @@ test("the rows are read over a way of their own, since connections that share a 
   await expect(verifyShard({ shard: 0, target, rowsTarget, snapshotEvery: 10 })).rejects.toMatchObject({
     message: expect.stringContaining("password"),
   });
+});
+
+/** Hands on what the server says, up to `bytes`: more than handshake and login, less than the table. Then nothing, open. */
+async function startSilentProxy(port: number, bytes: number): Promise<{ port: number; close(): void }> {
+  const sockets: Socket[] = [];
+  const server = createServer((client) => {
+    const upstream = connect(port, "127.0.0.1");
+    sockets.push(client, upstream);
+    // What ends one side is told by the verification, not by this proxy.
+    for (const socket of [client, upstream]) socket.on("error", () => undefined);
+    client.pipe(upstream);
+    upstream.on("data", (chunk: Buffer) => {
+      if (upstream.bytesRead <= bytes) client.write(chunk);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+test("a network that falls silent ends the verification with an error", async () => {
+  const target = postgres.role(database, "reader");
+  const address = target.address as Extract<PostgresAddress, { host: string }>;
+  const silent = await startSilentProxy(address.port, 10_000);
+  try {
+    const rowsTarget = { ...target, address: { ...address, port: silent.port } };
+    await expect(verifyShard({ shard: 0, target, rowsTarget, snapshotEvery: 10, stallMs: 600 })).rejects.toMatchObject({
+      code: "SHARD_UNAVAILABLE",
+      message: expect.stringContaining("sent nothing"),
+    });
+  } finally {
+    silent.close();
+  }
 });
 
 const flipBody = (bit: string): string =>

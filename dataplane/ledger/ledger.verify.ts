@@ -3,9 +3,10 @@
  * journal is replayed while the rows of its events are compared; writes go on meanwhile.
  */
 import type { Client } from "pg";
+import { OperatorError } from "../../lib/core/errors.ts";
 import { openClient, type PostgresTarget, toPostgresError } from "../../lib/node/postgres.ts";
 import { EVENT_COLUMNS } from "./copy-codec.ts";
-import { type BinaryRow, copyOut, pauseConnection, readRows } from "./copy-reader.ts";
+import { type BinaryRow, breakConnection, bytesReceived, copyOut, pauseConnection, readRows } from "./copy-reader.ts";
 import { createRowComparator } from "./row-comparator.ts";
 import {
   beginReplay,
@@ -29,6 +30,8 @@ export interface VerifyOptions {
   readonly rowsTarget?: PostgresTarget;
   /** A snapshot must exist at each multiple of this version; 0 = only compare those that exist. */
   readonly snapshotEvery: number;
+  /** How long nothing may arrive on either connection; STALL_MS when absent. */
+  readonly stallMs?: number;
   /** Called after each part of the journal. */
   readonly onProgress?: (positions: { done: number; total: number }) => void;
 }
@@ -36,6 +39,7 @@ export interface VerifyOptions {
 /** Replays and compares. Findings are in the answer, not thrown. @throws OperatorError SHARD_UNAVAILABLE */
 export async function verifyShard(options: VerifyOptions): Promise<Replay> {
   const clients: Client[] = [];
+  const guard = endWhenStalled(clients, options.stallMs ?? STALL_MS);
   try {
     const journal = await openClient(withoutLimits(options.target));
     clients.push(journal);
@@ -44,11 +48,40 @@ export async function verifyShard(options: VerifyOptions): Promise<Replay> {
     await shareSnapshot(journal, rows);
     return await verify({ journal, rows }, options);
   } catch (error) {
-    throw toPostgresError(error, `shard ${options.shard}`);
+    throw guard.stalled() ?? toPostgresError(error, `shard ${options.shard}`);
   } finally {
+    guard.release();
     // An error here says only that the connection was gone already.
     await Promise.all(clients.map((client) => client.end().catch(() => undefined)));
   }
+}
+
+/** Nothing for this long: the network is silent. A server that sorts nothing sends its first row within milliseconds. */
+const STALL_MS = 120_000;
+
+/** Looks within this time; a long computation between two looks counts as one look. */
+const LOOKS_MAX = 60;
+
+/**
+ * Ends the connections when no byte arrives on any of them for `stallMs`: statements of any length are allowed here, so
+ * nothing else would ever notice.
+ */
+function endWhenStalled(
+  clients: readonly Client[],
+  stallMs: number,
+): { stalled(): OperatorError | undefined; release(): void } {
+  let seen = 0;
+  let quietLooks = 0;
+  let failure: OperatorError | undefined;
+  const timer = setInterval(() => {
+    const bytes = clients.reduce((sum, client) => sum + bytesReceived(client), 0);
+    quietLooks = bytes === seen ? quietLooks + 1 : 0;
+    seen = bytes;
+    if (quietLooks < LOOKS_MAX || failure !== undefined) return;
+    failure = new OperatorError("SHARD_UNAVAILABLE", `the database sent nothing for ${Math.round(stallMs / 1000)} s`);
+    for (const client of clients) breakConnection(client);
+  }, stallMs / LOOKS_MAX);
+  return { stalled: () => failure, release: () => clearInterval(timer) };
 }
 
 function withoutLimits(target: PostgresTarget): PostgresTarget {
