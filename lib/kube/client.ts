@@ -15,6 +15,12 @@ export interface RequestOptions {
   readonly timeoutMs?: number | undefined;
   /** Attempts after the first; 3 unless told. 0 for callers with a schedule of their own. */
   readonly retries?: number | undefined;
+  /**
+   * Called at each attempt, at the moment when the request is written to its connection; when it throws, nothing is sent
+   * and the call rejects with that error. A write under a right that may end (a Lease) carries one. Such a call takes
+   * at most 7.5 s here, and once the server has read it, at most 7.5 s there (see ADR 0013).
+   */
+  readonly fence?: (() => void) | undefined;
 }
 
 /** Which objects of a kind. */
@@ -113,6 +119,11 @@ export interface KubeClientOptions {
 
 /** No request of ours takes long on a healthy server; client-go's tools use the same. */
 const TIMEOUT_MS = 30_000;
+/**
+ * A write under a Lease of 15 s must be over before the next holder begins, also when it lay unread in a frozen server:
+ * a candidate waits for at least this long after the server answers again (`lib/kube/lease.ts`).
+ */
+const FENCED_TIMEOUT_MS = 7_500;
 const RETRIES = 3;
 const RETRY_BACKOFF = { baseMs: 250, capMs: 5_000 };
 const RETRY_JITTER = 0.5;
@@ -140,8 +151,12 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
   const { transport, clock, random } = options;
 
   /** One attempt, from request to decoded body. */
-  const attempt = async (call: Call, signal: AbortSignal): Promise<unknown> => {
-    const response = await send(call, { signal });
+  const attempt = async (
+    call: Call,
+    how: { signal: AbortSignal; fence?: RequestOptions["fence"] },
+  ): Promise<unknown> => {
+    const { signal } = how;
+    const response = await send(call, how);
     const text = await response.body.text().catch((error: unknown) => {
       throw signal.aborted ? signal.reason : errorFromNetwork(call, error);
     });
@@ -155,7 +170,7 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
 
   const send = async (
     call: Call,
-    how: { readonly signal: AbortSignal; readonly stream?: boolean },
+    how: { readonly signal: AbortSignal; readonly stream?: boolean; readonly fence?: RequestOptions["fence"] },
   ): Promise<TransportResponse> => {
     const startedAt = clock.monotonic();
     const record = (code: string): void =>
@@ -186,14 +201,18 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
   };
 
   /** Attempts under one deadline, with waits in between. */
-  const request = async (call: Call, how: RequestOptions = {}): Promise<unknown> => {
-    const timeoutMs = how.timeoutMs ?? TIMEOUT_MS;
+  const request = async (asked: Call, how: RequestOptions = {}): Promise<unknown> => {
+    const { fence } = how;
+    const timeoutMs =
+      fence === undefined ? (how.timeoutMs ?? TIMEOUT_MS) : Math.min(how.timeoutMs ?? TIMEOUT_MS, FENCED_TIMEOUT_MS);
+    // The server ends the request by itself after this time, counted from when it has read it.
+    const call = fence === undefined ? asked : { ...asked, query: { ...asked.query, timeout: `${timeoutMs}ms` } };
     const endsAt = clock.monotonic() + timeoutMs;
     const deadline = createDeadline(timeoutMs, how.signal);
     try {
       for (let failures = 0; ; failures += 1) {
         try {
-          return await attempt(call, deadline.signal);
+          return await attempt(call, { signal: deadline.signal, fence });
         } catch (thrown) {
           const error = inContext(call, thrown);
           // A 401 is worth one more try: the token on disk or the plugin's may have been renewed meanwhile.

@@ -39,6 +39,11 @@ export interface TransportRequest {
   readonly signal: AbortSignal;
   /** A long read: it gets a connection of its own, so that watches never starve requests. */
   readonly stream?: boolean;
+  /**
+   * Called when a connection is free and the first byte is about to be written. When it throws, nothing is sent and the
+   * request fails with that error: what had to wait must not be sent on behalf of a right that ended meanwhile.
+   */
+  readonly fence?: (() => void) | undefined;
 }
 
 /** Status, headers, and a body that must be read or destroyed. */
@@ -97,7 +102,8 @@ export function createTransport(endpoint: KubeEndpoint): Transport {
       request.signal.throwIfAborted();
       if (closed) throw new Error("the transport is closed");
       const { requests, streams } = current(tls);
-      const response = (request.stream === true ? streams : requests).request({
+      const pool = request.stream === true ? streams : requests;
+      const response = (request.fence === undefined ? pool : pool.compose(behind(request.fence))).request({
         method: request.method,
         path: `${prefix}${request.path}`,
         headers: { ...request.headers, ...headers },
@@ -112,6 +118,21 @@ export function createTransport(endpoint: KubeEndpoint): Transport {
       if (pools !== undefined) await Promise.all([pools.requests.destroy(), pools.streams.destroy()]);
     },
   };
+}
+
+/** Runs the fence at the last moment before a request is written; undici drops a request whose start throws. */
+function behind(fence: () => void): Dispatcher.DispatcherComposeInterceptor {
+  return (dispatch) => (options, handler) =>
+    dispatch(options, {
+      onRequestStart: (controller, context) => {
+        fence();
+        handler.onRequestStart?.(controller, context);
+      },
+      onResponseStart: (...args) => handler.onResponseStart?.(...args),
+      onResponseData: (...args) => handler.onResponseData?.(...args),
+      onResponseEnd: (...args) => handler.onResponseEnd?.(...args),
+      onResponseError: (...args) => handler.onResponseError?.(...args),
+    });
 }
 
 /**

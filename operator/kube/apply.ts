@@ -41,7 +41,7 @@ export interface ApplierOptions {
   readonly isWatched: (type: ResourceType) => boolean;
   /** The type of a kind. @throws when the kind is unknown to the program */
   readonly typeOf: (object: KubeObject) => ResourceType;
-  /** Called before each write. @throws OperatorError LEASE_LOST */
+  /** Called before each write, and again when it is sent. @throws OperatorError LEASE_LOST */
   readonly fence: () => void;
   readonly clock: Clock;
 }
@@ -118,7 +118,7 @@ export function createApplier(options: ApplierOptions): Applier {
       const answer = await client.apply(
         type,
         { ...object, metadata: { ...object.metadata, ...uid, annotations } },
-        { fieldManager: FIELD_MANAGER, signal },
+        { fieldManager: FIELD_MANAGER, signal, fence },
       );
       remember(answer, object, desiredHash);
       cache.overlay(type, answer);
@@ -134,7 +134,7 @@ export function createApplier(options: ApplierOptions): Applier {
       }
       fence();
       try {
-        cache.overlay(type, await client.create(type, object, { fieldManager: FIELD_MANAGER, signal }));
+        cache.overlay(type, await client.create(type, object, { fieldManager: FIELD_MANAGER, signal, fence }));
         return "written";
       } catch (error) {
         if (!isOperatorError(error, "KUBE_ALREADY_EXISTS")) throw error;
@@ -153,7 +153,7 @@ export function createApplier(options: ApplierOptions): Applier {
       if (live.metadata.deletionTimestamp !== undefined) return "unchanged";
       fence();
       try {
-        const rest = await client.delete(resource, ref, { uid: live.metadata.uid, signal });
+        const rest = await client.delete(resource, ref, { uid: live.metadata.uid, signal, fence });
         if (rest !== undefined) cache.overlay(resource, rest);
         else if (live.metadata.uid !== undefined) cache.overlayDeleted(resource, ref, live.metadata.uid);
         return "written";
@@ -170,7 +170,7 @@ export function createApplier(options: ApplierOptions): Applier {
       const answer = await client.patch(
         resource,
         { namespace, name },
-        { format: "merge", patch, fieldManager: FIELD_MANAGER, signal },
+        { format: "merge", patch, fieldManager: FIELD_MANAGER, signal, fence },
       );
       if (answer.metadata.deletionTimestamp !== undefined && (answer.metadata.finalizers ?? []).length === 0) {
         // The last finalizer went: the server removed the object with this write.

@@ -10,7 +10,7 @@ export interface StatusWriterOptions {
   readonly cache: Pick<KubeCache, "overlay">;
   readonly view: Pick<CacheView, "get">;
   readonly type: ResourceType;
-  /** Called before each write. @throws OperatorError LEASE_LOST */
+  /** Called before each write, and again when it is sent. @throws OperatorError LEASE_LOST */
   readonly fence: () => void;
 }
 
@@ -51,7 +51,7 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
           type,
           { apiVersion: owner.apiVersion, kind: owner.kind, metadata: { namespace, name, uid }, status },
           // The status is this controller's by design, whoever wrote into it.
-          { fieldManager: FIELD_MANAGER, force: true, subresource: "status", signal },
+          { fieldManager: FIELD_MANAGER, force: true, subresource: "status", signal, fence },
         );
         sent.set(uid, { status: wanted, answer: canonicalJson(answer["status"] ?? {}) });
         cache.overlay(type, answer);
