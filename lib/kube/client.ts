@@ -18,7 +18,7 @@ export interface RequestOptions {
   /**
    * Called at each attempt, at the moment when the request is written to its connection; when it throws, nothing is sent
    * and the call rejects with that error. A write under a right that may end (a Lease) carries one. Such a call takes
-   * at most 7.5 s here, and once the server has read it, at most 7.5 s there (see ADR 0013).
+   * at most 5 s here, and once the server has read it, at most 5 s there (see ADR 0013).
    */
   readonly fence?: (() => void) | undefined;
 }
@@ -120,10 +120,11 @@ export interface KubeClientOptions {
 /** No request of ours takes long on a healthy server; client-go's tools use the same. */
 const TIMEOUT_MS = 30_000;
 /**
- * A write under a Lease of 15 s must be over before the next holder begins, also when it lay unread in a frozen server:
- * a candidate waits for at least this long after the server answers again (`lib/kube/lease.ts`).
+ * A write under a Lease must be over before the next holder begins. It leaves at most 10 s after the last renewal, others
+ * wait for 15 s; and when it lay unread in a frozen server, they wait for at least this long after the thaw
+ * (`lib/kube/lease.ts`).
  */
-const FENCED_TIMEOUT_MS = 7_500;
+const FENCED_TIMEOUT_MS = 5_000;
 const RETRIES = 3;
 const RETRY_BACKOFF = { baseMs: 250, capMs: 5_000 };
 const RETRY_JITTER = 0.5;
