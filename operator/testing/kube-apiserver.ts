@@ -36,8 +36,14 @@ const START_TIMEOUT_MS = 90_000;
 const POLL_MS = 50;
 const STOP_TIMEOUT_MS = 10_000;
 
+/** What a benchmark or a test may change about the API server. */
+export interface ControlPlaneOptions {
+  /** Further flags of kube-apiserver, for example for an audit log. */
+  readonly apiserverArguments?: readonly string[];
+}
+
 /** Starts both processes with their own folder, ports and certificates, and waits until the server is ready. */
-export async function startControlPlane(): Promise<TestControlPlane> {
+export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<TestControlPlane> {
   await access(KUBE_PROGRAM).catch(() => {
     throw new Error(`${KUBE_PROGRAM} is missing: run 'make tools' first`);
   });
@@ -62,7 +68,10 @@ export async function startControlPlane(): Promise<TestControlPlane> {
 
     const etcd = startChild(directory, "etcd", etcdArguments(directory, clientPort, peerPort));
     children.push(etcd);
-    const apiserver = startChild(directory, "kube-apiserver", apiserverArguments(directory, clientPort, apiPort));
+    const apiserver = startChild(directory, "kube-apiserver", [
+      ...apiserverArguments(directory, clientPort, apiPort),
+      ...(options.apiserverArguments ?? []),
+    ]);
     children.push(apiserver);
 
     const server = `https://127.0.0.1:${apiPort}`;
