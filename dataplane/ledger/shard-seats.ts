@@ -104,6 +104,8 @@ export function createLeaseSeat(options: LeaseSeatOptions): ShardSeat {
     durationSeconds: LEASE_SECONDS,
     renewSeconds: RENEW_WITHIN_SECONDS,
     retrySeconds: RETRY_SECONDS,
+    // Every write of a writer carries its epoch into the database, which refuses late ones.
+    settleSeconds: 0,
     clock,
     random: options.random,
     log,

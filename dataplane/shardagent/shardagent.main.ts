@@ -115,6 +115,8 @@ function createShardLease(
     log,
     // The only instance of the shard: nobody else can take over while it lives, so it outlasts the API server.
     survivesApiLoss: true,
+    // It writes nothing into the API under this right, so there is no late write to wait for.
+    settleSeconds: 0,
     onHeld: on.changed,
     onRecord: on.changed,
     onLost: (reason) => {

@@ -172,7 +172,7 @@ describe("a Lease with one process", () => {
     expect(a.holder.isHeld()).toBe(false);
     expect(a.story).toEqual(["held 1", "lost: not renewed in time"]);
     a.link.down = false;
-    await clock.advance(2_500);
+    await clock.advance(10_000);
     expect(a.holder.epoch()).toBe(2);
     await a.holder.stop();
   });

@@ -6,6 +6,7 @@ import { type Clock, rfc3339Micros } from "../core/clock.ts";
 import { isOperatorError, OperatorError, toOperatorError } from "../core/errors.ts";
 import type { Logger } from "../node/logger.ts";
 import type { KubeClient } from "./client.ts";
+import { createLeaseEvidence } from "./lease-evidence.ts";
 import { apiVersionOf } from "./paths.ts";
 import { type LeaseObject, RESOURCES } from "./types.ts";
 
@@ -21,6 +22,20 @@ import { type LeaseObject, RESOURCES } from "./types.ts";
  * Times written into the record are for people; no decision reads them.
  *
  * `leaseTransitions` rises at every acquisition by a process, also under the same identity: it is the fencing epoch.
+ *
+ * A frozen API server adds a trap: a write that the holder sent in time lies unread in the server's socket and is carried
+ * out at the thaw, when the right has long ended. So the silence of the API is never taken for that of the holder:
+ *
+ *   candidate: only time in which the API answered counts (lease-evidence.ts). For `settleSeconds` after an outage nobody
+ *              takes a Lease, not even one that is free or was its own.
+ *   write:     carries a guard (`RequestOptions.guard`): it is asked when the bytes leave, and it bounds the time that
+ *              the server may work on the request, counted from when it was read.
+ *
+ *   frozen ──────┤ thaw
+ *   late write   │░░░░░░░ 5 s │
+ *   candidate    │  settle 5 s │ takes what is free or its own      15 s │ takes what is another's
+ *
+ * What this cannot close is told in docs/adr/0013-late-writes.md.
  */
 
 /** What was last read from the Lease. */
@@ -44,6 +59,11 @@ export interface LeaseOptions {
   readonly renewSeconds?: number;
   /** Interval of renewals and of attempts to acquire. 2 unless told. */
   readonly retrySeconds?: number;
+  /**
+   * After an outage the API must have answered for this long before the Lease is taken: late writes of the former holder
+   * are over by then. A third of the duration unless told; 0 for holders whose writes carry the epoch themselves.
+   */
+  readonly settleSeconds?: number;
   readonly clock: Clock;
   /** In [0, 1). */
   readonly random: () => number;
@@ -65,6 +85,11 @@ export interface LeaseOptions {
   readonly onLost?: (reason: string) => void;
   /** Holder, epoch or URL changed, whoever holds the Lease. */
   readonly onRecord?: (record: LeaseRecord) => void;
+  /**
+   * A renewal had to read the record first, since somebody had touched it or the answer to our last write was lost, and
+   * found it still ours: what client-go counts as the slow path.
+   */
+  readonly onSlowPath?: () => void;
 }
 
 /** Takes part in one Lease. */
@@ -75,6 +100,8 @@ export interface LeaseHolder {
   isHeld(): boolean;
   /** The fencing epoch while `isHeld`, otherwise `undefined`. */
   epoch(): number | undefined;
+  /** Milliseconds until our right ends unless it is renewed; 0 when it is not ours. */
+  heldForMs(): number;
   /** What was last read; `undefined` before the first answer. */
   record(): LeaseRecord | undefined;
   /**
@@ -94,6 +121,11 @@ const RELEASE_TIMEOUT_MS = 2_000;
 const ATTEMPT_INTERVAL_MIN_MS = 200;
 /** An attempt may take this part of `renewSeconds`, so that a hanging connection leaves time for a second one. */
 const ATTEMPT_RATIO = 0.5;
+/**
+ * Two answers of the API that are further apart than this part of the duration have an outage between them. A holder
+ * that lives survives such a gap: it may go without an answer for longer (two thirds, 10 of 15 s).
+ */
+const OUTAGE_RATIO = 1 / 3;
 
 /** Nothing is sent before `run`. */
 export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
@@ -102,13 +134,16 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
   const durationSeconds = options.durationSeconds ?? 15;
   const renewMs = (options.renewSeconds ?? 10) * 1000;
   const retryMs = (options.retrySeconds ?? 2) * 1000;
+  const outageMs = durationSeconds * 1000 * OUTAGE_RATIO;
+  const settleMs = options.settleSeconds === undefined ? outageMs : options.settleSeconds * 1000;
   if (renewMs >= durationSeconds * 1000) {
     throw new OperatorError("CONFIG_INVALID", "a Lease's renewSeconds must be less than its durationSeconds");
   }
 
   const stopping = new AbortController();
   /** What the server last showed us. */
-  let seen: { lease: LeaseObject; key: string; at: number } | undefined;
+  let seen: LeaseObject | undefined;
+  let evidence = createLeaseEvidence(clock.monotonic(), { outageMs, settleMs });
   /** Our right. `until` is Infinity for a holder that survives the loss of the API. */
   let held: { epoch: number; until: number } | undefined;
   /** The highest epoch of ours: a Lease that was made anew must not take us below it. */
@@ -126,10 +161,10 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
 
   const observe = (lease: LeaseObject): void => {
     const before = seen;
-    const key = canonicalJson(lease.spec ?? {});
-    seen = { lease, key, at: before?.key === key ? before.at : clock.monotonic() };
+    seen = lease;
+    evidence.answered(clock.monotonic(), canonicalJson(lease.spec ?? {}));
     const record = recordOf(lease);
-    if (before === undefined || !isDeepStrictEqual(recordOf(before.lease), record)) options.onRecord?.(record);
+    if (before === undefined || !isDeepStrictEqual(recordOf(before), record)) options.onRecord?.(record);
   };
 
   const lose = (reason: string): void => {
@@ -181,12 +216,12 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
     return sentAt;
   };
 
-  /** True when the record belongs to nobody, to us, or to somebody who was silent for too long. */
+  /** True when the record belongs to nobody, to us, or to somebody who was silent for too long while the API answered. */
   const isFree = (lease: LeaseObject): boolean => {
+    if (!evidence.isSettled()) return false;
     const holder = lease.spec?.holderIdentity ?? "";
     if (holder === "" || holder === identity) return true;
-    const silentMs = clock.monotonic() - (seen?.at ?? clock.monotonic());
-    return silentMs >= (lease.spec?.leaseDurationSeconds ?? durationSeconds) * 1000;
+    return evidence.silentMs() >= (lease.spec?.leaseDurationSeconds ?? durationSeconds) * 1000;
   };
 
   const acquire = async (): Promise<void> => {
@@ -211,15 +246,16 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
       metadata: { ...ref },
       spec: {},
     };
-    return client.create(RESOURCES.Lease, empty, request());
+    const made = await client.create(RESOURCES.Lease, empty, request());
+    observe(made);
+    return made;
   };
 
   /** Extends our right under `epoch`; reads the record again when somebody touched it. */
   const renew = async (epoch: number, floor: number): Promise<void> => {
-    const known = seen?.lease;
-    if (known !== undefined) {
+    if (seen !== undefined) {
       try {
-        return gain(floor, await write(known, floor));
+        return gain(floor, await write(seen, floor));
       } catch (error) {
         if (!isOperatorError(error, "KUBE_CONFLICT")) throw error;
       }
@@ -230,6 +266,7 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
     const transitions = lease.spec?.leaseTransitions ?? 0;
     if (holder === identity && (transitions === epoch || transitions === floor)) {
       // Ours: an edit of its metadata, or an earlier write of ours whose answer was lost.
+      options.onSlowPath?.();
       return gain(floor, await write(lease, floor));
     }
     if (holder === "" && options.survivesApiLoss === true) {
@@ -264,7 +301,7 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
     for (const fresh of [false, true]) {
       try {
         const how = { timeoutMs: RELEASE_TIMEOUT_MS, retries: 0 };
-        const lease = fresh || seen === undefined ? await client.get(RESOURCES.Lease, ref, how) : seen.lease;
+        const lease = fresh || seen === undefined ? await client.get(RESOURCES.Lease, ref, how) : seen;
         if (lease.spec?.holderIdentity !== identity || lease.spec.leaseTransitions !== epoch) return;
         const next: LeaseObject = {
           ...lease,
@@ -293,6 +330,7 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
 
   let running: Promise<void> | undefined;
   const loop = async (): Promise<void> => {
+    evidence = createLeaseEvidence(clock.monotonic(), { outageMs, settleMs });
     while (!stopping.signal.aborted) {
       await step();
       await clock.sleep(nextAttemptMs(), stopping.signal);
@@ -305,7 +343,8 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
     run: () => (running ??= loop()),
     isHeld,
     epoch: () => (isHeld() ? held?.epoch : undefined),
-    record: () => (seen === undefined ? undefined : recordOf(seen.lease)),
+    heldForMs: () => Math.max(0, (held?.until ?? 0) - clock.monotonic()),
+    record: () => (seen === undefined ? undefined : recordOf(seen)),
     setMinimumEpoch: (minimum) =>
       exclusive(async () => {
         if (held === undefined || !isHeld()) throw new OperatorError("LEASE_LOST", `Lease ${options.name} is not ours`);
