@@ -42,14 +42,50 @@ function withValidations<S extends z.ZodType>(schema: S, rules: readonly Rule[])
   return schema.meta({ ...schema.meta(), "x-kubernetes-validations": [...before, ...added] });
 }
 
-/** Says that a list is a map in disguise: server-side apply merges its items by these fields. */
-export function listMap<S extends z.ZodType>(schema: S, keys: readonly string[]): S {
-  return schema.meta({ ...schema.meta(), "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": keys });
+/** Adds that a value never changes after creation. The reference pages call the field immutable. */
+export function immutable<S extends z.ZodType>(schema: S, message: string): S {
+  return withTransitions(schema, [{ rule: IMMUTABLE_RULE, message }]);
+}
+
+/** The rule of `immutable`, on a field that is always there. */
+export const IMMUTABLE_RULE = "self == oldSelf";
+
+/**
+ * Says that a list is a map in disguise: server-side apply merges its items by these fields, and no two items may have
+ * the same ones.
+ */
+export function listMap<S extends z.ZodArray>(schema: S, keys: readonly string[]): S {
+  const keyOf = (item: unknown): string => JSON.stringify(keys.map((key) => (item as Record<string, unknown>)[key]));
+  return schema
+    .refine((list) => new Set(list.map(keyOf)).size === list.length, {
+      message: `must not have two items with the same ${keys.join(" and ")}`,
+    })
+    .meta({ ...schema.meta(), "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": keys });
+}
+
+/** Says that a list is a set of scalars: server-side apply merges it, and no value may appear twice. */
+export function listSet<S extends z.ZodArray>(schema: S): S {
+  return schema
+    .refine((list) => new Set(list).size === list.length, { message: "must not have the same item twice" })
+    .meta({ ...schema.meta(), "x-kubernetes-list-type": "set" });
 }
 
 /** Says that a list is one value: whoever applies it owns all of it. */
 export function listAtomic<S extends z.ZodType>(schema: S): S {
   return schema.meta({ ...schema.meta(), "x-kubernetes-list-type": "atomic" });
+}
+
+/** Says that fields which the schema does not name are kept as they are, for parts that another program defines. */
+export function keepUnknown<S extends z.ZodType>(schema: S): S {
+  return schema.meta({ ...schema.meta(), "x-kubernetes-preserve-unknown-fields": true });
+}
+
+/** A number or a text, for example `1` or `25%`. Both have their own bounds. */
+export function intOrString(
+  int: z.ZodInt | z.ZodNumber,
+  text: z.ZodString,
+): z.ZodUnion<readonly [z.ZodInt | z.ZodNumber, z.ZodString]> {
+  return z.union([int, text]).meta({ "x-kubernetes-int-or-string": true });
 }
 
 /** A Kubernetes quantity such as `500m` or `10Gi`. */

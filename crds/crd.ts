@@ -1,6 +1,8 @@
 import { GROUP, VERSION } from "./group.ts";
 import type { KindDefinition, PrinterColumn } from "./kinds.ts";
-import { type StructuralSchema, structural } from "./structural.ts";
+import { schemaPathProblems } from "./schema-paths.ts";
+import { StructuralError, type StructuralSchema, structural } from "./structural.ts";
+import { structuralProblems } from "./structural-rules.ts";
 
 /** Sentences of the members that every Kubernetes object has. */
 const API_VERSION_DESCRIPTION = `Group and version of the API: ${GROUP}/${VERSION}.`;
@@ -59,7 +61,7 @@ function printerColumn({ name, type, jsonPath, description, priority }: PrinterC
 }
 
 function rootSchema(kind: KindDefinition): StructuralSchema {
-  return {
+  const root: StructuralSchema = {
     description: kind.description,
     type: "object",
     required: ["spec"],
@@ -75,6 +77,11 @@ function rootSchema(kind: KindDefinition): StructuralSchema {
         ...structural(kind.status),
       },
     },
-    "x-kubernetes-validations": kind.rules.map(({ rule, message }) => ({ rule, message })),
+    ...(kind.rules.length === 0
+      ? {}
+      : { "x-kubernetes-validations": kind.rules.map(({ rule, message }) => ({ rule, message })) }),
   };
+  const problems = [...structuralProblems(root as never), ...schemaPathProblems(kind, root)];
+  if (problems.length > 0) throw new StructuralError(problems.map((problem) => `${kind.type.kind}: ${problem}`));
+  return root;
 }

@@ -79,7 +79,7 @@ function typeText(schema: StructuralSchema): string {
   if (schema.additionalProperties !== undefined)
     return `map of ${schema.additionalProperties.type}, ${range(schema.minProperties, schema.maxProperties)}`;
   if (schema.type === "integer") return `integer, ${range(schema.minimum, schema.maximum)}`;
-  return schema.format ?? schema.type;
+  return schema.format ?? schema.type ?? "any";
 }
 
 function range(min: number | undefined, max: number | undefined): string {
