@@ -26,13 +26,17 @@ export function connectWatches(controller: Controller, view: CacheView, queue: P
   }
 }
 
-/** All keys that a change concerns; the queue folds duplicates. */
+/**
+ * All keys that a change concerns, each once: both sides of an update usually name the same one, and an idle worker takes
+ * the first add at once, so that the second would be a run of its own.
+ */
 function keysOf(change: ObjectChange<KubeObject>, watch: Watch, view: CacheView): Key[] {
   const { before, after } = change;
   if (before !== undefined && after !== undefined && watch.changed !== undefined && !watch.changed(before, after)) {
     return [];
   }
-  return [before, after].flatMap((object) => (object === undefined ? [] : watch.keys(object, view)));
+  const keys = [before, after].flatMap((object) => (object === undefined ? [] : watch.keys(object, view)));
+  return [...new Map(keys.map((key) => [`${key.namespace}/${key.name}`, key])).values()];
 }
 
 function keyOf({ metadata }: KubeObject): readonly Key[] {
