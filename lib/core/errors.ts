@@ -234,6 +234,18 @@ export const ERRORS = {
     "The Kubernetes API asks to slow down",
     "Nothing: the request is sent again later.",
   ),
+  KUBE_EVICTION_BLOCKED: entry(
+    429,
+    "after",
+    "A PodDisruptionBudget does not allow the eviction",
+    "Wait until more of the budget's pods are healthy, or relax the budget.",
+  ),
+  KUBE_NOT_SERVED: entry(
+    404,
+    "backoff",
+    "The Kubernetes API does not serve the kind",
+    "Install the CRD, or use a server of a version that has the kind.",
+  ),
   KUBE_FAILED: entry(500, "backoff", "The Kubernetes API failed", "Check the API server's log."),
   LEASE_LOST: entry(
     503,
@@ -248,6 +260,24 @@ export const ERRORS = {
     "terminal",
     "The configuration is not valid",
     "Correct the flag or variable that the detail names.",
+  ),
+  WEBHOOK_REQUEST_INVALID: entry(
+    400,
+    "terminal",
+    "The webhook was sent something that it cannot answer",
+    "Compare the webhook configuration (path, kind, versions) with the operator's version; the detail names what is wrong.",
+  ),
+  WEBHOOK_FAILED: entry(
+    500,
+    "backoff",
+    "A webhook broke",
+    "Send the request again; the operator's log has the cause under the uid that the detail names.",
+  ),
+  WEBHOOK_TIMEOUT: entry(
+    504,
+    "backoff",
+    "A webhook did not answer in time",
+    "Send the request again; when it stays so, look at the operator's load and at controller_runtime_webhook_latency_seconds.",
   ),
   RECONCILE_TIMEOUT: entry(
     504,

@@ -5,6 +5,11 @@ export interface RequestContext {
   readonly method: string;
   /** Path without the query. */
   readonly path: string;
+  /**
+   * The server's `Audit-ID` of this attempt. It goes into the details, never into the message: messages become
+   * conditions, and one that differs each time would be written each time.
+   */
+  readonly requestId?: string;
 }
 
 /** The parts of a `Status` object (meta/v1) that decide what an answer means. */
@@ -40,7 +45,7 @@ export function errorFromStatus(
   const message = `${context.method} ${context.path}: ${describe(context, status) || `HTTP ${httpStatus}`}`;
   return new OperatorError(codeOf(httpStatus, status), message, {
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
-    details: { httpStatus, ...(reason === "" ? {} : { kubeReason: reason }) },
+    details: { httpStatus, ...(reason === "" ? {} : { kubeReason: reason }), ...idOf(context) },
   });
 }
 
@@ -50,7 +55,14 @@ export function errorFromNetwork(context: RequestContext, error: unknown): Opera
   const cause = error instanceof Error ? error : new Error(String(error));
   const code = (cause as { code?: unknown }).code;
   const text = typeof code === "string" && !cause.message.includes(code) ? `${cause.message} (${code})` : cause.message;
-  return new OperatorError("KUBE_UNREACHABLE", `${context.method} ${context.path}: ${text}`, { cause });
+  return new OperatorError("KUBE_UNREACHABLE", `${context.method} ${context.path}: ${text}`, {
+    cause,
+    details: idOf(context),
+  });
+}
+
+function idOf({ requestId }: RequestContext): { readonly requestId?: string } {
+  return requestId === undefined ? {} : { requestId };
 }
 
 /** True when the server refused before it did anything, or when doing it twice gives the same result. */
@@ -63,6 +75,10 @@ function codeOf(httpStatus: number, status: KubeStatus) {
   if (httpStatus === 409 && status.reason === "AlreadyExists") return "KUBE_ALREADY_EXISTS";
   if (httpStatus === 409 && status.details?.causes?.some((cause) => cause.reason === "FieldManagerConflict")) {
     return "KUBE_FIELD_CONFLICT";
+  }
+  // Not the server is busy, but a disruption budget has nothing to spare: only time or other pods help.
+  if (httpStatus === 429 && status.details?.causes?.some((cause) => cause.reason === "DisruptionBudget")) {
+    return "KUBE_EVICTION_BLOCKED";
   }
   // A patch that names a uid, and another object has the name now.
   if (httpStatus === 422 && status.details?.causes?.some((cause) => cause.field === "metadata.uid")) {

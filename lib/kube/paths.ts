@@ -29,11 +29,16 @@ export function refOf(object: KubeObject): ObjectRef {
   return { namespace: object.metadata.namespace, name: object.metadata.name };
 }
 
+/** Parameters of a request; a list is a parameter that repeats. */
+export type Query = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
+
 /** `?a=b&c=d`, without what is undefined; empty when nothing is left. */
-export function queryText(query: Readonly<Record<string, string | number | boolean | undefined>>): string {
+export function queryText(query: Query): string {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
-    if (value !== undefined) parameters.set(name, String(value));
+    for (const one of [value].flat()) {
+      if (one !== undefined) parameters.append(name, String(one));
+    }
   }
   const text = parameters.toString();
   return text === "" ? "" : `?${text}`;

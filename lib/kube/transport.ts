@@ -1,4 +1,4 @@
-import { type Dispatcher, Pool } from "undici";
+import { type Dispatcher, Pool, ProxyAgent, WebSocket } from "undici";
 
 /** What a TLS connection to the API server needs, all PEM text. */
 export interface TlsMaterial {
@@ -22,6 +22,8 @@ export interface Credentials {
 export interface KubeEndpoint {
   /** URL, with a path prefix when the server sits behind one. */
   readonly server: string;
+  /** URL of an HTTP proxy in front of it, when there is one. */
+  readonly proxy?: string | undefined;
   /** Namespace of our own, or of the current context. */
   readonly namespace: string;
   /** Credentials that are valid now; asked before each request, so it must be cheap. @throws OperatorError */
@@ -46,6 +48,15 @@ export interface TransportRequest {
   readonly fence?: (() => void) | undefined;
 }
 
+/** A WebSocket to the server. `path` includes the query. */
+export interface SocketRequest {
+  readonly path: string;
+  /** The sub-protocol. */
+  readonly protocol: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+}
+
 /** Status, headers, and a body that must be read or destroyed. */
 export type TransportResponse = Pick<Dispatcher.ResponseData, "statusCode" | "headers" | "body">;
 
@@ -55,6 +66,8 @@ export interface Transport {
   readonly host: string;
   /** Sends one request. @throws what undici throws; `OperatorError` from the credentials */
   send(request: TransportRequest): Promise<TransportResponse>;
+  /** A WebSocket that is being opened, for binary messages. @throws `OperatorError` from the credentials */
+  openSocket(request: SocketRequest): Promise<WebSocket>;
   /** See `KubeEndpoint.forget`. */
   forgetCredentials(): void;
   /** Ends all connections; running requests fail. */
@@ -62,7 +75,7 @@ export interface Transport {
 }
 
 /** Parallel requests: the rate rises up to this number and falls after it (measured on two cores). */
-const CONNECTIONS_MAX = 16;
+export const CONNECTIONS_MAX = 16;
 /** A TCP and TLS handshake that takes longer will not end well. */
 const CONNECT_TIMEOUT_MS = 10_000;
 /** Below the idle limits of the usual load balancers (60 s and more), so that we close first. */
@@ -72,8 +85,8 @@ const TCP_KEEP_ALIVE_MS = 30_000;
 
 interface Pools {
   readonly tls: TlsMaterial;
-  readonly requests: Pool;
-  readonly streams: Pool;
+  readonly requests: Dispatcher;
+  readonly streams: Dispatcher;
 }
 
 /** Opens nothing yet: connections are made with the first requests. */
@@ -89,21 +102,26 @@ export function createTransport(endpoint: KubeEndpoint): Transport {
     if (pools !== undefined) void Promise.all([pools.requests.close(), pools.streams.close()]);
     pools = {
       tls,
-      requests: new Pool(url.origin, poolOptions(tls, CONNECTIONS_MAX)),
-      streams: new Pool(url.origin, poolOptions(tls, null)),
+      requests: dispatcherOf(endpoint, tls, CONNECTIONS_MAX),
+      streams: dispatcherOf(endpoint, tls, null),
     };
     return pools;
+  };
+
+  const connect = async (signal: AbortSignal) => {
+    const { headers, tls } = await endpoint.credentials();
+    signal.throwIfAborted();
+    if (closed) throw new Error("the transport is closed");
+    return { headers, ...current(tls) };
   };
 
   return {
     host: url.host,
     send: async (request) => {
-      const { headers, tls } = await endpoint.credentials();
-      request.signal.throwIfAborted();
-      if (closed) throw new Error("the transport is closed");
-      const { requests, streams } = current(tls);
+      const { headers, requests, streams } = await connect(request.signal);
       const pool = request.stream === true ? streams : requests;
       const response = (request.fence === undefined ? pool : pool.compose(behind(request.fence))).request({
+        origin: url.origin,
         method: request.method,
         path: `${prefix}${request.path}`,
         headers: { ...request.headers, ...headers },
@@ -111,6 +129,16 @@ export function createTransport(endpoint: KubeEndpoint): Transport {
         signal: request.signal,
       });
       return untilAborted(response, request.signal);
+    },
+    openSocket: async (request) => {
+      const { headers, streams } = await connect(request.signal);
+      const socket = new WebSocket(`${url.origin.replace(/^http/, "ws")}${prefix}${request.path}`, {
+        protocols: request.protocol,
+        headers: { ...request.headers, ...headers },
+        dispatcher: streams,
+      });
+      socket.binaryType = "arraybuffer";
+      return socket;
     },
     forgetCredentials: () => endpoint.forget(),
     close: async () => {
@@ -146,6 +174,15 @@ function untilAborted(response: Promise<TransportResponse>, signal: AbortSignal)
     signal.addEventListener("abort", onAbort, { once: true });
     void response.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
   });
+}
+
+function dispatcherOf(endpoint: KubeEndpoint, tls: TlsMaterial, connections: number | null): Dispatcher {
+  const options = poolOptions(tls, connections);
+  const { origin } = new URL(endpoint.server);
+  if (endpoint.proxy === undefined) return new Pool(origin, options);
+  // The proxy's own certificate is checked against the system's CAs; the server's CA is for the server.
+  const { connect: requestTls, ...others } = options;
+  return new ProxyAgent({ ...others, uri: endpoint.proxy, requestTls: requestTls as object });
 }
 
 function poolOptions(tls: TlsMaterial, connections: number | null): Pool.Options {

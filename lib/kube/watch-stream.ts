@@ -1,8 +1,9 @@
 import { jitter } from "../core/backoff.ts";
 import { OperatorError } from "../core/errors.ts";
-import { errorFromAnswer, errorFromNetwork, errorFromStatus } from "./kube-errors.ts";
-import { collectionPath } from "./paths.ts";
-import type { TransportResponse } from "./transport.ts";
+import { errorFromNetwork, errorFromStatus, type RequestContext } from "./kube-errors.ts";
+import { LineTooLong, linesOf } from "./lines.ts";
+import { collectionPath, type Query } from "./paths.ts";
+import type { OpenStream } from "./requests.ts";
 import type { KubeObject, ResourceType } from "./types.ts";
 
 /** One line of a watch. A BOOKMARK's object has nothing but a resource version. */
@@ -15,8 +16,11 @@ export interface WatchOptions {
   readonly namespace?: string | undefined;
   readonly labelSelector?: string | undefined;
   readonly fieldSelector?: string | undefined;
-  /** Events after this one. */
-  readonly resourceVersion: string;
+  /**
+   * Events after this one. Left out: the present objects first, as ADDED, then a BOOKMARK that `isEndOfList` knows, then
+   * events. A server without streaming lists refuses that (KUBE_INVALID).
+   */
+  readonly resourceVersion?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   /** A read without a byte for this long is dead; 70 s unless told: bookmarks come every 60 s. */
   readonly inactivityMs?: number | undefined;
@@ -27,11 +31,8 @@ export interface WatchOptions {
 /** What a watch needs of its client. */
 export interface WatchSource {
   readonly random: () => number;
-  open(
-    query: Readonly<Record<string, string | number | boolean | undefined>>,
-    signal: AbortSignal,
-  ): Promise<TransportResponse>;
-  onUnauthorized(): void;
+  /** @throws OperatorError as answered */
+  open(query: Query, signal: AbortSignal): Promise<OpenStream>;
 }
 
 /** The server closes after this time, spread so that a restart's watches do not all end together. */
@@ -40,6 +41,14 @@ const WATCH_JITTER = 0.11;
 const INACTIVITY_MS = 70_000;
 /** The limit of an object in etcd is 1.5 MiB; a line far above it is not an event. */
 const LINE_BYTES_MAX = 16 * 1024 * 1024;
+
+/** KEP-3157: the bookmark that ends the objects of a streaming list carries it. */
+const END_OF_LIST = "k8s.io/initial-events-end";
+
+/** True for the bookmark after the last object of a streaming list; its version is the list's. */
+export function isEndOfList(event: WatchEvent): boolean {
+  return event.type === "BOOKMARK" && event.object.metadata.annotations?.[END_OF_LIST] === "true";
+}
 
 /**
  * Reads a watch line by line.
@@ -51,13 +60,13 @@ export async function* readWatch<T extends KubeObject>(
   options: WatchOptions,
   source: WatchSource,
 ): AsyncGenerator<WatchEvent<T>> {
-  const context = { method: "WATCH", path: collectionPath(type, options.namespace) };
+  let context: RequestContext = { method: "WATCH", path: collectionPath(type, options.namespace) };
   const inactivityMs = options.inactivityMs ?? INACTIVITY_MS;
   const controller = new AbortController();
   const fail = (cause: "cut" | "stalled" | "garbage", message: string, error?: unknown): OperatorError =>
     new OperatorError(cause === "garbage" ? "KUBE_FAILED" : "KUBE_UNREACHABLE", `WATCH ${context.path}: ${message}`, {
       cause: error,
-      details: { cause },
+      details: { cause, ...(context.requestId === undefined ? {} : { requestId: context.requestId }) },
     });
   const stalled = setTimeout(
     () => controller.abort(fail("stalled", `silent for ${inactivityMs / 1000} s`)),
@@ -68,24 +77,25 @@ export async function* readWatch<T extends KubeObject>(
   options.signal?.addEventListener("abort", onAbort, { once: true });
 
   try {
-    const response = await source.open(
+    const { resourceVersion } = options;
+    const stream = await source.open(
       {
         watch: true,
         allowWatchBookmarks: true,
-        resourceVersion: options.resourceVersion,
+        ...(resourceVersion === undefined
+          ? { sendInitialEvents: true, resourceVersionMatch: "NotOlderThan" }
+          : { resourceVersion }),
         labelSelector: options.labelSelector,
         fieldSelector: options.fieldSelector,
         timeoutSeconds: Math.round(jitter(WATCH_SECONDS, WATCH_JITTER, source.random())),
       },
       controller.signal,
     );
-    if (response.statusCode >= 300) {
-      if (response.statusCode === 401) source.onUnauthorized();
-      const retryAfter = [response.headers["retry-after"]].flat()[0];
-      throw errorFromAnswer(context, { status: response.statusCode, body: await response.body.text(), retryAfter });
-    }
+    context = { ...context, requestId: stream.requestId };
     options.onOpen?.();
-    for await (const line of linesOf(response.body, () => stalled.refresh())) {
+    const onBytes = (): void => void stalled.refresh();
+    // A rest without its end of line was cut in the middle: it was never a whole event.
+    for await (const line of linesOf(stream.body, { onBytes, bytesMax: LINE_BYTES_MAX, rest: "cut" })) {
       yield parseEvent<T>(line, context, fail);
     }
   } catch (error) {
@@ -101,35 +111,9 @@ export async function* readWatch<T extends KubeObject>(
   }
 }
 
-class LineTooLong extends Error {}
-
-async function* linesOf(body: AsyncIterable<Uint8Array>, onBytes: () => void): AsyncGenerator<string> {
-  let pieces: Uint8Array[] = [];
-  let held = 0;
-  for await (const chunk of body) {
-    onBytes();
-    let from = 0;
-    for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, from)) {
-      pieces.push(chunk.subarray(from, end));
-      const line = Buffer.concat(pieces).toString("utf8");
-      pieces = [];
-      held = 0;
-      from = end + 1;
-      if (line.trim() !== "") yield line;
-    }
-    if (from < chunk.length) {
-      pieces.push(chunk.subarray(from));
-      held += chunk.length - from;
-      if (held > LINE_BYTES_MAX) throw new LineTooLong(`a line has more than ${LINE_BYTES_MAX} bytes`);
-    }
-  }
-  // A rest without its end of line was cut in the middle: it was never a whole event.
-  if (held > 0) throw new Error("the stream ended in the middle of a line");
-}
-
 function parseEvent<T extends KubeObject>(
   line: string,
-  context: { readonly method: string; readonly path: string },
+  context: RequestContext,
   fail: (cause: "garbage", message: string, error?: unknown) => OperatorError,
 ): WatchEvent<T> {
   let event: { type?: unknown; object?: unknown };
