@@ -28,7 +28,7 @@ import { type LeaseObject, RESOURCES } from "./types.ts";
  *
  *   candidate: only time in which the API answered counts (lease-evidence.ts). For `settleSeconds` after an outage nobody
  *              takes a Lease, not even one that is free or was its own.
- *   write:     carries a guard (`RequestOptions.guard`): it is asked when the bytes leave, and it bounds the time that
+ *   write:     carries a fence (`RequestOptions.fence`): it is asked when the bytes leave, and it bounds the time that
  *              the server may work on the request, counted from when it was read.
  *
  *   frozen ──────┤ thaw
@@ -187,6 +187,7 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
     signal: stopping.signal,
     timeoutMs: Math.max(1, Math.min(renewMs * ATTEMPT_RATIO, remainingMs())),
     retries: 0,
+    priority: "urgent" as const,
   });
   /** Time until our right ends; an attempt that outlasts it would be of no use. */
   const remainingMs = (): number => (held === undefined ? renewMs : Math.max(1, held.until - clock.monotonic()));
@@ -300,7 +301,7 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
     lose("released");
     for (const fresh of [false, true]) {
       try {
-        const how = { timeoutMs: RELEASE_TIMEOUT_MS, retries: 0 };
+        const how = { timeoutMs: RELEASE_TIMEOUT_MS, retries: 0, priority: "urgent" as const };
         const lease = fresh || seen === undefined ? await client.get(RESOURCES.Lease, ref, how) : seen;
         if (lease.spec?.holderIdentity !== identity || lease.spec.leaseTransitions !== epoch) return;
         const next: LeaseObject = {
