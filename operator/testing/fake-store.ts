@@ -1,23 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import type { KubeObject } from "../../lib/kube/types.ts";
 import { mergePatch } from "../kube/projection.ts";
+import { StatusError } from "./status-error.ts";
 
 // What an API server does with objects, without HTTP. Lists are atomic for server-side apply here; what needs list
 // keys, schemas or admission is tested on a real server.
-
-/** A `Status` answer (meta/v1). */
-export class StatusError extends Error {
-  readonly status: number;
-  readonly reason: string;
-  readonly causes: readonly { readonly reason: string; readonly field: string }[];
-
-  constructor(status: number, reason: string, message: string, causes: StatusError["causes"] = []) {
-    super(message);
-    this.status = status;
-    this.reason = reason;
-    this.causes = causes;
-  }
-}
 
 /** Where an object lives. */
 export interface StoreKey {
@@ -88,7 +75,8 @@ export function createFakeStore(): FakeStore {
 
   const mustGet = (key: StoreKey): KubeObject => {
     const found = objects.get(idOf(key));
-    if (found === undefined) throw new StatusError(404, "NotFound", `${key.collection} "${key.name}" not found`);
+    if (found === undefined)
+      throw new StatusError({ status: 404, reason: "NotFound", message: `${key.collection} "${key.name}" not found` });
     return found;
   };
 
@@ -119,10 +107,14 @@ export function createFakeStore(): FakeStore {
       wanted.metadata.resourceVersion !== undefined &&
       wanted.metadata.resourceVersion !== before.metadata.resourceVersion
     ) {
-      throw new StatusError(409, "Conflict", `the object "${key.name}" has been modified`);
+      throw new StatusError({ status: 409, reason: "Conflict", message: `the object "${key.name}" has been modified` });
     }
     if (wanted.metadata.uid !== undefined && wanted.metadata.uid !== before.metadata.uid) {
-      throw new StatusError(409, "Conflict", "Precondition failed: UID in precondition differs");
+      throw new StatusError({
+        status: 409,
+        reason: "Conflict",
+        message: "Precondition failed: UID in precondition differs",
+      });
     }
     if (subresource === "status") return { ...before, status: wanted["status"] };
     const { uid, resourceVersion, generation, creationTimestamp, deletionTimestamp } = before.metadata;
@@ -189,7 +181,11 @@ export function createFakeStore(): FakeStore {
     },
     create: (key, object, manager) => {
       if (objects.has(idOf(key))) {
-        throw new StatusError(409, "AlreadyExists", `${key.collection} "${key.name}" already exists`);
+        throw new StatusError({
+          status: 409,
+          reason: "AlreadyExists",
+          message: `${key.collection} "${key.name}" already exists`,
+        });
       }
       const created = insert(key, object);
       ownChanges(key, manager, undefined, created);
@@ -214,14 +210,15 @@ export function createFakeStore(): FakeStore {
       const existing = objects.get(idOf(key));
       if (existing === undefined) {
         if (how.subresource !== undefined) mustGet(key);
-        if (object.metadata.uid !== undefined) throw new StatusError(409, "Conflict", "Precondition failed: UID");
+        if (object.metadata.uid !== undefined)
+          throw new StatusError({ status: 409, reason: "Conflict", message: "Precondition failed: UID" });
         const created = insert(key, object);
         own(key, manager, wanted.keys(), false);
         return created;
       }
       if (object.metadata.uid !== undefined && object.metadata.uid !== existing.metadata.uid) {
         const causes = [{ reason: "FieldValueInvalid", field: "metadata.uid" }];
-        throw new StatusError(422, "Invalid", "metadata.uid: field is immutable", causes);
+        throw new StatusError({ status: 422, reason: "Invalid", message: "metadata.uid: field is immutable", causes });
       }
       const managers = owners.get(idOf(key)) ?? new Map<string, Set<string>>();
       const live = leaves(existing);
@@ -235,7 +232,12 @@ export function createFakeStore(): FakeStore {
           reason: "FieldManagerConflict",
           field: `.${path.replaceAll("\0", ".")}`,
         }));
-        throw new StatusError(409, "Conflict", `Apply failed with ${causes.length} conflicts`, causes);
+        throw new StatusError({
+          status: 409,
+          reason: "Conflict",
+          message: `Apply failed with ${causes.length} conflicts`,
+          causes,
+        });
       }
       let next: unknown = existing;
       for (const path of managers.get(manager) ?? []) {
@@ -255,9 +257,10 @@ export function createFakeStore(): FakeStore {
     },
     remove: (key, { uid, resourceVersion }) => {
       const before = mustGet(key);
-      if (uid !== undefined && uid !== before.metadata.uid) throw new StatusError(409, "Conflict", "the UID differs");
+      if (uid !== undefined && uid !== before.metadata.uid)
+        throw new StatusError({ status: 409, reason: "Conflict", message: "the UID differs" });
       if (resourceVersion !== undefined && resourceVersion !== before.metadata.resourceVersion) {
-        throw new StatusError(409, "Conflict", "the resource version differs");
+        throw new StatusError({ status: 409, reason: "Conflict", message: "the resource version differs" });
       }
       const marked = { ...before, metadata: { deletionTimestamp: "2025-01-01T00:00:00Z", ...before.metadata } };
       const after = store(key, before, marked);

@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { access, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -7,8 +6,10 @@ import { join, resolve } from "node:path";
 import { systemClock } from "../../lib/core/clock.ts";
 import { createKubeClient, type KubeClient } from "../../lib/kube/client.ts";
 import { createTransport, type KubeEndpoint } from "../../lib/kube/transport.ts";
+import { type Child, startChild, waitForProbe } from "./child-process.ts";
+import { apiServerFlags, type ControlPlanePorts, etcdFlags, garbageCollectorFlags } from "./kube-flags.ts";
 
-/** A real etcd and kube-apiserver on loopback, without controllers, scheduler or nodes. */
+/** A real etcd and kube-apiserver on loopback, without scheduler or nodes, and without controllers unless asked for. */
 export interface TestControlPlane {
   /** `https://127.0.0.1:port` */
   readonly server: string;
@@ -18,66 +19,83 @@ export interface TestControlPlane {
   readonly token: string;
   /** Path of a kubeconfig with the same credentials. */
   readonly kubeconfig: string;
+  /** Path of the audit log, one JSON event a line; empty unless `auditPolicy` was given. */
+  readonly auditLog: string;
   /** An endpoint with the admin's token. */
   endpoint(namespace?: string): KubeEndpoint;
   /** A new client with a transport of its own; closed by `stop`. */
   client(namespace?: string): KubeClient;
+  /** The API server's process; another one after `start`. */
+  pid(): number;
   /** Freezes the API server (SIGSTOP), as a partition or an overloaded node does. */
   pause(): void;
   resume(): void;
-  /** Ends both processes and removes their files. */
+  /** Ends the API server by SIGKILL; the data stay. */
+  kill(): Promise<void>;
+  /** Starts the API server again, on the same port and data, and waits until it is ready. */
+  start(): Promise<void>;
+  /** `kill` and `start`. */
+  restart(): Promise<void>;
+  /**
+   * Makes etcd forget all versions but the present one. The API server's own window of versions is not touched: after a
+   * `restart` it begins with the present one too, and then older ones answer 410.
+   */
+  compact(): Promise<void>;
+  /** Ends all processes and removes their files. */
   stop(): Promise<void>;
 }
 
-/** One program that is etcd and kube-apiserver, by its first argument; see e2e/cluster/kube. */
+export interface ControlPlaneOptions {
+  /** Added to the API server's flags; the last one of a name counts. */
+  readonly apiserverArguments?: readonly string[];
+  /** An `audit.k8s.io/v1` Policy; written to a file, with the log beside it. */
+  readonly auditPolicy?: object;
+  /** Runs kube-controller-manager with its garbage collector alone. */
+  readonly garbageCollector?: boolean;
+}
+
+/** One program that is all of Kubernetes' servers, by its first argument; see e2e/cluster/kube. */
 const KUBE_PROGRAM = resolve(import.meta.dirname, "../../.build/bin/kube");
 /** A cold start on two busy cores. */
 const START_TIMEOUT_MS = 90_000;
-const POLL_MS = 50;
-const STOP_TIMEOUT_MS = 10_000;
 
-/** What a benchmark or a test may change about the API server. */
-export interface ControlPlaneOptions {
-  /** Further flags of kube-apiserver, for example for an audit log. */
-  readonly apiserverArguments?: readonly string[];
-}
-
-/** Starts both processes with their own folder, ports and certificates, and waits until the server is ready. */
+/** Starts the processes with their own folder, ports and certificates, and waits until the server is ready. */
 export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<TestControlPlane> {
   await access(KUBE_PROGRAM).catch(() => {
     throw new Error(`${KUBE_PROGRAM} is missing: run 'make tools' first`);
   });
   const directory = await mkdtemp(join(tmpdir(), "shieldx-kube-"));
-  const children: Child[] = [];
   const clients: KubeClient[] = [];
+  let etcd: Child | undefined;
+  let apiserver: Child | undefined;
+  let garbageCollector: Child | undefined;
+  const run = (name: string, flags: readonly string[]): Child =>
+    startChild(KUBE_PROGRAM, [name, ...flags], { name, directory });
   const stop = async (): Promise<void> => {
     await Promise.all(clients.map((client) => client.close()));
-    for (const child of children.toReversed()) await child.stop();
+    // Whoever reads from the API server goes before it: it waits for its readers, and they for it.
+    for (const child of [garbageCollector, apiserver, etcd]) await child?.stop();
     await rm(directory, { recursive: true, force: true, maxRetries: 5 });
   };
 
   try {
-    const [clientPort, peerPort, apiPort] = (await freePorts(3)) as [number, number, number];
-    const token = randomBytes(16).toString("hex");
-    const keys = generateKeyPairSync("rsa", { modulusLength: 2048 });
-    await writeFile(join(directory, "sa.key"), keys.privateKey.export({ type: "pkcs1", format: "pem" }), {
-      mode: 0o600,
-    });
-    await writeFile(join(directory, "sa.pub"), keys.publicKey.export({ type: "spki", format: "pem" }));
-    await writeFile(join(directory, "tokens.csv"), `${token},admin,admin,system:masters\n`, { mode: 0o600 });
-
-    const etcd = startChild(directory, "etcd", etcdArguments(directory, clientPort, peerPort));
-    children.push(etcd);
-    const apiserver = startChild(directory, "kube-apiserver", [
-      ...apiserverArguments(directory, clientPort, apiPort),
+    const ports = await freePorts();
+    const server = `https://127.0.0.1:${ports.api}`;
+    const token = await writeCredentials(directory);
+    const auditLog = options.auditPolicy === undefined ? "" : join(directory, "audit.log");
+    const flags = [
+      ...apiServerFlags(directory, ports),
+      ...(await auditFlags(directory, options.auditPolicy)),
       ...(options.apiserverArguments ?? []),
-    ]);
-    children.push(apiserver);
+    ];
+    const wait = <T>(what: string, probe: () => Promise<T>): Promise<T> => {
+      const children = [etcd, apiserver].filter((child) => child !== undefined);
+      return waitForProbe(what, probe, { children, timeoutMs: START_TIMEOUT_MS });
+    };
 
-    const server = `https://127.0.0.1:${apiPort}`;
-    const ca = await waitFor("the server's certificate", children, () =>
-      readFile(join(directory, "apiserver.crt"), "utf8"),
-    );
+    etcd = run("etcd", etcdFlags(directory, ports));
+    apiserver = run("kube-apiserver", flags);
+    const ca = await wait("the server's certificate", () => readFile(join(directory, "apiserver.crt"), "utf8"));
     const tls = { ca };
     const endpoint = (namespace = "default"): KubeEndpoint => ({
       server,
@@ -98,129 +116,80 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     };
 
     const admin = client();
-    await waitFor("readiness", children, async () => {
-      await admin.getPath("/api/v1/namespaces/default", { timeoutMs: 2_000, retries: 0 });
-    });
+    const ready = () =>
+      wait("readiness", () => admin.getPath("/api/v1/namespaces/default", { timeoutMs: 2_000, retries: 0 }));
+    await ready();
     const kubeconfig = join(directory, "admin.kubeconfig");
     await writeFile(kubeconfig, kubeconfigText(server, ca, token), { mode: 0o600 });
-    return {
+    if (options.garbageCollector === true) {
+      garbageCollector = run("kube-controller-manager", garbageCollectorFlags(directory, ports));
+    }
+    const plane: TestControlPlane = {
       server,
       ca,
       token,
       kubeconfig,
+      auditLog,
       endpoint,
       client,
-      pause: () => apiserver.signal("SIGSTOP"),
-      resume: () => apiserver.signal("SIGCONT"),
+      pid: () => apiserver?.pid ?? 0,
+      pause: () => apiserver?.signal("SIGSTOP"),
+      resume: () => apiserver?.signal("SIGCONT"),
+      kill: async () => {
+        await apiserver?.kill();
+        apiserver = undefined;
+      },
+      start: async () => {
+        apiserver ??= run("kube-apiserver", flags);
+        await ready();
+      },
+      restart: async () => {
+        await plane.kill();
+        await plane.start();
+      },
+      compact: () => compactEtcd(`http://127.0.0.1:${ports.etcd}`),
       stop,
     };
+    return plane;
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-function etcdArguments(directory: string, clientPort: number, peerPort: number): string[] {
-  return [
-    `--data-dir=${join(directory, "etcd")}`,
-    `--listen-client-urls=http://127.0.0.1:${clientPort}`,
-    `--advertise-client-urls=http://127.0.0.1:${clientPort}`,
-    `--listen-peer-urls=http://127.0.0.1:${peerPort}`,
-    `--initial-advertise-peer-urls=http://127.0.0.1:${peerPort}`,
-    `--initial-cluster=default=http://127.0.0.1:${peerPort}`,
-    // Nothing here has to outlive the test.
-    "--unsafe-no-fsync",
-    "--log-level=warn",
-  ];
+/** Keys of service account tokens, and an administrator. @returns the administrator's token */
+async function writeCredentials(directory: string): Promise<string> {
+  const token = randomBytes(16).toString("hex");
+  const keys = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const privateKey = keys.privateKey.export({ type: "pkcs1", format: "pem" });
+  await writeFile(join(directory, "sa.key"), privateKey, { mode: 0o600 });
+  await writeFile(join(directory, "sa.pub"), keys.publicKey.export({ type: "spki", format: "pem" }));
+  await writeFile(join(directory, "tokens.csv"), `${token},admin,admin,system:masters\n`, { mode: 0o600 });
+  return token;
 }
 
-function apiserverArguments(directory: string, etcdPort: number, port: number): string[] {
-  return [
-    `--etcd-servers=http://127.0.0.1:${etcdPort}`,
-    "--bind-address=127.0.0.1",
-    // A loopback address cannot be published as the endpoint of Service "kubernetes", and nobody here needs that.
-    "--endpoint-reconciler-type=none",
-    `--secure-port=${port}`,
-    `--cert-dir=${directory}`,
-    `--token-auth-file=${join(directory, "tokens.csv")}`,
-    "--authorization-mode=RBAC",
-    "--service-cluster-ip-range=10.96.0.0/16",
-    "--service-account-issuer=https://kubernetes.default.svc",
-    `--service-account-key-file=${join(directory, "sa.pub")}`,
-    `--service-account-signing-key-file=${join(directory, "sa.key")}`,
-    // No service account controller runs here, so Pods could not be created.
-    "--disable-admission-plugins=ServiceAccount",
-    "--allow-privileged=true",
-  ];
+async function auditFlags(directory: string, policy: object | undefined): Promise<string[]> {
+  if (policy === undefined) return [];
+  const path = join(directory, "audit-policy.json");
+  await writeFile(path, JSON.stringify(policy));
+  return [`--audit-policy-file=${path}`, `--audit-log-path=${join(directory, "audit.log")}`];
 }
 
-interface Child {
-  readonly name: string;
-  /** The exit code or signal, once it has ended. */
-  ended(): string | undefined;
-  output(): Promise<string>;
-  signal(name: NodeJS.Signals): void;
-  stop(): Promise<void>;
-}
-
-function startChild(directory: string, name: string, args: readonly string[]): Child {
-  const child: ChildProcess = spawn(KUBE_PROGRAM, [name, ...args], {
-    cwd: directory,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const lines: string[] = [];
-  let end: string | undefined;
-  const keep = (data: Buffer): void => {
-    lines.push(data.toString("utf8"));
-    // The last words are the ones that explain a failure.
-    if (lines.length > 200) lines.shift();
+/** Compaction through etcd's JSON gateway, at the version that a read just saw. */
+async function compactEtcd(etcd: string): Promise<void> {
+  const post = async (path: string, body: object): Promise<{ header?: { revision?: string } }> => {
+    const response = await fetch(`${etcd}${path}`, { method: "POST", body: JSON.stringify(body) });
+    if (!response.ok) throw new Error(`etcd ${path}: HTTP ${response.status} ${await response.text()}`);
+    return (await response.json()) as { header?: { revision?: string } };
   };
-  child.stdout?.on("data", keep);
-  child.stderr?.on("data", keep);
-  child.once("error", (error) => {
-    end ??= error.message;
-  });
-  const exited = new Promise<void>((done) => {
-    child.once("exit", (code, signal) => {
-      end ??= `exit ${code ?? signal}`;
-      done();
-    });
-  });
-  return {
-    name,
-    ended: () => end,
-    output: async () => lines.join(""),
-    signal: (signal) => void child.kill(signal),
-    stop: async () => {
-      if (end !== undefined) return;
-      child.kill("SIGCONT");
-      child.kill("SIGTERM");
-      const killer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
-      await exited;
-      clearTimeout(killer);
-    },
-  };
-}
-
-async function waitFor<T>(what: string, children: readonly Child[], probe: () => Promise<T>): Promise<T> {
-  const endsAt = systemClock.monotonic() + START_TIMEOUT_MS;
-  for (;;) {
-    try {
-      return await probe();
-    } catch (error) {
-      const dead = children.find((child) => child.ended() !== undefined);
-      if (dead !== undefined) throw new Error(`${dead.name} ended (${dead.ended()}):\n${await dead.output()}`);
-      if (systemClock.monotonic() > endsAt)
-        throw new Error(`no ${what} within ${START_TIMEOUT_MS} ms`, { cause: error });
-    }
-    await systemClock.sleep(POLL_MS);
-  }
+  const { header } = await post("/v3/kv/range", { key: Buffer.from("/").toString("base64") });
+  await post("/v3/kv/compaction", { revision: header?.revision, physical: true });
 }
 
 /** Ports that were free a moment ago; all are held until the last is known, so that they differ. */
-async function freePorts(count: number): Promise<number[]> {
+async function freePorts(): Promise<ControlPlanePorts> {
   const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
+    Array.from({ length: 4 }, async () => {
       const server = createServer();
       await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
       return server;
@@ -228,7 +197,8 @@ async function freePorts(count: number): Promise<number[]> {
   );
   const ports = servers.map((server) => (server.address() as { port: number }).port);
   await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-  return ports;
+  const [etcd, etcdPeer, api, manager] = ports as [number, number, number, number];
+  return { etcd, etcdPeer, api, manager };
 }
 
 function kubeconfigText(server: string, ca: string, token: string): string {
