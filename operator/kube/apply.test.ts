@@ -74,6 +74,7 @@ async function startProcess(watched: "watched" | "unwatched" = "watched"): Promi
     client,
     reportingController: "test",
     reportingInstance: "pod",
+    fence,
     clock,
     log: silentLogger,
   });

@@ -20,6 +20,8 @@ export interface EventRecorderOptions {
   readonly reportingController: string;
   /** Pod name of this process. */
   readonly reportingInstance: string;
+  /** See `RequestOptions`: a replica that does not lead any more has nothing to tell. */
+  readonly fence: () => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -46,7 +48,7 @@ interface Told {
 
 /** A recorder of one controller. */
 export function createEventRecorder(options: EventRecorderOptions): EventRecorder {
-  const { client, clock, log } = options;
+  const { client, clock, log, fence } = options;
   const told = new Map<string, Told>();
 
   const remember = (name: string, entry: Told): void => {
@@ -57,6 +59,8 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 
   const write = async (regarding: KubeObject, note: EventNote, signal: AbortSignal): Promise<boolean> => {
     const { namespace = "default", uid = "" } = regarding.metadata;
+    // Whatever else this process has to send goes first.
+    const how = { signal, fence, priority: "background" } as const;
     const text = note.note.slice(0, NOTE_LENGTH_MAX);
     // The name is made of the situation: a second process that tells the same finds it told.
     const name = `${regarding.metadata.name}.${contentHash([uid, note.reason, text, note.eventType])}`;
@@ -68,7 +72,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
     if (before !== undefined) {
       try {
         const patch = { series: { count, lastObservedTime: now } };
-        await client.patch(RESOURCES.Event, { namespace, name }, { format: "merge", patch, signal });
+        await client.patch(RESOURCES.Event, { namespace, name }, { format: "merge", patch, ...how });
         return true;
       } catch (error) {
         // Events live for an hour; a series that outlived its event starts anew.
@@ -76,9 +80,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       }
     }
     try {
-      await client.create(RESOURCES.Event, eventOf(regarding, { ...note, note: text }, { name, namespace, now }), {
-        signal,
-      });
+      await client.create(RESOURCES.Event, eventOf(regarding, { ...note, note: text }, { name, namespace, now }), how);
       return true;
     } catch (error) {
       if (isOperatorError(error, "KUBE_ALREADY_EXISTS")) return false;
