@@ -87,6 +87,15 @@ export const METRICS = {
     labels: ["name", "controller"],
   }),
 
+  shieldx_queue_delayed_keys: metric("gauge", "controller", {
+    help: "Keys that wait for their time: a retry, a look that was asked for, or their pace.",
+    labels: ["controller"],
+  }),
+  shieldx_reconciles_paced_total: metric("counter", "controller", {
+    help: "Times that a key was held back because it ran too often of late. It rises all the time: a loop that wakes itself.",
+    labels: ["controller"],
+  }),
+
   // --- controller: Kubernetes client and leader election ---
   rest_client_requests_total: metric("counter", "controller", {
     help: "Requests to the Kubernetes API by status code and method.",
@@ -98,6 +107,10 @@ export const METRICS = {
   }),
   leader_election_master_status: metric("gauge", "controller", {
     help: "1 in the replica that leads, 0 in the others.",
+    labels: ["name"],
+  }),
+  leader_election_slowpath_total: metric("counter", "controller", {
+    help: "Renewals of the Lease that found it changed by somebody and had to read it again first.",
     labels: ["name"],
   }),
 
@@ -121,6 +134,35 @@ export const METRICS = {
   shieldx_plan_actions_total: metric("counter", "controller", {
     help: "Actions of plans by outcome: written, unchanged or failed.",
     labels: ["controller", "action", "result"],
+  }),
+
+  // --- controller: webhooks ---
+  controller_runtime_webhook_requests_total: metric("counter", "controller", {
+    help: "Requests to webhooks by path and HTTP status.",
+    labels: ["webhook", "code"],
+  }),
+  controller_runtime_webhook_latency_seconds: metric("histogram", "controller", {
+    help: "Time that webhooks took to answer, by path.",
+    labels: ["webhook"],
+  }),
+  controller_runtime_webhook_requests_in_flight: metric("gauge", "controller", {
+    help: "Requests that webhooks are answering, by path.",
+    labels: ["webhook"],
+  }),
+  controller_runtime_webhook_panics_total: metric("counter", "controller", {
+    help: "Admission requests whose handler broke an invariant of the program.",
+  }),
+  controller_runtime_conversion_webhook_panics_total: metric("counter", "controller", {
+    help: "Conversion requests whose handler broke an invariant of the program.",
+  }),
+  certwatcher_read_certificate_total: metric("counter", "controller", {
+    help: "Reads of the webhook server's certificate.",
+  }),
+  certwatcher_read_certificate_errors_total: metric("counter", "controller", {
+    help: "Reads of the webhook server's certificate that gave none to use; the old one stays.",
+  }),
+  shieldx_webhook_certificate_expiry_timestamp_seconds: metric("gauge", "controller", {
+    help: "End of the certificate that the webhook server shows, in seconds since the epoch; 0 without one.",
   }),
 
   // --- ledger ---

@@ -44,6 +44,7 @@ function start(reconcile: (context: ReconcileContext, key: Key) => Promise<Resul
       resource: WIDGET,
       watches: [],
       concurrency: 2,
+      ...(deadlineMs === undefined ? {} : { deadlineSeconds: deadlineMs / 1_000 }),
       reconcile: (item, context) => {
         runs.push(clock.monotonic());
         return reconcile(context, item);
@@ -53,11 +54,11 @@ function start(reconcile: (context: ReconcileContext, key: Key) => Promise<Resul
     queue,
     execute: async () => ({ written: 0 }),
     status: { write: async () => "unchanged" },
+    lease: { epoch: () => 1 },
     metrics: controllerMetrics,
     clock,
     random: () => 0.5,
     log: silentLogger,
-    ...(deadlineMs === undefined ? {} : { deadlineMs }),
   });
   loop.start();
   const value = async (metric: string): Promise<number> => {
@@ -223,7 +224,7 @@ describe("a stop", () => {
     await clock.advance(100);
     expect(runs).toHaveLength(1);
     end();
-    expect(await stopped).toBe(0);
+    expect(await stopped).toEqual([]);
     expect(await value(reconcileTotal("error"))).toBe(0);
     expect(clock.pendingSleeps()).toBe(0);
   });
@@ -234,7 +235,7 @@ describe("a stop", () => {
     await clock.advance(0);
     const stopped = loop.stop(30_000);
     await clock.advance(30_000);
-    expect(await stopped).toBe(1);
+    expect(await stopped).toEqual(["widget default/a"]);
   });
 });
 

@@ -1,14 +1,16 @@
-import { jitter } from "../../lib/core/backoff.ts";
+import { backoffMs } from "../../lib/core/backoff.ts";
 import type { Clock } from "../../lib/core/clock.ts";
 import { isOperatorError, OperatorError, toOperatorError } from "../../lib/core/errors.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
-import type { Logger } from "../../lib/node/logger.ts";
+import { type Logger, withLogContext } from "../../lib/node/logger.ts";
 import type { CacheView } from "../kube/cache.ts";
 import type { StatusWriter } from "../kube/status.ts";
 import type { Execute } from "./execute.ts";
+import { ownKey } from "./mapping.ts";
 import type { ControllerMetrics } from "./metrics.ts";
-import { PRIORITY_BACKGROUND, type Queue, type QueueItem } from "./queue.ts";
-import type { Controller, ReconcileContext, Result } from "./types.ts";
+import type { Queue, QueueItem } from "./queue.ts";
+import { timerSource } from "./sources.ts";
+import type { Controller, Key, ReconcileContext, Result, Source, SourceContext } from "./types.ts";
 
 /*
  * The loop of one controller: take a key, reconcile it from memory, decide when to look again.
@@ -28,148 +30,215 @@ export interface ControllerLoopOptions {
   readonly queue: Queue;
   readonly execute: Execute;
   readonly status: StatusWriter;
+  /** The operator's Lease; no epoch while this replica does not lead. */
+  readonly lease: { epoch(): number | undefined };
   readonly metrics: ControllerMetrics;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
-  /** A reconcile is aborted after this time; 2 min unless told. */
-  readonly deadlineMs?: number;
 }
 
 /** A controller at work. */
 export interface ControllerLoop {
-  /** Starts the workers; returns at once. */
+  /** Starts the workers and sources; returns at once. */
   start(): void;
-  /**
-   * Starts no further reconcile, aborts the running ones and waits for their end, `graceMs` at most.
-   * @returns the number of reconciles that did not end in time
-   */
-  stop(graceMs: number): Promise<number>;
+  /** Starts no further reconcile and aborts the running ones, now. */
+  abort(): void;
+  /** `abort`, and waits for the end of what runs, `graceMs` at most. @returns what did not end in time, by name */
+  stop(graceMs: number): Promise<readonly string[]>;
   /** Milliseconds that the longest running reconcile has taken so far; 0 at rest. */
   longestRunMs(): number;
 }
 
+/** A reconcile that is going on. */
+interface Run {
+  readonly key: Key;
+  readonly startedAt: number;
+  readonly abort: AbortController;
+}
+
 /** controllers wait for nothing for long: what takes longer than this is stuck. */
-const DEADLINE_MS = 120_000;
+const DEADLINE_SECONDS = 120;
 /** A failure that asks for a time without naming one. */
 const AFTER_DEFAULT_SECONDS = 5;
 /** Everything is looked at again this often, spread, in case an event was lost in a way that nobody thought of. */
-const RESYNC_MS = 10 * 3_600_000;
-const RESYNC_JITTER = 0.1;
+const RESYNC = timerSource({ name: "resync", everySeconds: 10 * 3_600 });
+/** A source that broke is begun again after this. */
+const SOURCE_BACKOFF = { baseMs: 800, capMs: 30_000 };
 
 /** Nothing runs before `start`. */
 export function createControllerLoop(options: ControllerLoopOptions): ControllerLoop {
-  const { controller, view, queue, metrics, clock, random } = options;
+  const { controller, queue, metrics, clock } = options;
   const log = options.log.child({ controller: controller.name });
   const stopping = new AbortController();
-  const running = new Map<symbol, { readonly startedAt: number; readonly abort: AbortController }>();
+  const running = new Set<Run>();
   let workers: Promise<unknown> | undefined;
-
-  const contextOf = (signal: AbortSignal, runLog: Logger): ReconcileContext => ({
-    cache: view,
-    clock,
-    log: runLog,
-    signal,
-    execute: (owner, plan) => options.execute({ owner, plan, signal, log: runLog }),
-    patchStatus: async (owner: KubeObject, status) => {
-      if ((await options.status.write(owner, status, signal)) === "written") runLog.info({}, "status written");
-    },
-  });
-
-  /** Runs one reconcile under its deadline; a thrown value becomes an error that says how to go on. */
-  const reconcile = async (item: QueueItem, abort: AbortController): Promise<Result | OperatorError> => {
-    const { key } = item;
-    const runLog = log.child({ namespace: key.namespace, name: key.name, reconcileId: newId(random) });
-    const timer = new AbortController();
-    let late = false;
-    void clock.sleep(options.deadlineMs ?? DEADLINE_MS, timer.signal).then(() => {
-      late = !timer.signal.aborted;
-      if (late) abort.abort();
-    });
-    try {
-      return await controller.reconcile(key, contextOf(abort.signal, runLog));
-    } catch (thrown) {
-      if (late) {
-        metrics.failed("timeout");
-        const seconds = (options.deadlineMs ?? DEADLINE_MS) / 1000;
-        const error = new OperatorError("RECONCILE_TIMEOUT", `no end within ${seconds} s`, { cause: thrown });
-        runLog.error({ code: error.code, error: error.message }, "reconcile failed");
-        return error;
-      }
-      if (stopping.signal.aborted) return new OperatorError("ABORTED", "stopped", { cause: thrown });
-      if (!isOperatorError(thrown)) {
-        // A broken invariant of ours: the key fails, the process and the other keys go on.
-        metrics.failed("panic");
-        runLog.error({ error: String((thrown as Error | undefined)?.stack ?? thrown) }, "reconcile panicked");
-        return toOperatorError(thrown);
-      }
-      if (thrown.retry === "terminal") metrics.failed("terminal");
-      runLog.warn({ code: thrown.code, error: thrown.message, retry: thrown.retry }, "reconcile failed");
-      return thrown;
-    } finally {
-      timer.abort();
-    }
-  };
-
-  const conclude = (item: QueueItem, result: Result | OperatorError, seconds: number): void => {
-    const { key, priority } = item;
-    if (isOperatorError(result)) {
-      if (result.code === "ABORTED" && stopping.signal.aborted) return;
-      metrics.reconciled("error", seconds);
-      if (result.retry === "terminal") return queue.forget(key);
-      if (result.retry === "after") {
-        return queue.add(key, { priority, afterMs: (result.retryAfterSeconds ?? AFTER_DEFAULT_SECONDS) * 1000 });
-      }
-      return void queue.addRateLimited(key, priority);
-    }
-    queue.forget(key);
-    const after = result.requeueAfterSeconds;
-    metrics.reconciled(after === undefined ? "success" : "requeue_after", seconds);
-    if (after !== undefined) queue.add(key, { priority, afterMs: Math.max(0, after) * 1000 });
-  };
 
   const work = async (): Promise<void> => {
     for (let item = await queue.take(); item !== undefined; item = await queue.take()) {
-      const run = Symbol(item.key.name);
-      const startedAt = clock.monotonic();
-      const abort = new AbortController();
-      running.set(run, { startedAt, abort });
+      const run: Run = { key: item.key, startedAt: clock.monotonic(), abort: new AbortController() };
+      running.add(run);
       metrics.active(running.size);
-      metrics.queueWaited((startedAt - item.readyAt) / 1000);
-      const result = await reconcile(item, abort);
+      metrics.queueWaited((run.startedAt - item.readyAt) / 1_000);
+      const result = await reconcile(run, stopping.signal, { ...options, log });
       running.delete(run);
       metrics.active(running.size);
-      conclude(item, result, (clock.monotonic() - startedAt) / 1000);
+      conclude({ item, result, seconds: (clock.monotonic() - run.startedAt) / 1_000 }, stopping.signal, options);
       queue.done(item.key);
     }
   };
 
-  const resync = async (): Promise<void> => {
-    while (!stopping.signal.aborted) {
-      await clock.sleep(jitter(RESYNC_MS, RESYNC_JITTER, random()), stopping.signal);
-      if (stopping.signal.aborted) return;
-      for (const { metadata } of view.all(controller.resource)) {
-        queue.add({ namespace: metadata.namespace ?? "", name: metadata.name }, { priority: PRIORITY_BACKGROUND });
-      }
-    }
+  const abort = (): void => {
+    queue.shutDown();
+    stopping.abort();
+    for (const run of running) run.abort.abort();
   };
 
   return {
     start: () => {
-      workers ??= Promise.all([...Array.from({ length: controller.concurrency }, work), resync()]);
+      if (workers !== undefined || stopping.signal.aborted) return;
+      const context = sourceContextOf(options, stopping.signal);
+      const sources = [RESYNC, ...(controller.sources ?? [])].map((source) => feed(source, context));
+      workers = Promise.all([...Array.from({ length: controller.concurrency }, work), ...sources]);
     },
+    abort,
     stop: async (graceMs) => {
-      queue.shutDown();
-      stopping.abort();
-      for (const { abort } of running.values()) abort.abort();
+      abort();
       const grace = new AbortController();
       await Promise.race([workers, clock.sleep(graceMs, grace.signal)]);
       grace.abort();
-      return running.size;
+      return [...running].map(({ key }) => `${controller.name} ${key.namespace}/${key.name}`);
     },
     longestRunMs: () =>
-      [...running.values()].reduce((longest, { startedAt }) => Math.max(longest, clock.monotonic() - startedAt), 0),
+      [...running].reduce((longest, { startedAt }) => Math.max(longest, clock.monotonic() - startedAt), 0),
   };
+}
+
+/** Runs one reconcile under its deadline; a thrown value becomes an error that says how to go on. */
+async function reconcile(
+  run: Run,
+  stopping: AbortSignal,
+  options: ControllerLoopOptions,
+): Promise<Result | OperatorError> {
+  const { controller, metrics, clock, log } = options;
+  const { key } = run;
+  const seconds = controller.deadlineSeconds ?? DEADLINE_SECONDS;
+  const timer = new AbortController();
+  let late = false;
+  void clock.sleep(seconds * 1_000, timer.signal).then(() => {
+    late = !timer.signal.aborted;
+    if (late) run.abort.abort();
+  });
+  // Also what cache, client and lease write on behalf of this run carries its id.
+  return withLogContext({ namespace: key.namespace, name: key.name, reconcileId: newId(options.random) }, async () => {
+    try {
+      return checked(await controller.reconcile(key, contextOf(run, options)));
+    } catch (thrown) {
+      if (late) {
+        metrics.failed("timeout");
+        const error = new OperatorError("RECONCILE_TIMEOUT", `no end within ${seconds} s`, { cause: thrown });
+        log.error({ code: error.code, error: error.message }, "reconcile failed");
+        return error;
+      }
+      if (stopping.aborted) return new OperatorError("ABORTED", "stopped", { cause: thrown });
+      if (!isOperatorError(thrown)) {
+        // A broken invariant of ours: the key fails, the process and the other keys go on.
+        metrics.failed("panic");
+        log.error({ error: String((thrown as Error | undefined)?.stack ?? thrown) }, "reconcile panicked");
+        return toOperatorError(thrown);
+      }
+      if (thrown.retry === "terminal") metrics.failed("terminal");
+      log.warn({ code: thrown.code, error: thrown.message, retry: thrown.retry }, "reconcile failed");
+      return thrown;
+    } finally {
+      timer.abort();
+    }
+  });
+}
+
+function contextOf({ abort }: Run, options: ControllerLoopOptions): ReconcileContext {
+  const { lease, log } = options;
+  const { signal } = abort;
+  const epoch = lease.epoch();
+  if (epoch === undefined) throw new OperatorError("LEASE_LOST", "this replica does not lead any more");
+  return {
+    cache: options.view,
+    clock: options.clock,
+    log,
+    signal,
+    epoch,
+    fence: () => {
+      if (lease.epoch() === epoch) return;
+      throw new OperatorError("LEASE_LOST", `this replica does not lead under epoch ${epoch} any more`);
+    },
+    execute: (owner, plan) => options.execute({ owner, plan, signal, log }),
+    patchStatus: async (owner: KubeObject, status) => {
+      if ((await options.status.write(owner, status, signal)) === "written") log.info({}, "status written");
+    },
+  };
+}
+
+/** @throws TypeError for a time that is none: the queue would never hand the key out, or at once for ever */
+function checked(result: Result): Result {
+  const { requeueAfterSeconds: after } = result;
+  if (after === undefined || (Number.isFinite(after) && after >= 0)) return result;
+  throw new TypeError(`the controller asks to be run again after ${after} s`);
+}
+
+/** One reconcile that has ended. */
+interface Conclusion {
+  readonly item: QueueItem;
+  readonly result: Result | OperatorError;
+  readonly seconds: number;
+}
+
+function conclude(
+  { item, result, seconds }: Conclusion,
+  stopping: AbortSignal,
+  { queue, metrics }: Pick<ControllerLoopOptions, "queue" | "metrics">,
+): void {
+  const { key, priority } = item;
+  if (isOperatorError(result)) {
+    if (result.code === "ABORTED" && stopping.aborted) return;
+    metrics.reconciled("error", seconds);
+    if (result.retry === "terminal") return queue.forget(key);
+    if (result.retry === "after") {
+      return queue.add(key, { priority, afterMs: (result.retryAfterSeconds ?? AFTER_DEFAULT_SECONDS) * 1_000 });
+    }
+    return void queue.addRateLimited(key, priority);
+  }
+  queue.forget(key);
+  const { requeueAfterSeconds: after } = result;
+  metrics.reconciled(after === undefined ? "success" : "requeue_after", seconds);
+  if (after !== undefined) queue.add(key, { priority: result.priority ?? priority, afterMs: after * 1_000 });
+}
+
+function sourceContextOf(options: ControllerLoopOptions, signal: AbortSignal): SourceContext {
+  const { controller, view, queue, clock, random } = options;
+  return {
+    cache: view,
+    keys: function* () {
+      for (const object of view.all(controller.resource)) yield* ownKey(object, view);
+    },
+    add: (key, priority) => queue.add(key, priority === undefined ? {} : { priority }),
+    clock,
+    random,
+    log: options.log.child({ controller: controller.name }),
+    signal,
+  };
+}
+
+/** Runs a source until it ends or the loop stops; one that breaks is begun again. */
+async function feed(source: Source, context: SourceContext): Promise<void> {
+  const { clock, signal, log } = context;
+  for (let attempt = 0; !signal.aborted; attempt += 1) {
+    try {
+      return await source.run(context);
+    } catch (error) {
+      log.error({ source: source.name, error: toOperatorError(error).message }, "source broke");
+      await clock.sleep(backoffMs(attempt, SOURCE_BACKOFF), signal);
+    }
+  }
 }
 
 /** Eight hex digits that tell the log lines of one reconcile. */

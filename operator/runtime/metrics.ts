@@ -12,6 +12,8 @@ export interface ControllerMetrics {
   active(workers: number): void;
   queueAdded(): void;
   queueRetried(): void;
+  /** A key has to wait because it ran too often of late. */
+  queuePaced(): void;
   queueWaited(seconds: number): void;
   acted(action: Action["type"], result: "written" | "unchanged" | "failed"): void;
   /** Shows the queue's state at each scrape. */
@@ -38,6 +40,7 @@ export function createControllerMetrics(
   const retries = metrics.counter("workqueue_retries_total");
   const waits = metrics.histogram("workqueue_queue_duration_seconds", QUEUE_BUCKETS_SECONDS);
   const works = metrics.histogram("workqueue_work_duration_seconds", QUEUE_BUCKETS_SECONDS);
+  const paced = metrics.counter("shieldx_reconciles_paced_total");
   const actions = metrics.counter("shieldx_plan_actions_total");
   const failures = {
     terminal: metrics.counter("controller_runtime_terminal_reconcile_errors_total"),
@@ -47,7 +50,7 @@ export function createControllerMetrics(
 
   metrics.gauge("controller_runtime_max_concurrent_reconciles").set({ controller }, options.concurrency);
   for (const result of RESULTS) reconciles.inc({ controller, result }, 0);
-  for (const counter of [errors, ...Object.values(failures)]) counter.inc({ controller }, 0);
+  for (const counter of [errors, paced, ...Object.values(failures)]) counter.inc({ controller }, 0);
   for (const counter of [adds, retries]) counter.inc(queueLabels, 0);
   for (const action of ACTIONS) {
     for (const result of ["written", "unchanged", "failed"]) actions.inc({ controller, action, result }, 0);
@@ -67,21 +70,21 @@ export function createControllerMetrics(
     active: (workers) => active.set({ controller }, workers),
     queueAdded: () => adds.inc(queueLabels),
     queueRetried: () => retries.inc(queueLabels),
+    queuePaced: () => paced.inc({ controller }),
     queueWaited: (seconds) => waits.observe(queueLabels, seconds),
     acted: (action, result) => actions.inc({ controller, action, result }),
     showQueue: (queue, monotonic) => {
       const depth = metrics.gauge("workqueue_depth");
       const unfinished = metrics.gauge("workqueue_unfinished_work_seconds");
       const longest = metrics.gauge("workqueue_longest_running_processor_seconds");
+      const waiting = metrics.gauge("shieldx_queue_delayed_keys");
       metrics.beforeScrape(() => {
         const state = queue.state();
         const ages = state.processing.map((startedAt) => (monotonic() - startedAt) / 1000);
-        depth.set({ ...queueLabels, priority: "0" }, 0);
         for (const [priority, size] of state.depth) depth.set({ ...queueLabels, priority: String(priority) }, size);
-        unfinished.set(
-          queueLabels,
-          ages.reduce((sum, age) => sum + age, 0),
-        );
+        waiting.set({ controller }, state.waiting);
+        const total = ages.reduce((sum, age) => sum + age, 0);
+        unfinished.set(queueLabels, total);
         longest.set(queueLabels, Math.max(0, ...ages));
       });
     },

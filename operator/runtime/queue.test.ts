@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { createManualClock } from "../../lib/core/manual-clock.ts";
-import { createQueue, PRIORITY_BACKGROUND, type Queue } from "./queue.ts";
-import type { Key } from "./types.ts";
+import { createQueue, type Queue } from "./queue.ts";
+import { type Key, PRIORITIES } from "./types.ts";
 
 // Goal: no event is lost, no key runs twice at once, delays and priorities hold. Time is moved by hand.
 
@@ -136,7 +136,7 @@ describe("delays", () => {
 describe("priorities", () => {
   it("serve live keys before the backlog, oldest first within each", async () => {
     const queue = createQueue({ clock: createManualClock() });
-    for (const name of ["b1", "b2", "b3"]) queue.add(key(name), { priority: PRIORITY_BACKGROUND });
+    for (const name of ["b1", "b2", "b3"]) queue.add(key(name), { priority: PRIORITIES.start });
     queue.add(key("live1"));
     queue.add(key("b3"));
     expect(await takeAll(queue, 4)).toEqual(["live1", "b3", "b1", "b2"]);

@@ -1,6 +1,9 @@
 import { backoffMs } from "../../lib/core/backoff.ts";
 import type { Clock } from "../../lib/core/clock.ts";
-import type { Key } from "./types.ts";
+import { createDelays } from "./delays.ts";
+import { createLanes } from "./lanes.ts";
+import { type Pace, unboundedPace } from "./pace.ts";
+import { type Key, PRIORITIES, type Priority } from "./types.ts";
 
 /*
  * The work queue of one controller. A key is in at most one of these places:
@@ -11,33 +14,32 @@ import type { Key } from "./types.ts";
  *      add                         │ highest priority first,  │
  *                                  │ oldest first within one  │
  *
+ * and besides, while it is being processed, in `waiting` or `again` for the run after this one.
+ *
  * A thousand adds of a key are one entry; an add while the key is processed is one further run afterwards. So the same
- * key never runs twice at once, and no event is ever lost between two runs.
+ * key never runs twice at once, and no event is ever lost between two runs. Of several adds the highest priority and the
+ * soonest time count. A key that ran too often of late waits for its pace, whatever the adds say; retries after a failure
+ * do not, because the backoff is pace enough. No operation looks at all keys.
  */
-
-/** Priority of what users and the world do now. */
-export const PRIORITY_LIVE = 0;
-/** Priority of initial lists and resyncs: live edits overtake the storm of a start (controller-runtime's −100). */
-export const PRIORITY_BACKGROUND = -100;
 
 /** A key that was taken; give it back with `done`. */
 export interface QueueItem {
   readonly key: Key;
-  readonly priority: number;
+  readonly priority: Priority;
   /** Monotonic time since when the key was ready. */
   readonly readyAt: number;
 }
 
 export interface AddOptions {
-  /** The highest of all adds counts. */
-  readonly priority?: number;
-  /** Not before this many milliseconds; the soonest of all adds counts. */
+  /** The highest of all adds counts; that of live events unless told. */
+  readonly priority?: Priority;
+  /** Not before this many milliseconds, a finite number; the soonest of all adds counts. */
   readonly afterMs?: number;
 }
 
 /** Numbers for metrics. */
 export interface QueueState {
-  /** Ready keys by priority. */
+  /** Ready keys by priority, for all priorities. */
   readonly depth: ReadonlyMap<number, number>;
   /** Keys that wait for their time. */
   readonly waiting: number;
@@ -45,11 +47,11 @@ export interface QueueState {
   readonly processing: readonly number[];
 }
 
-/** De-duplicating priority queue of keys with delays and a backoff per key. */
+/** De-duplicating priority queue of keys with delays, a pace and a backoff per key. */
 export interface Queue {
   add(key: Key, options?: AddOptions): void;
   /** Adds after the key's backoff: 5 ms·2ⁿ, at most 1000 s, n = failures since the last `forget`. @returns the delay, ms */
-  addRateLimited(key: Key, priority?: number): number;
+  addRateLimited(key: Key, priority?: Priority): number;
   /** Resets the key's backoff. */
   forget(key: Key): void;
   /** The next key, when there is one; `undefined` after `shutDown`. */
@@ -63,133 +65,120 @@ export interface Queue {
 
 export interface QueueOptions {
   readonly clock: Clock;
-  /** Each accepted `add` and `addRateLimited`. */
+  /** How often one key may run; without bounds unless told. */
+  readonly pace?: Pace;
+  /** A key that was in no list becomes ready, or will run again after the run that is going on. */
   readonly onAdd?: () => void;
+  /** Each `addRateLimited`. */
   readonly onRetry?: () => void;
+  /** A key has to wait for its pace. */
+  readonly onPaced?: () => void;
 }
 
 /** controller-runtime's limits: 5 ms·2ⁿ reaches the cap with the 18th failure. */
 const BACKOFF = { baseMs: 5, capMs: 1_000_000 };
+/** A timer takes at most 2^31 ms; somebody may ask for a certificate to be looked at in two months. */
+const SLEEP_MAX_MS = 12 * 3_600_000;
 
 interface Entry {
   readonly id: string;
   readonly key: Key;
-  priority: number;
+  readonly priority: Priority;
   /** Monotonic time from which the key may be taken. */
-  readyAt: number;
+  readonly readyAt: number;
+  /** Counts for the pace: more than a retry. */
+  readonly isPaced: boolean;
+}
+
+/** The highest priority and the soonest time of two adds of one key. */
+function merge(a: Entry, b: Entry | undefined): Entry {
+  if (b === undefined) return a;
+  return {
+    ...a,
+    priority: a.priority > b.priority ? a.priority : b.priority,
+    readyAt: Math.min(a.readyAt, b.readyAt),
+    isPaced: a.isPaced || b.isPaced,
+  };
 }
 
 /** An empty queue. */
 export function createQueue(options: QueueOptions): Queue {
-  const { clock } = options;
-  /** Insertion order within a priority is the order of becoming ready. */
-  const ready = new Map<number, Map<string, Entry>>();
-  const readyPriority = new Map<string, number>();
-  const waiting = new Map<string, Entry>();
+  const { clock, pace = unboundedPace } = options;
+  const ready = createLanes<Entry>(Object.values(PRIORITIES));
+  const waiting = createDelays<Entry>();
   const processing = new Map<string, number>();
   const again = new Map<string, Entry>();
   const failures = new Map<string, number>();
   const takers: ((item: QueueItem | undefined) => void)[] = [];
   let closed = false;
-  let timer: { readonly at: number; readonly stop: AbortController } | undefined;
 
   const makeReady = (entry: Entry): void => {
-    waiting.delete(entry.id);
-    if (processing.has(entry.id)) {
-      const before = again.get(entry.id);
-      again.set(entry.id, before === undefined || before.priority < entry.priority ? entry : before);
+    const { id } = entry;
+    // What waited is served by the same run.
+    const next = merge(entry, waiting.remove(id));
+    if (processing.has(id)) {
+      if (!again.has(id)) options.onAdd?.();
+      again.set(id, merge(next, again.get(id)));
       return;
     }
-    const priorityNow = readyPriority.get(entry.id);
-    if (priorityNow !== undefined && priorityNow >= entry.priority) return;
-    if (priorityNow !== undefined) ready.get(priorityNow)?.delete(entry.id);
-    let lane = ready.get(entry.priority);
-    if (lane === undefined) ready.set(entry.priority, (lane = new Map<string, Entry>()));
-    lane.set(entry.id, entry);
-    readyPriority.set(entry.id, entry.priority);
+    const known = ready.get(id);
+    if (known === undefined) options.onAdd?.();
+    // One that is there already keeps its place, unless it may overtake.
+    if (known === undefined || next.priority > known.priority) ready.push(merge(next, known));
     handOut();
   };
 
   const handOut = (): void => {
     while (takers.length > 0) {
-      const entry = takeReady();
-      if (entry === undefined) return;
-      takers.shift()?.(entry);
+      const item = takeReady();
+      if (item === undefined) return;
+      takers.shift()?.(item);
     }
   };
 
   const takeReady = (): QueueItem | undefined => {
-    // A handful of priorities at most: a scan is cheaper than a tree.
-    let best: number | undefined;
-    for (const [priority, lane] of ready) {
-      if (lane.size > 0 && (best === undefined || priority > best)) best = priority;
-    }
-    const entry = best === undefined ? undefined : ready.get(best)?.values().next().value;
+    const entry = ready.shift();
     if (entry === undefined) return undefined;
-    ready.get(entry.priority)?.delete(entry.id);
-    readyPriority.delete(entry.id);
+    if (entry.isPaced) pace.spend(entry.id);
     processing.set(entry.id, clock.monotonic());
     return { key: entry.key, priority: entry.priority, readyAt: entry.readyAt };
   };
 
-  const wait = (entry: Entry): void => {
-    const before = waiting.get(entry.id);
-    if (before !== undefined) {
-      before.priority = Math.max(before.priority, entry.priority);
-      before.readyAt = Math.min(before.readyAt, entry.readyAt);
-    } else {
-      waiting.set(entry.id, entry);
-    }
-    arm(entry.readyAt);
-  };
-
-  /** One timer for the soonest entry; waking early is harmless, so it is never moved back. */
-  const arm = (at: number): void => {
-    if (closed || (timer !== undefined && timer.at <= at)) return;
-    timer?.stop.abort();
-    const mine = { at, stop: new AbortController() };
-    timer = mine;
-    void clock.sleep(Math.max(0, at - clock.monotonic()), mine.stop.signal).then(() => {
-      if (timer !== mine || closed) return;
-      timer = undefined;
-      release();
-    });
-  };
-
-  const release = (): void => {
+  const alarm = createAlarm(clock, () => {
     const now = clock.monotonic();
-    let next: number | undefined;
-    const due: Entry[] = [];
-    for (const entry of waiting.values()) {
-      if (entry.readyAt <= now) due.push(entry);
-      else next = Math.min(next ?? entry.readyAt, entry.readyAt);
+    for (let entry = waiting.first(); entry !== undefined && entry.readyAt <= now; entry = waiting.first()) {
+      makeReady(entry);
     }
-    for (const entry of due.sort((a, b) => a.readyAt - b.readyAt)) makeReady(entry);
-    if (next !== undefined) arm(next);
+    const next = waiting.first();
+    if (next !== undefined) alarm.set(next.readyAt);
+  });
+
+  const put = (entry: Entry): void => {
+    if (closed) return;
+    const { id } = entry;
+    if (entry.readyAt <= clock.monotonic() || ready.get(id) !== undefined) return makeReady(entry);
+    waiting.put(merge(entry, waiting.get(id)));
+    alarm.set(entry.readyAt);
   };
 
   const add = (key: Key, how: AddOptions = {}): void => {
-    if (closed) return;
-    options.onAdd?.();
     const id = idOf(key);
-    const now = clock.monotonic();
-    const entry: Entry = { id, key, priority: how.priority ?? PRIORITY_LIVE, readyAt: now + (how.afterMs ?? 0) };
-    if (entry.readyAt > now && !readyPriority.has(id)) return wait(entry);
-    // Ready already or ready now: an older wait is served by the same run.
-    const waited = waiting.get(id);
-    if (waited !== undefined) entry.priority = Math.max(entry.priority, waited.priority);
-    makeReady({ ...entry, readyAt: now });
+    const wanted = clock.monotonic() + (how.afterMs ?? 0);
+    const allowed = pace.earliest(id);
+    if (allowed > wanted && waiting.get(id) === undefined) options.onPaced?.();
+    const readyAt = Math.max(wanted, allowed);
+    put({ id, key, priority: how.priority ?? PRIORITIES.live, readyAt, isPaced: true });
   };
 
   return {
     add,
-    addRateLimited: (key, priority = PRIORITY_LIVE) => {
+    addRateLimited: (key, priority = PRIORITIES.live) => {
       const id = idOf(key);
       const count = failures.get(id) ?? 0;
       failures.set(id, count + 1);
       const afterMs = backoffMs(count, BACKOFF);
       options.onRetry?.();
-      add(key, { priority, afterMs });
+      put({ id, key, priority, readyAt: clock.monotonic() + afterMs, isPaced: false });
       return afterMs;
     },
     forget: (key) => void failures.delete(idOf(key)),
@@ -203,18 +192,46 @@ export function createQueue(options: QueueOptions): Queue {
       processing.delete(id);
       const entry = again.get(id);
       again.delete(id);
-      if (entry !== undefined && !closed) makeReady(entry);
+      if (entry === undefined || closed) return;
+      ready.push(entry);
+      handOut();
     },
     shutDown: () => {
       closed = true;
-      timer?.stop.abort();
+      alarm.stop();
       for (const taker of takers.splice(0)) taker(undefined);
     },
-    state: () => ({
-      depth: new Map([...ready].map(([priority, lane]) => [priority, lane.size])),
-      waiting: waiting.size,
-      processing: [...processing.values()],
-    }),
+    state: () => ({ depth: ready.sizes(), waiting: waiting.size(), processing: [...processing.values()] }),
+  };
+}
+
+/** One timer for the soonest of many times. */
+interface Alarm {
+  /** Rings at this monotonic time, or before: waking early is harmless, so it is never moved back. */
+  set(at: number): void;
+  stop(): void;
+}
+
+function createAlarm(clock: Clock, ring: () => void): Alarm {
+  let timer: { readonly at: number; readonly stop: AbortController } | undefined;
+  let stopped = false;
+  return {
+    set: (at) => {
+      if (stopped || (timer !== undefined && timer.at <= at)) return;
+      timer?.stop.abort();
+      const mine = { at, stop: new AbortController() };
+      timer = mine;
+      const ms = Math.min(Math.max(0, at - clock.monotonic()), SLEEP_MAX_MS);
+      void clock.sleep(ms, mine.stop.signal).then(() => {
+        if (timer !== mine || stopped) return;
+        timer = undefined;
+        ring();
+      });
+    },
+    stop: () => {
+      stopped = true;
+      timer?.stop.abort();
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Clock } from "../../lib/core/clock.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
 import type { Logger } from "../../lib/node/logger.ts";
+import type { PaceLimits } from "./pace.ts";
 
 /** Names one object of the reconciled kind. A key carries no event: nothing can depend on the past. */
 export interface Key {
@@ -79,7 +80,16 @@ export interface Condition {
 /** Result of a reconcile that did not throw. */
 export interface Result {
   readonly requeueAfterSeconds?: number;
+  /** Of that next run; that of this one unless told. */
+  readonly priority?: Priority;
 }
+
+/**
+ * Which keys go first: what users and the world change now, then what a resync looks at again, then the list of a start.
+ * controller-runtime knows -100 for both of the latter; here a resync is not held up by a start.
+ */
+export const PRIORITIES = { live: 0, resync: -50, start: -100 } as const;
+export type Priority = (typeof PRIORITIES)[keyof typeof PRIORITIES];
 
 /** What a reconcile may use. */
 export interface ReconcileContext {
@@ -88,26 +98,70 @@ export interface ReconcileContext {
   readonly log: Logger;
   /** Aborted on stop, on loss of leadership and at the reconcile's deadline. */
   readonly signal: AbortSignal;
+  /**
+   * The fencing epoch of the operator's Lease (its `leaseTransitions`) when this run began; it only ever grows. For side
+   * effects outside of the API server: hand it over with each of them, and let the other side refuse an epoch that is
+   * lower than the highest it has seen, for a Lease alone does not keep two writers apart. Writes through this context
+   * need nothing of the kind: they ask the fence themselves.
+   */
+  readonly epoch: number;
+  /**
+   * Asks at this very moment whether this replica still leads under `epoch`. To be called right before a side effect
+   * outside of the API server: the signal may be late when the event loop was blocked.
+   * @throws OperatorError LEASE_LOST
+   */
+  readonly fence: () => void;
   /** Runs a plan's actions on behalf of `owner`. */
   execute(owner: KubeObject, plan: Plan): Promise<Outcome>;
   /** Patches `status` (server-side apply on the status subresource) only when it differs from what the cache holds. */
   patchStatus(owner: KubeObject, status: Readonly<Record<string, unknown>>): Promise<void>;
 }
 
+/** True for an update that concerns somebody; see `operator/runtime/predicates.ts` for ready-made ones. */
+export type Predicate<T extends KubeObject = KubeObject> = (previous: T, current: T) => boolean;
+
+/** Keys of the reconciled kind that an object concerns; see `operator/runtime/mapping.ts` for ready-made ones. */
+export type KeyMap<T extends KubeObject = KubeObject> = (object: T, cache: CacheReader) => readonly Key[];
+
 /** A watch that leads to keys of the reconciled kind. */
 export interface Watch<T extends KubeObject = KubeObject> {
   readonly resource: ResourceType<T>;
   /** Only objects with these labels are kept (`key=value`, or `key` for "exists"). */
   readonly labelSelector?: string;
-  /** Keys that an object concerns. The old object is given on updates and deletions. */
-  readonly keys: (object: T, cache: CacheReader) => readonly Key[];
+  /** Keys that an object concerns. A change asks for both sides, so an object that moves wakes its old and its new owner. */
+  keys(object: T, cache: CacheReader): readonly Key[];
   /** Drops what nobody reads before the object is kept, to save memory. */
-  readonly transform?: (object: T) => T;
+  transform?(object: T): T;
   /**
    * False for an update that concerns nobody, for example the mere renewal of a Lease; the cache still keeps it.
    * Default: every update counts.
    */
-  readonly changed?: (previous: T, current: T) => boolean;
+  changed?(previous: T, current: T): boolean;
+}
+
+/** What a source may use. */
+export interface SourceContext {
+  readonly cache: CacheReader;
+  /** All objects of the reconciled kind in memory. */
+  readonly keys: () => Iterable<Key>;
+  /** Asks for a reconcile; as a live event unless told. */
+  readonly add: (key: Key, priority?: Priority) => void;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Logger;
+  /** Aborted when this replica stops working. */
+  readonly signal: AbortSignal;
+}
+
+/** Something other than a watch that asks for reconciles: a timer, a channel that code pushes into, another system. */
+export interface Source {
+  /** For logs; unique in a controller. */
+  readonly name: string;
+  /**
+   * Runs while this replica leads. Resolves when it has nothing more to tell, or after the signal; when it rejects, it is
+   * logged and begun again after a while.
+   */
+  run(context: SourceContext): Promise<void>;
 }
 
 /** One kind's controller: what to watch and how to reconcile one key. */
@@ -115,7 +169,15 @@ export interface Controller<T extends KubeObject = KubeObject> {
   readonly name: string;
   readonly resource: ResourceType<T>;
   readonly watches: readonly Watch[];
+  /** Besides the watches; none unless told. */
+  readonly sources?: readonly Source[];
+  /** Which updates of the kind itself count; every one unless told. */
+  changed?(previous: T, current: T): boolean;
   /** Keys reconciled at once. */
   readonly concurrency: number;
+  /** How often one key may run (`DEFAULT_PACE` unless told). */
+  readonly pace?: PaceLimits | "unbounded";
+  /** A reconcile is aborted after this time; 120 unless told. */
+  readonly deadlineSeconds?: number;
   reconcile(key: Key, context: ReconcileContext): Promise<Result>;
 }

@@ -1,16 +1,49 @@
 import type { KubeObject } from "../../lib/kube/types.ts";
 import type { CacheView } from "../kube/cache.ts";
 import type { ObjectChange } from "../kube/informer.ts";
-import { PRIORITY_BACKGROUND, PRIORITY_LIVE, type Queue } from "./queue.ts";
-import type { Controller, Key, Watch } from "./types.ts";
+import { ownKey } from "./mapping.ts";
+import type { Queue } from "./queue.ts";
+import { type Controller, type Key, PRIORITIES, type Predicate, type Watch } from "./types.ts";
+
+export interface WatchConnection {
+  readonly view: CacheView;
+  readonly queue: Pick<Queue, "add">;
+  /** A map or a predicate threw: a broken invariant of ours, or an object that nobody expected. */
+  readonly onPanic: (resource: string, error: unknown) => void;
+}
 
 /**
  * Connects what a controller watches with its queue: objects of its kind are their own keys, others lead to keys by the
  * watch's map. A change asks both sides, so that an object that moves from one owner to another wakes both.
  */
-export function connectWatches(controller: Controller, view: CacheView, queue: Pick<Queue, "add">): void {
-  const own: Watch = { resource: controller.resource, keys: keyOf };
+export function connectWatches(controller: Controller, connection: WatchConnection): void {
+  const { view, queue } = connection;
+  const own: Watch = {
+    resource: controller.resource,
+    keys: ownKey,
+    ...(controller.changed === undefined ? {} : { changed: controller.changed }),
+  };
   for (const watch of [own, ...controller.watches]) {
+    // One object that a function cannot read must stop neither the informer nor the keys of the other side.
+    const isolated = <T>(ask: () => T, otherwise: T): T => {
+      try {
+        return ask();
+      } catch (error) {
+        connection.onPanic(watch.resource.kind, error);
+        return otherwise;
+      }
+    };
+    const keysOf = ({ before, after }: ObjectChange<KubeObject>): Key[] => {
+      // When nobody can tell, the change counts.
+      if (before !== undefined && after !== undefined && !isolated(() => hasChanged(watch, before, after), true))
+        return [];
+      const keys = [before, after].flatMap((object) =>
+        object === undefined ? [] : isolated<readonly Key[]>(() => watch.keys(object, view), []),
+      );
+      // Both sides usually name the same key, and an idle worker takes the first add at once: the second would be a run of
+      // its own.
+      return [...new Map(keys.map((key) => [`${key.namespace}/${key.name}`, key])).values()];
+    };
     view.include(
       {
         type: watch.resource,
@@ -18,27 +51,13 @@ export function connectWatches(controller: Controller, view: CacheView, queue: P
         ...(watch.transform === undefined ? {} : { transform: watch.transform }),
       },
       (change) => {
-        for (const key of keysOf(change, watch, view)) {
-          queue.add(key, { priority: change.initial ? PRIORITY_BACKGROUND : PRIORITY_LIVE });
-        }
+        const priority = change.initial ? PRIORITIES.start : PRIORITIES.live;
+        for (const key of keysOf(change)) queue.add(key, { priority });
       },
     );
   }
 }
 
-/**
- * All keys that a change concerns, each once: both sides of an update usually name the same one, and an idle worker takes
- * the first add at once, so that the second would be a run of its own.
- */
-function keysOf(change: ObjectChange<KubeObject>, watch: Watch, view: CacheView): Key[] {
-  const { before, after } = change;
-  if (before !== undefined && after !== undefined && watch.changed !== undefined && !watch.changed(before, after)) {
-    return [];
-  }
-  const keys = [before, after].flatMap((object) => (object === undefined ? [] : watch.keys(object, view)));
-  return [...new Map(keys.map((key) => [`${key.namespace}/${key.name}`, key])).values()];
-}
-
-function keyOf({ metadata }: KubeObject): readonly Key[] {
-  return [{ namespace: metadata.namespace ?? "", name: metadata.name }];
+function hasChanged({ changed }: { readonly changed?: Predicate }, before: KubeObject, after: KubeObject): boolean {
+  return changed === undefined || changed(before, after);
 }

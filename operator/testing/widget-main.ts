@@ -13,7 +13,7 @@ import { inClusterEndpoint } from "../../lib/kube/auth-incluster.ts";
 import { createKubeClient, type KubeClient, type KubeClientOptions } from "../../lib/kube/client.ts";
 import { connectKube } from "../../lib/kube/connect.ts";
 import { createTransport } from "../../lib/kube/transport.ts";
-import { createLogger } from "../../lib/node/logger.ts";
+import { createLogger, parseLogLevel } from "../../lib/node/logger.ts";
 import { createMetrics } from "../../lib/node/metrics.ts";
 import { createManager } from "../manager.ts";
 import { WIDGET } from "./widget.ts";
@@ -89,7 +89,7 @@ async function run(): Promise<number> {
     metrics,
     clock: systemClock,
     random,
-    log: createLogger(flags["log-level"]),
+    log: createLogger(parseLogLevel(flags["log-level"])),
     lease: { durationSeconds, renewSeconds, retrySeconds },
   });
   const stop = new AbortController();

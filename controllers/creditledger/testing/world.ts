@@ -135,7 +135,16 @@ export function createWorld(): World {
   return {
     clock,
     cache,
-    context: { cache, clock, log: silentLogger, signal: new AbortController().signal, execute, patchStatus },
+    context: {
+      cache,
+      clock,
+      log: silentLogger,
+      signal: new AbortController().signal,
+      epoch: 1,
+      fence: () => undefined,
+      execute,
+      patchStatus,
+    },
     put: (object) => store(object, objects.get(id(object.kind, object.metadata.name))),
     edit: (kind, name, change) => {
       const before = objects.get(id(kind, name));

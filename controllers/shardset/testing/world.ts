@@ -243,6 +243,8 @@ export function createWorld(shardSet: { readonly spec?: Partial<ShardSetSpec>; r
     clock,
     log: silentLogger,
     signal: new AbortController().signal,
+    epoch: 1,
+    fence: () => undefined,
     execute,
     patchStatus,
   };

@@ -1,0 +1,39 @@
+import type { ReflectorFault } from "../lib/kube/reflector.ts";
+import type { Metrics } from "../lib/node/metrics.ts";
+import type { KubeCache } from "./kube/cache.ts";
+
+/** What the informers of a process count and show. */
+export interface CacheMetrics {
+  /** Counts an interruption of an informer's watch. */
+  fault(informer: string, fault: ReflectorFault): void;
+  /** Shows the state of every informer at each scrape. */
+  show(cache: Pick<KubeCache, "states">): void;
+}
+
+const FAULTS: readonly ReflectorFault[] = ["gone", "cut", "stalled", "garbage", "throttled", "refused", "failed"];
+
+/** Metrics of the caches; every label set starts at 0 with `show`. */
+export function createCacheMetrics(metrics: Metrics): CacheMetrics {
+  const faults = metrics.counter("shieldx_informer_faults_total");
+  const objects = metrics.gauge("shieldx_informer_objects");
+  const silence = metrics.gauge("shieldx_informer_silence_seconds");
+  const relists = metrics.counter("shieldx_informer_relists_total");
+  const counted = new Map<string, number>();
+  return {
+    fault: (informer, fault) => faults.inc({ informer, fault }),
+    show: (cache) => {
+      for (const { informer } of cache.states()) {
+        for (const fault of FAULTS) faults.inc({ informer, fault }, 0);
+      }
+      metrics.beforeScrape(() => {
+        for (const state of cache.states()) {
+          const { informer } = state;
+          objects.set({ informer }, state.objects);
+          silence.set({ informer }, state.silentMs / 1000);
+          relists.inc({ informer }, state.relists - (counted.get(informer) ?? 0));
+          counted.set(informer, state.relists);
+        }
+      });
+    },
+  };
+}

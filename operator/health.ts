@@ -1,0 +1,81 @@
+import type { LeaseHolder } from "../lib/kube/lease.ts";
+import type { ProbeResult } from "../lib/node/http-server.ts";
+import type { NamedInformerState } from "./kube/cache.ts";
+import type { Readiness } from "./runtime/runnable.ts";
+
+/** What the probes ask. */
+export interface HealthSources {
+  readonly informers: () => readonly NamedInformerState[];
+  readonly lease: Pick<LeaseHolder, "isHeld" | "heldForMs">;
+  /** Seconds that a renewal of the Lease is good for. */
+  readonly renewSeconds: number;
+  /** Milliseconds since the Lease was lost; `undefined` while it was not. */
+  readonly lostForMs: () => number | undefined;
+  /** Milliseconds that the longest running reconcile has taken. */
+  readonly longestRunMs: () => number;
+  /** Milliseconds that nothing in the process could run, of late. */
+  readonly longestStallMs: () => number;
+  /** Webhook servers and the like. */
+  readonly runnables: () => Readiness;
+}
+
+/** Answers of `/readyz` and `/healthz`. */
+export interface Health {
+  /** False: what this replica shows or decides may be old, or it cannot act. A standby that could take over is ready. */
+  ready(): ProbeResult;
+  /** False: only a new process helps. */
+  live(): ProbeResult;
+}
+
+/** An informer without a sign of life for this long shows the past. */
+const STALE_MS = 120_000;
+/** A process that could not run for this long answers nobody, and will soon lose its Lease. */
+const STALL_MS = 5_000;
+/** Part of the right that may be used up without a renewal: two or three attempts have failed by then. */
+const RENEWAL_OVERDUE = 0.5;
+/** A reconcile ignores its deadline and its abort signal: only a new process helps. */
+const STUCK_MS = 600_000;
+/** The Lease is gone and the process should have ended long ago. */
+const LOSS_STUCK_MS = 60_000;
+
+const seconds = (ms: number): number => Math.round(ms / 1_000);
+
+/** Probes of one replica; they only read. */
+export function createHealth(sources: HealthSources): Health {
+  const informersOf = (): string[] =>
+    sources.informers().flatMap(({ informer, synced, silentMs }) => {
+      if (!synced) return [`${informer}: not listed yet`];
+      return silentMs > STALE_MS ? [`${informer}: silent for ${seconds(silentMs)} s`] : [];
+    });
+
+  const leaseOf = (): string[] => {
+    if (sources.lostForMs() !== undefined) return ["lease: lost, the process ends"];
+    if (!sources.lease.isHeld()) return [];
+    const leftMs = sources.lease.heldForMs();
+    if (leftMs > sources.renewSeconds * 1_000 * (1 - RENEWAL_OVERDUE)) return [];
+    return [`lease: not renewed for ${seconds(sources.renewSeconds * 1_000 - leftMs)} s, ends in ${seconds(leftMs)} s`];
+  };
+
+  const eventLoopOf = (): string[] => {
+    const ms = sources.longestStallMs();
+    return ms < STALL_MS ? [] : [`event loop: nothing could run for ${seconds(ms)} s`];
+  };
+
+  return {
+    ready: () => {
+      const runnables = sources.runnables();
+      const reasons = [...informersOf(), ...leaseOf(), ...eventLoopOf(), ...(runnables.reasons ?? [])];
+      if (reasons.length > 0 || !runnables.ok) return { ok: false, reasons };
+      return { ok: true, reasons: [sources.lease.isHeld() ? "leading" : "standing by"] };
+    },
+    live: () => {
+      const run = sources.longestRunMs();
+      const lost = sources.lostForMs() ?? 0;
+      const reasons = [
+        ...(run < STUCK_MS ? [] : [`a reconcile runs for ${seconds(run)} s`]),
+        ...(lost < LOSS_STUCK_MS ? [] : [`the lease was lost ${seconds(lost)} s ago and the process has not ended`]),
+      ];
+      return reasons.length === 0 ? { ok: true } : { ok: false, reasons };
+    },
+  };
+}

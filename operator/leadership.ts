@@ -1,0 +1,78 @@
+import type { Clock } from "../lib/core/clock.ts";
+import type { KubeClient } from "../lib/kube/client.ts";
+import { createLeaseHolder, type LeaseHolder } from "../lib/kube/lease.ts";
+import type { Logger } from "../lib/node/logger.ts";
+import type { Metrics } from "../lib/node/metrics.ts";
+
+/** Times of the Lease; those of client-go unless told. */
+export interface LeaseTimes {
+  readonly durationSeconds?: number;
+  readonly renewSeconds?: number;
+  readonly retrySeconds?: number;
+}
+
+export interface LeadershipOptions {
+  readonly client: KubeClient;
+  readonly namespace: string;
+  readonly identity: string;
+  readonly lease?: LeaseTimes;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Logger;
+  readonly onGained: () => void;
+  /** Also when it is given back at a stop. Never followed by another `onGained`. */
+  readonly onLost: (reason: string) => void;
+}
+
+/** The operator's part in its Lease. */
+export interface Leadership {
+  readonly lease: LeaseHolder;
+  /** Seconds that a renewal is good for. */
+  readonly renewSeconds: number;
+  /** Milliseconds since the Lease was lost; `undefined` while it was not. */
+  lostForMs(): number | undefined;
+}
+
+/** Name of the Lease, and of its metrics. */
+export const LEASE_NAME = "shieldx-controller";
+/** client-go's renew deadline. */
+const RENEW_SECONDS = 10;
+
+/** Leader election with the metrics of controller-runtime. Nothing is sent before `lease.run`. */
+export function createLeadership(options: LeadershipOptions): Leadership {
+  const { client, clock, random, log, identity } = options;
+  const status = options.metrics.gauge("leader_election_master_status");
+  const slowPaths = options.metrics.counter("leader_election_slowpath_total");
+  status.set({ name: LEASE_NAME }, 0);
+  slowPaths.inc({ name: LEASE_NAME }, 0);
+  const renewSeconds = options.lease?.renewSeconds ?? RENEW_SECONDS;
+  let lostAt: number | undefined;
+
+  const lease: LeaseHolder = createLeaseHolder({
+    client,
+    namespace: options.namespace,
+    name: LEASE_NAME,
+    identity,
+    clock,
+    random,
+    log,
+    createIfMissing: true,
+    ...options.lease,
+    renewSeconds,
+    onSlowPath: () => slowPaths.inc({ name: LEASE_NAME }),
+    onHeld: (epoch) => {
+      log.info({ epoch, identity }, "leading");
+      status.set({ name: LEASE_NAME }, 1);
+      options.onGained();
+    },
+    onLost: (reason) => {
+      status.set({ name: LEASE_NAME }, 0);
+      lostAt = clock.monotonic();
+      options.onLost(reason);
+      // No second term for this process: what it remembers is from the first one.
+      void lease.stop();
+    },
+  });
+  return { lease, renewSeconds, lostForMs: () => (lostAt === undefined ? undefined : clock.monotonic() - lostAt) };
+}

@@ -1,0 +1,88 @@
+import { LABELS } from "../../crds/group.ts";
+import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
+import type { Key, KeyMap, Predicate, Watch } from "./types.ts";
+
+/*
+ * From an object to the keys that it concerns. Three ways lead there:
+ *
+ *   owner   the object names its owner (reference or label)
+ *   field   the object names the key in a field of its own
+ *   index   the reconciled objects name the object: they are looked through
+ */
+
+/** The object itself is the key. */
+export const ownKey: KeyMap = ({ metadata }) => [{ namespace: metadata.namespace ?? "", name: metadata.name }];
+
+/** The owner of this kind that the object's controller reference names, of whatever version. */
+export function ownerKeys(owner: ResourceType): KeyMap {
+  return ({ metadata }) =>
+    (metadata.ownerReferences ?? [])
+      .filter(({ kind, apiVersion, controller }) => {
+        const group = apiVersion.includes("/") ? apiVersion.slice(0, apiVersion.indexOf("/")) : "";
+        return controller === true && kind === owner.kind && group === owner.group;
+      })
+      .map(({ name }) => ({ namespace: owner.namespaced ? (metadata.namespace ?? "") : "", name }));
+}
+
+/** The name that the object's label holds, in the object's namespace. */
+export function labelKeys(label: string): KeyMap {
+  return ({ metadata }) => keysNamed(metadata.namespace, metadata.labels?.[label]);
+}
+
+/** The name that a field of the object holds, in the object's namespace. */
+export function fieldKeys<T extends KubeObject>(read: (object: T) => string | undefined): KeyMap<T> {
+  return (object) => keysNamed(object.metadata.namespace, read(object));
+}
+
+/**
+ * Objects of the reconciled kind that name the changed one, in its namespace.
+ * @param refersTo the name that a reconciled object holds @param nameOf the name to look for; that of the changed object unless told
+ */
+export function referringKeys<R extends KubeObject, T extends KubeObject = KubeObject>(
+  type: ResourceType<R>,
+  refersTo: (candidate: R) => string | undefined,
+  nameOf: (object: T) => string | undefined = ({ metadata }) => metadata.name,
+): KeyMap<T> {
+  return (object, cache) => {
+    const { namespace = "" } = object.metadata;
+    const name = nameOf(object);
+    if (name === undefined) return [];
+    return cache
+      .list(type, namespace)
+      .filter((candidate) => refersTo(candidate) === name)
+      .map(({ metadata }) => ({ namespace, name: metadata.name }));
+  };
+}
+
+/** How an owned kind is watched. */
+export interface OwnedOptions<T extends KubeObject> {
+  /** Only objects of this component. */
+  readonly component?: string;
+  readonly changed?: Predicate<T>;
+}
+
+/**
+ * Watches of what an owner of this kind makes: objects with our labels for it (`crds/group.ts`). What somebody deletes or
+ * changes wakes the owner, so that it comes back.
+ */
+export function owned(
+  owner: ResourceType,
+): <T extends KubeObject>(resource: ResourceType<T>, options?: OwnedOptions<T>) => Watch<T> {
+  return (resource, options = {}) => {
+    const { component, changed } = options;
+    const labelSelector = [
+      `${LABELS.kind}=${owner.kind}`,
+      ...(component === undefined ? [] : [`${LABELS.component}=${component}`]),
+    ].join(",");
+    return {
+      resource,
+      labelSelector,
+      keys: labelKeys(LABELS.name),
+      ...(changed === undefined ? {} : { changed }),
+    };
+  };
+}
+
+function keysNamed(namespace = "", name: string | undefined): readonly Key[] {
+  return name === undefined ? [] : [{ namespace, name }];
+}
