@@ -87,7 +87,6 @@ export function assembleController(controller: Controller, parts: AssemblyParts)
     reportingController: `${GROUP}/${controller.name}`,
     reportingInstance: parts.identity,
     fence,
-    fence,
     clock,
     log,
   });
