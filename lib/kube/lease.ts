@@ -136,6 +136,9 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
   const retryMs = (options.retrySeconds ?? 2) * 1000;
   const outageMs = durationSeconds * 1000 * OUTAGE_RATIO;
   const settleMs = options.settleSeconds === undefined ? outageMs : options.settleSeconds * 1000;
+  if (!Number.isSafeInteger(durationSeconds) || durationSeconds < 1) {
+    throw new OperatorError("CONFIG_INVALID", "a Lease's durationSeconds must be a whole number of seconds");
+  }
   if (renewMs >= durationSeconds * 1000) {
     throw new OperatorError("CONFIG_INVALID", "a Lease's renewSeconds must be less than its durationSeconds");
   }
