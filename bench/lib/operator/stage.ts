@@ -1,0 +1,91 @@
+/** The server that both programs work against: etcd and kube-apiserver with an audit log, our kinds and namespaces. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { KubeClient } from "../../../lib/kube/client.ts";
+import { RESOURCES, type ResourceType } from "../../../lib/kube/types.ts";
+import { startControlPlane } from "../../../operator/testing/kube-apiserver.ts";
+import { eventually } from "../../../operator/testing/wait.ts";
+import { WIDGET, WIDGET_CRD, type Widget } from "../../../operator/testing/widget.ts";
+import { AUDIT_POLICY, type AuditLog, openAuditLog } from "./audit.ts";
+
+/** A running server. */
+export interface Stage {
+  readonly server: string;
+  /** Folder with `token`, `ca.crt` and `namespace`, as a pod has it. */
+  readonly serviceAccount: string;
+  /** Folder for logs of programs; removed with the stage. */
+  readonly directory: string;
+  readonly client: KubeClient;
+  readonly audit: AuditLog;
+  readonly namespaces: readonly string[];
+  close(): Promise<void>;
+}
+
+/** A kind of the shape of Widget. */
+export function widgetKind(kind: string): ResourceType<Widget> {
+  return { ...WIDGET, kind, plural: `${kind.toLowerCase()}s` };
+}
+
+/** Starts a server that knows the kinds and has the namespaces. */
+export async function openStage(kinds: readonly ResourceType[], namespaceCount: number): Promise<Stage> {
+  const directory = await mkdtemp(join(tmpdir(), "shieldx-bench-"));
+  const policy = join(directory, "audit-policy.json");
+  const auditLog = join(directory, "audit.log");
+  await writeFile(policy, JSON.stringify(AUDIT_POLICY));
+  const controlPlane = await startControlPlane({
+    apiserverArguments: [`--audit-policy-file=${policy}`, `--audit-log-path=${auditLog}`, "--audit-log-maxsize=100000"],
+  });
+  const close = async (): Promise<void> => {
+    await controlPlane.stop();
+    await rm(directory, { recursive: true, force: true });
+  };
+  try {
+    await Promise.all([
+      writeFile(join(directory, "token"), controlPlane.token, { mode: 0o600 }),
+      writeFile(join(directory, "ca.crt"), controlPlane.ca),
+      writeFile(join(directory, "namespace"), "default"),
+    ]);
+    const client = controlPlane.client();
+    for (const kind of kinds) {
+      await client.create(RESOURCES.CustomResourceDefinition, definitionOf(kind));
+      // The server answers 404 until it serves a new definition.
+      await eventually(`${kind.plural} are served`, () => client.list(kind).catch(() => undefined));
+    }
+    const namespaces = Array.from({ length: namespaceCount }, (_, index) => `bench-${String(index).padStart(2, "0")}`);
+    for (const name of namespaces) {
+      await client.create(NAMESPACE, { apiVersion: "v1", kind: "Namespace", metadata: { name } });
+    }
+    return {
+      server: controlPlane.server,
+      serviceAccount: directory,
+      directory,
+      client,
+      audit: openAuditLog(auditLog),
+      namespaces,
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+const NAMESPACE: ResourceType = {
+  group: "",
+  version: "v1",
+  kind: "Namespace",
+  plural: "namespaces",
+  namespaced: false,
+};
+
+function definitionOf(type: ResourceType): typeof WIDGET_CRD {
+  const spec = WIDGET_CRD["spec"] as Record<string, unknown>;
+  const names = {
+    kind: type.kind,
+    plural: type.plural,
+    singular: type.kind.toLowerCase(),
+    listKind: `${type.kind}List`,
+  };
+  return { ...WIDGET_CRD, metadata: { name: `${type.plural}.${type.group}` }, spec: { ...spec, names } };
+}
