@@ -30,6 +30,7 @@ export const COMPONENTS = {
   shard: "shard",
   ledger: "ledger",
   migration: "migration",
+  webhookCertificates: "webhook-certificates",
 } as const;
 
 /** Annotations. */
@@ -44,6 +45,8 @@ export const ANNOTATIONS = {
   holderUrl: `${GROUP}/holder-url`,
   /** On a writer Lease: decimal position of the shard's last committed event, as of the last renewal. */
   headPosition: `${GROUP}/head-position`,
+  /** On an object seen in an older version: what that version cannot say, as JSON (operator/admission/conversion). */
+  conversionKept: `${GROUP}/conversion-kept`,
   /** `"true"` pauses the reconciliation of the resource. */
   paused: `${GROUP}/paused`,
 } as const;

@@ -18,6 +18,15 @@ export interface CertificateRequest {
   readonly usage: "server" | "client";
   readonly dnsNames?: readonly string[];
   readonly ipAddresses?: readonly string[];
+  /** 90 days unless told. */
+  readonly lifetime?: Lifetime;
+}
+
+/** How long a certificate is valid, seen from the moment it is made; milliseconds. X.509 keeps whole seconds. */
+export interface Lifetime {
+  readonly validityMs: number;
+  /** It is valid from this long before it was made. */
+  readonly backdateMs: number;
 }
 
 /** Facts of a certificate that decisions need. Times are milliseconds since the Unix epoch. */
@@ -43,16 +52,23 @@ export const RENEWAL_REMAINING_RATIO = 1 / 3;
 /** Clocks of nodes differ; a certificate is valid from a little before it was made. */
 const BACKDATE_MS = 5 * 60_000;
 
+const CA_LIFETIME: Lifetime = { validityMs: CA_VALIDITY_DAYS * DAY_MS, backdateMs: BACKDATE_MS };
+const CERTIFICATE_LIFETIME: Lifetime = { validityMs: CERTIFICATE_VALIDITY_DAYS * DAY_MS, backdateMs: BACKDATE_MS };
+
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 
-/** Makes a self-signed CA: ECDSA P-256, path length 0, 10 years from `now` (milliseconds since the epoch). */
-export async function createCertificateAuthority(commonName: string, now: number): Promise<CertificatePair> {
+/** Makes a self-signed CA: ECDSA P-256, path length 0, from `now` (milliseconds since the epoch), 10 years unless told. */
+export async function createCertificateAuthority(
+  commonName: string,
+  now: number,
+  lifetime: Lifetime = CA_LIFETIME,
+): Promise<CertificatePair> {
   const keys = await generateKeys();
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: randomSerial(),
     name: distinguishedName(commonName),
-    notBefore: new Date(now - BACKDATE_MS),
-    notAfter: new Date(now + CA_VALIDITY_DAYS * DAY_MS),
+    notBefore: new Date(now - lifetime.backdateMs),
+    notAfter: new Date(now + lifetime.validityMs),
     signingAlgorithm: ALGORITHM,
     keys,
     extensions: [
@@ -65,8 +81,8 @@ export async function createCertificateAuthority(commonName: string, now: number
 }
 
 /**
- * Issues a server or client certificate with a new ECDSA P-256 key, valid for 90 days from `now`, but never longer
- * than the CA itself.
+ * Issues a server or client certificate with a new ECDSA P-256 key, valid from `now` for 90 days unless told, but never
+ * longer than the CA itself.
  * @throws OperatorError CERTIFICATE_INVALID when the CA's PEM cannot be read
  */
 export async function issueCertificate(
@@ -77,12 +93,13 @@ export async function issueCertificate(
   const issuer = readAuthority(ca);
   const signingKey = await importKey(ca.keyPem);
   const keys = await generateKeys();
-  const notAfter = Math.min(now + CERTIFICATE_VALIDITY_DAYS * DAY_MS, issuer.notAfter.getTime());
+  const lifetime = request.lifetime ?? CERTIFICATE_LIFETIME;
+  const notAfter = Math.min(now + lifetime.validityMs, issuer.notAfter.getTime());
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: randomSerial(),
     subject: distinguishedName(request.commonName),
     issuer: issuer.subject,
-    notBefore: new Date(now - BACKDATE_MS),
+    notBefore: new Date(now - lifetime.backdateMs),
     notAfter: new Date(notAfter),
     signingAlgorithm: ALGORITHM,
     signingKey,

@@ -1,0 +1,146 @@
+/**
+ * When to change the serving certificate and the CA behind it. Pure: what is stored, the time, and what was seen of the
+ * callers' trust go in; one step comes out.
+ *
+ *           make                    announce                       switch                        retire
+ *   nothing ────► signing A, cert A ───────► signing A, next B, ─────────► signing B, cert B, ─────────► signing B, cert B
+ *                      ▲    │                cert A                        retired A
+ *                      └────┘ renew (at two thirds of the certificate's life)
+ *
+ * The order keeps every caller able to connect at every moment, whatever dies in between:
+ *   - B signs nothing before every caller's bundle has held it for a while (`settleMs`): API servers learn of a new
+ *     bundle by a watch, some later than others.
+ *   - A stays in the bundles until the last certificate that it signed has expired: a replica that was cut off from the
+ *     API server may still show it.
+ */
+import type { CertificatePair, Lifetime } from "../../lib/node/certificates.ts";
+import { isCertificateAuthority, isIssuedBy, readCertificate } from "../../lib/node/certificates.ts";
+
+/** A CA that callers trust. */
+export interface Authority {
+  readonly certPem: string;
+  /** Gone once it signs no more. */
+  readonly keyPem?: string;
+  /** End of the last certificate that it signed, milliseconds since the epoch; 0 when there is none. */
+  readonly usedUntil: number;
+}
+
+/** A CA that can sign. */
+export interface SigningAuthority extends Authority {
+  readonly keyPem: string;
+}
+
+/** Everything that the replicas share. */
+export interface CertificateState {
+  readonly signing: SigningAuthority;
+  /** Announced, not signing yet. */
+  readonly next?: SigningAuthority;
+  readonly retired: readonly Authority[];
+  readonly serving: CertificatePair;
+}
+
+/** Names that the callers' connections ask for. */
+export interface ServerNames {
+  readonly dnsNames: readonly string[];
+  readonly ipAddresses: readonly string[];
+}
+
+/** How long things last. */
+export interface RotationPolicy {
+  readonly authority: Lifetime;
+  readonly certificate: Lifetime;
+  /** How long every bundle must have held a CA before it signs. */
+  readonly settleMs: number;
+}
+
+const DAY_MS = 86_400_000;
+const BACKDATE_MS = 5 * 60_000;
+
+/**
+ * A CA of 10 years, certificates of 90 days, both renewed when a third of the life is left: 30 days to repair whatever
+ * keeps the operator from renewing. Five minutes are an API server's watch with a wide margin.
+ */
+export const ROTATION_POLICY: RotationPolicy = {
+  authority: { validityMs: 3650 * DAY_MS, backdateMs: BACKDATE_MS },
+  certificate: { validityMs: 90 * DAY_MS, backdateMs: BACKDATE_MS },
+  settleMs: 5 * 60_000,
+};
+
+/** Part of a life that is left when its renewal is due. */
+const RENEWAL_REMAINING_RATIO = 1 / 3;
+
+/** What to do next, with the reason for the log. */
+export interface RotationStep {
+  readonly type: "make" | "announce" | "switch" | "renew" | "retire";
+  readonly reason: string;
+}
+
+/** What a decision needs. */
+export interface RotationFacts {
+  readonly now: number;
+  readonly names: ServerNames;
+  /** For how long every caller's bundle has been seen to hold the next CA; `undefined` when one does not. */
+  readonly nextTrustedForMs: number | undefined;
+  readonly policy: RotationPolicy;
+}
+
+/** The next step; `undefined` when all is as it should be. Steps are taken one by one, each stored before the next. */
+export function decideRotation(state: CertificateState | undefined, facts: RotationFacts): RotationStep | undefined {
+  if (state === undefined) return { type: "make", reason: "there is no certificate" };
+  const { now, names, nextTrustedForMs, policy } = facts;
+  const { signing, next, retired, serving } = state;
+
+  if (!isUsable(signing, now)) {
+    // Its certificates are worth nothing any more, so there is nothing to wait for.
+    return next !== undefined && isUsable(next, now)
+      ? { type: "switch", reason: "the signing CA can be used no more" }
+      : { type: "make", reason: "the signing CA can be used no more" };
+  }
+  if (next !== undefined && !isUsable(next, now)) return { type: "announce", reason: "the next CA cannot be used" };
+  if (next !== undefined && nextTrustedForMs !== undefined && nextTrustedForMs >= policy.settleMs) {
+    return {
+      type: "switch",
+      reason: `every caller has trusted the next CA for ${Math.round(nextTrustedForMs / 1000)} s`,
+    };
+  }
+  const renewal = renewalReason(serving, signing, { now, names });
+  if (renewal !== undefined) return { type: "renew", reason: renewal };
+  if (next === undefined && isDue(signing.certPem, now)) {
+    return { type: "announce", reason: "less than a third of the signing CA's life is left" };
+  }
+  if (retired.some(({ usedUntil }) => usedUntil <= now)) {
+    return { type: "retire", reason: "the last certificate of a retired CA has expired" };
+  }
+  return undefined;
+}
+
+/** What callers should trust, in a stable order: newest first, each once. */
+export function trustBundle({ signing, next, retired }: CertificateState): string {
+  const all = [...(next === undefined ? [] : [next]), signing, ...retired];
+  return [...new Set(all.map(({ certPem }) => certPem.trim()))].map((pem) => `${pem}\n`).join("");
+}
+
+function renewalReason(
+  serving: CertificatePair,
+  signing: Authority,
+  { now, names }: Pick<RotationFacts, "now" | "names">,
+): string | undefined {
+  if (!isIssuedBy(serving, signing.certPem)) return "the certificate was not issued by the signing CA";
+  const { dnsNames, ipAddresses } = readCertificate(serving.certPem);
+  const missing = [
+    ...names.dnsNames.filter((name) => !dnsNames.includes(name)),
+    ...names.ipAddresses.filter((address) => !ipAddresses.includes(address)),
+  ];
+  if (missing.length > 0) return `the certificate lacks the name ${missing.join(", ")}`;
+  return isDue(serving.certPem, now) ? "less than a third of the certificate's life is left" : undefined;
+}
+
+/** True when a third of the life or less is left. */
+function isDue(certPem: string, now: number): boolean {
+  const { notBefore, notAfter } = readCertificate(certPem);
+  return notAfter - now <= (notAfter - notBefore) * RENEWAL_REMAINING_RATIO;
+}
+
+function isUsable(authority: SigningAuthority, now: number): boolean {
+  return isCertificateAuthority(authority) && readCertificate(authority.certPem).notAfter > now;
+}
