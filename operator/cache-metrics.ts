@@ -1,4 +1,4 @@
-import type { ReflectorFault } from "../lib/kube/reflector.ts";
+import { REFLECTOR_FAULTS, type ReflectorFault } from "../lib/kube/reflector.ts";
 import type { Metrics } from "../lib/node/metrics.ts";
 import type { KubeCache } from "./kube/cache.ts";
 
@@ -9,8 +9,6 @@ export interface CacheMetrics {
   /** Shows the state of every informer at each scrape. */
   show(cache: Pick<KubeCache, "states">): void;
 }
-
-const FAULTS: readonly ReflectorFault[] = ["gone", "cut", "stalled", "garbage", "throttled", "refused", "failed"];
 
 /** Metrics of the caches; every label set starts at 0 with `show`. */
 export function createCacheMetrics(metrics: Metrics): CacheMetrics {
@@ -23,7 +21,7 @@ export function createCacheMetrics(metrics: Metrics): CacheMetrics {
     fault: (informer, fault) => faults.inc({ informer, fault }),
     show: (cache) => {
       for (const { informer } of cache.states()) {
-        for (const fault of FAULTS) faults.inc({ informer, fault }, 0);
+        for (const fault of REFLECTOR_FAULTS) faults.inc({ informer, fault }, 0);
       }
       metrics.beforeScrape(() => {
         for (const state of cache.states()) {

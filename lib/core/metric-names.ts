@@ -116,7 +116,7 @@ export const METRICS = {
 
   // --- controller: caches and plans ---
   shieldx_informer_faults_total: metric("counter", "controller", {
-    help: "Interruptions of watches by cause: gone, cut, stalled, garbage, throttled, refused or failed.",
+    help: "Interruptions of watches by cause: gone, cut, stalled, garbage, throttled, refused, failed or rewound.",
     labels: ["informer", "fault"],
   }),
   shieldx_informer_relists_total: metric("counter", "controller", {

@@ -22,6 +22,7 @@ export interface FollowOptions<T extends KubeObject> {
  */
 export function followObject<T extends KubeObject>(options: FollowOptions<T>): Reflector {
   const { client, type, ref, clock, random, log, onChange } = options;
+  let current: T | undefined;
   return createReflector({
     client,
     type,
@@ -30,8 +31,19 @@ export function followObject<T extends KubeObject>(options: FollowOptions<T>): R
     random,
     log,
     sink: {
-      replace: (items) => onChange(items[0]),
-      apply: (event) => onChange(event.type === "DELETED" ? undefined : event.object),
+      list: () => {
+        current = undefined;
+        return {
+          add: (object) => {
+            current = object;
+          },
+          end: () => onChange(current),
+        };
+      },
+      apply: (event) => {
+        current = event.type === "DELETED" ? undefined : event.object;
+        onChange(current);
+      },
     },
   });
 }

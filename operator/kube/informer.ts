@@ -4,10 +4,10 @@ import { deepFreeze } from "../../lib/core/objects.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { createReflector, type Reflector, type ReflectorFault, type ReflectorSink } from "../../lib/kube/reflector.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
+import { compareVersions } from "../../lib/kube/versions.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 import { labelMatcher } from "./selectors.ts";
 import { createStore, type ObjectStore } from "./store.ts";
-import { compareVersions } from "./versions.ts";
 
 /*
  * The memory of one collection. Three sources write into it, and none may take it back in time:
@@ -119,6 +119,20 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
     if (before !== undefined) tell({ before, after: undefined, initial: false });
   };
 
+  const dropUnlisted = (list: {
+    readonly namespace: string | undefined;
+    readonly listed: ReadonlySet<string>;
+    readonly listVersion: string;
+    readonly rewound: boolean;
+  }): void => {
+    for (const held of [...store.all(list.namespace)]) {
+      const { namespace = "", name, resourceVersion } = held.metadata;
+      if (list.listed.has(`${namespace}/${name}`)) continue;
+      // Newer than the list: an object that we made while the list was on its way.
+      if (list.rewound || (compareVersions(resourceVersion, list.listVersion) ?? -1) <= 0) drop(namespace, name);
+    }
+  };
+
   const prepare = (raw: T): T => {
     const { managedFields: _bulk, ...metadata } = raw.metadata;
     // Half of a typical object is the bookkeeping of its managers, which nobody here reads.
@@ -128,30 +142,24 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
 
   const sinkOf = (namespace: string | undefined): ReflectorSink<T> => {
     let initial = true;
-    let serverVersion: string | undefined;
     return {
-      replace: (items, listVersion) => {
-        // A server that is older than what it told us before was restored from a backup: its past is the truth now.
-        const rewound = (compareVersions(listVersion, serverVersion) ?? 0) < 0;
-        serverVersion = listVersion;
-        listedAt.set(namespace, listVersion);
-        // What such a server brings back from the dead lives.
+      list: ({ rewound }) => {
+        // What a restored server brings back from the dead lives.
         if (rewound) gone.clear();
         const listed = new Set<string>();
-        for (const item of items) {
-          listed.add(`${item.metadata.namespace ?? ""}/${item.metadata.name}`);
-          keep(item, initial, rewound);
-        }
-        for (const held of [...store.all(namespace)]) {
-          const { namespace: where = "", name, resourceVersion } = held.metadata;
-          if (listed.has(`${where}/${name}`)) continue;
-          // Newer than the list: an object that we made while the list was on its way.
-          if (rewound || (compareVersions(resourceVersion, listVersion) ?? -1) <= 0) drop(where, name);
-        }
-        initial = false;
+        return {
+          add: (object) => {
+            listed.add(`${object.metadata.namespace ?? ""}/${object.metadata.name}`);
+            keep(object, initial, rewound);
+          },
+          end: (listVersion) => {
+            listedAt.set(namespace, listVersion);
+            dropUnlisted({ namespace, listed, listVersion, rewound });
+            initial = false;
+          },
+        };
       },
       apply: ({ type: what, object }) => {
-        serverVersion = object.metadata.resourceVersion ?? serverVersion;
         if (what !== "DELETED") return keep(object, false);
         const { namespace: where = "", name, uid, resourceVersion } = object.metadata;
         if (uid !== undefined && !isGone(uid, resourceVersion)) remember(uid, resourceVersion);
@@ -187,8 +195,10 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
       if (options.namespaces.length > 0 && !options.namespaces.includes(namespace)) return;
       if (matches(object.metadata.labels)) {
         if (!isUnlisted(object)) keep(object, false);
-      } else if (store.get(namespace, name)?.metadata.uid === object.metadata.uid) {
-        drop(namespace, name);
+      } else if (object.metadata.uid !== undefined) {
+        // Older news of it, still on their way, must not bring it back.
+        remember(object.metadata.uid, object.metadata.resourceVersion);
+        if (store.get(namespace, name)?.metadata.uid === object.metadata.uid) drop(namespace, name);
       }
     },
     overlayDeleted: (namespace, name, uid) => {
