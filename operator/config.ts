@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { OperatorError } from "../lib/core/errors.ts";
+import { LOG_LEVELS } from "../lib/node/logger.ts";
 
 const NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const namespaceName = z.string().max(63).regex(NAME, "must be a namespace name");
@@ -9,7 +10,7 @@ const schema = z.object({
   shieldxImage: z.string().min(1, "must be an image reference"),
   postgresImage: z.string().min(1, "must be an image reference"),
   clusterDomain: z.string().regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, "must be a DNS domain"),
-  logLevel: z.enum(["debug", "info", "warn", "error", "silent"]),
+  logLevel: z.enum(LOG_LEVELS),
   listen: z.coerce.number().int().min(0).max(65_535),
   /** Empty: the whole cluster. */
   watchNamespaces: z.array(namespaceName),
@@ -39,6 +40,9 @@ Runs the controllers of all kinds until SIGTERM. Several replicas may run: one l
   --context=NAME             context of the kubeconfig
 
 Environment: SHIELDX_NAMESPACE, SHIELDX_POD_NAME, SHIELDX_POD_UID (downward API).
+
+Signals: SIGUSR1 makes the log one level more verbose, SIGUSR2 sets it back to --log-level; in a cluster
+kubectl exec POD -- sh -c 'kill -USR1 1'. SIGTERM and SIGINT stop: running reconciles get 30 s, then the Lease is given back.
 `;
 
 /**

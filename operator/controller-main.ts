@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { systemClock } from "../lib/core/clock.ts";
 import { connectKube } from "../lib/kube/connect.ts";
 import { environment } from "../lib/node/env.ts";
+import { switchLevelOnSignals } from "../lib/node/log-signals.ts";
 import { createLogger } from "../lib/node/logger.ts";
 import { createMetrics } from "../lib/node/metrics.ts";
 import { programVersion } from "../lib/node/version.ts";
@@ -29,6 +30,7 @@ export async function run(args: readonly string[]): Promise<number> {
     process: "controller",
     ...(config.podName === undefined ? {} : { pod: config.podName }),
   });
+  const restoreSignals = switchLevelOnSignals(log, process);
   const metrics = createMetrics({ processMetrics: true });
   const random = (): number => randomInt(RANDOM_RANGE) / RANDOM_RANGE;
   const requests = metrics.counter("rest_client_requests_total");
@@ -68,6 +70,7 @@ export async function run(args: readonly string[]): Promise<number> {
   try {
     return await manager.run(stop.signal);
   } finally {
+    restoreSignals();
     await client.close();
   }
 }

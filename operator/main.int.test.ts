@@ -1,6 +1,10 @@
-import { execFile } from "node:child_process";
-import { resolve } from "node:path";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { describe, expect, it } from "@jest/globals";
+import { eventually } from "./testing/wait.ts";
 
 // Goal: the command line is honest: help, version, and exit code 2 with a reason for what it does not understand.
 
@@ -34,5 +38,47 @@ describe("shieldx", () => {
     const { code, stdout, stderr } = await shieldx(...args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     expect(stderr).toContain(reason);
+  });
+});
+
+/** A cluster that nobody serves: the controller waits for it, which is all that these tests need. */
+const NO_CLUSTER = {
+  apiVersion: "v1",
+  kind: "Config",
+  "current-context": "none",
+  contexts: [{ name: "none", context: { cluster: "none", user: "none" } }],
+  clusters: [{ name: "none", cluster: { server: "https://127.0.0.1:1" } }],
+  users: [{ name: "none", user: { token: "none" } }],
+};
+
+describe("shieldx controller", () => {
+  it("changes its log level on SIGUSR1 and SIGUSR2, without a debugger, and ends in order on SIGTERM", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "shieldx-main-"));
+    const kubeconfig = join(directory, "kubeconfig");
+    await writeFile(kubeconfig, JSON.stringify(NO_CLUSTER));
+    const images = ["--shieldx-image=a", "--postgres-image=b"];
+    const args = ["controller", ...images, "--listen=0", "--log-level=warn", `--kubeconfig=${kubeconfig}`];
+    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    let [stdout, stderr] = ["", ""];
+    child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
+    child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+    const ended = once(child, "exit");
+    const logged = (text: string) => eventually(text, () => stdout.includes(text));
+    try {
+      // It has begun to list, so its signals are in its own hands.
+      await logged('"level":"warn"');
+      child.kill("SIGUSR1");
+      await logged('"logLevel":"info"');
+      child.kill("SIGUSR1");
+      await logged('"logLevel":"debug"');
+      child.kill("SIGUSR2");
+      await logged('"logLevel":"warn"');
+      child.kill("SIGTERM");
+      expect(await ended).toEqual([0, null]);
+      expect(stderr).toBe("");
+    } finally {
+      child.kill("SIGKILL");
+      await rm(directory, { recursive: true });
+    }
   });
 });

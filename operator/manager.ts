@@ -1,17 +1,13 @@
 import type { Clock } from "../lib/core/clock.ts";
 import { OperatorError, toOperatorError } from "../lib/core/errors.ts";
 import type { KubeClient } from "../lib/kube/client.ts";
-import { createEventLoopMonitor } from "../lib/node/event-loop.ts";
 import { type ProbeResult, startProbeServer } from "../lib/node/http-server.ts";
 import { createLifecycle, type Lifecycle } from "../lib/node/lifecycle.ts";
 import type { Logger } from "../lib/node/logger.ts";
 import type { Metrics } from "../lib/node/metrics.ts";
-import { assembleController } from "./assembly.ts";
-import { createCacheMetrics } from "./cache-metrics.ts";
-import { createHealth } from "./health.ts";
-import { createCache } from "./kube/cache.ts";
-import { createLeadership, type LeaseTimes } from "./leadership.ts";
-import { createRunnableGroup, type Runnable } from "./runtime/runnable.ts";
+import type { LeaseTimes } from "./leadership.ts";
+import { createReplica, type Replica } from "./replica.ts";
+import type { Runnable } from "./runtime/runnable.ts";
 import type { Controller } from "./runtime/types.ts";
 
 /*
@@ -70,93 +66,10 @@ const LOSS_GRACE_MS = 2_000;
 
 /** Nothing runs before `run`. */
 export function createManager(options: ManagerOptions): Manager {
-  const { client, clock, random, log, metrics } = options;
+  const { log } = options;
   const ending = Promise.withResolvers<string>();
-  const cacheMetrics = createCacheMetrics(metrics);
-  const cache = createCache({
-    client,
-    namespaces: options.watchNamespaces,
-    clock,
-    random,
-    log,
-    onFault: cacheMetrics.fault,
-    ...(options.inactivityMs === undefined ? {} : { inactivityMs: options.inactivityMs }),
-  });
-  const leadership = createLeadership({
-    ...options,
-    onGained: () => {
-      for (const loop of loops) loop.start();
-      leaders.start();
-    },
-    onLost: (reason) => {
-      // At once, not after what the stop does before: no side effect may begin under a right that is gone.
-      for (const loop of loops) loop.abort();
-      ending.resolve(reason);
-    },
-  });
-  const loops = options.controllers.map((controller) =>
-    assembleController(controller, { ...options, cache, lease: leadership.lease }),
-  );
-  cacheMetrics.show(cache);
-  const groupOf = (needs: Runnable["needs"]) =>
-    createRunnableGroup({
-      runnables: (options.runnables ?? []).filter((runnable) => runnable.needs === needs),
-      onFailure: ending.resolve,
-      sleep: clock.sleep,
-      log,
-    });
-  const leaders = groupOf("leader");
-  const everywhere = groupOf("every");
-  const eventLoop = createEventLoopMonitor();
-  const health = createHealth({
-    informers: cache.states,
-    lease: leadership.lease,
-    renewSeconds: leadership.renewSeconds,
-    lostForMs: leadership.lostForMs,
-    longestRunMs: () => Math.max(0, ...loops.map((loop) => loop.longestRunMs())),
-    longestStallMs: eventLoop.longestStallMs,
-    runnables: () => {
-      const reasons = [everywhere, leaders].flatMap((group) => group.ready().reasons ?? []);
-      return { ok: reasons.length === 0, reasons };
-    },
-  });
-
+  const replica = createReplica(options, ending.resolve);
   let port: number | undefined;
-  const start = async (lifecycle: Lifecycle, signal: AbortSignal): Promise<void> => {
-    lifecycle.defer("event loop monitor", eventLoop.close);
-    if (options.port !== "none") {
-      const probes = await startProbeServer({
-        port: options.port,
-        live: health.live,
-        ready: health.ready,
-        metrics,
-        log,
-      });
-      port = probes.port;
-      lifecycle.defer("probes", () => probes.close());
-    }
-    lifecycle.defer("runnables of every replica", async () => assertEnded(await everywhere.stop(GRACE_MS)));
-    everywhere.start();
-    lifecycle.defer("caches", () => cache.stop());
-    cache.start();
-    const isAsked = AbortSignal.any([signal, lifecycle.signal]);
-    const isEnding = await Promise.race([
-      cache.waitForSync(SYNC_TIMEOUT_MS, isAsked).then(() => false),
-      ending.promise.then(() => true),
-    ]);
-    if (isEnding) return;
-    log.info({ informers: cache.states().length }, "caches are filled");
-    lifecycle.defer("lease", () => leadership.lease.stop());
-    void leadership.lease.run().then(
-      () => ending.resolve("the lease loop ended"),
-      (error: unknown) => ending.resolve(toOperatorError(error).message),
-    );
-    lifecycle.defer("workers", async () => {
-      const graceMs = leadership.lostForMs() === undefined ? GRACE_MS : LOSS_GRACE_MS;
-      const left = await Promise.all([leaders.stop(graceMs), ...loops.map((loop) => loop.stop(graceMs))]);
-      assertEnded(left.flat());
-    });
-  };
 
   const run = async (signal: AbortSignal): Promise<number> => {
     const lifecycle = createLifecycle(log);
@@ -164,7 +77,14 @@ export function createManager(options: ManagerOptions): Manager {
     if (signal.aborted) stopRequest.resolve(undefined);
     signal.addEventListener("abort", () => stopRequest.resolve(undefined), { once: true });
     try {
-      await start(lifecycle, signal);
+      port = await startServing(replica, lifecycle, options);
+      const isAsked = AbortSignal.any([signal, lifecycle.signal]);
+      const filled = replica.cache.waitForSync(SYNC_TIMEOUT_MS, isAsked).then(() => "filled" as const);
+      const isFilled = (await Promise.race([filled, ending.promise])) === "filled";
+      if (isFilled) {
+        log.info({ informers: replica.cache.states().length }, "caches are filled");
+        startLeading(replica, lifecycle, ending.resolve);
+      }
       const reason = await Promise.race([ending.promise, stopRequest.promise]);
       // A reason means that nobody asked for the stop.
       const failures = await lifecycle.stop(reason ?? "stop requested");
@@ -178,7 +98,41 @@ export function createManager(options: ManagerOptions): Manager {
     }
   };
 
-  return { run, port: () => port, isLeader: () => leadership.lease.isHeld(), ready: health.ready };
+  return { run, port: () => port, isLeader: () => replica.leadership.lease.isHeld(), ready: replica.health.ready };
+}
+
+/** Probes, runnables of every replica, caches. @returns the port of the probes */
+async function startServing(
+  { cache, eventLoop, everywhere, health }: Replica,
+  lifecycle: Lifecycle,
+  { port, metrics, log }: ManagerOptions,
+): Promise<number | undefined> {
+  lifecycle.defer("event loop monitor", eventLoop.close);
+  let opened: number | undefined;
+  if (port !== "none") {
+    const probes = await startProbeServer({ port, live: health.live, ready: health.ready, metrics, log });
+    opened = probes.port;
+    lifecycle.defer("probes", () => probes.close());
+  }
+  lifecycle.defer("runnables of every replica", async () => assertEnded(await everywhere.stop(GRACE_MS)));
+  everywhere.start();
+  lifecycle.defer("caches", () => cache.stop());
+  cache.start();
+  return opened;
+}
+
+/** Takes part in the Lease; who holds it starts the workers (`replica.ts`). */
+function startLeading({ leadership, leaders, loops }: Replica, lifecycle: Lifecycle, end: (why: string) => void): void {
+  lifecycle.defer("lease", () => leadership.lease.stop());
+  leadership.lease.run().then(
+    () => end("the lease loop ended"),
+    (error: unknown) => end(toOperatorError(error).message),
+  );
+  lifecycle.defer("workers", async () => {
+    const graceMs = leadership.lostForMs() === undefined ? GRACE_MS : LOSS_GRACE_MS;
+    const left = await Promise.all([leaders.stop(graceMs), ...loops.map((loop) => loop.stop(graceMs))]);
+    assertEnded(left.flat());
+  });
 }
 
 /** @throws OperatorError RECONCILE_TIMEOUT with the names of what went on after its time */

@@ -53,19 +53,20 @@ export async function startProbeServer(options: ProbeServerOptions): Promise<Pro
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const path = new URL(request.url ?? "/", "http://localhost").pathname;
-    if (request.method !== "GET" && request.method !== "HEAD") return send(response, 405, "method not allowed\n");
+    if (request.method !== "GET" && request.method !== "HEAD")
+      return send(response, 405, { text: "method not allowed\n" });
     if (path === "/healthz" || path === "/livez") return probe(response, live);
     if (path === "/readyz") return probe(response, ready);
     if (path === "/metrics" && metrics !== undefined) {
-      return send(response, 200, await metrics.text(), metrics.contentType);
+      return send(response, 200, { text: await metrics.text(), type: metrics.contentType });
     }
-    return send(response, 404, "not found\n");
+    return send(response, 404, { text: "not found\n" });
   };
 
   const probe = async (response: ServerResponse, check: ProbeServerOptions["live"]): Promise<void> => {
     const result = await withTimeout(check);
     const lines = [result.ok ? "ok" : "not ok", ...(result.reasons ?? [])];
-    send(response, result.ok ? 200 : 503, `${lines.join("\n")}\n`);
+    send(response, result.ok ? 200 : 503, { text: `${lines.join("\n")}\n` });
   };
 
   await new Promise<void>((resolve, reject) => {
@@ -84,9 +85,15 @@ export async function startProbeServer(options: ProbeServerOptions): Promise<Pro
   };
 }
 
-function send(response: ServerResponse, status: number, body: string, contentType = "text/plain; charset=utf-8"): void {
-  response.writeHead(status, { "content-type": contentType, "content-length": Buffer.byteLength(body) });
-  response.end(body);
+interface Body {
+  readonly text: string;
+  /** Plain text unless told. */
+  readonly type?: string;
+}
+
+function send(response: ServerResponse, status: number, { text, type = "text/plain; charset=utf-8" }: Body): void {
+  response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(text) });
+  response.end(text);
 }
 
 async function withTimeout(check: () => ProbeResult | Promise<ProbeResult>): Promise<ProbeResult> {

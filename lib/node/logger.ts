@@ -33,7 +33,7 @@ const context = new AsyncLocalStorage<Readonly<Record<string, unknown>>>();
 /**
  * Every line that is written while `work` runs, by whatever logger of this process, carries these members: the id of a
  * reconcile also stands in what the client or a cache says on its behalf. What `work` starts and does not wait for carries
- * them too. They replace those of an outer call; members of the line and of its logger win.
+ * them too. They replace those of an outer call; members of the line win.
  */
 export function withLogContext<T>(members: Readonly<Record<string, unknown>>, work: () => T): T {
   return context.run(members, work);
@@ -80,9 +80,8 @@ export const silentLogger: Logger = pino({ level: "silent" });
 function levelled(logger: PinoLogger, threshold: { readonly rank: number }): Logger {
   const at = (level: Exclude<LogLevel, "silent">): PinoLogger["info"] => {
     const rank = LOG_LEVELS.indexOf(level);
-    const write = logger[level].bind(logger) as (...line: readonly unknown[]) => void;
     return (...line: readonly unknown[]): void => {
-      if (threshold.rank >= rank) write(...line);
+      if (threshold.rank >= rank) Reflect.apply(logger[level], logger, line);
     };
   };
   return {

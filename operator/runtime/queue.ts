@@ -1,8 +1,8 @@
 import { backoffMs } from "../../lib/core/backoff.ts";
 import type { Clock } from "../../lib/core/clock.ts";
-import { createDelays } from "./delays.ts";
-import { createLanes } from "./lanes.ts";
+import { createLanes, type Lanes } from "./lanes.ts";
 import { type Pace, unboundedPace } from "./pace.ts";
+import { createTimetable, type Timetable } from "./timetable.ts";
 import { type Key, PRIORITIES, type Priority } from "./types.ts";
 
 /*
@@ -77,8 +77,6 @@ export interface QueueOptions {
 
 /** controller-runtime's limits: 5 ms·2ⁿ reaches the cap with the 18th failure. */
 const BACKOFF = { baseMs: 5, capMs: 1_000_000 };
-/** A timer takes at most 2^31 ms; somebody may ask for a certificate to be looked at in two months. */
-const SLEEP_MAX_MS = 12 * 3_600_000;
 
 interface Entry {
   readonly id: string;
@@ -101,77 +99,45 @@ function merge(a: Entry, b: Entry | undefined): Entry {
   };
 }
 
+/** The places of the drawing above. */
+interface Places {
+  readonly ready: Lanes<Entry>;
+  readonly waiting: Timetable<Entry>;
+  /** Start times of what is being processed, by id. */
+  readonly processing: Map<string, number>;
+  readonly again: Map<string, Entry>;
+  readonly takers: ((item: QueueItem | undefined) => void)[];
+}
+
 /** An empty queue. */
 export function createQueue(options: QueueOptions): Queue {
   const { clock, pace = unboundedPace } = options;
-  const ready = createLanes<Entry>(Object.values(PRIORITIES));
-  const waiting = createDelays<Entry>();
-  const processing = new Map<string, number>();
-  const again = new Map<string, Entry>();
   const failures = new Map<string, number>();
-  const takers: ((item: QueueItem | undefined) => void)[] = [];
+  const places: Places = {
+    ready: createLanes<Entry>(Object.values(PRIORITIES)),
+    waiting: createTimetable<Entry>(clock, (entry) => makeReady(places, entry, options)),
+    processing: new Map(),
+    again: new Map(),
+    takers: [],
+  };
+  const { ready, waiting, processing, again, takers } = places;
   let closed = false;
-
-  const makeReady = (entry: Entry): void => {
-    const { id } = entry;
-    // What waited is served by the same run.
-    const next = merge(entry, waiting.remove(id));
-    if (processing.has(id)) {
-      if (!again.has(id)) options.onAdd?.();
-      again.set(id, merge(next, again.get(id)));
-      return;
-    }
-    const known = ready.get(id);
-    if (known === undefined) options.onAdd?.();
-    // One that is there already keeps its place, unless it may overtake.
-    if (known === undefined || next.priority > known.priority) ready.push(merge(next, known));
-    handOut();
-  };
-
-  const handOut = (): void => {
-    while (takers.length > 0) {
-      const item = takeReady();
-      if (item === undefined) return;
-      takers.shift()?.(item);
-    }
-  };
-
-  const takeReady = (): QueueItem | undefined => {
-    const entry = ready.shift();
-    if (entry === undefined) return undefined;
-    if (entry.isPaced) pace.spend(entry.id);
-    processing.set(entry.id, clock.monotonic());
-    return { key: entry.key, priority: entry.priority, readyAt: entry.readyAt };
-  };
-
-  const alarm = createAlarm(clock, () => {
-    const now = clock.monotonic();
-    for (let entry = waiting.first(); entry !== undefined && entry.readyAt <= now; entry = waiting.first()) {
-      makeReady(entry);
-    }
-    const next = waiting.first();
-    if (next !== undefined) alarm.set(next.readyAt);
-  });
 
   const put = (entry: Entry): void => {
     if (closed) return;
-    const { id } = entry;
-    if (entry.readyAt <= clock.monotonic() || ready.get(id) !== undefined) return makeReady(entry);
-    waiting.put(merge(entry, waiting.get(id)));
-    alarm.set(entry.readyAt);
-  };
-
-  const add = (key: Key, how: AddOptions = {}): void => {
-    const id = idOf(key);
-    const wanted = clock.monotonic() + (how.afterMs ?? 0);
-    const allowed = pace.earliest(id);
-    if (allowed > wanted && waiting.get(id) === undefined) options.onPaced?.();
-    const readyAt = Math.max(wanted, allowed);
-    put({ id, key, priority: how.priority ?? PRIORITIES.live, readyAt, isPaced: true });
+    const isDue = entry.readyAt <= clock.monotonic() || ready.get(entry.id) !== undefined;
+    if (isDue) makeReady(places, entry, options);
+    else waiting.put(merge(entry, waiting.get(entry.id)));
   };
 
   return {
-    add,
+    add: (key, { priority = PRIORITIES.live, afterMs = 0 } = {}) => {
+      const id = idOf(key);
+      const wanted = clock.monotonic() + afterMs;
+      const allowed = pace.earliest(id);
+      if (allowed > wanted && waiting.get(id) === undefined) options.onPaced?.();
+      put({ id, key, priority, readyAt: Math.max(wanted, allowed), isPaced: true });
+    },
     addRateLimited: (key, priority = PRIORITIES.live) => {
       const id = idOf(key);
       const count = failures.get(id) ?? 0;
@@ -184,7 +150,7 @@ export function createQueue(options: QueueOptions): Queue {
     forget: (key) => void failures.delete(idOf(key)),
     take: () => {
       if (closed) return Promise.resolve(undefined);
-      const item = takeReady();
+      const item = takeReady(places, options);
       return item === undefined ? new Promise((resolve) => takers.push(resolve)) : Promise.resolve(item);
     },
     done: (key) => {
@@ -194,45 +160,48 @@ export function createQueue(options: QueueOptions): Queue {
       again.delete(id);
       if (entry === undefined || closed) return;
       ready.push(entry);
-      handOut();
+      handOut(places, options);
     },
     shutDown: () => {
       closed = true;
-      alarm.stop();
+      waiting.stop();
       for (const taker of takers.splice(0)) taker(undefined);
     },
     state: () => ({ depth: ready.sizes(), waiting: waiting.size(), processing: [...processing.values()] }),
   };
 }
 
-/** One timer for the soonest of many times. */
-interface Alarm {
-  /** Rings at this monotonic time, or before: waking early is harmless, so it is never moved back. */
-  set(at: number): void;
-  stop(): void;
+function makeReady(places: Places, entry: Entry, options: QueueOptions): void {
+  const { ready, waiting, processing, again } = places;
+  const { id } = entry;
+  // What waited is served by the same run.
+  const next = merge(entry, waiting.remove(id));
+  if (processing.has(id)) {
+    if (!again.has(id)) options.onAdd?.();
+    again.set(id, merge(next, again.get(id)));
+    return;
+  }
+  const known = ready.get(id);
+  if (known === undefined) options.onAdd?.();
+  // One that is there already keeps its place, unless it may overtake.
+  if (known === undefined || next.priority > known.priority) ready.push(merge(next, known));
+  handOut(places, options);
 }
 
-function createAlarm(clock: Clock, ring: () => void): Alarm {
-  let timer: { readonly at: number; readonly stop: AbortController } | undefined;
-  let stopped = false;
-  return {
-    set: (at) => {
-      if (stopped || (timer !== undefined && timer.at <= at)) return;
-      timer?.stop.abort();
-      const mine = { at, stop: new AbortController() };
-      timer = mine;
-      const ms = Math.min(Math.max(0, at - clock.monotonic()), SLEEP_MAX_MS);
-      void clock.sleep(ms, mine.stop.signal).then(() => {
-        if (timer !== mine || stopped) return;
-        timer = undefined;
-        ring();
-      });
-    },
-    stop: () => {
-      stopped = true;
-      timer?.stop.abort();
-    },
-  };
+function handOut(places: Places, options: QueueOptions): void {
+  while (places.takers.length > 0) {
+    const item = takeReady(places, options);
+    if (item === undefined) return;
+    places.takers.shift()?.(item);
+  }
+}
+
+function takeReady({ ready, processing }: Places, { clock, pace }: QueueOptions): QueueItem | undefined {
+  const entry = ready.shift();
+  if (entry === undefined) return undefined;
+  if (entry.isPaced) pace?.spend(entry.id);
+  processing.set(entry.id, clock.monotonic());
+  return { key: entry.key, priority: entry.priority, readyAt: entry.readyAt };
 }
 
 function idOf(key: Key): string {

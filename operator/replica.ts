@@ -1,0 +1,72 @@
+import { createEventLoopMonitor, type EventLoopMonitor } from "../lib/node/event-loop.ts";
+import { assembleController } from "./assembly.ts";
+import { createCacheMetrics } from "./cache-metrics.ts";
+import { createHealth, type Health } from "./health.ts";
+import { createCache, type KubeCache } from "./kube/cache.ts";
+import { createLeadership, type Leadership } from "./leadership.ts";
+import type { ManagerOptions } from "./manager.ts";
+import type { ControllerLoop } from "./runtime/controller.ts";
+import { createRunnableGroup, type Runnable, type RunnableGroup } from "./runtime/runnable.ts";
+
+/** The parts of one replica, connected; `manager.ts` starts and stops them in order. */
+export interface Replica {
+  readonly cache: KubeCache;
+  readonly leadership: Leadership;
+  readonly loops: readonly ControllerLoop[];
+  /** Runnables that only the leader runs; the Lease starts them with the loops. */
+  readonly leaders: RunnableGroup;
+  readonly everywhere: RunnableGroup;
+  readonly eventLoop: EventLoopMonitor;
+  readonly health: Health;
+}
+
+/** Nothing runs yet. @param onEnd the replica must stop: its Lease is lost, or a runnable failed */
+export function createReplica(options: ManagerOptions, onEnd: (reason: string) => void): Replica {
+  const { clock, random, log, metrics } = options;
+  const cacheMetrics = createCacheMetrics(metrics);
+  const cache = createCache({
+    client: options.client,
+    namespaces: options.watchNamespaces,
+    clock,
+    random,
+    log,
+    onFault: cacheMetrics.fault,
+    ...(options.inactivityMs === undefined ? {} : { inactivityMs: options.inactivityMs }),
+  });
+  const groupOf = (needs: Runnable["needs"]): RunnableGroup => {
+    const runnables = (options.runnables ?? []).filter((runnable) => runnable.needs === needs);
+    return createRunnableGroup({ runnables, onFailure: onEnd, sleep: clock.sleep, log });
+  };
+  const leaders = groupOf("leader");
+  const everywhere = groupOf("every");
+  const leadership = createLeadership({
+    ...options,
+    onGained: () => {
+      for (const loop of loops) loop.start();
+      leaders.start();
+    },
+    onLost: (reason) => {
+      // At once, not after what a stop does before: no side effect may begin under a right that is gone.
+      for (const loop of loops) loop.abort();
+      onEnd(reason);
+    },
+  });
+  const loops = options.controllers.map((controller) =>
+    assembleController(controller, { ...options, cache, lease: leadership.lease }),
+  );
+  cacheMetrics.show(cache);
+  const eventLoop = createEventLoopMonitor();
+  const health = createHealth({
+    informers: cache.states,
+    lease: leadership.lease,
+    renewSeconds: leadership.renewSeconds,
+    lostForMs: leadership.lostForMs,
+    longestRunMs: () => Math.max(0, ...loops.map((loop) => loop.longestRunMs())),
+    longestStallMs: eventLoop.longestStallMs,
+    runnables: () => {
+      const reasons = [everywhere, leaders].flatMap((group) => group.ready().reasons ?? []);
+      return { ok: reasons.length === 0, reasons };
+    },
+  });
+  return { cache, leadership, loops, leaders, everywhere, eventLoop, health };
+}
