@@ -1,0 +1,181 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, expect, it } from "@jest/globals";
+import { systemClock } from "../../../lib/core/clock.ts";
+import type { SeenRequest } from "../faults.ts";
+import { eventually } from "../wait.ts";
+import { type EpochRecord, recordEpochs } from "./epochs.ts";
+import { useFixture } from "./fixture.ts";
+import { type AcceptanceSuite, describeItem } from "./items.ts";
+import { type ReplicaProcess, startReplicaProcess } from "./replica-process.ts";
+import type { Link } from "./server.ts";
+import { createWidgetOperator } from "./widget-operator.ts";
+
+/** A fifth of the product's times. A right of 2 s is what a busy machine does not lose by accident. */
+const LEASE = { durationSeconds: 3, renewSeconds: 2, retrySeconds: 0.4 } as const;
+/** Retries are spread by a fifth. */
+const RETRY_MAX_MS = LEASE.retrySeconds * 1.2 * 1_000;
+/** Requests and turns of a busy machine. */
+const SLACK_MS = 1_500;
+const TIMEOUT_MS = 60_000;
+
+const stamped = (options: Parameters<typeof createWidgetOperator>[0] = {}) =>
+  createWidgetOperator({ ...options, stamp: ({ epoch }) => ({ epoch: String(epoch) }) });
+
+/** Writes of a replica that are not about its Lease. */
+function writesOf(requests: readonly SeenRequest[], identity: string): string[] {
+  return requests
+    .filter(({ userAgent, path }) => userAgent.includes(`(${identity})`) && !path.includes("/leases"))
+    .map(({ method, path }) => `${method} ${path}`);
+}
+
+/** What a replica still wrote after another one had taken the Lease, by the order of one link. */
+function writesAfterTakeover(link: Link, former: string, next: string): string[] {
+  const all = link.writes();
+  const taken = all.findIndex(
+    ({ userAgent, method, path, body }) =>
+      userAgent.includes(`(${next})`) &&
+      path.includes("/leases/") &&
+      method !== "POST" &&
+      body.includes(`"holderIdentity":"${next}"`),
+  );
+  if (taken < 0) throw new Error(`${next} has not taken the Lease`);
+  return writesOf(all.slice(taken), former);
+}
+
+/** Items 7 to 9: one leader at a time, and what the former one may not do any more. */
+export function describeLeadershipItems(suite: AcceptanceSuite): void {
+  describeItem(suite, 7, (server) => {
+    const { start, create, isReady, child, lease } = useFixture(server);
+
+    it(
+      "the leader that cannot reach the server ends by itself, with a plan half done",
+      async () => {
+        const record = await recordEpochs(server());
+        const [linkA, linkB] = [await server().openLink(), await server().openLink()];
+        const gate = Promise.withResolvers<void>();
+        const first = start("a", {
+          link: linkA,
+          lease: LEASE,
+          controller: stamped({ before: ({ name }) => (name === "contested" ? gate.promise : undefined) }),
+        });
+        await first.leads();
+        await create("before");
+        await eventually("the first works", () => isReady("before", 1));
+        const second = start("b", { link: linkB, lease: LEASE, controller: stamped() });
+        await eventually("the second stands by", () => second.manager.ready().ok);
+        await create("contested");
+        await eventually("a plan is begun", () => first.runs.includes("contested"));
+
+        linkA.inject({ times: Number.POSITIVE_INFINITY, action: { type: "hang" } });
+        linkA.stallWatches();
+        const partedAt = systemClock.monotonic();
+        await second.leads();
+        const tookMs = systemClock.monotonic() - partedAt;
+        // What the server saw last of the leader was at most one retry before the cut.
+        expect(tookMs).toBeLessThan(LEASE.durationSeconds * 1_000 + RETRY_MAX_MS + SLACK_MS);
+        expect(first.manager.isLeader()).toBe(false);
+
+        linkA.heal();
+        linkA.cutWatches();
+        linkA.forgetRequests();
+        gate.resolve();
+        expect(await first.exited).toBe(1);
+        await eventually("the second has carried it out", () => isReady("contested", 1));
+        expect(writesOf(linkA.writes(), "a")).toEqual([]);
+        expect((await child("contested"))?.data).toMatchObject({ epoch: "2" });
+        expect((await lease())?.spec).toMatchObject({ holderIdentity: "b", leaseTransitions: 2 });
+        await second.rests();
+        expect(await record.finish()).toMatchObject({ epochs: [1, 2], stale: [] });
+      },
+      TIMEOUT_MS,
+    );
+  });
+
+  describeItem(suite, 8, (server) => {
+    const { start, create, patch, isReady, child } = useFixture(server);
+    let directory: string | undefined;
+    let processes: ReplicaProcess[] = [];
+    afterEach(async () => {
+      await Promise.all(processes.map((process) => process.kill()));
+      processes = [];
+      if (directory !== undefined) await rm(directory, { recursive: true });
+      directory = undefined;
+    });
+
+    /** A leader in a process of its own that stands still in the middle of a plan, and a stand-by. */
+    const stall = async (how: "stop" | "block") => {
+      const { link, namespace } = server();
+      directory = await mkdtemp(join(tmpdir(), "shieldx-stall-"));
+      const untilFile = join(directory, "go-on");
+      const record: EpochRecord = await recordEpochs(server());
+      await create("contested");
+      const first = startReplicaProcess({
+        server: link.server,
+        namespace,
+        identity: "a",
+        lease: LEASE,
+        stall: how === "stop" ? { how } : { how, untilFile },
+      });
+      processes.push(first);
+      await eventually("the leader stands still", () => first.reports.some(({ type }) => type === "stalled"), 20_000);
+      if (how === "stop") await first.standsStill();
+      const goOn = async (): Promise<void> => {
+        if (how === "stop") first.signal("SIGCONT");
+        else await writeFile(untilFile, "");
+      };
+      const second = start("b", { lease: LEASE, controller: stamped() });
+      return { first, second, record, goOn };
+    };
+
+    it.each([
+      ["the process is stopped between two writes of a plan", "stop", false],
+      ["its event loop is blocked between two writes of a plan", "block", false],
+      ["the process is stopped between two attempts of one write", "stop", true],
+    ] as const)(
+      "%s",
+      async (_name, how, isRefused) => {
+        const { link } = server();
+        if (isRefused)
+          link.inject({ method: "PATCH", path: /configmaps\/contested/, action: { type: "answer", status: 503 } });
+        const { first, second, record, goOn } = await stall(how);
+        await second.leads();
+        await patch("contested", { spec: { size: 2 } });
+        await eventually("the second has carried it out", () => isReady("contested", 2));
+        await goOn();
+        expect(await first.exited).toBe(1);
+        await second.rests();
+        expect(writesAfterTakeover(link, "a", "b")).toEqual([]);
+        expect((await child("contested"))?.data).toEqual({ size: "2", epoch: "2" });
+        expect(await record.finish()).toMatchObject({ epochs: [1, 2], stale: [] });
+      },
+      TIMEOUT_MS,
+    );
+  });
+
+  describeItem(suite, 9, (server) => {
+    const { start, create, isReady, lease } = useFixture(server);
+
+    it(
+      "with the times of the product",
+      async () => {
+        const first = start("a", { lease: {} });
+        await first.leads();
+        const second = start("b", { lease: {} });
+        await eventually("the second stands by", () => second.manager.ready().ok);
+        expect(second.manager.ready().reasons).toEqual(["standing by"]);
+        const epoch = (await lease())?.spec?.leaseTransitions ?? 0;
+        const stoppedAt = systemClock.monotonic();
+        expect(await first.stop()).toBe(0);
+        await second.leads();
+        expect(systemClock.monotonic() - stoppedAt).toBeLessThan(3_000);
+        expect((await lease())?.spec).toMatchObject({ holderIdentity: "b", leaseTransitions: epoch + 1 });
+        await create("after");
+        await eventually("the new leader works", () => isReady("after", 1));
+        expect(first.runs).not.toContain("after");
+      },
+      TIMEOUT_MS,
+    );
+  });
+}

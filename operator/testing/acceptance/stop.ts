@@ -1,0 +1,80 @@
+import { afterEach, expect, it } from "@jest/globals";
+import { eventually } from "../wait.ts";
+import { useFixture } from "./fixture.ts";
+import { type AcceptanceSuite, describeItem } from "./items.ts";
+import { type ReplicaProcess, startReplicaProcess } from "./replica-process.ts";
+
+const LEASE = { durationSeconds: 15, renewSeconds: 10, retrySeconds: 2 } as const;
+const TIMEOUT_MS = 60_000;
+
+/** Item 10: the end of a process, in its order. */
+export function describeStopItems(suite: AcceptanceSuite): void {
+  describeItem(suite, 10, (server) => {
+    const { create, lease, child } = useFixture(server);
+    let replica: ReplicaProcess | undefined;
+    afterEach(() => replica?.kill());
+
+    it(
+      "a process with a reconcile under way",
+      async () => {
+        const { link, namespace } = server();
+        const holder = async () => (await lease())?.spec?.holderIdentity ?? "";
+        replica = startReplicaProcess({ server: link.server, namespace, identity: "a", lease: LEASE, hold: "running" });
+        await eventually("it leads", async () => (await holder()) === "a", 20_000);
+        await create("running");
+        const { reports } = replica;
+        await eventually("a reconcile is under way", () => reports.some(({ type }) => type === "began"));
+
+        replica.signal("SIGTERM");
+        await eventually("it is told to end", () => reports.some(({ type }) => type === "aborted"));
+        await create("too-late");
+        const before = link.requests().length;
+        // Renewals go on: the Lease is given back after the reconcile, not before.
+        await eventually("the Lease is renewed", () =>
+          link
+            .requests()
+            .slice(before)
+            .some(({ method, path }) => method !== "GET" && path.includes("/leases/")),
+        );
+        expect(await holder()).toBe("a");
+
+        replica.release();
+        expect(await replica.exited).toBe(0);
+        expect(await holder()).toBe("");
+        expect(reports).toEqual([
+          { type: "began", name: "running" },
+          { type: "aborted", name: "running" },
+          { type: "goes on", name: "running" },
+        ]);
+        // Aborted means: no write was begun after the signal.
+        expect(await child("running")).toBeUndefined();
+        expect(link.writes().at(-1)?.path).toContain("/leases/");
+      },
+      TIMEOUT_MS,
+    );
+
+    it(
+      "a stand-by, which has nothing to hand over",
+      async () => {
+        const { link, namespace } = server();
+        const common = { server: link.server, namespace, lease: LEASE };
+        const leader = startReplicaProcess({ ...common, identity: "a" });
+        try {
+          await eventually("it leads", async () => (await lease())?.spec?.holderIdentity === "a", 20_000);
+          replica = startReplicaProcess({ ...common, identity: "b" });
+          await eventually(
+            "the second stands by",
+            () => link.requests().some(({ userAgent, path }) => userAgent.includes("(b)") && path.includes("/leases")),
+            20_000,
+          );
+          replica.signal("SIGTERM");
+          expect(await replica.exited).toBe(0);
+          expect((await lease())?.spec?.holderIdentity).toBe("a");
+        } finally {
+          await leader.kill();
+        }
+      },
+      TIMEOUT_MS,
+    );
+  });
+}
