@@ -1,6 +1,7 @@
 import { LABELS } from "../../crds/group.ts";
 import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
 import { mergeConditions } from "../runtime/conditions.ts";
+import { ensureFinalizer, removeFinalizer } from "../runtime/finalizers.ts";
 import type { Action, Condition, Controller, Watch } from "../runtime/types.ts";
 import { WIDGET, type Widget } from "./widget.ts";
 
@@ -15,6 +16,8 @@ export interface WidgetControllerOptions {
   readonly resource?: ResourceType<Widget>;
   /** 1: a ConfigMap. 3: also a Secret and a Deployment of no replicas. */
   readonly children?: 1 | 3;
+  /** Holds a widget's deletion with a finalizer until its children are deleted, where no garbage collector runs. */
+  readonly cleansUp?: boolean;
   /** Widgets reconciled at once. */
   readonly concurrency?: number;
 }
@@ -40,10 +43,22 @@ export function createWidgetController(options: WidgetControllerOptions = {}): C
     concurrency: options.concurrency ?? CONCURRENCY,
     reconcile: async (key, context) => {
       const widget = context.cache.get(resource, key.namespace, key.name);
-      if (widget === undefined || widget.metadata.deletionTimestamp !== undefined) return {};
-      const actions = childrenOf(widget, kinds.length).map(
-        (object): Action => ({ type: "apply", object, note: `text ${widget.spec?.text ?? ""}` }),
-      );
+      if (widget === undefined) return {};
+      if (widget.metadata.deletionTimestamp !== undefined) {
+        // A child that memory does not show may still be there: the applier then looks at the server.
+        const deletions = kinds.map((kind): Action => ({ type: "delete", resource: kind, ...key, note: "clean up" }));
+        const { error } = await context.execute(widget, {
+          actions: options.cleansUp === true ? [...deletions, ...removeFinalizer(widget, resource)] : [],
+        });
+        if (error !== undefined) throw error;
+        return {};
+      }
+      const actions = [
+        ...(options.cleansUp === true ? ensureFinalizer(widget, resource) : []),
+        ...childrenOf(widget, kinds.length).map(
+          (object): Action => ({ type: "apply", object, note: `text ${widget.spec?.text ?? ""}` }),
+        ),
+      ];
       const { error } = await context.execute(widget, { actions });
       const observedGeneration = widget.metadata.generation ?? 0;
       const conditions = mergeConditions(

@@ -35,6 +35,8 @@ const { values: flags } = parseArgs({
     /** `Widget`, or another kind of the same shape whose plural is its name in small letters and an s. */
     kind: { type: "string", default: WIDGET.kind },
     children: { type: "string", default: "1" },
+    /** Holds deletions with a finalizer until the children are gone. */
+    "clean-up": { type: "boolean", default: false },
     concurrency: { type: "string", default: "10" },
     /** Port of probes and metrics. */
     listen: { type: "string", default: "0" },
@@ -79,6 +81,7 @@ async function run(): Promise<number> {
       createWidgetController({
         resource: { ...WIDGET, kind: flags.kind, plural: `${flags.kind.toLowerCase()}s` },
         children: flags.children === "3" ? 3 : 1,
+        cleansUp: flags["clean-up"],
         concurrency: Number(flags.concurrency),
       }),
     ],
@@ -92,6 +95,8 @@ async function run(): Promise<number> {
     log: createLogger(parseLogLevel(flags["log-level"])),
     lease: { durationSeconds, renewSeconds, retrySeconds },
   });
+  // With `node --expose-gc`: what remains after it is what the process really holds.
+  process.on("SIGUSR2", () => (globalThis as { gc?: () => void }).gc?.());
   const stop = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stop.abort());
   try {
