@@ -58,6 +58,11 @@ interface Applied {
 
 /** Watches see only what carries our labels, so the end of a name conflict is found by looking again. */
 const CONFLICT_RETRY_SECONDS = 60;
+/**
+ * A version that no object ever has (etcd's first write is version 2): the server creates an object that is not there, and
+ * answers 409 for one that is, whatever it is. So nobody else's object is merged into, without a read before each creation.
+ */
+const ONLY_IF_ABSENT = "1";
 /** Entries of objects that nobody asked for in this time are dropped. */
 const APPLIED_LIFETIME_MS = 30 * 60_000;
 const APPLIED_SWEEP_SIZE = 10_000;
@@ -107,22 +112,43 @@ export function createApplier(options: ApplierOptions): Applier {
   return {
     apply: async (owner, object, signal) => {
       const type = options.typeOf(object);
-      const live = await observe(type, refOf(object), signal);
-      if (live !== undefined) assertOurs(owner, live);
       const desiredHash = contentHash(object);
-      if (live !== undefined && isApplied(live, object, desiredHash)) return "unchanged";
-      const annotations = { ...object.metadata.annotations, [ANNOTATIONS.appliedHash]: desiredHash };
+      const send = async (precondition: { uid?: string; resourceVersion?: string }): Promise<KubeObject> => {
+        const annotations = { ...object.metadata.annotations, [ANNOTATIONS.appliedHash]: desiredHash };
+        fence();
+        const answer = await client.apply(
+          type,
+          { ...object, metadata: { ...object.metadata, ...precondition, annotations } },
+          { fieldManager: FIELD_MANAGER, signal, fence },
+        );
+        remember(answer, object, desiredHash);
+        cache.overlay(type, answer);
+        return answer;
+      };
+
+      let live = options.isWatched(type)
+        ? view.get(type, object.metadata.namespace ?? "", object.metadata.name)
+        : undefined;
+      if (live === undefined && !options.isWatched(type)) live = await client.find(type, refOf(object), { signal });
+      if (live === undefined) {
+        try {
+          await send({ resourceVersion: ONLY_IF_ABSENT });
+          return "written";
+        } catch (error) {
+          if (!isOperatorError(error, "KUBE_CONFLICT") && !isOperatorError(error, "KUBE_FIELD_CONFLICT")) throw error;
+          // Watches are narrowed by labels: what they do not show is there, and may be somebody else's.
+          live = await client.find(type, refOf(object), { signal });
+          // Gone again between the two answers: the next reconcile makes it.
+          if (live === undefined) throw error;
+          assertOurs(owner, live);
+          cache.overlay(type, live);
+        }
+      }
+      assertOurs(owner, live);
+      if (isApplied(live, object, desiredHash)) return "unchanged";
       // The uid makes the server refuse when the object was replaced by another one of its name meanwhile.
-      const uid = live?.metadata.uid === undefined ? {} : { uid: live.metadata.uid };
-      fence();
-      const answer = await client.apply(
-        type,
-        { ...object, metadata: { ...object.metadata, ...uid, annotations } },
-        { fieldManager: FIELD_MANAGER, signal, fence },
-      );
-      remember(answer, object, desiredHash);
-      cache.overlay(type, answer);
-      return live?.metadata.resourceVersion === answer.metadata.resourceVersion ? "unchanged" : "written";
+      const answer = await send(live.metadata.uid === undefined ? {} : { uid: live.metadata.uid });
+      return live.metadata.resourceVersion === answer.metadata.resourceVersion ? "unchanged" : "written";
     },
     create: async (owner, object, signal) => {
       const type = options.typeOf(object);

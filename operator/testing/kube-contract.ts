@@ -3,6 +3,7 @@ import { systemClock } from "../../lib/core/clock.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { followObject } from "../../lib/kube/follow.ts";
 import { createLeaseHolder } from "../../lib/kube/lease.ts";
+import { apiVersionOf } from "../../lib/kube/paths.ts";
 import {
   type ConfigMapObject,
   type KubeObject,
@@ -22,6 +23,11 @@ export interface ContractServer {
 }
 
 const { ConfigMap, Lease, Secret } = RESOURCES;
+const DEPLOYMENT_SPEC = {
+  replicas: 0,
+  selector: { matchLabels: { app: "x" } },
+  template: { metadata: { labels: { app: "x" } }, spec: { containers: [{ name: "main", image: "example/x:1" }] } },
+};
 const ref = (name: string) => ({ namespace: "default", name });
 
 /**
@@ -186,6 +192,28 @@ export function describeKubeContract(start: () => Promise<ContractServer>): void
       await expect(apply(absent)).rejects.toMatchObject({ code: "KUBE_CONFLICT" });
       expect(await client.find(ConfigMap, ref("uid-absent"))).toBeUndefined();
     });
+  });
+
+  describe("server-side apply at version 1, which no object has", () => {
+    it.each([ConfigMap, Secret, RESOURCES.Deployment, RESOURCES.Lease, WIDGET])(
+      "creates a $kind, and never merges into one that is there",
+      async (type) => {
+        const name = `absent-${type.plural}`;
+        const object: KubeObject = {
+          apiVersion: apiVersionOf(type),
+          kind: type.kind,
+          metadata: { namespace: "default", name, resourceVersion: "1" },
+          ...(type.kind === "Deployment" ? { spec: DEPLOYMENT_SPEC } : {}),
+        };
+        const made = await client.apply(type, object, { fieldManager: "tester" });
+        expect(made.metadata.resourceVersion).not.toBe("1");
+        const labelled = { ...object, metadata: { ...object.metadata, labels: { changed: "true" } } };
+        for (const fieldManager of ["tester", "else"]) {
+          await expect(client.apply(type, labelled, { fieldManager })).rejects.toMatchObject({ code: "KUBE_CONFLICT" });
+        }
+        expect((await client.get(type, ref(name))).metadata.resourceVersion).toBe(made.metadata.resourceVersion);
+      },
+    );
   });
 
   describe("lists and watches", () => {
