@@ -40,7 +40,8 @@ export async function openWorld(stage: Stage, kind: ResourceType<Widget>): Promi
   let edits = 0;
 
   const namespaceOf = (index: number): string => namespaces[index % namespaces.length] as string;
-  const nameOf = (index: number): string => `w-${String(index).padStart(5, "0")}`;
+  // Children have the names of their widgets, and both programs work in the same namespaces.
+  const nameOf = (index: number): string => `${kind.kind.toLowerCase()}-${String(index).padStart(5, "0")}`;
 
   const follow = async <T extends KubeObject>(
     type: ResourceType<T>,

@@ -29,7 +29,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 )
 
-const fieldOwner = client.FieldOwner("shieldx-controller")
+const fieldOwner = client.FieldOwner("bench-controller-runtime")
 
 var (
 	server      = flag.String("server", "", "URL of the API server")
