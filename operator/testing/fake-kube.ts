@@ -4,7 +4,8 @@ import { createKubeClient, type KubeClient } from "../../lib/kube/client.ts";
 import { createTransport, type KubeEndpoint } from "../../lib/kube/transport.ts";
 import type { ResourceType } from "../../lib/kube/types.ts";
 import { createFakeApi } from "./fake/api.ts";
-import { createFakeStore, type FakeStore, type StoreKey } from "./fake-store.ts";
+import { createFakeStore } from "./fake/store.ts";
+import type { FakeStore, StoreKey } from "./fake/store-types.ts";
 import { startFaultServer } from "./fault-server.ts";
 import type { FaultTarget } from "./faults.ts";
 
@@ -20,19 +21,22 @@ export interface FakeKube extends FaultTarget {
 }
 
 export interface FakeKubeOptions {
-  /** For faults with a chance. */
+  /** For faults with a chance, and generated names. */
   readonly seed?: number;
+  /** For the times in metadata; the machine's unless told. */
+  readonly clock?: Clock;
 }
 
 /** Starts a server with no objects on a free port of loopback. */
 export async function startFakeKube(options: FakeKubeOptions = {}): Promise<FakeKube> {
-  const store = createFakeStore();
+  const random = prng(options.seed ?? 1);
+  const store = createFakeStore({ clock: options.clock ?? systemClock, random });
   const clients: KubeClient[] = [];
   const api = createFakeApi(store);
   const server = await startFaultServer({
     carryOut: api.carryOut,
     compact: api.compact,
-    random: prng(options.seed ?? 1),
+    random,
   });
   return {
     ...server,

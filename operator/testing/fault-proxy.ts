@@ -67,7 +67,7 @@ export async function startFaultProxy(behind: ProxiedServer, random: () => numbe
     const stop = new AbortController();
     const kept = Object.entries(request.headers).filter(([name]) => !OWN_HEADERS.has(name));
     const response = await pool.request({
-      method: request.method as "GET",
+      method: request.method,
       path: urlOf(request),
       headers: { ...Object.fromEntries(kept), ...credentials },
       body: request.body === "" ? null : request.body,

@@ -1,8 +1,8 @@
 import type { KubeObject } from "../../../lib/kube/types.ts";
-import type { FakeStore } from "../fake-store.ts";
 import { StatusError } from "../status-error.ts";
 import { type Collection, kindOf } from "./requests.ts";
 import { selectionOf } from "./selection.ts";
+import type { FakeStore } from "./store-types.ts";
 
 /** Answers to list requests: pages of one consistent version. */
 export interface FakeLists {

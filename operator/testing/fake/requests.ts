@@ -1,5 +1,5 @@
 import { RESOURCES } from "../../../lib/kube/types.ts";
-import { StatusError } from "../status-error.ts";
+import { noSuchPath } from "./refusals.ts";
 
 /** A collection as a path names it. */
 export interface Collection {
@@ -24,25 +24,31 @@ const PATH =
 /** @throws StatusError 404 for a path of no kind */
 export function parsePath(path: string): ParsedPath {
   const parts = PATH.exec(path)?.groups;
-  if (parts === undefined) {
-    throw new StatusError({ status: 404, message: "the server could not find the requested resource", details: {} });
-  }
-  const text = (part: string | undefined): string | undefined =>
-    part === undefined ? undefined : decodeURIComponent(part);
+  if (parts === undefined) throw noSuchPath();
+  const decoded = (part: string | undefined) => (part === undefined ? undefined : decodeURIComponent(part));
   return {
     collection: {
       id: `${parts["group"] ?? ""}/${parts["plural"]}`,
       apiVersion: parts["core"] ?? `${parts["group"]}/${parts["version"]}`,
-      namespace: text(parts["namespace"]),
+      namespace: decoded(parts["namespace"]),
     },
-    name: text(parts["name"]),
+    name: decoded(parts["name"]),
     subresource: parts["subresource"],
   };
 }
 
 const KINDS = new Map(Object.values(RESOURCES).map(({ group, plural, kind }) => [`${group}/${plural}`, kind]));
 
-/** The kind of a collection's objects; those of custom kinds are known by their objects alone. */
+/** The kind of a built-in collection's objects; those of custom kinds are known by their objects alone. */
+export function builtInKind(collection: string): string | undefined {
+  return KINDS.get(collection);
+}
+
+export function isBuiltIn(collection: string): boolean {
+  return KINDS.has(collection);
+}
+
+/** The kind of a collection's objects, where one of them may have been seen. */
 export function kindOf({ id }: Pick<Collection, "id">, seen: string | undefined): string {
-  return KINDS.get(id) ?? seen ?? "Unknown";
+  return builtInKind(id) ?? seen ?? "Unknown";
 }

@@ -1,10 +1,10 @@
 import type { KubeObject } from "../../../lib/kube/types.ts";
-import type { FakeStore, StoreEvent } from "../fake-store.ts";
 import { StatusError, statusOf } from "../status-error.ts";
 import type { WatchPipe } from "../watch-pipe.ts";
 import { invalidListOption } from "./lists.ts";
 import { type Collection, kindOf } from "./requests.ts";
 import { selectionOf } from "./selection.ts";
+import type { FakeStore, StoreEvent } from "./store-types.ts";
 
 /** Open watches of the fake. */
 export interface FakeWatches {
