@@ -46,7 +46,15 @@ export function createWidgetController(options: WidgetControllerOptions = {}): C
       if (widget === undefined) return {};
       if (widget.metadata.deletionTimestamp !== undefined) {
         // A child that memory does not show may still be there: the applier then looks at the server.
-        const deletions = kinds.map((kind): Action => ({ type: "delete", resource: kind, ...key, note: "clean up" }));
+        const deletions = kinds.map(
+          (kind): Action => ({
+            type: "delete",
+            resource: kind,
+            ...key,
+            uid: undefined,
+            note: "clean up",
+          }),
+        );
         const { error } = await context.execute(widget, {
           actions: options.cleansUp === true ? [...deletions, ...removeFinalizer(widget, resource)] : [],
         });
