@@ -50,6 +50,20 @@ export function immutable<S extends z.ZodType>(schema: S, message: string): S {
 /** The rule of `immutable`, on a field that is always there. */
 export const IMMUTABLE_RULE = "self == oldSelf";
 
+/** As `immutable`, for an optional field of an object: it can neither appear nor go away later. */
+export function immutableOptional<S extends z.ZodObject>(
+  object: S,
+  field: keyof S["shape"] & string,
+  message: string,
+): S {
+  return withTransitions(object, [{ rule: immutableOptionalRule(field), message }]);
+}
+
+/** The rule of `immutableOptional`; it stands at the object, because a rule of an absent field is never asked. */
+export function immutableOptionalRule(field: string): string {
+  return `has(self.${field}) == has(oldSelf.${field}) && (!has(self.${field}) || self.${field} == oldSelf.${field})`;
+}
+
 /**
  * Says that a list is a map in disguise: server-side apply merges its items by these fields, and no two items may have
  * the same ones.

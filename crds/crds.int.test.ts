@@ -1,28 +1,23 @@
-// The generated CRDs on a real API server: accepted, samples created, bad input refused with its sentence (asked through
-// kubectl, as users do), and random objects accepted by the server exactly when zod accepts them.
+// The generated CRDs on a real API server: accepted, samples created, the reference pages say what `kubectl explain` says,
+// bad input refused with its sentence (asked through kubectl, as users do). Random objects: agreement.int.test.ts.
 import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import fc from "fast-check";
 import { parse } from "yaml";
-import { systemClock } from "../lib/core/clock.ts";
-import { isOperatorError } from "../lib/core/errors.ts";
 import type { KubeClient } from "../lib/kube/client.ts";
-import { type KubeObject, RESOURCES, type ResourceType } from "../lib/kube/types.ts";
+import type { KubeObject } from "../lib/kube/types.ts";
 import { startControlPlane, type TestControlPlane } from "../operator/testing/kube-apiserver.ts";
-import { crdName, customResourceDefinition } from "./crd.ts";
 import { CREDIT_LEDGER, creditLedgerSpec } from "./creditledger.ts";
 import { API_VERSION } from "./group.ts";
-import { KINDS, type KindDefinition } from "./kinds.ts";
+import { KINDS } from "./kinds.ts";
+import { fieldsOf } from "./reference-fields.ts";
 import { SHARD_SET, type ShardSet, shardSetSpec } from "./shardset.ts";
+import { structural } from "./structural.ts";
+import { serveKinds } from "./testing/served.ts";
 
 const KUBECTL = join(import.meta.dirname, "../.build/bin/kubectl");
 const SAMPLES = join(import.meta.dirname, "samples");
-/** A CRD is served a moment after it was accepted. */
-const ESTABLISHED_TIMEOUT_MS = 30_000;
-/** Random objects of each kind. */
-const RUNS = 300;
 
 let plane: TestControlPlane;
 let kube: KubeClient;
@@ -30,37 +25,12 @@ let kube: KubeClient;
 beforeAll(async () => {
   plane = await startControlPlane();
   kube = plane.client();
-  for (const kind of KINDS) {
-    await kube.create(RESOURCES.CustomResourceDefinition, customResourceDefinition(kind) as KubeObject);
-  }
-  const endsAt = systemClock.monotonic() + ESTABLISHED_TIMEOUT_MS;
-  for (const kind of KINDS) {
-    while (!(await isServed(kind))) {
-      if (systemClock.monotonic() > endsAt) throw new Error(`${crdName(kind)} was not served in time`);
-      await systemClock.sleep(50);
-    }
-  }
+  await serveKinds(kube, KINDS);
 });
 
 afterAll(async () => {
   await plane.stop();
 });
-
-async function isServed(kind: KindDefinition): Promise<boolean> {
-  const crd = await kube.get(RESOURCES.CustomResourceDefinition, { name: crdName(kind) });
-  const { conditions = [] } = (crd["status"] ?? {}) as {
-    conditions?: { type: string; status: string; message: string }[];
-  };
-  const violation = conditions.find(({ type, status }) => type === "NonStructuralSchema" && status === "True");
-  if (violation !== undefined) throw new Error(violation.message);
-  try {
-    await kube.list(kind.type as ResourceType);
-    return true;
-  } catch (error) {
-    if (isOperatorError(error, "KUBE_NOT_FOUND")) return false;
-    throw error;
-  }
-}
 
 /** What a user sees: exit code and both streams together. */
 function kubectl(args: readonly string[], input = ""): Promise<{ ok: boolean; output: string }> {
@@ -96,6 +66,20 @@ async function expectRefused(object: object, sentence: string): Promise<void> {
   expect(ok).toBe(false);
 }
 
+/** A node of the OpenAPI document of the server. */
+interface Published {
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly properties?: Readonly<Record<string, Published>>;
+  readonly items?: Published;
+}
+
+/** The node at a path of the reference page, for example `spec.assets[].code`, below the node of `spec`. */
+function at(part: Published | undefined, path: string): Published | undefined {
+  const [, ...steps] = path.replaceAll("[]", ".[]").split(".");
+  return steps.reduce((node, step) => (step === "[]" ? node?.items : node?.properties?.[step]), part);
+}
+
 describe("samples", () => {
   test.each(readdirSync(SAMPLES))("%s is created as it is", async (file) => {
     const { ok, output } = await kubectl(["create", "-f", join(SAMPLES, file)]);
@@ -118,6 +102,41 @@ describe("what users see", () => {
   test("kubectl explain shows the sentences of the schema", async () => {
     const { output } = await kubectl(["explain", "shardset.spec.storage.size"]);
     expect(output).toContain("It may grow later, never");
+  });
+
+  test.each(KINDS.map((kind) => [kind.type.kind, kind] as const))(
+    "%s: the reference page has the fields of kubectl explain --recursive, no more and no less",
+    async (_, kind) => {
+      for (const part of ["spec", "status"] as const) {
+        const { output } = await kubectl(["explain", `${kind.type.plural}.${part}`, "--recursive"]);
+        const explained = [...output.matchAll(/^ +(\w+)\t<[^>]+>( -required-)?/gm)].map(
+          ([, name = "", required]) => `${name}${required ?? ""}`,
+        );
+        const listed = fieldsOf(structural(kind[part]), part).map(
+          ({ name, required }) => `${name}${required ? " -required-" : ""}`,
+        );
+        expect(explained.toSorted()).toEqual(listed.toSorted());
+      }
+    },
+  );
+
+  test("the published schema, which kubectl explain reads, has every sentence and default of the reference page", async () => {
+    const document = (await kube.getPath(`/openapi/v3/apis/${API_VERSION}`)) as {
+      components: { schemas: Record<string, { properties: Record<string, Published> }> };
+    };
+    for (const kind of KINDS) {
+      const published = document.components.schemas[`dev.shieldx.v1alpha1.${kind.type.kind}`]?.properties;
+      for (const part of ["spec", "status"] as const) {
+        for (const { path, schema } of fieldsOf(structural(kind[part]), part)) {
+          const field = at(published?.[part], path);
+          expect({ path, text: field?.description, default: field?.default }).toEqual({
+            path,
+            text: schema.description,
+            default: schema.default,
+          });
+        }
+      }
+    }
   });
 
   test("short names, the category and columns", async () => {
@@ -291,105 +310,5 @@ describe("a change is refused, with a sentence, and the object stays as it was",
     await expectApplied(shardSet("grows", { shards: 4, storage: { ...storage, size: "2.5Gi" } }));
     await expectApplied(ledger("grows", { assets: [assets[0]] }));
     await expectApplied(ledger("grows", { assets: [assets[1], assets[0]], replicas: 3 }));
-  });
-});
-
-describe("the server and zod accept the same objects", () => {
-  /** Valid values eight times in nine, so that whole objects are valid often enough. */
-  const mostly = (valid: readonly unknown[], invalid: readonly unknown[]): fc.Arbitrary<unknown> =>
-    fc.oneof(
-      { arbitrary: fc.constantFrom(...valid), weight: 8 },
-      { arbitrary: fc.constantFrom(...invalid), weight: 1 },
-    );
-  const optional = (value: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> => fc.option(value, { nil: undefined });
-  const badQuantities = ["", "much", "-1", "1e3", "1 Gi"];
-  const quantity = mostly(["1", "100m", "0.5", "256Mi", "1Gi", "1.5Gi", "2G"], badQuantities);
-  const amounts = fc.record({ cpu: quantity, memory: quantity }, { requiredKeys: [] });
-  const toleration = fc.record(
-    {
-      key: mostly(["a", "b/c"], [1]),
-      operator: mostly(["Exists", "Equal"], ["In"]),
-      effect: mostly(["NoSchedule", "NoExecute"], ["Never"]),
-      tolerationSeconds: mostly([0, 30], [-1, 1.5]),
-    },
-    { requiredKeys: [] },
-  );
-  const labels = fc.dictionary(fc.constantFrom("a", "b", "c/d"), mostly(["x", ""], ["y".repeat(64)]), { maxKeys: 3 });
-  const common = {
-    resources: optional(fc.record({ requests: amounts, limits: amounts }, { requiredKeys: [] })),
-    scheduling: optional(
-      fc.record({ nodeSelector: labels, tolerations: fc.array(toleration, { maxLength: 3 }) }, { requiredKeys: [] }),
-    ),
-    deletionPolicy: mostly(["Retain", "Delete", undefined], ["Keep"]),
-  };
-  const parameterName = fc.constantFrom(
-    "work_mem",
-    "jit",
-    "pg_x.y",
-    "max_wal_size",
-    "fsync",
-    "log_statement",
-    "ssl_x",
-    "Upper",
-    "a-b",
-  );
-  const parameters = fc.dictionary(parameterName, mostly(["on", "4MB", ""], ["a\nb", "v".repeat(257)]), { maxKeys: 2 });
-  const storage = fc.record({
-    size: optional(mostly(["256Mi", "1Gi", "1.5Gi"], [...badQuantities, "255Mi", "1"])),
-    storageClassName: mostly([undefined, "standard"], [""]),
-  });
-  const shardSets = fc.record({
-    shards: mostly([1, 3, 64], [0, 65, 1.5, "3", undefined]),
-    instancesPerShard: mostly([1, undefined], [2, 0]),
-    storage: optional(storage),
-    postgres: optional(fc.record({ parameters: optional(parameters) })),
-    ...common,
-  });
-  const asset = fc.record({
-    code: mostly(["CZK", "EUR", "A1_"], ["A", "czk", "TOO_LONG_A_CODE_X"]),
-    scale: mostly([0, 2, 9], [10, -1, undefined]),
-  });
-  const ledgers = fc.record({
-    shardSet: mostly(["bank", "bank-2"], ["Bank", "", "a.b", undefined]),
-    assets: fc.array(asset, { maxLength: 2 }),
-    replicas: mostly([undefined, 1, 5], [6]),
-    snapshotEveryEvents: mostly([undefined, 10], [9]),
-    ...common,
-  });
-
-  async function serverAccepts(type: typeof SHARD_SET | typeof CREDIT_LEDGER, spec: object): Promise<boolean> {
-    const object = {
-      apiVersion: API_VERSION,
-      kind: type.kind,
-      metadata: { generateName: "random-", namespace: "default" },
-      spec,
-    };
-    try {
-      await kube.create(type as never, object as never);
-      return true;
-    } catch (error) {
-      if (isOperatorError(error, "KUBE_INVALID")) return false;
-      throw error;
-    }
-  }
-
-  test.each([
-    ["ShardSet", SHARD_SET, shardSetSpec, shardSets],
-    ["CreditLedger", CREDIT_LEDGER, creditLedgerSpec, ledgers],
-  ] as const)("%s", async (_, type, schema, arbitrary) => {
-    let accepted = 0;
-    await fc.assert(
-      fc.asyncProperty(arbitrary as fc.Arbitrary<object>, async (raw) => {
-        // The server never sees a member that is undefined.
-        const spec = JSON.parse(JSON.stringify(raw)) as object;
-        const wanted = schema.safeParse(spec).success;
-        accepted += wanted ? 1 : 0;
-        expect({ spec, accepted: await serverAccepts(type, spec) }).toEqual({ spec, accepted: wanted });
-      }),
-      { numRuns: RUNS },
-    );
-    // Otherwise the property says little.
-    expect(accepted).toBeGreaterThan(RUNS / 20);
-    expect(accepted).toBeLessThan(RUNS - RUNS / 20);
   });
 });

@@ -5,6 +5,7 @@ import {
   conditions,
   deletionPolicy,
   dnsLabel,
+  immutable,
   listMap,
   observedGeneration,
   RESOURCE_NAME_MAX_LENGTH,
@@ -26,12 +27,12 @@ const asset = z.strictObject({
     .max(16)
     .regex(/^[A-Z][A-Z0-9_]{1,15}$/)
     .meta({ description: "Name of the asset, for example CZK or LOYALTY_POINTS." }),
-  scale: withTransitions(
+  scale: immutable(
     z.int().min(0).max(9).meta({
       description:
         "Decimal places of the asset: with scale 2, amount 150 is 1.50. It cannot change, because amounts are stored in whole minor units.",
     }),
-    [{ rule: "self == oldSelf", message: "the scale of an asset is immutable: amounts are stored in its minor units" }],
+    "the scale of an asset is immutable: amounts are stored in its minor units",
   ),
 });
 export type Asset = z.output<typeof asset>;
@@ -54,12 +55,12 @@ const assets = withTransitions(
 
 /** `spec` of a CreditLedger, after defaulting. */
 export const creditLedgerSpec = z.strictObject({
-  shardSet: withTransitions(
+  shardSet: immutable(
     dnsLabel(
       "Name of the ShardSet in the same namespace that stores the ledger. It cannot change: a ledger does not move between ShardSets.",
       RESOURCE_NAME_MAX_LENGTH,
     ),
-    [{ rule: "self == oldSelf", message: "shardSet is immutable: create a new CreditLedger and import into it" }],
+    "shardSet is immutable: create a new CreditLedger and import into it",
   ),
   assets,
   replicas: z

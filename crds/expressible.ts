@@ -128,7 +128,12 @@ function problemsOfType(schema: z.core.$ZodType): string[] {
   if (def.type === "record" && def.keyType._zod.def.type !== "string") {
     problems.push("the keys of a record must be plain strings: check them by a rule (withRules)");
   }
-  if (def.type === "default" && !isFixedPoint(def.innerType, def.defaultValue)) {
+  if (def.type === "nullable" && ["enum", "literal"].includes(unwrap(def.innerType).def.type)) {
+    problems.push("the API server refuses null beside named values: leave the field out (exactOptional)");
+  }
+  if (def.type === "default" && def.defaultValue === null) {
+    problems.push("the API server ignores a default of null: leave the field out (exactOptional)");
+  } else if (def.type === "default" && !isFixedPoint(def.innerType, def.defaultValue)) {
     problems.push("the default is not valid by itself, or leaves inner defaults out");
   }
   const refinements = (def.checks ?? []).filter((check) => check._zod.def.check === "custom").length;
@@ -138,7 +143,7 @@ function problemsOfType(schema: z.core.$ZodType): string[] {
 
 /** Metadata is attached to the very schema; wrappers have their own. */
 function metaOf(schema: z.core.$ZodType): { readonly [member: string]: unknown } {
-  return (z.globalRegistry.get(schema) ?? {}) as { readonly [member: string]: unknown };
+  return z.globalRegistry.get(schema) ?? {};
 }
 
 function isKept(schema: z.core.$ZodType): boolean {

@@ -4,7 +4,8 @@ import { METRICS } from "../lib/core/metric-names.ts";
 import { CATEGORY } from "./crd.ts";
 import { API_VERSION } from "./group.ts";
 import type { KindDefinition } from "./kinds.ts";
-import { type StructuralSchema, structural } from "./structural.ts";
+import { type FieldRow, fieldsOf, typeText } from "./reference-fields.ts";
+import { structural } from "./structural.ts";
 
 const NOTICE = "<!-- Printed by 'make generate'; do not edit. -->";
 
@@ -15,39 +16,35 @@ const RETRY_WORDS: Readonly<Record<string, string>> = {
   terminal: "needs a change of input",
 };
 
-/** One field of a kind as a row of the reference. */
-interface FieldRow {
-  readonly path: string;
-  readonly type: string;
-  readonly required: boolean;
-  readonly schema: StructuralSchema;
-}
-
 /** `docs/reference/api.md`: every field of every kind. */
 export function apiReference(kinds: readonly KindDefinition[]): string {
   const intro = [
     "# API reference",
     NOTICE,
-    `All kinds belong to \`${API_VERSION}\` and are namespaced. \`kubectl get ${CATEGORY}\` lists them together; \`kubectl explain\` shows the same sentences as this page.`,
+    `All kinds belong to \`${API_VERSION}\` and are namespaced. \`kubectl get ${CATEGORY}\` lists them together; \`kubectl explain\` shows the same sentences as this page. A rule stands at the field that it is about, with the sentence that the API server answers when an object breaks it.`,
   ];
   return page([...intro, ...kinds.flatMap(kindSection)]);
 }
 
 function kindSection(kind: KindDefinition): string[] {
-  const spec = structural(kind.spec);
   const columns = kind.columns.map(
     ({ name, description, priority }) => `| ${name} | ${description}${priority === 1 ? " (`-o wide`)" : ""} |`,
   );
-  const rules = [...kind.rules, ...rulesOf(spec)].map(({ message }) => `- ${message}`);
+  const selectable = kind.selectableFields.map((path) => code(path.slice(1)));
   return [
     `## ${kind.type.kind}`,
     kind.description,
-    `Plural \`${kind.type.plural}\`, short name \`${kind.shortName}\`.${kind.scale === undefined ? "" : ` \`kubectl scale\` changes \`${kind.scale.specReplicasPath.slice(1)}\`.`}`,
+    [
+      `Plural \`${kind.type.plural}\`, short name \`${kind.shortName}\`.`,
+      kind.scale === undefined ? "" : `\`kubectl scale\` changes \`${kind.scale.specReplicasPath.slice(1)}\`.`,
+      selectable.length === 0 ? "" : `\`--field-selector\` knows ${selectable.join(", ")}.`,
+    ]
+      .filter((sentence) => sentence !== "")
+      .join(" "),
     "### Spec",
-    fieldTable(fieldsOf(spec, "spec")),
-    "### Rules",
-    "The API server refuses an object that breaks one of these, with this sentence:",
-    rules.join("\n"),
+    fieldTable(fieldsOf(structural(kind.spec), "spec")),
+    "Rules on the resource as a whole:",
+    kind.rules.map(({ message }) => `- ${message}`).join("\n"),
     "### Status",
     fieldTable(fieldsOf(structural(kind.status), "status")),
     "### Columns of kubectl get",
@@ -56,41 +53,16 @@ function kindSection(kind: KindDefinition): string[] {
 }
 
 function fieldTable(rows: readonly FieldRow[]): string {
-  const lines = rows.map(({ path, type, required, schema }) => {
+  const lines = rows.map(({ path, required, immutable, rules, schema }) => {
     const fallback = schema.default === undefined ? (required ? "required" : "") : code(JSON.stringify(schema.default));
-    return `| ${code(path)} | ${type} | ${fallback} | ${cell(schema.description ?? "")} |`;
+    const meaning = [
+      cell(schema.description ?? ""),
+      ...(immutable ? ["**Immutable.**"] : []),
+      ...(rules.length === 0 ? [] : [`Refused otherwise: ${rules.map((message) => `*${cell(message)}*`).join("; ")}.`]),
+    ].join(" ");
+    return `| ${code(path)} | ${cell(typeText(schema))} | ${fallback} | ${meaning} |`;
   });
-  return ["| field | type | default | meaning |", "|---|---|---|---|", ...lines].join("\n");
-}
-
-function fieldsOf(schema: StructuralSchema, path: string): FieldRow[] {
-  return Object.entries(schema.properties ?? {}).flatMap(([name, property]) => {
-    const here = `${path}.${name}`;
-    const required = schema.required?.includes(name) ?? false;
-    const row = { path: here, type: typeText(property), required, schema: property };
-    const below = property.items === undefined ? fieldsOf(property, here) : fieldsOf(property.items, `${here}[]`);
-    return [row, ...below];
-  });
-}
-
-function typeText(schema: StructuralSchema): string {
-  if (schema.enum !== undefined) return schema.enum.map((value) => code(String(value))).join(" or ");
-  if (schema.items !== undefined) return `list of ${schema.items.type}, ${range(schema.minItems, schema.maxItems)}`;
-  if (schema.additionalProperties !== undefined)
-    return `map of ${schema.additionalProperties.type}, ${range(schema.minProperties, schema.maxProperties)}`;
-  if (schema.type === "integer") return `integer, ${range(schema.minimum, schema.maximum)}`;
-  return schema.format ?? schema.type ?? "any";
-}
-
-function range(min: number | undefined, max: number | undefined): string {
-  const open = max === undefined || max === Number.MAX_SAFE_INTEGER;
-  return open ? `at least ${String(min ?? 0)}` : `${String(min ?? 0)} to ${String(max)}`;
-}
-
-function rulesOf(schema: StructuralSchema): readonly { message: string }[] {
-  const children = [...Object.values(schema.properties ?? {}), schema.items, schema.additionalProperties];
-  const below = children.flatMap((child) => (child === undefined ? [] : rulesOf(child)));
-  return [...(schema["x-kubernetes-validations"] ?? []), ...below];
+  return ["| field | type and bounds | default | meaning |", "|---|---|---|---|", ...lines].join("\n");
 }
 
 /** `docs/reference/conditions.md`: condition types and reasons of every kind. */

@@ -4,6 +4,7 @@ import {
   type CustomResourceType,
   conditions,
   deletionPolicy,
+  immutableOptional,
   listMap,
   observedGeneration,
   quantity,
@@ -31,7 +32,7 @@ const PARAMETER_VALUE_MAX_LENGTH = 256;
 
 const PARAMETER_NAME = /^[a-z][a-z0-9_]{0,62}(\.[a-z][a-z0-9_]{0,62})?$/;
 
-const storage = withTransitions(
+const storage = immutableOptional(
   z.strictObject({
     size: withTransitions(
       withRules(quantity("Size of the volume of each shard. It may grow later, never shrink."), [
@@ -58,12 +59,8 @@ const storage = withTransitions(
       })
       .exactOptional(),
   }),
-  [
-    {
-      rule: "has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
-      message: "storage.storageClassName is immutable: create a new ShardSet to change the class",
-    },
-  ],
+  "storageClassName",
+  "storage.storageClassName is immutable: create a new ShardSet to change the class",
 );
 
 const parameters = withRules(

@@ -84,7 +84,7 @@ function problemsOfLists(node: Node): string[] {
   const type = node["x-kubernetes-list-type"];
   const keys = (node["x-kubernetes-list-map-keys"] ?? []) as readonly string[];
   if (type !== "map") return keys.length > 0 ? ["only a list of type map has keys"] : [];
-  const items = (isNode(node["items"]) ? node["items"] : {}) as Node;
+  const items = isNode(node["items"]) ? node["items"] : {};
   const problems = keys.length === 0 ? ["a list of type map needs keys"] : [];
   for (const key of keys) {
     const property = propertiesOf(items)[key];

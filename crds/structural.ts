@@ -147,7 +147,7 @@ function print(raw: JsonNode, place: Place): StructuralSchema {
       result[member] = value;
     }
   }
-  return result as StructuralSchema;
+  return result;
 }
 
 /** The node in the words of a structural schema: what zod prints in another way is put right here. */
@@ -163,13 +163,10 @@ function settled(node: JsonNode): JsonNode {
   if (rest["format"] === "date-time") return { ...rest, pattern: DATETIME_PATTERN, maxLength: DATETIME_MAX_LENGTH };
   const values = rest["enum"] as readonly unknown[] | undefined;
   const type = rest["type"] === "number" && values?.every(Number.isInteger) === true ? "integer" : rest["type"];
-  // A null of a nullable enum has to be among its values.
-  const nullable = rest["nullable"] === true && values !== undefined ? { enum: [...values, null] } : {};
   return {
     ...rest,
     ...(type === undefined ? {} : { type }),
     ...(type === "integer" ? { format: formatOf(rest) } : {}),
-    ...nullable,
   };
 }
 
