@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, describe } from "@jest/globals";
 import { describeAdmission } from "./testing/admission-cases.ts";
-import { type RealCaller, startRealCaller } from "./testing/real-caller.ts";
+import type { RunningCaller } from "./testing/caller.ts";
+import { startRealCaller } from "./testing/real-caller.ts";
 
-// Goal: a real API server asks our webhooks and does what they say. Certificates are of our own making.
+// Goal: a real API server asks our webhooks and does what they say.
 
-let caller: RealCaller;
-beforeAll(async () => {
-  caller = await startRealCaller();
-});
-afterAll(() => caller.stop());
-
-describe("the kube-apiserver", () => {
+describe("webhooks of a kube-apiserver", () => {
+  let caller: RunningCaller;
+  beforeAll(async () => {
+    caller = await startRealCaller();
+  });
+  afterAll(() => caller.stop());
   describeAdmission(() => caller);
 });

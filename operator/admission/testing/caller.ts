@@ -1,4 +1,9 @@
-import type { Gadget } from "./gadget.ts";
+import type { CertificateSource } from "../certificate-source.ts";
+import type { RotationPolicy } from "../rotation.ts";
+import type { WebhookServer } from "../server.ts";
+import type { TrustTarget } from "../trust-targets.ts";
+import { GADGET_CRD_NAME, type Gadget } from "./gadget.ts";
+import type { CertificateKube } from "./memory-kube.ts";
 
 /** What asks the webhooks about gadgets: an API server, or something that does the same in this process. */
 export interface Caller {
@@ -14,3 +19,36 @@ export interface Caller {
   /** The webhook server's metrics page. */
   metrics(): Promise<string>;
 }
+
+/** A caller and the webhook server that it asks. */
+export interface RunningCaller extends Caller {
+  /** Where Secret and targets are. */
+  readonly kube: CertificateKube;
+  readonly server: WebhookServer;
+  stop(): Promise<void>;
+}
+
+/** Which certificates the server shows. */
+export interface CallerOptions {
+  /** For certificates of our own; the product's unless told. */
+  readonly policy?: RotationPolicy;
+  /** Certificates of somebody else, and whom the targets trust at first; PEM. */
+  readonly foreign?: {
+    readonly source: (onRead: (ok: boolean) => void) => CertificateSource;
+    readonly caPem: string;
+  };
+}
+
+/** Starts both, and waits until objects are judged. */
+export type StartCaller = (options?: CallerOptions) => Promise<RunningCaller>;
+
+/** Name of the webhook configurations. */
+export const CONFIGURATION = "gadgets.test.shieldx.dev";
+export const SECRET = { namespace: "default", name: "gadget-webhooks" };
+
+/** Everything that must trust the server. */
+export const TARGETS: readonly TrustTarget[] = [
+  { role: "validating", name: CONFIGURATION },
+  { role: "mutating", name: CONFIGURATION },
+  { role: "conversion", name: GADGET_CRD_NAME },
+];

@@ -1,0 +1,111 @@
+import { systemClock } from "../../../lib/core/clock.ts";
+import { type KubeObject, RESOURCES, type ResourceType } from "../../../lib/kube/types.ts";
+import { createLogger } from "../../../lib/node/logger.ts";
+import { createMetrics, type Metrics } from "../../../lib/node/metrics.ts";
+import { eventually } from "../../testing/wait.ts";
+import { webhookConfiguration } from "../configurations.ts";
+import { createOwnCertificates } from "../own-certificates.ts";
+import { createWebhookServer, type WebhookServer } from "../server.ts";
+import { createTrustTargets } from "../trust-targets.ts";
+import { type CallerOptions, CONFIGURATION, SECRET, TARGETS } from "./caller.ts";
+import { GADGET_WEBHOOKS, gadgetCrd } from "./gadget.ts";
+import type { CertificateKube } from "./memory-kube.ts";
+
+/** A webhook server of gadgets on loopback. */
+export interface GadgetServer {
+  readonly server: WebhookServer;
+  readonly metrics: Metrics;
+  /** `https://127.0.0.1:port` */
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/** "debug" shows what the server does while a test is written. */
+const LOG_LEVEL = "silent";
+/** A minute would be too slow for a test; the API server needs less to pass a bundle on. */
+const LOOK_MS = 300;
+
+/** Starts it with the certificates that the options ask for. */
+export async function startGadgetServer(kube: CertificateKube, options: CallerOptions): Promise<GadgetServer> {
+  const metrics = createMetrics();
+  const log = createLogger(LOG_LEVEL);
+  const { policy, foreign } = options;
+  const server = createWebhookServer({
+    webhooks: GADGET_WEBHOOKS,
+    certificates:
+      foreign?.source ??
+      ((onRead) =>
+        createOwnCertificates({
+          client: kube,
+          secret: SECRET,
+          targets: TARGETS,
+          names: { dnsNames: [], ipAddresses: ["127.0.0.1"] },
+          clock: systemClock,
+          random: () => 0.5,
+          log,
+          onRead,
+          lookMs: LOOK_MS,
+          ...(policy === undefined ? {} : { policy }),
+        })),
+    port: 0,
+    host: "127.0.0.1",
+    clock: systemClock,
+    metrics,
+    log,
+    drainMs: 0,
+  });
+  const abort = new AbortController();
+  const ended = server.run(abort.signal);
+  const port = await eventually("the server listens", () => server.port());
+  return {
+    server,
+    metrics,
+    url: `https://127.0.0.1:${port}`,
+    stop: () => {
+      abort.abort();
+      return ended;
+    },
+  };
+}
+
+const VALIDATING: ResourceType = {
+  group: "admissionregistration.k8s.io",
+  version: "v1",
+  kind: "ValidatingWebhookConfiguration",
+  plural: "validatingwebhookconfigurations",
+  namespaced: false,
+};
+const MUTATING: ResourceType = {
+  ...VALIDATING,
+  kind: "MutatingWebhookConfiguration",
+  plural: "mutatingwebhookconfigurations",
+};
+
+/** Whoever installs the kind and its webhooks: a chart, for example. It leaves the bundles to others. */
+export async function installGadgets(
+  kube: Pick<CertificateKube, "apply">,
+  url: string,
+  failurePolicy: "Fail" | "Ignore" = "Fail",
+): Promise<void> {
+  const how = { fieldManager: "installer" };
+  const address = { url };
+  const apply = (type: ResourceType, object: KubeObject) => kube.apply(type, object, how);
+  const options = { name: CONFIGURATION, address, failurePolicy };
+  await apply(RESOURCES.CustomResourceDefinition, gadgetCrd(address));
+  await apply(VALIDATING, webhookConfiguration("validating", GADGET_WEBHOOKS, options));
+  await apply(MUTATING, webhookConfiguration("mutating", GADGET_WEBHOOKS, { ...options, failurePolicy: "Fail" }));
+}
+
+/** Tells all targets whom to trust, as cert-manager's injector does. */
+export async function injectTrust(kube: Pick<CertificateKube, "find" | "apply">, caPem: string): Promise<void> {
+  const { signal } = new AbortController();
+  const targets = createTrustTargets(kube, TARGETS);
+  for (const seen of await targets.read(signal)) await targets.write(seen, caPem, signal);
+}
+
+/** The failure policy that is installed. */
+export async function failurePolicyOf(kube: Pick<CertificateKube, "find">): Promise<"Fail" | "Ignore"> {
+  const configuration = await kube.find(VALIDATING, { name: CONFIGURATION });
+  const [webhook] = (configuration?.["webhooks"] ?? []) as { readonly failurePolicy: "Fail" | "Ignore" }[];
+  return webhook?.failurePolicy ?? "Fail";
+}
