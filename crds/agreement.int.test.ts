@@ -10,7 +10,8 @@ import { type KubeObject, RESOURCES, type ResourceType } from "../lib/kube/types
 import { startControlPlane, type TestControlPlane } from "../operator/testing/kube-apiserver.ts";
 import { customResourceDefinition } from "./crd.ts";
 import { API_VERSION } from "./group.ts";
-import { KINDS, type KindDefinition } from "./kinds.ts";
+import type { KindDefinition } from "./kind.ts";
+import { KINDS } from "./kinds.ts";
 import { nearValuesOf, type Overrides, withoutNulls } from "./testing/arbitraries.ts";
 import { BROKEN_SCHEMAS, rootWith } from "./testing/broken-schemas.ts";
 import { serveKinds } from "./testing/served.ts";

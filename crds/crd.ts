@@ -1,5 +1,5 @@
 import { GROUP, VERSION } from "./group.ts";
-import type { KindDefinition, PrinterColumn } from "./kinds.ts";
+import type { KindDefinition, PrinterColumn } from "./kind.ts";
 import { schemaPathProblems } from "./schema-paths.ts";
 import { StructuralError, type StructuralSchema, structural } from "./structural.ts";
 import { structuralProblems } from "./structural-rules.ts";

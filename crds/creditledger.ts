@@ -14,7 +14,9 @@ import {
   withRules,
   withTransitions,
 } from "./common.ts";
+import { CREDIT_LEDGER_CONDITIONS, CREDIT_LEDGER_REASONS } from "./conditions.ts";
 import { GROUP, VERSION } from "./group.ts";
+import { defineKind } from "./kind.ts";
 import { SHARDS_MAX } from "./shardset.ts";
 
 /** Most assets of one ledger: each has its own system account on every shard. */
@@ -160,3 +162,35 @@ export const CREDIT_LEDGER: CustomResourceType<CreditLedger> = {
   kind: "CreditLedger",
   namespaced: true,
 };
+
+/** What the API server and the reference pages say about CreditLedgers. */
+export const CREDIT_LEDGER_KIND = defineKind({
+  type: CREDIT_LEDGER,
+  shortName: "cledger",
+  description:
+    "CreditLedger is an event-sourced ledger of credits on a ShardSet: balances never break their limit, every request counts exactly once, and every past balance can be replayed.",
+  spec: creditLedgerSpec,
+  status: creditLedgerStatus,
+  columns: [
+    { name: "ShardSet", type: "string", jsonPath: ".spec.shardSet", description: "ShardSet that stores the ledger." },
+    { name: "Shards", type: "integer", jsonPath: ".status.shards", description: "Shards that the ledger writes to." },
+    {
+      name: "Writers",
+      type: "integer",
+      jsonPath: ".status.writersReady",
+      description: "Shards that have a writer.",
+    },
+    { name: "Pods", type: "integer", jsonPath: ".status.replicasReady", description: "Ledger pods that are ready." },
+    {
+      name: "Schema",
+      type: "integer",
+      jsonPath: ".status.schemaVersion",
+      description: "Number of the last migration.",
+      priority: 1,
+    },
+    { name: "URL", type: "string", jsonPath: ".status.url", description: "Address of the HTTP API.", priority: 1 },
+  ],
+  selectableFields: [".spec.shardSet"],
+  conditions: CREDIT_LEDGER_CONDITIONS,
+  reasons: CREDIT_LEDGER_REASONS,
+});

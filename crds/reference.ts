@@ -3,7 +3,7 @@ import { ERRORS } from "../lib/core/errors.ts";
 import { METRICS } from "../lib/core/metric-names.ts";
 import { CATEGORY } from "./crd.ts";
 import { API_VERSION } from "./group.ts";
-import type { KindDefinition } from "./kinds.ts";
+import type { KindDefinition } from "./kind.ts";
 import { type FieldRow, fieldsOf, typeText } from "./reference-fields.ts";
 import { structural } from "./structural.ts";
 

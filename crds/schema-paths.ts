@@ -2,7 +2,7 @@
  * Columns, selectable fields and the scale subresource name fields by their paths. The API server does not look whether
  * they exist: a typing mistake would be a column that is always empty, so it is found here.
  */
-import type { KindDefinition } from "./kinds.ts";
+import type { KindDefinition } from "./kind.ts";
 import type { StructuralSchema } from "./structural.ts";
 
 /** Types of fields that a column of each type may show. */

@@ -14,7 +14,9 @@ import {
   withRules,
   withTransitions,
 } from "./common.ts";
+import { SHARD_SET_CONDITIONS, SHARD_SET_REASONS } from "./conditions.ts";
 import { GROUP, VERSION } from "./group.ts";
+import { defineKind } from "./kind.ts";
 import { FORBIDDEN_PARAMETER_PREFIXES, FORBIDDEN_PARAMETERS, isForbiddenParameter } from "./postgres-parameters.ts";
 import { compareQuantities } from "./quantity.ts";
 
@@ -215,3 +217,44 @@ export const SHARD_SET: CustomResourceType<ShardSet> = {
   kind: "ShardSet",
   namespaced: true,
 };
+
+/** What the API server and the reference pages say about ShardSets. */
+export const SHARD_SET_KIND = defineKind({
+  type: SHARD_SET,
+  shortName: "shset",
+  description:
+    "ShardSet is a sharded PostgreSQL: each shard is a server of its own with its own volume, and a map of 4,096 buckets says which shard holds which key.",
+  spec: shardSetSpec,
+  status: shardSetStatus,
+  columns: [
+    { name: "Shards", type: "integer", jsonPath: ".spec.shards", description: "Shards that the spec asks for." },
+    {
+      name: "Shards Ready",
+      type: "integer",
+      jsonPath: ".status.shardsReady",
+      description: "Shards whose primary accepts writes.",
+    },
+    { name: "Map", type: "integer", jsonPath: ".status.map.version", description: "Version of the shard map." },
+    {
+      name: "Balanced",
+      type: "string",
+      jsonPath: '.status.conditions[?(@.type=="Balanced")].status',
+      description: "Whether every shard owns buckets.",
+      priority: 1,
+    },
+    {
+      name: "Storage",
+      type: "string",
+      jsonPath: ".spec.storage.size",
+      description: "Size of the volume of each shard.",
+      priority: 1,
+    },
+  ],
+  scale: {
+    specReplicasPath: ".spec.shards",
+    statusReplicasPath: ".status.shards",
+    labelSelectorPath: ".status.labelSelector",
+  },
+  conditions: SHARD_SET_CONDITIONS,
+  reasons: SHARD_SET_REASONS,
+});

@@ -1,7 +1,8 @@
 // The validator of printed schemas: one case a rule. crds.int.test.ts asks a real API server about the same schemas.
 import { describe, expect, test } from "@jest/globals";
 import { customResourceDefinition } from "./crd.ts";
-import { KINDS, type KindDefinition } from "./kinds.ts";
+import type { KindDefinition } from "./kind.ts";
+import { KINDS } from "./kinds.ts";
 import { houseProblems, structuralProblems } from "./structural-rules.ts";
 import { BROKEN_SCHEMAS, rootWith } from "./testing/broken-schemas.ts";
 

@@ -3,7 +3,7 @@ import type { KubeClient } from "../../lib/kube/client.ts";
 import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
 import { eventually } from "../../operator/testing/wait.ts";
 import { crdName, customResourceDefinition } from "../crd.ts";
-import type { KindDefinition } from "../kinds.ts";
+import type { KindDefinition } from "../kind.ts";
 
 /** A CRD is served a moment after it was accepted; a busy machine takes longer. */
 const SERVED_TIMEOUT_MS = 30_000;

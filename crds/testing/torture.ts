@@ -14,7 +14,7 @@ import {
   textMap,
   withRules,
 } from "../common.ts";
-import type { KindDefinition } from "../kinds.ts";
+import type { KindDefinition } from "../kind.ts";
 
 const part = z.strictObject({
   id: dnsLabel("Key of the part.", 9),
