@@ -6,6 +6,7 @@ import { RESOURCES } from "../lib/kube/types.ts";
 import { silentLogger } from "../lib/node/logger.ts";
 import { createMetrics } from "../lib/node/metrics.ts";
 import { createManager, LEASE_NAME } from "./manager.ts";
+import { startRealAcceptance } from "./testing/acceptance/server.ts";
 import { startControlPlane, type TestControlPlane } from "./testing/kube-apiserver.ts";
 import { waitForKind } from "./testing/kube-contract.ts";
 import { describeManagerContract } from "./testing/manager-contract.ts";
@@ -21,21 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => controlPlane.stop());
 
-describeManagerContract(
-  async () => ({
-    clock: systemClock,
-    client: (onRequest) =>
-      createKubeClient({
-        transport: createTransport(controlPlane.endpoint()),
-        namespace: "default",
-        userAgent: "shieldx/test",
-        clock: systemClock,
-        random: () => 0.5,
-        onRequest,
-      }),
-  }),
-  async () => undefined,
-);
+describeManagerContract(() => startRealAcceptance(controlPlane, "manager"));
 
 describe("a partition from the API server", () => {
   it("ends the leader by its own clock; the next one takes over under a higher epoch", async () => {
