@@ -1,14 +1,12 @@
 import { describe, expect, test } from "@jest/globals";
 import type { CreditLedger } from "../../crds/creditledger.ts";
-import { createManualClock } from "../../lib/core/manual-clock.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
 import type { Watch } from "../../operator/runtime/types.ts";
 import { createCreditLedgerController } from "./creditledger.controller.ts";
-import { createThrottle } from "./creditledger.throttle.ts";
 import { deps, ledger, NAMESPACE, shardSet, spec } from "./testing/builders.ts";
 import { createWorld } from "./testing/world.ts";
 
-// Which change of which object wakes which ledger, and how often positions may be told.
+// Which change of which object wakes which ledger.
 
 const controller = createCreditLedgerController(deps());
 
@@ -61,24 +59,7 @@ describe("watches", () => {
   });
 });
 
-describe("throttle", () => {
-  test("says how long to wait, key by key, on the monotonic clock", async () => {
-    const clock = createManualClock();
-    const throttle = createThrottle(10);
-    expect(throttle.waitSeconds("a", clock)).toBe(0);
-    throttle.mark("a", clock);
-    await clock.advance(2_500);
-    clock.jumpWallClock(1_000_000);
-    expect([throttle.waitSeconds("a", clock), throttle.waitSeconds("b", clock)]).toEqual([8, 0]);
-    await clock.advance(7_500);
-    expect(throttle.waitSeconds("a", clock)).toBe(0);
-    throttle.mark("a", clock);
-    throttle.forget("a");
-    expect(throttle.waitSeconds("a", clock)).toBe(0);
-  });
-});
-
-test("a key that is gone is forgotten", async () => {
+test("a key that is gone has nothing to do", async () => {
   const world = createWorld();
   await expect(controller.reconcile({ namespace: NAMESPACE, name: "gone" }, world.context)).resolves.toEqual({});
 });

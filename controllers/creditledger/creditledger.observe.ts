@@ -1,9 +1,9 @@
-import { CREDIT_LEDGER, type CreditLedger } from "../../crds/creditledger.ts";
+import type { CreditLedger } from "../../crds/creditledger.ts";
 import { COMPONENTS, LABELS } from "../../crds/group.ts";
 import { SHARD_SET, type ShardSet } from "../../crds/shardset.ts";
 import { deepFreeze } from "../../lib/core/objects.ts";
 import { type KubeObject, RESOURCES, type ResourceType, type SecretObject } from "../../lib/kube/types.ts";
-import type { CacheReader, Key } from "../../operator/runtime/types.ts";
+import type { CacheReader } from "../../operator/runtime/types.ts";
 import type { KeyPair, RolePasswords } from "./creditledger.desired.ts";
 import {
   type AddressedRequest,
@@ -54,15 +54,13 @@ export interface Observed {
  * Reads the ledger and everything around it from the informers' memory.
  * An object of a wanted name without our labels counts as absent: it is somebody else's, and the executor refuses to
  * write over it.
- * @returns `undefined` when the ledger does not exist (any more)
  */
-export function observeCreditLedger(cache: CacheReader, key: Key): Observed | undefined {
-  const ledger = cache.get(CREDIT_LEDGER, key.namespace, key.name);
-  if (ledger === undefined) return undefined;
-  const names = ledgerNames(key.name);
-  const ours = { [LABELS.kind]: "CreditLedger", [LABELS.name]: key.name };
+export function observeCreditLedger(cache: CacheReader, ledger: CreditLedger): Observed {
+  const { name: ledgerName, namespace = "" } = ledger.metadata;
+  const names = ledgerNames(ledgerName);
+  const ours = { [LABELS.kind]: "CreditLedger", [LABELS.name]: ledgerName };
   const find = <T extends KubeObject>(type: ResourceType<T>, name: string): T | undefined => {
-    const object = cache.get(type, key.namespace, name);
+    const object = cache.get(type, namespace, name);
     return object !== undefined && hasLabels(object, ours) ? object : undefined;
   };
   const secret = <T>(
@@ -72,14 +70,14 @@ export function observeCreditLedger(cache: CacheReader, key: Key): Observed | un
     const object = find(RESOURCES.Secret, name);
     return object && { name, uid: object.metadata.uid, value: read(secretText(object), object) };
   };
-  const migrationPods = cache.list(RESOURCES.Pod, key.namespace, { ...ours, [LABELS.component]: COMPONENTS.migration });
-  const requests = cache.list(RESOURCES.Secret, key.namespace, {
+  const migrationPods = cache.list(RESOURCES.Pod, namespace, { ...ours, [LABELS.component]: COMPONENTS.migration });
+  const requests = cache.list(RESOURCES.Secret, namespace, {
     [LABELS.shardSet]: ledger.spec.shardSet,
     [LABELS.component]: COMPONENTS.databaseRequest,
   });
   return deepFreeze({
     ledger,
-    shardSet: cache.get(SHARD_SET, key.namespace, ledger.spec.shardSet),
+    shardSet: cache.get(SHARD_SET, namespace, ledger.spec.shardSet),
     ca: secret(names.ca, (text) => text("ca.crt")),
     caKey: secret(names.caKey, readKeyPair),
     tls: secret(names.tls, readServerCertificate),
@@ -88,9 +86,9 @@ export function observeCreditLedger(cache: CacheReader, key: Key): Observed | un
     request: secret(names.databaseRequest, readRequest),
     databaseTakenBy: olderRequest(requests, names),
     deployment: observeDeployment(find(RESOURCES.Deployment, names.deployment)),
-    jobs: cache.list(RESOURCES.Job, key.namespace, ours).map((job) => observeJob(job, migrationPods)),
+    jobs: cache.list(RESOURCES.Job, namespace, ours).map((job) => observeJob(job, migrationPods)),
     leases: cache
-      .list(RESOURCES.Lease, key.namespace, ours)
+      .list(RESOURCES.Lease, namespace, ours)
       .map(observeLease)
       .sort((a, b) => a.shard - b.shard),
     others: [

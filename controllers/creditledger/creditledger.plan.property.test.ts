@@ -1,8 +1,10 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { CREDIT_LEDGER } from "../../crds/creditledger.ts";
 import { requestHash } from "../../crds/database-request.ts";
 import { FINALIZER } from "../../crds/group.ts";
 import { canonicalJson } from "../../lib/core/canonical.ts";
+import { withFinalizer } from "../../operator/runtime/finalizers.ts";
 import type { Action, Plan } from "../../operator/runtime/types.ts";
 import { checkAll, type Scope } from "./creditledger.checks.ts";
 import { databaseRequest, migrationJobName } from "./creditledger.desired.ts";
@@ -149,7 +151,7 @@ test("a living ledger never loses an object but an outdated or failed Job", () =
 
 test("the same observation gives the same plan and status, and a status that says why it is not ready", () => {
   always((given, plan) => {
-    expect(canonicalJson(planCreditLedger(given, checkAll(given), NOW))).toBe(canonicalJson(plan));
+    expect(canonicalJson(planFor(given))).toBe(canonicalJson(plan));
     const run = { now: NOW, paused: false, error: undefined, publishPositions: true };
     const { conditions = [] } = computeCreditLedgerStatus(given, checkAll(given), run);
     const [ready, reconciling, stalled] = conditions;
@@ -160,9 +162,14 @@ test("the same observation gives the same plan and status, and a status that say
   });
 });
 
+/** As the runtime carries it out: with the finalizer around it. */
+function planFor(given: Scope): Plan {
+  return withFinalizer(given.observed.ledger, CREDIT_LEDGER, planCreditLedger(given, checkAll(given), NOW));
+}
+
 function always(check: (given: Scope, plan: Plan) => void): void {
   fc.assert(
-    fc.property(scopes, (given) => check(given, planCreditLedger(given, checkAll(given), NOW))),
+    fc.property(scopes, (given) => check(given, planFor(given))),
     { numRuns: 500 },
   );
 }

@@ -1,17 +1,13 @@
 import { describe, expect, test } from "@jest/globals";
+import { CREDIT_LEDGER } from "../../crds/creditledger.ts";
 import { FINALIZER } from "../../crds/group.ts";
-import type { Action } from "../../operator/runtime/types.ts";
-import { checkAll } from "./creditledger.checks.ts";
+import { withFinalizer } from "../../operator/runtime/finalizers.ts";
+import type { Action, Plan } from "../../operator/runtime/types.ts";
+import { checkAll, type Scope } from "./creditledger.checks.ts";
 import { databaseRequest, migrationJobName } from "./creditledger.desired.ts";
 import type { ObservedDeployment, ObservedJob } from "./creditledger.facts.ts";
 import type { Observed } from "./creditledger.observe.ts";
-import {
-  CERTIFICATE_CHECK_SECONDS,
-  isLetGo,
-  letsGo,
-  MIGRATION_RETRY_SECONDS,
-  planCreditLedger,
-} from "./creditledger.plan.ts";
+import { CERTIFICATE_CHECK_SECONDS, MIGRATION_RETRY_SECONDS, planCreditLedger } from "./creditledger.plan.ts";
 import {
   kept,
   lease,
@@ -187,7 +183,7 @@ describe("a living ledger", () => {
   test("a broken kept Secret stops everything", () => {
     const material = { problems: ["Secret bank-roles lacks a key"] };
     const given = scope({ observed: observed(READY), material });
-    expect(planCreditLedger(given, checkAll(given), NOW).actions).toEqual([]);
+    expect(planFor(given).actions).toEqual([]);
   });
 
   test("a new certificate is applied with its reason; a CA that is trusted already stays in the bundle", () => {
@@ -198,7 +194,7 @@ describe("a living ledger", () => {
         certificate: { pair: { certPem: "new", keyPem: "key" }, why: "the old one ends" },
       },
     });
-    const [ca, tls] = planCreditLedger(given, checkAll(given), NOW).actions;
+    const [ca, tls] = planFor(given).actions;
     expect(secretText(ca, "ca.crt")).toBe("FIRST ROOT\nCA\n");
     expect(tls).toMatchObject({ type: "apply", note: "new server certificate: the old one ends" });
     expect(secretText(tls, "ca.crt")).toBe("FIRST ROOT\nCA\n");
@@ -325,16 +321,13 @@ describe("deletion", () => {
       }),
       material: { problems: ["Secret bank-roles lacks a key or its value"] },
     });
-    expect(notes(planCreditLedger(given, checkAll(given), NOW).actions)).toEqual([
-      "delete Secret bank-tls: the ledger is being deleted",
-      want,
-    ]);
+    expect(notes(planFor(given).actions)).toEqual(["delete Secret bank-tls: the ledger is being deleted", want]);
   });
 
   test("Delete of a ledger that never made anything lets go at once", () => {
     const { ledger: going } = deleting("Delete");
     const given = scope({ observed: observed({ ledger: going as Observed["ledger"] }) });
-    expect(notes(planCreditLedger(given, checkAll(given), NOW).actions)).toEqual([
+    expect(notes(planFor(given).actions)).toEqual([
       "patch CreditLedger bank: clean-up is done: let the deletion go on",
     ]);
   });
@@ -349,22 +342,24 @@ describe("deletion", () => {
     });
   });
 
-  test("letting go is seen, and done once", () => {
-    const going = deleting("Retain").ledger as Observed["ledger"];
-    const gone = deleting("Retain", ["other/finalizer"]).ledger as Observed["ledger"];
-    expect(letsGo(going, plan(deleting("Retain")))).toBe(true);
-    expect(letsGo(going, plan(deleting("Delete")))).toBe(false);
-    expect([isLetGo(going), isLetGo(gone), isLetGo(ledger())]).toEqual([false, true, false]);
+  test("it ends when the database is gone, or at once when it is kept", () => {
+    expect(plan(deleting("Retain")).isCleanedUp).toBe(true);
+    expect(plan(deleting("Delete")).isCleanedUp).toBeUndefined();
   });
 });
 
-function plan(given: Partial<Observed>): ReturnType<typeof planCreditLedger> {
+/** As the runtime carries it out: with the finalizer around it. */
+function planFor(given: Scope): Plan {
+  return withFinalizer(given.observed.ledger, CREDIT_LEDGER, planCreditLedger(given, checkAll(given), NOW));
+}
+
+function plan(given: Partial<Observed>): Plan {
   const seen = observed(given);
   const missing = seen.caKey === undefined;
   const pair = { certPem: "CA\n", keyPem: "key" };
   const made = { ca: pair, adminKey: "sxk_1", passwords: { owner: "o", writer: "w", reader: "r" } };
   const whole = scope({ observed: seen, material: missing ? made : { verifiers: VERIFIERS } });
-  return planCreditLedger(whole, checkAll(whole), NOW);
+  return planFor(whole);
 }
 
 function notes(actions: readonly Action[]): string[] {

@@ -1,7 +1,6 @@
-import { CREDIT_LEDGER } from "../../crds/creditledger.ts";
 import type { DatabaseRequest } from "../../crds/database-request.ts";
-import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
-import { ensureFinalizer, hasFinalizer, removeFinalizer } from "../../operator/runtime/finalizers.ts";
+import { RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
+import { apply, create, remove as removeObject } from "../../operator/runtime/actions.ts";
 import type { Action, Plan } from "../../operator/runtime/types.ts";
 import { type Checks, currentJob, type Scope, shardsWithRequest, wantedRequest } from "./creditledger.checks.ts";
 import {
@@ -27,7 +26,7 @@ import type { Observed } from "./creditledger.observe.ts";
 // What to do next for one ledger. Each stage waits for the one before it, and what runs already is left alone while an
 // earlier gate is closed: a ShardSet with a shard down never takes the pods of a ledger away.
 //
-//   no ShardSet ──► finalizer only
+//   no ShardSet ──► nothing but the finalizer, which the runtime keeps
 //        │ appears
 //        ▼
 //   roots (CA, admin key, passwords) ──► trust, access, Leases, database request
@@ -50,13 +49,11 @@ export const CERTIFICATE_CHECK_SECONDS = 6 * 3_600;
 /** @param now milliseconds since the epoch */
 export function planCreditLedger(scope: Scope, checks: Checks, now: number): Plan {
   if (scope.observed.ledger.metadata.deletionTimestamp !== undefined) return planDeletion(scope);
-  const finalizer = ensureFinalizer(scope.observed.ledger, CREDIT_LEDGER);
-  if (scope.observed.shardSet === undefined) return { actions: finalizer };
+  if (scope.observed.shardSet === undefined) return { actions: [] };
   // Kept data that does not fit is a decision for people: nothing is made beside it.
-  if (retainedProblem(scope) !== undefined) return { actions: finalizer };
+  if (retainedProblem(scope) !== undefined) return { actions: [] };
   return {
     actions: [
-      ...finalizer,
       ...makeRoots(scope),
       ...makeTrust(scope),
       ...makeAccess(scope),
@@ -68,16 +65,6 @@ export function planCreditLedger(scope: Scope, checks: Checks, now: number): Pla
     ],
     requeueAfterSeconds: nextLook(scope, now),
   };
-}
-
-/** True when the ledger is being deleted and we have nothing to do with it any more. */
-export function isLetGo(ledger: Observed["ledger"]): boolean {
-  return ledger.metadata.deletionTimestamp !== undefined && !hasFinalizer(ledger);
-}
-
-/** True when a plan ends with taking our finalizer off: the ledger may be gone after it. */
-export function letsGo({ metadata }: Observed["ledger"], plan: Plan): boolean {
-  return metadata.deletionTimestamp !== undefined && plan.actions.at(-1)?.type === "patch";
 }
 
 /** Why data that an earlier ledger of this name left behind cannot be used; `undefined` when it can. */
@@ -226,20 +213,17 @@ function retryInSeconds(failedAt: number | undefined, now: number): number {
 function planDeletion(scope: Scope): Plan {
   const { observed } = scope;
   const workload = removeWorkload(observed);
-  const letGo = removeFinalizer(observed.ledger, CREDIT_LEDGER);
   // What an earlier ledger left and this one never used is not ours to remove: neither its database nor its keys.
-  if (isForeignData(scope)) return { actions: [...workload, ...letGo] };
+  if (isForeignData(scope)) return { actions: workload, isCleanedUp: true };
   if (observed.ledger.spec.deletionPolicy === "Retain") {
-    return {
-      actions: [...workload, ...withdrawDrop(scope), ...letGo],
-    };
+    return { actions: [...workload, ...withdrawDrop(scope)], isCleanedUp: true };
   }
   const request = requestToDrop(scope);
   if (dropProgress(scope) !== undefined && request !== undefined) {
     const drop = apply(desiredDatabaseRequest(scope.target, request), `database ${request.database} is to be dropped`);
     return { actions: [...workload, drop] };
   }
-  return { actions: [...workload, ...removeKept(observed), ...letGo] };
+  return { actions: [...workload, ...removeKept(observed)], isCleanedUp: true };
 }
 
 /** The request that drops the database; `undefined` when none was ever made, or when the ShardSet serves another one. */
@@ -287,14 +271,6 @@ interface Target {
   readonly uid: string | undefined;
 }
 
-function apply(object: KubeObject, note: string): Action {
-  return { type: "apply", object, note };
-}
-
-function create(object: KubeObject, note: string): Action {
-  return { type: "create", object, note };
-}
-
-function remove({ ledger }: Observed, { resource, name, uid }: Target, note: string): Action {
-  return { type: "delete", resource, namespace: ledger.metadata.namespace ?? "", name, uid, note };
+function remove({ ledger }: Observed, target: Target, note: string): Action {
+  return removeObject({ ...target, namespace: ledger.metadata.namespace ?? "" }, note);
 }

@@ -1,22 +1,25 @@
 import type { CreditLedgerConditionType, CreditLedgerReason } from "../../crds/conditions.ts";
 import type { CreditLedgerStatus, LedgerHead } from "../../crds/creditledger.ts";
-import { type ErrorCode, toOperatorError } from "../../lib/core/errors.ts";
 import { omitUndefined } from "../../lib/core/objects.ts";
-import { findCondition, mergeConditions } from "../../operator/runtime/conditions.ts";
-import { type ResourceState, type Summary, stuck, summaryOf, working } from "../../operator/runtime/summary.ts";
-import type { Action, Condition } from "../../operator/runtime/types.ts";
+import { conditionsOf } from "../../operator/runtime/conditions.ts";
+import type { Run as ReconcileRun } from "../../operator/runtime/reconciler.ts";
+import {
+  announceReady,
+  failureState,
+  type ResourceState,
+  type Summary,
+  stuck,
+  summaryOf,
+  working,
+} from "../../operator/runtime/summary.ts";
+import type { Action } from "../../operator/runtime/types.ts";
 import { type Check, type Checks, currentJob, type Scope, unfinishedRollout } from "./creditledger.checks.ts";
 import { ledgerUrl, shardIndexes } from "./creditledger.desired.ts";
 import type { ObservedLease } from "./creditledger.facts.ts";
 import { dropProgress, retainedProblem } from "./creditledger.plan.ts";
 
 /** What became of the reconcile that the status reports. */
-export interface Run {
-  /** Milliseconds since the epoch. */
-  readonly now: number;
-  readonly paused: boolean;
-  /** The failure that stopped the plan. */
-  readonly error: Error | undefined;
+export interface Run extends Pick<ReconcileRun, "now" | "paused" | "error"> {
   /** Whether the positions of the heads may change now: they do at most every 10 s. */
   readonly publishPositions: boolean;
 }
@@ -28,7 +31,7 @@ export function computeCreditLedgerStatus(scope: Scope, checks: Checks, run: Run
   const before = ledger.status;
   return omitUndefined({
     observedGeneration: ledger.metadata.generation ?? 0,
-    conditions: conditions(scope, { ...checks, ...summary }, run.now),
+    conditions: conditionsOf(ledger, statements({ ...checks, ...summary }), run.now),
     url: ledgerUrl(scope.target.ledger),
     shards: scope.target.shards,
     writersReady: writersReady(scope),
@@ -49,11 +52,7 @@ export function positionsMoved(scope: Scope): boolean {
 
 /** Tells the user once when condition Ready gets another reason: with the same sentence that the condition has. */
 export function announce(scope: Scope, checks: Checks, run: Run): Action[] {
-  const { ready, stalled } = summarise(scope, checks, run);
-  const before = findCondition(scope.observed.ledger.status?.conditions, "Ready");
-  if (before?.reason === ready.reason && before.status === ready.status) return [];
-  const eventType = stalled.status === "True" || ready.reason === "ReconcileFailed" ? "Warning" : "Normal";
-  return [{ type: "event", eventType, reason: ready.reason, note: ready.message }];
+  return announceReady(scope.observed.ledger.status?.conditions, summarise(scope, checks, run));
 }
 
 /** Condition Ready with its companions: the first thing that stands in the way, from the strangest to the usual. */
@@ -70,7 +69,7 @@ export function summarise(
 type State = ResourceState<CreditLedgerReason>;
 
 function stateOf(scope: Scope, checks: Checks, error: Error | undefined): State {
-  const failed = error && failedState(error);
+  const failed = failureState(error);
   if (failed !== undefined) return failed;
   const problem = retainedProblem(scope);
   if (problem !== undefined) return stuck("RetainedDataConflict", problem);
@@ -85,7 +84,7 @@ function stateOf(scope: Scope, checks: Checks, error: Error | undefined): State 
 }
 
 function deletionState(scope: Scope, error: Error | undefined): State {
-  const failed = error && failedState(error);
+  const failed = failureState(error);
   if (failed !== undefined) return failed;
   const dropping = scope.observed.ledger.spec.deletionPolicy === "Delete" ? dropProgress(scope) : undefined;
   if (dropping !== undefined) return working("DroppingDatabase", dropping);
@@ -97,20 +96,8 @@ function needsPeople({ reason }: Check): boolean {
   return reason === "MigrationFailed" || reason === "DatabaseNameConflict";
 }
 
-/** Somebody wrote at the same time, or this process must stop: the world is read again, and nobody needs to hear of it. */
-const QUIET_CODES: readonly ErrorCode[] = ["KUBE_CONFLICT", "KUBE_ALREADY_EXISTS", "ABORTED", "LEASE_LOST"];
-
-function failedState(error: Error): State | undefined {
-  const { code, message, retry } = toOperatorError(error);
-  if (QUIET_CODES.includes(code)) return undefined;
-  if (code === "NAME_CONFLICT") return stuck("NameConflict", message);
-  const sentence = `${code}: ${message}`;
-  return retry === "terminal" ? stuck("ReconcileFailed", sentence) : working("ReconcileFailed", sentence);
-}
-
-function conditions(scope: Scope, checks: Checks & Summary<CreditLedgerReason>, now: number): Condition[] {
-  const { metadata, status } = scope.observed.ledger;
-  const ordered: readonly [CreditLedgerConditionType, Check][] = [
+function statements(checks: Checks & Summary<CreditLedgerReason>): [CreditLedgerConditionType, Check][] {
+  return [
     ["Ready", checks.ready],
     ["Reconciling", checks.reconciling],
     ["Stalled", checks.stalled],
@@ -119,12 +106,6 @@ function conditions(scope: Scope, checks: Checks & Summary<CreditLedgerReason>, 
     ["Migrated", checks.migrated],
     ["Available", checks.available],
   ];
-  const observedGeneration = metadata.generation ?? 0;
-  return mergeConditions(
-    status?.conditions,
-    ordered.map(([type, check]) => ({ type, ...check, observedGeneration })),
-    now,
-  );
 }
 
 function writersReady(scope: Scope): number {

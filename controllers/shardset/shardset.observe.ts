@@ -1,10 +1,10 @@
 import type { AgentStatus } from "../../crds/agent-status.ts";
 import { CREDIT_LEDGER } from "../../crds/creditledger.ts";
 import { COMPONENTS, LABELS } from "../../crds/group.ts";
-import { SHARD_SET, type ShardSet } from "../../crds/shardset.ts";
+import type { ShardSet } from "../../crds/shardset.ts";
 import { deepFreeze } from "../../lib/core/objects.ts";
 import { type KubeObject, RESOURCES, type ResourceType, type SecretObject } from "../../lib/kube/types.ts";
-import type { CacheReader, Key } from "../../operator/runtime/types.ts";
+import type { CacheReader } from "../../operator/runtime/types.ts";
 import type { KeyPair } from "./shardset.desired.ts";
 import {
   type Kept,
@@ -55,22 +55,20 @@ export type Agents = ReadonlyMap<number, AgentStatus>;
 /**
  * Reads the ShardSet and everything around it from the informers' memory.
  * Objects without our labels are not seen: they are somebody else's, and the executor refuses to write over them.
- * @returns `undefined` when the ShardSet does not exist (any more)
  */
-export function observeShardSet(cache: CacheReader, key: Key): Observed | undefined {
-  const shardSet = cache.get(SHARD_SET, key.namespace, key.name);
-  if (shardSet === undefined) return undefined;
-  const names = shardSetNames(key.name);
-  const labels = ownLabels(key.name);
-  const ours = <T extends KubeObject>(type: ResourceType<T>): readonly T[] => cache.list(type, key.namespace, labels);
+export function observeShardSet(cache: CacheReader, shardSet: ShardSet): Observed {
+  const { name: shardSetName, namespace = "" } = shardSet.metadata;
+  const names = shardSetNames(shardSetName);
+  const labels = ownLabels(shardSetName);
+  const ours = <T extends KubeObject>(type: ResourceType<T>): readonly T[] => cache.list(type, namespace, labels);
   const secrets = ours(RESOURCES.Secret);
   const secret = <T>(name: string, read: (object: SecretObject) => T | undefined): Kept<T> | undefined => {
     const object = secrets.find(({ metadata }) => metadata.name === name);
     return object && { name, uid: object.metadata.uid, value: read(object) };
   };
   const shards = shardSetShards(shardSet, ours(RESOURCES.PersistentVolumeClaim));
-  const requests = cache.list(RESOURCES.Secret, key.namespace, {
-    [LABELS.shardSet]: key.name,
+  const requests = cache.list(RESOURCES.Secret, namespace, {
+    [LABELS.shardSet]: shardSetName,
     [LABELS.component]: COMPONENTS.databaseRequest,
   });
   return deepFreeze({
@@ -90,8 +88,8 @@ export function observeShardSet(cache: CacheReader, key: Key): Observed | undefi
     leases: new Set(ours(RESOURCES.Lease).map(shardOf)),
     requests: mergeRequests(requests.filter(({ metadata }) => metadata.deletionTimestamp === undefined)),
     ledgers: cache
-      .list(CREDIT_LEDGER, key.namespace)
-      .filter(({ spec }) => spec.shardSet === key.name)
+      .list(CREDIT_LEDGER, namespace)
+      .filter(({ spec }) => spec.shardSet === shardSetName)
       .map(({ metadata }) => metadata.name)
       .sort(),
     owned: OWNED_KINDS.flatMap((resource) =>

@@ -1,6 +1,5 @@
-import { SHARD_SET } from "../../crds/shardset.ts";
-import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
-import { ensureFinalizer, hasFinalizer, removeFinalizer } from "../../operator/runtime/finalizers.ts";
+import { RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
+import { apply, create, remove } from "../../operator/runtime/actions.ts";
 import type { Action, Plan } from "../../operator/runtime/types.ts";
 import {
   claimSizes,
@@ -56,14 +55,12 @@ export const ENDED_POD_LIFETIME_MS = 10_000;
 /** The steps towards the spec, or towards the end. @param now milliseconds since the epoch */
 export function planShardSet(scope: Scope, now: number): Plan {
   if (isEnding(scope)) return planDeletion(scope);
-  const finalizer = ensureFinalizer(scope.observed.shardSet, SHARD_SET);
   // Kept data that does not fit is a decision for people: nothing is made beside it.
-  if (retainedProblem(scope) !== undefined) return { actions: finalizer };
+  if (retainedProblem(scope) !== undefined) return { actions: [] };
   const states = shardStates(scope);
   const isAtRest = states.every(({ ready, outdated }) => ready && !outdated);
   return {
     actions: [
-      ...finalizer,
       ...makeAuthority(scope),
       ...makeAccess(scope),
       ...makeLeases(scope),
@@ -104,17 +101,6 @@ export function planGrowth(scope: Scope): Plan {
 /** True when the ShardSet is being deleted and nobody uses it any more. */
 export function isEnding({ observed }: Pick<Scope, "observed">): boolean {
   return observed.shardSet.metadata.deletionTimestamp !== undefined && observed.ledgers.length === 0;
-}
-
-/** True when the ShardSet is being deleted and we have nothing to do with it any more. */
-export function isLetGo({ shardSet }: Scope["observed"]): boolean {
-  return shardSet.metadata.deletionTimestamp !== undefined && !hasFinalizer(shardSet);
-}
-
-/** True when a plan takes our finalizer off: the ShardSet may be gone after it. */
-export function letsGo({ observed }: Scope, plan: Plan): boolean {
-  const last = plan.actions.at(-1);
-  return isEnding({ observed }) && last?.type === "patch" && last.resource.kind === SHARD_SET.kind;
 }
 
 function makeAuthority({ observed, target, material }: Scope): Action[] {
@@ -230,19 +216,19 @@ function nextToReplace(states: ReturnType<typeof shardStates>): number | undefin
 
 function planDeletion(scope: Scope): Plan {
   const { observed } = scope;
-  const remove = remover(scope, "the ShardSet is being deleted");
+  const removeOurs = remover(scope, "the ShardSet is being deleted");
   const pods = [...observed.pods.values()].sort((a, b) => a.shard - b.shard);
   if (pods.length > 0) {
     // PostgreSQL ends in order, with its Lease, Secrets and Service still there.
-    const actions = pods.filter(({ deleting }) => !deleting).map((pod) => remove(RESOURCES.Pod, pod));
+    const actions = pods.filter(({ deleting }) => !deleting).map((pod) => removeOurs(RESOURCES.Pod, pod));
     return { actions, requeueAfterSeconds: POLL_READY_SECONDS };
   }
   return {
     actions: [
-      ...observed.owned.map((object) => remove(object.resource, object)),
+      ...observed.owned.map((object) => removeOurs(object.resource, object)),
       ...(observed.shardSet.spec.deletionPolicy === "Delete" ? removeKept(scope) : []),
-      ...removeFinalizer(observed.shardSet, SHARD_SET),
     ],
+    isCleanedUp: true,
   };
 }
 
@@ -250,28 +236,20 @@ function removeKept(scope: Scope): Action[] {
   // Refused data stays whoever's it was: a ShardSet that never used it must not take it away with itself.
   if (isForeignData(scope)) return [];
   const { claims, map, ca, caKey } = scope.observed;
-  const remove = remover(scope, "deletionPolicy is Delete");
+  const removeOurs = remover(scope, "deletionPolicy is Delete");
   return [
     ...[...claims.values()]
       .sort((a, b) => a.shard - b.shard)
-      .map((claim) => remove(RESOURCES.PersistentVolumeClaim, claim)),
-    ...(map === undefined ? [] : [remove(RESOURCES.ConfigMap, map)]),
-    ...[ca, caKey].filter((secret) => secret !== undefined).map((secret) => remove(RESOURCES.Secret, secret)),
+      .map((claim) => removeOurs(RESOURCES.PersistentVolumeClaim, claim)),
+    ...(map === undefined ? [] : [removeOurs(RESOURCES.ConfigMap, map)]),
+    ...[ca, caKey].filter((secret) => secret !== undefined).map((secret) => removeOurs(RESOURCES.Secret, secret)),
   ];
-}
-
-function apply(object: KubeObject, note: string): Action {
-  return { type: "apply", object, note };
-}
-
-function create(object: KubeObject, note: string): Action {
-  return { type: "create", object, note };
 }
 
 /** A function that deletes objects of ours for one reason. */
 function remover({ target }: Pick<Scope, "target">, note: string): (resource: ResourceType, object: Found) => Action {
   const { namespace } = target.shardSet;
-  return (resource, { name, uid }) => ({ type: "delete", resource, namespace, name, uid, note });
+  return (resource, { name, uid }) => remove({ resource, namespace, name, uid }, note);
 }
 
 interface Found {

@@ -1,9 +1,20 @@
 import type { ShardSetConditionType, ShardSetReason } from "../../crds/conditions.ts";
 import type { ShardSetStatus, ShardStatus } from "../../crds/shardset.ts";
-import { isOperatorError, toOperatorError } from "../../lib/core/errors.ts";
 import { omitUndefined } from "../../lib/core/objects.ts";
-import { findCondition, mergeConditions } from "../../operator/runtime/conditions.ts";
-import { type ResourceState, type Summary, stuck, summaryOf, working } from "../../operator/runtime/summary.ts";
+import { tell } from "../../operator/runtime/actions.ts";
+import { isRefusal } from "../../operator/runtime/aside.ts";
+import { conditionsOf, findCondition } from "../../operator/runtime/conditions.ts";
+import type { Run } from "../../operator/runtime/reconciler.ts";
+import {
+  announceReady,
+  failureState,
+  isTold,
+  type ResourceState,
+  type Summary,
+  stuck,
+  summaryOf,
+  working,
+} from "../../operator/runtime/summary.ts";
 import type { Action } from "../../operator/runtime/types.ts";
 import {
   type Check,
@@ -22,17 +33,6 @@ import { podSelector } from "./shardset.desired.ts";
 import { shardSetNames } from "./shardset.names.ts";
 import { isEnding } from "./shardset.plan.ts";
 
-/** What became of the reconcile that the status reports. */
-export interface Run {
-  /** Milliseconds since the epoch. */
-  readonly now: number;
-  readonly paused: boolean;
-  /** The failure that stopped the plan. */
-  readonly error: Error | undefined;
-  /** Why volumes could not grow. */
-  readonly growthError: Error | undefined;
-}
-
 /** Longest message of a shard in the status, as the schema says. */
 const MESSAGE_MAX = 1_024;
 
@@ -43,7 +43,7 @@ export function computeShardSetStatus(scope: Scope, checks: Checks, run: Run): S
   const map = observed.map?.value;
   return omitUndefined({
     observedGeneration: observed.shardSet.metadata.generation ?? 0,
-    conditions: conditionsOf(scope, { ...checks, ...summarise(scope, checks, run) }, run.now),
+    conditions: conditionsOf(observed.shardSet, statements({ ...checks, ...summarise(scope, checks, run) }), run.now),
     shards: states.filter(({ shard }) => observed.claims.has(shard)).length,
     shardsReady: states.filter(({ ready }) => ready).length,
     labelSelector: podSelector(observed.shardSet.metadata.name),
@@ -61,22 +61,13 @@ export function computeShardSetStatus(scope: Scope, checks: Checks, run: Run): S
 /** Tells the user once when Ready gets another reason, and when a request that cannot be read appears. */
 export function announce(scope: Scope, checks: Checks, run: Run): Action[] {
   const before = scope.observed.shardSet.status?.conditions;
-  const { ready, stalled } = summarise(scope, checks, run);
-  const isSame = (type: ShardSetConditionType, check: Check, deep: boolean): boolean => {
-    const known = findCondition(before, type);
-    return (
-      known?.status === check.status && known.reason === check.reason && (!deep || known.message === check.message)
-    );
-  };
-  const events: Action[] = [];
-  const isWarning = stalled.status === "True" || ready.reason === "ReconcileFailed";
+  const summary = summarise(scope, checks, run);
   // For a blocked deletion the names in the message are the news.
-  if (!isSame("Ready", ready, ready.reason === "DeletionBlocked")) {
-    events.push(event(isWarning ? "Warning" : "Normal", ready));
-  }
+  const events = announceReady(before, summary, summary.ready.reason === "DeletionBlocked");
   const { databasesReady } = checks;
-  if (databasesReady.reason === "DatabaseRequestInvalid" && !isSame("DatabasesReady", databasesReady, true)) {
-    events.push(event("Warning", databasesReady));
+  const isInvalid = databasesReady.reason === "DatabaseRequestInvalid";
+  if (isInvalid && !isTold(before, "DatabasesReady", { says: databasesReady, deep: true })) {
+    events.push(tell("Warning", databasesReady.reason, databasesReady.message));
   }
   return events;
 }
@@ -90,7 +81,7 @@ export function summarise(scope: Scope, checks: Checks, run: Omit<Run, "now">): 
 type State = ResourceState<ShardSetReason>;
 
 function stateOf(scope: Scope, checks: Checks, run: Omit<Run, "now">): State {
-  const failed = run.error && failedState(run.error);
+  const failed = failureState(run.error);
   if (failed !== undefined) return failed;
   const { metadata } = scope.observed.shardSet;
   if (metadata.deletionTimestamp !== undefined) return deletionState(scope);
@@ -114,7 +105,7 @@ function stateOf(scope: Scope, checks: Checks, run: Omit<Run, "now">): State {
     return working("Updating", `${done} of ${states.length} pods follow the spec`);
   }
   if (checks.mapPublished.status !== "True") return working("MapPending", checks.mapPublished.message);
-  return storageState(scope, run.growthError) ?? readyState(states);
+  return storageState(scope, run.asideError) ?? readyState(states);
 }
 
 function readyState(states: readonly ShardState[]): State {
@@ -148,10 +139,9 @@ function storageState(scope: Scope, growthError: Error | undefined): State | und
   const { toGrow, larger, growing } = claimSizes(scope);
   const { size } = scope.target.spec.storage;
   if (growthError !== undefined && toGrow.length > 0) {
-    if (isOperatorError(growthError, "KUBE_FORBIDDEN") || isOperatorError(growthError, "KUBE_INVALID")) {
-      return stuck("StorageExpansionUnsupported", growthError.message);
-    }
-    return failedState(growthError);
+    return isRefusal(growthError)
+      ? stuck("StorageExpansionUnsupported", growthError.message)
+      : failureState(growthError);
   }
   if (larger.length > 0) {
     const list = larger.map((shard) => `shard ${shard} has ${scope.observed.claims.get(shard)?.requested ?? "?"}`);
@@ -173,21 +163,8 @@ function deletionState(scope: Scope): State {
   return working("Deleting", pods > 0 ? `${pods} pods are ending` : "the ShardSet's objects are being removed");
 }
 
-function failedState(error: Error): State | undefined {
-  // Somebody wrote at the same time: the world is read again at once, and nobody needs to hear of it.
-  if (isOperatorError(error, "KUBE_CONFLICT")) return undefined;
-  if (isOperatorError(error, "NAME_CONFLICT")) return stuck("NameConflict", error.message);
-  const { code, message, retry } = toOperatorError(error);
-  const sentence = `${code}: ${message}`;
-  return retry === "terminal" ? stuck("ReconcileFailed", sentence) : working("ReconcileFailed", sentence);
-}
-
-function conditionsOf(
-  { observed }: Scope,
-  checks: Checks & Summary<ShardSetReason>,
-  now: number,
-): NonNullable<ShardSetStatus["conditions"]> {
-  const ordered: readonly [ShardSetConditionType, Check][] = [
+function statements(checks: Checks & Summary<ShardSetReason>): [ShardSetConditionType, Check][] {
+  return [
     ["Ready", checks.ready],
     ["Reconciling", checks.reconciling],
     ["Stalled", checks.stalled],
@@ -196,9 +173,6 @@ function conditionsOf(
     ["Balanced", checks.balanced],
     ["DatabasesReady", checks.databasesReady],
   ];
-  const observedGeneration = observed.shardSet.metadata.generation ?? 0;
-  const statements = ordered.map(([type, check]) => ({ type, ...check, observedGeneration }));
-  return mergeConditions(observed.shardSet.status?.conditions, statements, now);
 }
 
 function shardStatus({ observed }: Scope, state: ShardState): ShardStatus {
@@ -213,8 +187,4 @@ function shardStatus({ observed }: Scope, state: ShardState): ShardStatus {
     postgresVersion: state.agent?.postgresVersion ?? before?.postgresVersion,
     message: state.message?.slice(0, MESSAGE_MAX),
   });
-}
-
-function event(eventType: "Normal" | "Warning", { reason, message }: Check): Action {
-  return { type: "event", eventType, reason, note: message };
 }

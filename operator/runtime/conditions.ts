@@ -1,4 +1,6 @@
 import { rfc3339Seconds } from "../../lib/core/clock.ts";
+import type { KubeObject } from "../../lib/kube/types.ts";
+import type { Statement } from "./summary.ts";
 import type { Condition } from "./types.ts";
 
 /** A condition as a decision states it, before it has a time. */
@@ -47,4 +49,23 @@ export function mergeConditions(
 /** The condition of a type, or `undefined`. */
 export function findCondition(conditions: readonly Condition[] | undefined, type: string): Condition | undefined {
   return conditions?.find((condition) => condition.type === type);
+}
+
+/** An object whose status has conditions. */
+export interface WithConditions extends KubeObject {
+  readonly status?: { readonly conditions?: readonly Condition[] | undefined } | undefined;
+}
+
+/**
+ * The conditions of an object's new status, in the order given, each for the generation that was looked at.
+ * @param stated pairs of type and what it says @param now milliseconds since the epoch
+ */
+export function conditionsOf(
+  object: WithConditions,
+  stated: readonly (readonly [type: string, says: Statement<string>])[],
+  now: number,
+): Condition[] {
+  const observedGeneration = object.metadata.generation ?? 0;
+  const statements = stated.map(([type, says]) => ({ type, ...says, observedGeneration }));
+  return mergeConditions(object.status?.conditions, statements, now);
 }

@@ -1,6 +1,11 @@
 import { FINALIZER } from "../../crds/group.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
-import type { Action } from "./types.ts";
+import type { Action, Plan } from "./types.ts";
+
+/*
+ * A finalizer goes on with the first write for an object, before any effect that would outlive it, and comes off with the
+ * last one, when the clean-up has succeeded. An object that is deleted and does not carry it is not ours any more.
+ */
 
 /** True when our finalizer is on the object: deletion waits for us. */
 export function hasFinalizer(object: KubeObject): boolean {
@@ -19,6 +24,25 @@ export function removeFinalizer(object: KubeObject, resource: ResourceType): rea
   if (!hasFinalizer(object)) return [];
   const finalizers = (object.metadata.finalizers ?? []).filter((finalizer) => finalizer !== FINALIZER);
   return [patchOf(object, resource, { finalizers, note: "clean-up is done: let the deletion go on" })];
+}
+
+/** True for an object that is being deleted and that we have nothing to do with any more. */
+export function isLetGo(object: KubeObject): boolean {
+  return object.metadata.deletionTimestamp !== undefined && !hasFinalizer(object);
+}
+
+/** True when carrying the plan out for `object` takes our finalizer off: the object may be gone after it. */
+export function letsGo(object: KubeObject, plan: Plan): boolean {
+  return object.metadata.deletionTimestamp !== undefined && plan.isCleanedUp === true;
+}
+
+/**
+ * The plan with our finalizer around it: on before everything else while the object lives, off after everything else when
+ * the plan says that the clean-up ends with it. The executor stops at the first failure, so it never comes off too soon.
+ */
+export function withFinalizer(object: KubeObject, resource: ResourceType, plan: Plan): Plan {
+  const off = letsGo(object, plan) ? removeFinalizer(object, resource) : [];
+  return { ...plan, actions: [...ensureFinalizer(object, resource), ...plan.actions, ...off] };
 }
 
 function patchOf(

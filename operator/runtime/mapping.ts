@@ -1,6 +1,6 @@
 import { LABELS } from "../../crds/group.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
-import type { Key, KeyMap, Predicate, Watch } from "./types.ts";
+import type { Key, KeyMap, Predicate, Watch, WriteVerb } from "./types.ts";
 
 /*
  * From an object to the keys that it concerns. Three ways lead there:
@@ -59,7 +59,12 @@ export interface OwnedOptions<T extends KubeObject> {
   /** Only objects of this component. */
   readonly component?: string;
   readonly changed?: Predicate<T>;
+  /** What the owner does to them; create, patch and delete unless told. */
+  readonly writes?: readonly WriteVerb[];
 }
+
+/** An owned object is applied and removed. */
+const OWNED_WRITES: readonly WriteVerb[] = ["create", "patch", "delete"];
 
 /**
  * Watches of what an owner of this kind makes: objects with our labels for it (`crds/group.ts`). What somebody deletes or
@@ -69,7 +74,7 @@ export function owned(
   owner: ResourceType,
 ): <T extends KubeObject>(resource: ResourceType<T>, options?: OwnedOptions<T>) => Watch<T> {
   return (resource, options = {}) => {
-    const { component, changed } = options;
+    const { component, changed, writes = OWNED_WRITES } = options;
     const labelSelector = [
       `${LABELS.kind}=${owner.kind}`,
       ...(component === undefined ? [] : [`${LABELS.component}=${component}`]),
@@ -78,6 +83,7 @@ export function owned(
       resource,
       labelSelector,
       keys: labelKeys(LABELS.name),
+      writes,
       ...(changed === undefined ? {} : { changed }),
     };
   };

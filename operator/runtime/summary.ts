@@ -1,3 +1,8 @@
+import { type ErrorCode, toOperatorError } from "../../lib/core/errors.ts";
+import { tell } from "./actions.ts";
+import { findCondition } from "./conditions.ts";
+import type { Action, Condition } from "./types.ts";
+
 /**
  * The three conditions that every kind has, as kstatus reads them: Ready says whether the resource does its work,
  * Reconciling that the controller is still at it, Stalled that somebody else must act. A controller finds one state; the
@@ -57,4 +62,46 @@ export function summaryOf<Reason extends string>(
     case "stuck":
       return { ready, reconciling: no, stalled: same };
   }
+}
+
+/** Reasons that every kind has for a reconcile that failed. */
+type FailureReason = "NameConflict" | "ReconcileFailed";
+
+/** Somebody wrote at the same time, or this process must stop: the world is read again, and nobody needs to hear of it. */
+const QUIET_CODES: readonly ErrorCode[] = ["KUBE_CONFLICT", "KUBE_ALREADY_EXISTS", "ABORTED", "LEASE_LOST"];
+
+/** Where a failure leaves the resource; `undefined` when there was none, or none that anybody needs to hear of. */
+export function failureState(error: Error | undefined): ResourceState<FailureReason> | undefined {
+  if (error === undefined) return undefined;
+  const { code, message, retry } = toOperatorError(error);
+  if (QUIET_CODES.includes(code)) return undefined;
+  if (code === "NAME_CONFLICT") return stuck("NameConflict", message);
+  const sentence = `${code}: ${message}`;
+  return retry === "terminal" ? stuck("ReconcileFailed", sentence) : working("ReconcileFailed", sentence);
+}
+
+/** True when the condition of this type said the same before; with `deep` in the same words. */
+export function isTold(
+  before: readonly Condition[] | undefined,
+  type: string,
+  { says, deep = false }: { readonly says: Statement<string>; readonly deep?: boolean },
+): boolean {
+  const known = findCondition(before, type);
+  if (known?.status !== says.status || known.reason !== says.reason) return false;
+  return !deep || known.message === says.message;
+}
+
+/**
+ * The event that tells of a new Ready, with the same sentence that the condition has: once, when its status or reason is
+ * another one than before. A warning when somebody must act, or when a step failed.
+ * @param deep also another message is news
+ */
+export function announceReady(
+  before: readonly Condition[] | undefined,
+  { ready, stalled }: Summary<string>,
+  deep = false,
+): Action[] {
+  if (isTold(before, "Ready", { says: ready, deep })) return [];
+  const isWarning = stalled.status === "True" || ready.reason === "ReconcileFailed";
+  return [tell(isWarning ? "Warning" : "Normal", ready.reason, ready.message)];
 }

@@ -57,6 +57,8 @@ export interface Plan {
   readonly actions: readonly Action[];
   /** Look again after this time even when nothing changes. */
   readonly requeueAfterSeconds?: number;
+  /** In the plan of a deletion: with these actions nothing of ours is left, so that the finalizer may go. */
+  readonly isCleanedUp?: boolean;
 }
 
 /** What became of a plan. */
@@ -137,6 +139,20 @@ export interface Watch<T extends KubeObject = KubeObject> {
    * Default: every update counts.
    */
   changed?(previous: T, current: T): boolean;
+  /**
+   * What the controller does to objects of this kind besides reading them (apply is create and patch); nothing unless
+   * told. The chart's permissions are printed from it (`operator/permissions.ts`).
+   */
+  readonly writes?: readonly WriteVerb[];
+}
+
+/** What may be done to an object besides reading it. */
+export type WriteVerb = "create" | "patch" | "delete";
+
+/** Rights that a Role of the controller's making grants to pods by name: whoever grants them must hold them. */
+export interface Grant {
+  readonly resource: ResourceType;
+  readonly verbs: readonly string[];
 }
 
 /** What a source may use. */
@@ -169,6 +185,8 @@ export interface Controller<T extends KubeObject = KubeObject> {
   readonly name: string;
   readonly resource: ResourceType<T>;
   readonly watches: readonly Watch[];
+  /** What its Roles grant on; nothing unless told. */
+  readonly grants?: readonly Grant[];
   /** Besides the watches; none unless told. */
   readonly sources?: readonly Source[];
   /** Which updates of the kind itself count; every one unless told. */
