@@ -18,10 +18,14 @@ const COMMON_REASONS = {
     'Annotation shieldx.dev/paused is "true": the controller leaves the resource alone. Remove the annotation to go on.',
   NameConflict:
     "An object of the wanted name belongs to somebody else and is left alone. Rename the resource or remove that object.",
-  RetainedDataConflict:
-    "Data that an earlier resource of this name left behind does not fit the spec. The message says what differs; change the spec or remove the kept objects.",
   Deleting: "The resource is being deleted.",
   ReconcileFailed: "A step failed and is tried again; the message holds the error code and the sentence.",
+} as const;
+
+/** Reasons of kinds whose data outlives them. */
+const KEPT_DATA_REASONS = {
+  RetainedDataConflict:
+    "Data that an earlier resource of this name left behind does not fit the spec. The message says what differs; change the spec or remove the kept objects.",
 } as const;
 
 /** Condition types of a ShardSet. */
@@ -37,6 +41,7 @@ export type ShardSetConditionType = keyof typeof SHARD_SET_CONDITIONS;
 /** Reasons in the conditions of a ShardSet. */
 export const SHARD_SET_REASONS = {
   ...COMMON_REASONS,
+  ...KEPT_DATA_REASONS,
   Provisioning: "Volumes, certificates or pods of shards are being made.",
   ScalingUp: "Shards are being added.",
   Updating: "Pods are being replaced to follow a change of the spec.",
@@ -78,6 +83,7 @@ export type CreditLedgerConditionType = keyof typeof CREDIT_LEDGER_CONDITIONS;
 /** Reasons in the conditions of a CreditLedger. */
 export const CREDIT_LEDGER_REASONS = {
   ...COMMON_REASONS,
+  ...KEPT_DATA_REASONS,
   ShardSetNotFound:
     "The ShardSet that spec.shardSet names does not exist in this namespace. Create it, or delete the ledger.",
   ShardSetDeleting: "The ShardSet of the spec is being deleted and waits for this ledger.",
