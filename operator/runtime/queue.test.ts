@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { createManualClock } from "../../lib/core/manual-clock.ts";
+import { createPace } from "./pace.ts";
 import { createQueue, type Queue } from "./queue.ts";
 import { type Key, PRIORITIES } from "./types.ts";
 
@@ -156,4 +157,146 @@ describe("shut-down", () => {
     expect(await queue.take()).toBeUndefined();
     expect(clock.pendingSleeps()).toBe(0);
   });
+});
+
+describe("priorities of two adds of one key", () => {
+  it.each([
+    ["start", "live", "ready", ["x", "s"]],
+    ["live", "start", "ready", ["x", "s"]],
+    ["start", "live", "running", ["x", "s"]],
+    ["start", "resync", "waiting", ["x", "s"]],
+  ] as const)("%s and then %s, while it is %s: the higher one counts", async (first, second, where, order) => {
+    const clock = createManualClock();
+    const queue = createQueue({ clock });
+    if (where === "running") {
+      queue.add(key("x"));
+      await queue.take();
+    }
+    const afterMs = where === "waiting" ? 100 : 0;
+    queue.add(key("x"), { priority: PRIORITIES[first], afterMs });
+    queue.add(key("s"), { priority: PRIORITIES.start });
+    queue.add(key("x"), { priority: PRIORITIES[second], afterMs });
+    await clock.advance(afterMs);
+    if (where === "running") queue.done(key("x"));
+    expect(await takeAll(queue, 2)).toEqual(order);
+  });
+
+  it("puts live events before resyncs, and those before the list of a start", async () => {
+    const queue = createQueue({ clock: createManualClock() });
+    for (const priority of ["start", "resync", "live", "start", "resync"] as const) {
+      queue.add(key(`${priority}${queue.state().depth.get(PRIORITIES[priority])}`), { priority: PRIORITIES[priority] });
+    }
+    expect(await takeAll(queue, 5)).toEqual(["live0", "resync0", "resync1", "start0", "start1"]);
+    expect([...queue.state().depth]).toEqual([
+      [0, 0],
+      [-50, 0],
+      [-100, 0],
+    ]);
+  });
+});
+
+describe("the pace of a key", () => {
+  const paced = () => {
+    const clock = createManualClock();
+    let held = 0;
+    const pace = createPace({ burst: 3, intervalSeconds: 1 }, clock);
+    const queue = createQueue({ clock, pace, onPaced: () => (held += 1) });
+    return { clock, queue, held: () => held };
+  };
+  /** A controller that wakes itself with every run. @returns the times of its runs */
+  const hotLoop = async (forMs: number, add: (queue: Queue) => void): Promise<number[]> => {
+    const { clock, queue } = paced();
+    const runs: number[] = [];
+    let go = true;
+    const worker = (async () => {
+      while (go && (await queue.take()) !== undefined) {
+        runs.push(clock.monotonic());
+        add(queue);
+        queue.done(key("a"));
+      }
+    })();
+    add(queue);
+    await clock.advance(forMs);
+    go = false;
+    queue.shutDown();
+    await worker;
+    return runs;
+  };
+
+  it("bounds one that wakes itself, by events or by asking for another run at once", async () => {
+    const want = [0, 0, 0, 1_000, 2_000, 3_000];
+    expect(await hotLoop(3_500, (queue) => queue.add(key("a")))).toEqual(want);
+    expect(await hotLoop(3_500, (queue) => queue.add(key("a"), { afterMs: 0 }))).toEqual(want);
+  });
+
+  it("delays neither a run that was asked for after the interval or more, nor retries", async () => {
+    expect(await hotLoop(5_500, (queue) => queue.add(key("a"), { afterMs: 1_100 }))).toEqual([
+      1_100, 2_200, 3_300, 4_400, 5_500,
+    ]);
+    expect(await hotLoop(40, (queue) => void queue.addRateLimited(key("a")))).toEqual([5, 15, 35]);
+  });
+
+  it("does not hold up other keys, and is counted once for a run that waits", async () => {
+    const { clock, queue, held } = paced();
+    for (let run = 0; run < 3; run += 1) {
+      queue.add(key("a"));
+      expect(await takeAll(queue, 1)).toEqual(["a"]);
+    }
+    for (let event = 0; event < 10; event += 1) queue.add(key("a"));
+    queue.add(key("b"));
+    expect(ready(queue)).toBe(1);
+    expect(held()).toBe(1);
+    expect(await takeAll(queue, 1)).toEqual(["b"]);
+    await clock.advance(1_000);
+    expect(await takeAll(queue, 1)).toEqual(["a"]);
+  });
+
+  it("lets a failed key be tried again at once when its input was changed", async () => {
+    const { queue } = paced();
+    for (let failure = 0; failure < 12; failure += 1) queue.addRateLimited(key("a"));
+    queue.add(key("a"));
+    expect(await takeAll(queue, 1)).toEqual(["a"]);
+  });
+});
+
+describe("many keys", () => {
+  // A quadratic queue takes minutes here; the bound only has to tell the two apart on a busy machine.
+  const BOUND_MS = 4_000;
+  const KEYS = 50_000;
+
+  it("are taken in their order without ever looking at all of them", async () => {
+    const queue = createQueue({ clock: createManualClock() });
+    const startedAt = performance.now();
+    for (let index = 0; index < KEYS; index += 1) queue.add(key(String(index)), { priority: PRIORITIES.start });
+    for (let index = 0; index < KEYS; index += 1) {
+      const item = await queue.take();
+      if (item === undefined || item.key.name !== String(index)) throw new Error(`${index}: ${item?.key.name}`);
+      queue.done(item.key);
+    }
+    expect(performance.now() - startedAt).toBeLessThan(BOUND_MS);
+  });
+
+  it("wait for times of their own, are moved and removed without ever looking at all of them", async () => {
+    const clock = createManualClock();
+    const queue = createQueue({ clock });
+    const startedAt = performance.now();
+    for (let index = 0; index < KEYS; index += 1) queue.add(key(String(index)), { afterMs: 1e9 - index });
+    for (let index = 0; index < KEYS; index += 1) queue.add(key(String(index)), { afterMs: 1e8 + index });
+    for (let index = 0; index < KEYS; index += 2) queue.add(key(String(index)));
+    expect(queue.state()).toMatchObject({ waiting: KEYS / 2 });
+    expect(ready(queue)).toBe(KEYS / 2);
+    expect(performance.now() - startedAt).toBeLessThan(BOUND_MS);
+    queue.shutDown();
+  });
+});
+
+it("waits longer than a timer can", async () => {
+  const clock = createManualClock();
+  const queue = createQueue({ clock });
+  const afterMs = 60 * 24 * 3_600_000;
+  queue.add(key("certificate"), { afterMs });
+  await clock.advance(afterMs - 1);
+  expect(ready(queue)).toBe(0);
+  await clock.advance(1);
+  expect(ready(queue)).toBe(1);
 });
