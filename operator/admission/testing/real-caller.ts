@@ -12,10 +12,19 @@ import { injectTrust, installGadgets, startGadgetServer } from "./gadget-server.
 export async function startRealCaller(options: CallerOptions = {}): Promise<RunningCaller> {
   const controlPlane = await startControlPlane();
   const client = controlPlane.client();
-  const { server, metrics, url, stop } = await startGadgetServer(client, options);
-  await installGadgets(client, url);
-  if (options.foreign !== undefined) await injectTrust(client, options.foreign.caPem);
-  await areAsked(client);
+  const { server, metrics, url, stop: stopServer } = await startGadgetServer(client, options);
+  const stop = async (): Promise<void> => {
+    await stopServer();
+    await controlPlane.stop();
+  };
+  try {
+    await installGadgets(client, url);
+    if (options.foreign !== undefined) await injectTrust(client, options.foreign.caPem);
+    await areAsked(client);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   return {
     kube: client,
     server,
@@ -29,10 +38,7 @@ export async function startRealCaller(options: CallerOptions = {}): Promise<Runn
       await installGadgets(client, url, policy);
       await isKnown(client, policy);
     },
-    stop: async () => {
-      await stop();
-      await controlPlane.stop();
-    },
+    stop,
   };
 }
 

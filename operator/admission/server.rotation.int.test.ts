@@ -1,0 +1,19 @@
+import { describe } from "@jest/globals";
+import { startRealCaller } from "./testing/real-caller.ts";
+import { describeRotation } from "./testing/rotation-cases.ts";
+
+// Goal: a kube-apiserver under load never fails an admission or a conversion while certificates and CAs change.
+
+describe("rotation under the load of a kube-apiserver", () => {
+  describeRotation(startRealCaller, {
+    users: 6,
+    authorities: 3,
+    settleMs: 1_500,
+    shortLives: {
+      authority: { validityMs: 30_000, backdateMs: 2_000 },
+      certificate: { validityMs: 12_000, backdateMs: 2_000 },
+      settleMs: 1_500,
+      forMs: 45_000,
+    },
+  });
+});
