@@ -38,7 +38,13 @@ export async function inClusterEndpoint(options: InClusterOptions): Promise<Kube
   let readAt = 0;
 
   const read = async (): Promise<Credentials> => {
-    const [token, ca] = await Promise.all([readText(directory, "token"), readText(directory, "ca.crt")]);
+    const [token, ca] = await Promise.all([readText(directory, "token"), readText(directory, "ca.crt")]).catch(
+      (error: unknown) => {
+        // What was there once will be there again.
+        if (tls === undefined) throw error;
+        throw new OperatorError("KUBE_UNAUTHORIZED", "the pod's credentials cannot be read now", { cause: error });
+      },
+    );
     if (tls === undefined || tls.ca !== ca) tls = { ca };
     cached = { headers: { authorization: `Bearer ${token.trim()}` }, tls };
     readAt = options.clock.monotonic();

@@ -1,6 +1,8 @@
-import type { KubeConfig } from "@kubernetes/client-node";
+import { readFile } from "node:fs/promises";
+import type { Cluster, KubeConfig, User } from "@kubernetes/client-node";
 import type { Clock } from "../core/clock.ts";
 import { OperatorError } from "../core/errors.ts";
+import { readKubeconfigExtras } from "./kubeconfig-file.ts";
 import type { Credentials, KubeEndpoint, TlsMaterial } from "./transport.ts";
 
 /** client-node keeps tokens of plugins until they expire; asking it more often than this buys nothing. */
@@ -11,24 +13,19 @@ export interface KubeconfigOptions {
   readonly path?: string;
   /** Another context than the current one. */
   readonly context?: string;
+  /** `KUBECONFIG` is read from it. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
 }
 
 /**
- * The API server of a kubeconfig, with its certificates, tokens, exec plugins and OIDC.
+ * The API server of a kubeconfig, with its certificates, tokens, exec plugins, OIDC and HTTP proxy. Files that it names
+ * are read again while the process runs.
  * client-node is loaded here and only here: it costs half a second and 60 MB, which a data-plane process never pays.
- * @throws OperatorError KUBE_CONFIG_INVALID
+ * @throws OperatorError KUBE_CONFIG_INVALID, also for settings that we would otherwise have to ignore
  */
 export async function kubeconfigEndpoint(options: KubeconfigOptions): Promise<KubeEndpoint> {
-  const { KubeConfig } = await import("@kubernetes/client-node");
-  const config = new KubeConfig();
-  try {
-    if (options.path === undefined) config.loadFromDefault();
-    else config.loadFromFile(options.path);
-  } catch (cause) {
-    throw new OperatorError("KUBE_CONFIG_INVALID", `the kubeconfig ${options.path ?? ""} cannot be read`, { cause });
-  }
-  if (options.context !== undefined) config.setCurrentContext(options.context);
+  const config = await loadConfig(options);
   const cluster = config.getCurrentCluster();
   if (cluster === null) {
     throw new OperatorError(
@@ -36,14 +33,24 @@ export async function kubeconfigEndpoint(options: KubeconfigOptions): Promise<Ku
       `context "${config.getCurrentContext()}" names no cluster of the kubeconfig`,
     );
   }
+  const user = config.getCurrentUser();
+  const { path, environment = {} } = options;
+  const { tokenFile } = await readKubeconfigExtras({ path, environment }, user?.name);
+  const proxy = proxyOf(cluster);
 
-  const isStatic = isStaticUser(config);
+  const isStatic = tokenFile === undefined && isStaticUser(user) && cluster.caFile === undefined;
   let tls: TlsMaterial | undefined;
   let cached: Credentials | undefined;
   let readAt = 0;
 
   const read = async (): Promise<Credentials> => {
-    const fresh = await readCredentials(config);
+    const fresh = await readCredentials({ config, user, tokenFile }).catch((error: unknown) => {
+      // What was good once will be good again: a plugin's server that is down, files in the middle of a change.
+      if (tls === undefined) throw error;
+      throw new OperatorError("KUBE_UNAUTHORIZED", "the kubeconfig's credentials could not be renewed", {
+        cause: error,
+      });
+    });
     if (tls === undefined || !sameTls(tls, fresh.tls)) tls = fresh.tls;
     cached = { headers: fresh.headers, tls };
     readAt = options.clock.monotonic();
@@ -52,6 +59,7 @@ export async function kubeconfigEndpoint(options: KubeconfigOptions): Promise<Ku
 
   return {
     server: cluster.server,
+    ...(proxy === undefined ? {} : { proxy }),
     namespace: config.getContextObject(config.getCurrentContext())?.namespace ?? "default",
     credentials: async () => {
       const fresh = cached !== undefined && (isStatic || options.clock.monotonic() - readAt < CREDENTIALS_LIFE_MS);
@@ -61,6 +69,28 @@ export async function kubeconfigEndpoint(options: KubeconfigOptions): Promise<Ku
       cached = undefined;
     },
   };
+}
+
+async function loadConfig(options: KubeconfigOptions): Promise<KubeConfig> {
+  const { KubeConfig } = await import("@kubernetes/client-node");
+  const config = new KubeConfig();
+  try {
+    if (options.path === undefined) config.loadFromDefault();
+    else config.loadFromFile(options.path);
+  } catch (cause) {
+    throw new OperatorError("KUBE_CONFIG_INVALID", `the kubeconfig ${options.path ?? ""} cannot be read`, { cause });
+  }
+  if (options.context !== undefined) config.setCurrentContext(options.context);
+  return config;
+}
+
+function proxyOf({ proxyUrl }: Cluster): string | undefined {
+  if (proxyUrl === undefined || proxyUrl === "") return undefined;
+  if (/^https?:\/\//.test(proxyUrl)) return proxyUrl;
+  throw new OperatorError(
+    "KUBE_CONFIG_INVALID",
+    `proxy-url ${proxyUrl} is not supported: only proxies with http:// or https:// are`,
+  );
 }
 
 /** What client-node would put on a Node HTTPS request. */
@@ -74,10 +104,17 @@ interface HttpsOptions {
   rejectUnauthorized?: boolean;
 }
 
-async function readCredentials(config: KubeConfig): Promise<Credentials> {
+async function readCredentials(source: {
+  readonly config: KubeConfig;
+  readonly user: User | null;
+  readonly tokenFile: string | undefined;
+}): Promise<Credentials> {
+  const { config, user, tokenFile } = source;
   const options: HttpsOptions = {};
+  let token: string | undefined;
   try {
     await config.applyToHTTPSOptions(options as Parameters<KubeConfig["applyToHTTPSOptions"]>[0]);
+    if (tokenFile !== undefined) token = (await readFile(tokenFile, "utf8")).trim();
   } catch (cause) {
     throw new OperatorError("KUBE_CONFIG_INVALID", "the kubeconfig's credentials could not be obtained", { cause });
   }
@@ -86,6 +123,11 @@ async function readCredentials(config: KubeConfig): Promise<Credentials> {
     if (value !== undefined) headers[name.toLowerCase()] = value;
   }
   if (options.auth !== undefined) headers["authorization"] = `Basic ${Buffer.from(options.auth).toString("base64")}`;
+  if (token !== undefined) headers["authorization"] = `Bearer ${token}`;
+  // client-node answers an ID token that has expired and cannot be renewed with no credentials at all.
+  if (user?.authProvider && headers["authorization"] === undefined) {
+    throw new OperatorError("KUBE_CONFIG_INVALID", "the kubeconfig's ID token has expired and cannot be renewed");
+  }
   return {
     headers,
     tls: {
@@ -98,10 +140,11 @@ async function readCredentials(config: KubeConfig): Promise<Credentials> {
   };
 }
 
-/** Certificates and tokens that stand in the file itself never change while we run. */
-function isStaticUser(config: KubeConfig): boolean {
-  const user = config.getCurrentUser();
-  return user !== null && user.exec === undefined && user.authProvider === undefined;
+/** Certificates and tokens that stand in the kubeconfig itself never change while we run. */
+function isStaticUser(user: User | null): boolean {
+  if (user === null) return true;
+  const changing = [user.exec, user.authProvider, user.certFile, user.keyFile];
+  return changing.every((member) => member === undefined || member === null);
 }
 
 function sameTls(a: TlsMaterial, b: TlsMaterial): boolean {

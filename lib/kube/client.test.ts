@@ -1,18 +1,10 @@
-import { Readable } from "node:stream";
 import { describe, expect, it } from "@jest/globals";
-import { createManualClock } from "../core/manual-clock.ts";
-import { createKubeClient, type KubeClient, type RequestRecord } from "./client.ts";
-import type { Transport, TransportRequest, TransportResponse } from "./transport.ts";
+import type { KubeClient } from "./client.ts";
+import { openScripted } from "./testing/scripted-client.ts";
 import { type ConfigMapObject, RESOURCES } from "./types.ts";
 
 // Goal: a request is sent again exactly when that is safe and may help, always within its deadline; whatever the server
 // or the network does comes out as a code of the catalogue. The transport is a list of answers.
-
-type Answer =
-  | { readonly status: number; readonly body?: unknown; readonly headers?: Record<string, string> }
-  | { readonly error: Error }
-  | { readonly hang: true }
-  | { readonly stream: readonly string[] };
 
 const { ConfigMap, Secret } = RESOURCES;
 const REF = { namespace: "ns", name: "a" };
@@ -25,56 +17,9 @@ const reset = { error: Object.assign(new Error("other side closed"), { code: "UN
 const object = { kind: "ConfigMap", metadata: { name: "a" }, data: { x: "1" }, unknown: { member: [1] } };
 const ok = { status: 200, body: object };
 
-function open(...answers: Answer[]) {
-  const sent: TransportRequest[] = [];
-  const records: RequestRecord[] = [];
-  const clock = createManualClock();
-  let forgotten = 0;
-  const transport: Transport = {
-    host: "server:6443",
-    send: async (request) => {
-      sent.push(request);
-      const answer = answers.shift();
-      if (answer === undefined) throw new Error("no further answer was expected to be needed");
-      if ("error" in answer) throw answer.error;
-      if ("hang" in answer) {
-        return new Promise((_resolve, reject) => {
-          request.signal.addEventListener("abort", () => reject(new Error("aborted")));
-        });
-      }
-      if ("stream" in answer) {
-        return {
-          statusCode: 200,
-          headers: {},
-          body: Readable.from(answer.stream.map((text) => Buffer.from(text))) as never,
-        };
-      }
-      const text = typeof answer.body === "string" ? answer.body : JSON.stringify(answer.body ?? {});
-      const body = { text: async () => text } as unknown as TransportResponse["body"];
-      return { statusCode: answer.status, headers: answer.headers ?? {}, body };
-    },
-    openSocket: async () => {
-      throw new Error("no socket was expected to be needed");
-    },
-    forgetCredentials: () => {
-      forgotten += 1;
-    },
-    close: async () => undefined,
-  };
-  const client: KubeClient = createKubeClient({
-    transport,
-    namespace: "ns",
-    userAgent: "shieldx/1.2.3 (test)",
-    clock,
-    random: () => 0.5,
-    onRequest: (record) => records.push(record),
-  });
-  return { client, sent, records, clock, forgotten: () => forgotten };
-}
-
 describe("a request", () => {
   it("carries who asks, and gives back what it does not know", async () => {
-    const { client, sent, records } = open(ok, ok);
+    const { client, sent, records } = openScripted(ok, ok);
     expect(await client.get(ConfigMap, REF)).toEqual(object);
     await client.replace(ConfigMap, object as unknown as ConfigMapObject, { fieldManager: "m" });
     expect(sent[0]).toMatchObject({ method: "GET", path: "/api/v1/namespaces/ns/configmaps/a" });
@@ -88,7 +33,7 @@ describe("a request", () => {
   });
 
   it("builds the paths of groups, cluster-scoped kinds and subresources", async () => {
-    const { client, sent } = open(ok, ok, ok);
+    const { client, sent } = openScripted(ok, ok, ok);
     await client.get(RESOURCES.Deployment, REF);
     await client.get(RESOURCES.CustomResourceDefinition, { name: "x.y" });
     await client.patch(RESOURCES.Job, REF, { format: "json", patch: [], subresource: "status" });
@@ -110,7 +55,7 @@ describe("retries", () => {
     ["GET after 401, with new credentials", "get", status(401, "Unauthorized")],
     ["create after 429: the server did nothing", "create", status(429, "TooManyRequests")],
   ] as const)("%s", async (_name, method, failure) => {
-    const { client, sent, clock, forgotten } = open(failure, ok);
+    const { client, sent, clock, forgotten } = openScripted(failure, ok);
     const answer = call(client, method);
     await clock.advance(1_000);
     await answer;
@@ -127,7 +72,7 @@ describe("retries", () => {
     ["apply after 409", "apply", status(409, "Conflict"), "KUBE_CONFLICT"],
     ["apply after 422", "apply", status(422, "Invalid"), "KUBE_INVALID"],
   ] as const)("not: %s", async (_name, method, failure, code) => {
-    const { client, sent } = open(failure);
+    const { client, sent } = openScripted(failure);
     await expect(call(client, method)).rejects.toMatchObject({ code });
     expect(sent).toHaveLength(1);
   });
@@ -135,7 +80,7 @@ describe("retries", () => {
   it("end after three, with growing waits", async () => {
     const times: number[] = [];
     const failure = status(503, "ServiceUnavailable");
-    const { client, sent, records, clock } = open(failure, failure, failure, failure);
+    const { client, sent, records, clock } = openScripted(failure, failure, failure, failure);
     const answer = client.get(ConfigMap, REF);
     const failed = expect(answer).rejects.toMatchObject({ code: "KUBE_FAILED", status: 500 });
     for (let count = 1; count <= 4; count += 1) {
@@ -148,7 +93,10 @@ describe("retries", () => {
   });
 
   it("wait as long as the server asks", async () => {
-    const { client, sent, clock } = open({ ...status(429, "TooManyRequests"), headers: { "retry-after": "7" } }, ok);
+    const { client, sent, clock } = openScripted(
+      { ...status(429, "TooManyRequests"), headers: { "retry-after": "7" } },
+      ok,
+    );
     const answer = client.get(ConfigMap, REF);
     await clock.advance(6_999);
     expect(sent).toHaveLength(1);
@@ -158,13 +106,13 @@ describe("retries", () => {
   });
 
   it("leave it to the caller when the server asks for longer than the deadline", async () => {
-    const { client, sent } = open({ ...status(429, "TooManyRequests"), headers: { "retry-after": "60" } });
+    const { client, sent } = openScripted({ ...status(429, "TooManyRequests"), headers: { "retry-after": "60" } });
     await expect(client.get(ConfigMap, REF)).rejects.toMatchObject({ code: "KUBE_THROTTLED", retryAfterSeconds: 60 });
     expect(sent).toHaveLength(1);
   });
 
   it("do not happen for callers with a schedule of their own", async () => {
-    const { client, sent } = open(reset);
+    const { client, sent } = openScripted(reset);
     await expect(client.get(ConfigMap, REF, { retries: 0 })).rejects.toMatchObject({ code: "KUBE_UNREACHABLE" });
     expect(sent).toHaveLength(1);
   });
@@ -172,7 +120,7 @@ describe("retries", () => {
 
 describe("limits", () => {
   it("end a request at its deadline", async () => {
-    const { client } = open({ hang: true });
+    const { client } = openScripted({ hang: true });
     await expect(client.get(ConfigMap, REF, { timeoutMs: 20 })).rejects.toMatchObject({
       code: "KUBE_UNREACHABLE",
       message: "GET /api/v1/namespaces/ns/configmaps/a: no answer within 0.02 s",
@@ -180,7 +128,7 @@ describe("limits", () => {
   });
 
   it("end a request with its caller", async () => {
-    const { client } = open({ hang: true });
+    const { client } = openScripted({ hang: true });
     const stop = new AbortController();
     const answer = client.get(ConfigMap, REF, { signal: stop.signal });
     stop.abort();
@@ -191,12 +139,12 @@ describe("limits", () => {
 
 describe("strange answers", () => {
   it("that are not JSON are failures", async () => {
-    const { client } = open({ status: 200, body: "<html>hello</html>" });
+    const { client } = openScripted({ status: 200, body: "<html>hello</html>" });
     await expect(client.get(ConfigMap, REF, { retries: 0 })).rejects.toMatchObject({ code: "KUBE_FAILED" });
   });
 
   it("of proxies keep their words", async () => {
-    const { client } = open({ status: 403, body: "blocked by the gateway" });
+    const { client } = openScripted({ status: 403, body: "blocked by the gateway" });
     await expect(client.get(ConfigMap, REF)).rejects.toMatchObject({
       code: "KUBE_FORBIDDEN",
       message: expect.stringContaining("blocked by the gateway"),
@@ -210,7 +158,7 @@ describe("strange answers", () => {
         causes: [{ reason: "FieldValueInvalid", field: "data[password]", message: 'Invalid value: "hunter2"' }],
       },
     });
-    const { client } = open(failure);
+    const { client } = openScripted(failure);
     const error = await client.get(Secret, REF).catch((thrown: unknown) => thrown);
     expect((error as Error).message).toBe("GET /api/v1/namespaces/ns/secrets/a: Invalid data[password]");
   });
@@ -229,7 +177,7 @@ describe("a watch", () => {
 
   it("puts lines together however they are cut", async () => {
     const text = `${event("ADDED", "6")}${event("MODIFIED", "7")}\n${event("BOOKMARK", "8")}`;
-    const { client, sent } = open({ stream: text.match(/.{1,7}|\n/gs) ?? [] });
+    const { client, sent } = openScripted({ stream: text.match(/.{1,7}|\n/gs) ?? [] });
     expect(await read(client)).toEqual(["ADDED 6", "MODIFIED 7", "BOOKMARK 8"]);
     const query = new URLSearchParams(sent[0]?.path.split("?")[1]);
     expect(Object.fromEntries(query)).toEqual({
@@ -260,14 +208,14 @@ describe("a watch", () => {
     ["an end in the middle of a line", { stream: ['{"type":"ADDED",'] }, "KUBE_UNREACHABLE", "cut"],
     ["a refusal", status(403, "Forbidden"), "KUBE_FORBIDDEN", undefined],
   ] as const)("reports %s", async (_name, answer, code, cause) => {
-    const { client } = open(answer);
+    const { client } = openScripted(answer);
     const error = await read(client).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code });
     expect((error as { details: Record<string, unknown> }).details["cause"]).toBe(cause);
   });
 
   it("reports silence", async () => {
-    const { client } = open({ hang: true });
+    const { client } = openScripted({ hang: true });
     const watch = client.watch(ConfigMap, { resourceVersion: "5", inactivityMs: 20 });
     await expect(watch.next()).rejects.toMatchObject({ code: "KUBE_UNREACHABLE", details: { cause: "stalled" } });
   });

@@ -16,6 +16,8 @@ export interface ConnectOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly onRequest?: KubeClientOptions["onRequest"];
+  /** See `KubeClientOptions`. */
+  readonly rateLimit?: KubeClientOptions["rateLimit"];
 }
 
 /**
@@ -23,12 +25,13 @@ export interface ConnectOptions {
  * Nothing is sent yet. @throws OperatorError KUBE_CONFIG_INVALID
  */
 export async function connectKube(options: ConnectOptions): Promise<KubeClient> {
-  const { environment, kubeconfig, context, clock, random, userAgent, onRequest } = options;
+  const { environment, kubeconfig, context, clock, random, userAgent, onRequest, rateLimit } = options;
   const endpoint =
     kubeconfig === undefined && isInCluster(environment)
       ? await inClusterEndpoint({ environment, clock })
       : await kubeconfigEndpoint({
           clock,
+          environment,
           ...(kubeconfig === undefined ? {} : { path: kubeconfig }),
           ...(context === undefined ? {} : { context }),
         });
@@ -38,6 +41,7 @@ export async function connectKube(options: ConnectOptions): Promise<KubeClient> 
     userAgent,
     clock,
     random,
-    ...(onRequest === undefined ? {} : { onRequest }),
+    onRequest,
+    rateLimit,
   });
 }

@@ -1,6 +1,6 @@
 import { jitter } from "../core/backoff.ts";
 import { OperatorError } from "../core/errors.ts";
-import { errorFromNetwork, errorFromStatus, type RequestContext } from "./kube-errors.ts";
+import { errorFromStatus, type RequestContext } from "./kube-errors.ts";
 import { LineTooLong, linesOf } from "./lines.ts";
 import { collectionPath, type Query } from "./paths.ts";
 import type { OpenStream } from "./requests.ts";
@@ -102,7 +102,7 @@ export async function* readWatch<T extends KubeObject>(
     if (controller.signal.aborted) throw controller.signal.reason;
     if (error instanceof OperatorError) throw error;
     if (error instanceof LineTooLong) throw fail("garbage", error.message);
-    throw fail("cut", errorFromNetwork(context, error).message, error);
+    throw fail("cut", error instanceof Error ? error.message : String(error), error);
   } finally {
     clearTimeout(stalled);
     options.signal?.removeEventListener("abort", onAbort);
