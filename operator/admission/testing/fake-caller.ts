@@ -1,18 +1,19 @@
 import { randomUUID } from "node:crypto";
 import { Agent, request } from "node:https";
+import { systemClock } from "../../../lib/core/clock.ts";
 import { OperatorError } from "../../../lib/core/errors.ts";
 import { errorFromStatus } from "../../../lib/kube/kube-errors.ts";
 import { apiVersionOf } from "../../../lib/kube/paths.ts";
 import type { KubeObject } from "../../../lib/kube/types.ts";
 import { eventually } from "../../testing/wait.ts";
 import { isEqual, type PatchOperation } from "../json-patch.ts";
-import { createTrustTargets } from "../trust-targets.ts";
+import { createTrustTargets, type SeenTarget } from "../trust-targets.ts";
 import type { Webhook } from "../webhook.ts";
 import { applyPatch } from "./apply-patch.ts";
 import { type CallerOptions, type RunningCaller, TARGETS } from "./caller.ts";
 import { GADGET_V1, GADGET_V2, GADGET_WEBHOOKS, type Gadget } from "./gadget.ts";
 import { failurePolicyOf, injectTrust, installGadgets, startGadgetServer } from "./gadget-server.ts";
-import { createMemoryKube } from "./memory-kube.ts";
+import { type CertificateKube, createMemoryKube } from "./memory-kube.ts";
 
 /*
  * What an API server does with gadgets, in this process: it keeps connections alive, one pool for each bundle, believes
@@ -21,6 +22,8 @@ import { createMemoryKube } from "./memory-kube.ts";
 
 /** As the real one: none is closed sooner by the caller. */
 const IDLE_MS = 90_000;
+/** An API server learns of a new bundle by a watch; the settling time of a test must be longer. */
+const BUNDLE_LAG_MS = 60;
 /** The API server waits 10 s; a test of what is slow need not. */
 const TIMEOUT_SECONDS = 2;
 
@@ -34,8 +37,12 @@ export async function startFakeCaller(options: CallerOptions = {}): Promise<Runn
   const stored = new Map<string, Gadget>();
   let version = 0;
 
+  let known = { seen: await readTargets(kube), at: systemClock.monotonic() };
   const poolOf = async (role: Webhook["role"]): Promise<Agent> => {
-    const seen = await createTrustTargets(kube, TARGETS).read(new AbortController().signal);
+    const { monotonic } = systemClock;
+    // What is read now is believed from the next time on.
+    const { seen, at } = known;
+    if (monotonic() - at > BUNDLE_LAG_MS) known = { seen: await readTargets(kube), at: monotonic() };
     const [bundle = ""] = seen.find(({ target }) => target.role === role)?.bundles ?? [];
     const pool = pools.get(bundle) ?? new Agent({ keepAlive: true, ca: bundle, timeout: IDLE_MS });
     pools.set(bundle, pool);
@@ -114,6 +121,7 @@ export async function startFakeCaller(options: CallerOptions = {}): Promise<Runn
   const versionOf = (name: "v1" | "v2"): string => apiVersionOf(name === "v1" ? GADGET_V1 : GADGET_V2);
 
   await eventually("the server shows a certificate", () => server.ready().ok);
+  known = { seen: await readTargets(kube), at: systemClock.monotonic() };
   return {
     kube,
     server,
@@ -132,6 +140,10 @@ export async function startFakeCaller(options: CallerOptions = {}): Promise<Runn
       await stop();
     },
   };
+}
+
+function readTargets(kube: CertificateKube): Promise<readonly SeenTarget[]> {
+  return createTrustTargets(kube, TARGETS).read(new AbortController().signal);
 }
 
 interface Posted {
