@@ -1,16 +1,26 @@
-import type { AcceptanceSuite } from "./testing/acceptance/items.ts";
-import { describeLeadershipItems } from "./testing/acceptance/leadership.ts";
-import { describeMemoryItems } from "./testing/acceptance/memory.ts";
-import { describeQueueItems } from "./testing/acceptance/queue.ts";
-import { describeResourceItems } from "./testing/acceptance/resource.ts";
-import { describeRestItems } from "./testing/acceptance/rest.ts";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "@jest/globals";
+import { startFakeCaller } from "./admission/testing/fake-caller.ts";
+import { describeRotation } from "./admission/testing/rotation-cases.ts";
+import { describeManagerItems } from "./testing/acceptance/all.ts";
+import { type AcceptanceSuite, describeCases, ITEMS } from "./testing/acceptance/items.ts";
 import { startFakeAcceptance } from "./testing/acceptance/server.ts";
-import { describeStopItems } from "./testing/acceptance/stop.ts";
+
+// Goal: the whole acceptance list, ticked on the fake. See testing/acceptance/README.md.
 
 const suite: AcceptanceSuite = { start: startFakeAcceptance, covered: new Set() };
-describeQueueItems(suite);
-describeMemoryItems(suite);
-describeRestItems(suite);
-describeLeadershipItems(suite);
-describeStopItems(suite);
-describeResourceItems(suite);
+describeManagerItems(suite);
+describeCases(suite, 13, () => describeRotation(startFakeCaller, { users: 4, authorities: 1, settleMs: 100 }));
+
+describe("the list", () => {
+  it("is complete on the fake", () => {
+    expect([...suite.covered].sort((a, b) => a - b)).toEqual(Object.keys(ITEMS).map(Number));
+  });
+
+  it("has a row for each item in the README", async () => {
+    const readme = await readFile(join(import.meta.dirname, "testing/acceptance/README.md"), "utf8");
+    const rows = readme.split("\n").flatMap((line) => /^\| \d+ \| .*? \|/.exec(line)?.[0] ?? []);
+    expect(rows).toEqual(Object.entries(ITEMS).map(([item, sentence]) => `| ${item} | ${sentence} |`));
+  });
+});

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { RESOURCES } from "../../lib/kube/types.ts";
 import { LEASE_NAME } from "../manager.ts";
 import { useFixture } from "./acceptance/fixture.ts";
+import { createGate } from "./acceptance/gate.ts";
 import type { AcceptanceServer } from "./acceptance/server.ts";
 import { createWidgetOperator } from "./acceptance/widget-operator.ts";
 import { eventually } from "./wait.ts";
@@ -61,8 +62,8 @@ export function describeManagerContract(begin: () => Promise<AcceptanceServer>):
   describe("the Lease", () => {
     it("a leader that loses it to somebody else writes nothing more and ends with 1", async () => {
       const { user, namespace } = server();
-      const gate = Promise.withResolvers<void>();
-      const controller = createWidgetOperator({ before: () => gate.promise });
+      const gate = createGate();
+      const controller = createWidgetOperator({ before: () => gate.opened });
       const replica = start("a", { controller, lease: SHORT_LEASE });
       await replica.leads();
       await create("fenced");
@@ -70,7 +71,7 @@ export function describeManagerContract(begin: () => Promise<AcceptanceServer>):
       const spec = { holderIdentity: "usurper", leaseTransitions: 90 };
       await user.patch(Lease, { namespace, name: LEASE_NAME }, { format: "merge", patch: { spec } });
       await eventually("the loss is noticed", () => !replica.manager.isLeader());
-      gate.resolve();
+      gate.open();
       expect(await replica.exited).toBe(1);
       expect(replica.writes()).toEqual([]);
       expect((await lease())?.spec?.holderIdentity).toBe("usurper");

@@ -28,11 +28,16 @@ export async function recordEpochs({ user, namespace }: AcceptanceServer): Promi
     type: ResourceType<T>,
     entryOf: (object: T) => Omit<Entry, "revision">,
   ): void => {
-    const open = Promise.withResolvers<void>();
+    const open = Promise.withResolvers<boolean>();
     opened.push(open.promise);
     const read = async (): Promise<void> => {
       const { resourceVersion } = await user.list(type, { namespace });
-      const events = user.watch(type, { namespace, resourceVersion, signal: stop.signal, onOpen: open.resolve });
+      const events = user.watch(type, {
+        namespace,
+        resourceVersion,
+        signal: stop.signal,
+        onOpen: () => open.resolve(true),
+      });
       for await (const { type: what, object } of events) {
         if (what === "BOOKMARK" || what === "DELETED") continue;
         entries.push({ revision: Number(object.metadata.resourceVersion), ...entryOf(object) });

@@ -34,20 +34,25 @@ export interface AcceptanceSuite {
   readonly covered: Set<ItemNumber>;
 }
 
-/** Describes the tests of one item under its number and sentence, with a server of their own. */
+/** Describes the tests of one item under its number and sentence. */
+export function describeCases(suite: Pick<AcceptanceSuite, "covered">, item: ItemNumber, cases: () => void): void {
+  suite.covered.add(item);
+  describe(`${item}. ${ITEMS[item]}`, cases);
+}
+
+/** As `describeCases`, with a server of the item's own. */
 export function describeItem(
   suite: AcceptanceSuite,
   item: ItemNumber,
-  tests: (server: () => AcceptanceServer) => void,
+  cases: (server: () => AcceptanceServer) => void,
 ): void {
-  suite.covered.add(item);
-  describe(`${item}. ${ITEMS[item]}`, () => {
+  describeCases(suite, item, () => {
     let server: AcceptanceServer | undefined;
     beforeAll(async () => {
       server = await suite.start();
     });
     afterAll(() => server?.close());
-    tests(() => {
+    cases(() => {
       if (server === undefined) throw new Error("the server is used before its tests");
       return server;
     });

@@ -7,6 +7,7 @@ import type { SeenRequest } from "../faults.ts";
 import { eventually } from "../wait.ts";
 import { type EpochRecord, recordEpochs } from "./epochs.ts";
 import { useFixture } from "./fixture.ts";
+import { createGate } from "./gate.ts";
 import { type AcceptanceSuite, describeItem } from "./items.ts";
 import { type ReplicaProcess, startReplicaProcess } from "./replica-process.ts";
 import type { Link } from "./server.ts";
@@ -54,11 +55,11 @@ export function describeLeadershipItems(suite: AcceptanceSuite): void {
       async () => {
         const record = await recordEpochs(server());
         const [linkA, linkB] = [await server().openLink(), await server().openLink()];
-        const gate = Promise.withResolvers<void>();
+        const gate = createGate();
         const first = start("a", {
           link: linkA,
           lease: LEASE,
-          controller: stamped({ before: ({ name }) => (name === "contested" ? gate.promise : undefined) }),
+          controller: stamped({ before: ({ name }) => (name === "contested" ? gate.opened : undefined) }),
         });
         await first.leads();
         await create("before");
@@ -71,7 +72,11 @@ export function describeLeadershipItems(suite: AcceptanceSuite): void {
         linkA.inject({ times: Number.POSITIVE_INFINITY, action: { type: "hang" } });
         linkA.stallWatches();
         const partedAt = systemClock.monotonic();
-        await second.leads();
+        await eventually("the second leads", () => {
+          const both = first.manager.isLeader() && second.manager.isLeader();
+          if (both) throw new Error("two replicas lead at once");
+          return second.manager.isLeader();
+        });
         const tookMs = systemClock.monotonic() - partedAt;
         // What the server saw last of the leader was at most one retry before the cut.
         expect(tookMs).toBeLessThan(LEASE.durationSeconds * 1_000 + RETRY_MAX_MS + SLACK_MS);
@@ -80,7 +85,7 @@ export function describeLeadershipItems(suite: AcceptanceSuite): void {
         linkA.heal();
         linkA.cutWatches();
         linkA.forgetRequests();
-        gate.resolve();
+        gate.open();
         expect(await first.exited).toBe(1);
         await eventually("the second has carried it out", () => isReady("contested", 1));
         expect(writesOf(linkA.writes(), "a")).toEqual([]);

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, it } from "@jest/globals";
+import { afterEach, expect, it } from "@jest/globals";
 import { OperatorError } from "../../../lib/core/errors.ts";
 import { createManualClock, type ManualClock } from "../../../lib/core/manual-clock.ts";
 import { type KubeObject, RESOURCES } from "../../../lib/kube/types.ts";
@@ -6,6 +6,7 @@ import type { CacheReader, Controller } from "../../runtime/types.ts";
 import { eventually } from "../wait.ts";
 import { WIDGET } from "../widget.ts";
 import { useFixture } from "./fixture.ts";
+import { createGate } from "./gate.ts";
 import { type AcceptanceSuite, describeItem } from "./items.ts";
 import type { Replica } from "./replica.ts";
 
@@ -20,11 +21,11 @@ const { ConfigMap } = RESOURCES;
 export function describeQueueItems(suite: AcceptanceSuite): void {
   describeItem(suite, 1, (server) => {
     const { start, create, patch } = useFixture(server);
-    let gate: PromiseWithResolvers<void>;
-    beforeEach(() => {
-      gate = Promise.withResolvers();
+    let gate = createGate();
+    afterEach(() => {
+      gate.open();
+      gate = createGate();
     });
-    afterEach(() => gate.resolve());
 
     it(
       "the run that goes on is followed by one that has seen the last event",
@@ -54,7 +55,7 @@ export function describeQueueItems(suite: AcceptanceSuite): void {
             },
           ],
           reconcile: async (_key, { cache }) => {
-            if (replica.runs.length === 1) await gate.promise;
+            if (replica.runs.length === 1) await gate.opened;
             seen.push(stateIn(cache));
             return {};
           },
@@ -70,7 +71,7 @@ export function describeQueueItems(suite: AcceptanceSuite): void {
         await eventually("all events have come", isHere, BULK_TIMEOUT_MS);
         expect(versions.size).toBeGreaterThanOrEqual(many);
         expect(replica.runs).toEqual(["hot"]);
-        gate.resolve();
+        gate.open();
         await eventually("it runs once more", () => seen.length === 2);
         await replica.rests();
         expect(replica.runs).toEqual(["hot", "hot"]);
@@ -167,8 +168,8 @@ export function describeQueueItems(suite: AcceptanceSuite): void {
 
   describeItem(suite, 3, (server) => {
     const { start, patch } = useFixture(server);
-    const gate = Promise.withResolvers<void>();
-    afterEach(() => gate.resolve());
+    const gate = createGate();
+    afterEach(gate.open);
 
     it(
       "the edit is next, whatever waits",
@@ -184,7 +185,7 @@ export function describeQueueItems(suite: AcceptanceSuite): void {
           watches: [],
           concurrency: 1,
           reconcile: async ({ name }, { cache }) => {
-            await gate.promise;
+            await gate.opened;
             sizes.push(cache.get(WIDGET, namespace, name)?.spec?.size);
             return {};
           },
@@ -194,7 +195,7 @@ export function describeQueueItems(suite: AcceptanceSuite): void {
         expect(await replica.metric("workqueue_depth")).toBe(many - 1);
         await patch(last, { spec: { size: 77 } });
         await eventually("the edit has come", () => replica.cache().get(WIDGET, namespace, last)?.spec?.size === 77);
-        gate.resolve();
+        gate.open();
         await eventually("the backlog has ended", () => new Set(replica.runs).size === many, BULK_TIMEOUT_MS);
         expect(replica.runs[1]).toBe(last);
         expect(sizes[1]).toBe(77);

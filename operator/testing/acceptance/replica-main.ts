@@ -4,6 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import type { Transport } from "../../../lib/kube/transport.ts";
+import { createGate } from "./gate.ts";
 import { startReplica } from "./replica.ts";
 import type { ReplicaOrder, ReplicaReport } from "./replica-process.ts";
 import { createWidgetOperator } from "./widget-operator.ts";
@@ -12,8 +13,8 @@ const order = JSON.parse(process.argv[2] ?? "{}") as ReplicaOrder;
 const report = (what: ReplicaReport): void => void process.send?.(what);
 
 /** Comes with the parent's message "release". */
-const released = Promise.withResolvers<void>();
-process.on("message", () => released.resolve());
+const released = createGate();
+process.on("message", released.open);
 
 /** Nothing in this process runs until the file is there: neither timers nor answers. */
 function blockEventLoop(untilFile: string): void {
@@ -58,7 +59,7 @@ const replica = startReplica({
     before: async ({ name }, { signal }) => {
       report({ type: "began", name });
       signal.addEventListener("abort", () => report({ type: "aborted", name }), { once: true });
-      if (name === order.hold) await released.promise;
+      if (name === order.hold) await released.opened;
       report({ type: "goes on", name });
     },
   }),
