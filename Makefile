@@ -17,13 +17,15 @@ DEPS := .build/deps/$(LOCK)
 
 # Bench and chaos runs take names from the command line.
 BENCH ?=
+CHAOS ?=
+CHAOS_NAMES := runtime dataplane
 E2E ?=
 export E2E
 
 .PHONY: help
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "Variables: CLUSTERS=\"a b\" WORKERS=2 KUBECONFIG_CLUSTER=1 E2E=name TIERS=\"unit int\" BENCH=name DATA=file.csv"
+	@echo "Variables: CLUSTERS=\"a b\" WORKERS=2 KUBECONFIG_CLUSTER=1 E2E=name TIERS=\"unit int\" BENCH=name CHAOS=name SEED=n CHAOS_SECONDS=n DATA=file.csv"
 
 .PHONY: deps
 deps: $(DEPS) ## Installs the npm packages of the lock file, unless they are there
@@ -109,8 +111,24 @@ bench: deps ## Runs the benchmarks beside their peers; BENCH=name runs one
 	  echo "== $$file"; $(NODE) "$$file"; \
 	done
 
+# Both run, also when the first one fails.
 .PHONY: chaos
-chaos: deps ## Runs the end-to-end test that kills at random; SEED=n repeats a run
+chaos: deps ## Breaks things at random and checks that nothing is lost; CHAOS=name runs one (runtime, dataplane), SEED=n repeats a run
+	@for name in $(CHAOS); do \
+	  [[ " $(CHAOS_NAMES) " == *" $$name "* ]] || { echo "there is no chaos run \"$$name\": $(CHAOS_NAMES)" >&2; exit 2; }; \
+	done
+	@failed=0; for name in $(or $(CHAOS),$(CHAOS_NAMES)); do \
+	  echo "== chaos $$name"; $(MAKE) --no-print-directory chaos-$$name || failed=1; \
+	done; exit $$failed
+
+# Ten minutes on a real etcd and kube-apiserver; CHAOS_SECONDS=n makes it shorter or longer.
+.PHONY: chaos-runtime
+chaos-runtime: deps tools
+	@$(NODE) e2e/chaos/runtime.chaos.ts
+
+# Twenty kills on a kind cluster; KILLS=n makes them more or fewer.
+.PHONY: chaos-dataplane
+chaos-dataplane: deps
 	@E2E=chaos $(NODE) bin/test.ts tools images e2e
 
 .PHONY: clean

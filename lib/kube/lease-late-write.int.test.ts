@@ -1,5 +1,7 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
+import { json } from "node:stream/consumers";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import { startControlPlane, type TestControlPlane } from "../../operator/testing/kube-apiserver.ts";
 import { eventually } from "../../operator/testing/wait.ts";
@@ -41,13 +43,14 @@ async function startSlowWebhook(): Promise<Server> {
   const now = systemClock.now();
   const ca = await createCertificateAuthority("webhook", now);
   const pair = await issueCertificate(ca, { commonName: "webhook", usage: "server", ipAddresses: ["127.0.0.1"] }, now);
-  const server = createServer({ cert: pair.certPem, key: pair.keyPem }, async (request, response) => {
-    const parts: Buffer[] = [];
-    for await (const part of request) parts.push(part as Buffer);
-    const review = JSON.parse(Buffer.concat(parts).toString()) as { request: { uid: string } };
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const review = (await json(request)) as { request: { uid: string } };
     await systemClock.sleep(ADMISSION_MS);
     response.setHeader("content-type", "application/json");
     response.end(JSON.stringify({ ...review, response: { uid: review.request.uid, allowed: true } }));
+  };
+  const server = createServer({ cert: pair.certPem, key: pair.keyPem }, (request, response) => {
+    void answer(request, response);
   });
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
   const configuration: ResourceType = {
