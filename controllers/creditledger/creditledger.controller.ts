@@ -6,7 +6,7 @@ import { owned, referringKeys } from "../../operator/runtime/mapping.ts";
 import { factsChanged } from "../../operator/runtime/predicates.ts";
 import { createReconciler } from "../../operator/runtime/reconciler.ts";
 import { createThrottle } from "../../operator/runtime/throttle.ts";
-import type { Controller, Watch } from "../../operator/runtime/types.ts";
+import type { Controller, Grant, Watch } from "../../operator/runtime/types.ts";
 import { type Checks, checkAll, type Scope } from "./creditledger.checks.ts";
 import type { Target } from "./creditledger.desired.ts";
 import { observeLease } from "./creditledger.facts.ts";
@@ -41,6 +41,7 @@ export function createCreditLedgerController(deps: CreditLedgerDeps): Controller
     resource: CREDIT_LEDGER,
     concurrency: CONCURRENCY,
     watches: WATCHES,
+    grants: GRANTS,
     reconcile: createReconciler<CreditLedger, Checked>({
       resource: CREDIT_LEDGER,
       observe: async (ledger, { cache }, now) => {
@@ -105,7 +106,13 @@ const WATCHES: readonly Watch[] = [
   ours(RESOURCES.RoleBinding),
   ours(RESOURCES.Job),
   // Migration pods alone: their last words explain a failed Job.
-  ours(RESOURCES.Pod, { component: COMPONENTS.migration }),
+  ours(RESOURCES.Pod, { component: COMPONENTS.migration, writes: [] }),
   // Renewals every 2 s are nobody's business: holder, epoch and position are.
-  ours(RESOURCES.Lease, { changed: factsChanged(observeLease) }),
+  ours(RESOURCES.Lease, { changed: factsChanged(observeLease), writes: ["create", "delete"] }),
+];
+
+/** What the Role of the ledger pods grants them by name. */
+const GRANTS: readonly Grant[] = [
+  { resource: RESOURCES.Lease, verbs: ["get", "update", "patch"] },
+  { resource: RESOURCES.ConfigMap, verbs: ["get", "list", "watch"] },
 ];

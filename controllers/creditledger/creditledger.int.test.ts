@@ -198,7 +198,8 @@ function startOperator(): void {
     clock: systemClock,
     random: () => 0.5,
     log: silentLogger,
-    lease: { durationSeconds: 3, renewSeconds: 1, retrySeconds: 1 },
+    // Times that a busy machine keeps; a clean stop hands over at once.
+    lease: { durationSeconds: 15, renewSeconds: 10, retrySeconds: 0.5 },
   });
   const running = manager.run(stop.signal);
   operator = {

@@ -1,5 +1,3 @@
-import { monitorEventLoopDelay } from "node:perf_hooks";
-
 /** Watches whether the process gets to run: long synchronous work, a paused container and a starved machine all show. */
 export interface EventLoopMonitor {
   /** The longest time within about the last half minute that nothing could run, in milliseconds. */
@@ -7,28 +5,33 @@ export interface EventLoopMonitor {
   close(): void;
 }
 
-/** How often libuv looks; finer tells nothing about stalls of seconds. */
-const RESOLUTION_MS = 100;
-/** A stall is remembered this long after it was noticed. */
+/** How often the monitor expects to run; finer tells nothing about stalls of seconds. */
+const PERIOD_MS = 500;
+/** A stall is remembered this long after its end. */
 const MEMORY_MS = 30_000;
 
 /**
- * A monitor that begins now. It measures the machine, so it takes no `Clock`. What happened is noticed when somebody asks,
- * so that a process at rest has no timer for it.
+ * A monitor that begins now and does not keep the process alive. It measures the machine, so it takes no `Clock`. A timer
+ * of our own, because the histogram of `perf_hooks` records nothing for the interval in which it is reset.
  */
 export function createEventLoopMonitor(): EventLoopMonitor {
-  const histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
-  histogram.enable();
-  let worst = { ms: 0, at: 0 };
+  let ranAt = performance.now();
+  let worst = { ms: 0, at: ranAt };
+  const look = (): void => {
+    const now = performance.now();
+    const ms = Math.max(0, now - ranAt - PERIOD_MS);
+    if (ms >= worst.ms || now - worst.at > MEMORY_MS) worst = { ms, at: now };
+  };
+  const timer = setInterval(() => {
+    look();
+    ranAt = performance.now();
+  }, PERIOD_MS).unref();
   return {
     longestStallMs: () => {
-      const now = performance.now();
-      // An empty histogram has a maximum of 0. The resolution itself is no delay.
-      const ms = Math.max(0, histogram.max / 1e6 - RESOLUTION_MS);
-      histogram.reset();
-      if (ms >= worst.ms || now - worst.at > MEMORY_MS) worst = { ms, at: now };
+      // Whoever asks may run before the timer that is late.
+      look();
       return worst.ms;
     },
-    close: () => void histogram.disable(),
+    close: () => clearInterval(timer),
   };
 }

@@ -8,7 +8,7 @@ import { WIDGET, widget } from "../testing/widget.ts";
 import { type ControllerLoop, createControllerLoop } from "./controller.ts";
 import { createControllerMetrics } from "./metrics.ts";
 import { createQueue, type Queue } from "./queue.ts";
-import type { Key, ReconcileContext, Result } from "./types.ts";
+import { type Controller, type Key, PRIORITIES, type ReconcileContext, type Result } from "./types.ts";
 
 // Goal: every way a reconcile can end leads to the right next run, and nothing it does harms another key.
 
@@ -24,7 +24,13 @@ interface Loop {
   value(metric: string): Promise<number>;
 }
 
-function start(reconcile: (context: ReconcileContext, key: Key) => Promise<Result>, deadlineMs?: number): Loop {
+interface Given {
+  readonly deadlineMs?: number;
+  readonly controller?: Partial<Controller>;
+  readonly epoch?: () => number | undefined;
+}
+
+function start(reconcile: (context: ReconcileContext, key: Key) => Promise<Result>, given: Given = {}): Loop {
   const clock = createManualClock();
   const metrics = createMetrics();
   const controllerMetrics = createControllerMetrics(metrics, { controller: "widget", concurrency: 2 });
@@ -44,7 +50,8 @@ function start(reconcile: (context: ReconcileContext, key: Key) => Promise<Resul
       resource: WIDGET,
       watches: [],
       concurrency: 2,
-      ...(deadlineMs === undefined ? {} : { deadlineSeconds: deadlineMs / 1_000 }),
+      ...(given.deadlineMs === undefined ? {} : { deadlineSeconds: given.deadlineMs / 1_000 }),
+      ...given.controller,
       reconcile: (item, context) => {
         runs.push(clock.monotonic());
         return reconcile(context, item);
@@ -54,7 +61,7 @@ function start(reconcile: (context: ReconcileContext, key: Key) => Promise<Resul
     queue,
     execute: async () => ({ written: 0 }),
     status: { write: async () => "unchanged" },
-    lease: { epoch: () => 1 },
+    lease: { epoch: given.epoch ?? (() => 1) },
     metrics: controllerMetrics,
     clock,
     random: () => 0.5,
@@ -142,6 +149,130 @@ describe("the next run", () => {
   });
 });
 
+describe("the next run's priority", () => {
+  it("is that of the run, unless its result says otherwise", async () => {
+    const priorities: number[] = [];
+    const { clock, queue, loop } = start(async (_context, { name }) =>
+      name === "as it is" ? { requeueAfterSeconds: 1 } : { requeueAfterSeconds: 1, priority: PRIORITIES.resync },
+    );
+    const add = queue.add;
+    queue.add = (item, how) => {
+      priorities.push(how?.priority ?? Number.NaN);
+      add(item, how);
+    };
+    queue.add(key("as it is"), { priority: PRIORITIES.start });
+    queue.add(key("other"), { priority: PRIORITIES.start });
+    await clock.advance(0);
+    expect(priorities.slice(2)).toEqual([-100, -50]);
+    await loop.stop(0);
+  });
+});
+
+describe("a time that is none", () => {
+  it.each([Number.NaN, -1, Number.POSITIVE_INFINITY])("(%d s) is a broken invariant, not a loop", async (seconds) => {
+    const { clock, queue, loop, runs, value } = start(async () => ({ requeueAfterSeconds: seconds }));
+    queue.add(key("a"));
+    await clock.advance(14);
+    expect(runs).toEqual([0, 5]);
+    expect(await value("controller_runtime_reconcile_panics_total")).toBe(2);
+    await loop.stop(0);
+  });
+});
+
+describe("the epoch", () => {
+  it("of a run is that of its beginning; the fence closes when it is another one, or none", async () => {
+    let epoch: number | undefined = 7;
+    const seen: unknown[] = [];
+    const ask = (fence: () => void): string => {
+      try {
+        fence();
+        return "open";
+      } catch (error) {
+        return (error as OperatorError).code;
+      }
+    };
+    const { clock, queue, loop } = start(
+      async (context) => {
+        seen.push(context.epoch, ask(context.fence));
+        epoch = 8;
+        seen.push(context.epoch, ask(context.fence));
+        epoch = undefined;
+        seen.push(ask(context.fence));
+        return {};
+      },
+      { epoch: () => epoch },
+    );
+    queue.add(key("a"));
+    await clock.advance(0);
+    expect(seen).toEqual([7, "open", 7, "LEASE_LOST", "LEASE_LOST"]);
+    await loop.stop(0);
+  });
+
+  it("is missing when this replica does not lead: nothing is run", async () => {
+    const { clock, queue, loop, runs, value } = start(async () => ({}), { epoch: () => undefined });
+    queue.add(key("a"));
+    await clock.advance(0);
+    expect(runs).toEqual([]);
+    expect(await value(reconcileTotal("error"))).toBe(1);
+    await loop.stop(0);
+  });
+
+  it("ends with an abort, at once", async () => {
+    let aborted = false;
+    const { clock, queue, loop, runs } = start(async ({ signal }) => {
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+      aborted = true;
+      throw new OperatorError("ABORTED", "stopped");
+    });
+    queue.add(key("a"));
+    await clock.advance(0);
+    loop.abort();
+    queue.add(key("b"));
+    await clock.advance(0);
+    expect([aborted, runs.length]).toEqual([true, 1]);
+    loop.start();
+    expect(await loop.stop(0)).toEqual([]);
+  });
+});
+
+describe("sources", () => {
+  it("ask for keys while the loop runs; one that breaks is begun again", async () => {
+    let begun = 0;
+    const ended: boolean[] = [];
+    const names: string[] = [];
+    const { clock, loop } = start(
+      async (_context, { name }) => {
+        names.push(name);
+        return {};
+      },
+      {
+        controller: {
+          sources: [
+            {
+              name: "breaks",
+              run: async ({ add, keys, signal }) => {
+                begun += 1;
+                add(key(`start ${begun}`));
+                if (begun < 3) throw new Error("injected");
+                for (const known of keys()) add(known, PRIORITIES.resync);
+                await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+                ended.push(true);
+              },
+            },
+          ],
+        },
+      },
+    );
+    await clock.advance(799);
+    expect(names).toEqual(["start 1"]);
+    await clock.advance(1 + 1_600);
+    expect(names).toEqual(["start 1", "start 2", "start 3", "known"]);
+    await loop.stop(0);
+    expect(ended).toEqual([true]);
+    expect(clock.pendingSleeps()).toBe(0);
+  });
+});
+
 describe("a broken reconcile", () => {
   it("fails its key, is counted, and stops nobody else", async () => {
     const { clock, queue, loop, value } = start(async (_context, { name }) => {
@@ -159,12 +290,15 @@ describe("a broken reconcile", () => {
   });
 
   it("is aborted at its deadline and tried again", async () => {
-    const { clock, queue, loop, runs, value } = start(async ({ signal }) => {
-      await new Promise((_resolve, reject) => {
-        signal.addEventListener("abort", () => reject(new OperatorError("ABORTED", "stopped")));
-      });
-      return {};
-    }, 1_000);
+    const { clock, queue, loop, runs, value } = start(
+      async ({ signal }) => {
+        await new Promise((_resolve, reject) => {
+          signal.addEventListener("abort", () => reject(new OperatorError("ABORTED", "stopped")));
+        });
+        return {};
+      },
+      { deadlineMs: 1_000 },
+    );
     queue.add(key("a"));
     await clock.advance(999);
     expect(loop.longestRunMs()).toBe(999);

@@ -31,7 +31,7 @@ describe("delays", () => {
 
   it("agree with a sorted list after every step", () => {
     const step = fc.record({
-      id: fc.constantFrom(..."abcdefghij"),
+      id: fc.constantFrom(...Array.from("abcdefghij")),
       readyAt: fc.option(fc.integer({ min: 0, max: 20 }), { nil: undefined }),
     });
     fc.assert(
@@ -52,5 +52,23 @@ describe("delays", () => {
         }
       }),
     );
+  });
+
+  it("compare no more than a logarithm of entries for each operation", () => {
+    const [entries, levels] = [10_000, Math.log2(10_000)];
+    let compared = 0;
+    const entry = (index: number, at: number): Entry => ({
+      id: String(index),
+      get readyAt() {
+        compared += 1;
+        return at;
+      },
+    });
+    const delays = createDelays<Entry>();
+    for (let index = 0; index < entries; index += 1) delays.put(entry(index, entries - index));
+    for (let index = 0; index < entries; index += 1) delays.put(entry(index, 2 * entries + index));
+    for (let first = delays.first(); first !== undefined; first = delays.first()) delays.remove(first.id);
+    // Sinking asks twice a level, and each question reads two times, or four when they are equal.
+    expect(compared / (3 * entries)).toBeLessThan(8 * levels);
   });
 });

@@ -11,7 +11,7 @@ interface Item {
 
 describe("lanes", () => {
   it("agree with a list that is searched", () => {
-    const step = fc.option(fc.record({ id: fc.constantFrom(..."abcdef"), priority: fc.constantFrom(0, -50, -100) }), {
+    const step = fc.option(fc.record({ id: fc.constantFrom(...Array.from("abcdef")), priority: fc.constantFrom(0, -50, -100) }), {
       nil: undefined,
     });
     fc.assert(

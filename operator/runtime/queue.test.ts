@@ -259,36 +259,19 @@ describe("the pace of a key", () => {
   });
 });
 
-describe("many keys", () => {
+it("hands out 50,000 keys in their order without ever looking at all of them", async () => {
   // A quadratic queue takes minutes here; the bound only has to tell the two apart on a busy machine.
-  const BOUND_MS = 4_000;
-  const KEYS = 50_000;
-
-  it("are taken in their order without ever looking at all of them", async () => {
-    const queue = createQueue({ clock: createManualClock() });
-    const startedAt = performance.now();
-    for (let index = 0; index < KEYS; index += 1) queue.add(key(String(index)), { priority: PRIORITIES.start });
-    for (let index = 0; index < KEYS; index += 1) {
-      const item = await queue.take();
-      if (item === undefined || item.key.name !== String(index)) throw new Error(`${index}: ${item?.key.name}`);
-      queue.done(item.key);
-    }
-    expect(performance.now() - startedAt).toBeLessThan(BOUND_MS);
-  });
-
-  it("wait for times of their own, are moved and removed without ever looking at all of them", async () => {
-    const clock = createManualClock();
-    const queue = createQueue({ clock });
-    const startedAt = performance.now();
-    for (let index = 0; index < KEYS; index += 1) queue.add(key(String(index)), { afterMs: 1e9 - index });
-    for (let index = 0; index < KEYS; index += 1) queue.add(key(String(index)), { afterMs: 1e8 + index });
-    for (let index = 0; index < KEYS; index += 2) queue.add(key(String(index)));
-    expect(queue.state()).toMatchObject({ waiting: KEYS / 2 });
-    expect(ready(queue)).toBe(KEYS / 2);
-    expect(performance.now() - startedAt).toBeLessThan(BOUND_MS);
-    queue.shutDown();
-  });
-});
+  const [keys, boundMs] = [50_000, 10_000];
+  const queue = createQueue({ clock: createManualClock() });
+  const startedAt = performance.now();
+  for (let index = 0; index < keys; index += 1) queue.add(key(String(index)), { priority: PRIORITIES.start });
+  for (let index = 0; index < keys; index += 1) {
+    const item = await queue.take();
+    if (item?.key.name !== String(index)) throw new Error(`${index}: ${item?.key.name}`);
+    queue.done(item.key);
+  }
+  expect(performance.now() - startedAt).toBeLessThan(boundMs);
+}, 30_000);
 
 it("waits longer than a timer can", async () => {
   const clock = createManualClock();

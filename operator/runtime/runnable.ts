@@ -48,7 +48,7 @@ export interface RunnableGroupOptions {
 export function createRunnableGroup(options: RunnableGroupOptions): RunnableGroup {
   const { runnables, log } = options;
   const stopping = new AbortController();
-  const running = new Map<string, Promise<void>>();
+  const running = new Map<string, Promise<unknown>>();
 
   const guard = async (runnable: Runnable): Promise<void> => {
     try {
@@ -60,13 +60,18 @@ export function createRunnableGroup(options: RunnableGroupOptions): RunnableGrou
       log[isAsked ? "warn" : "error"]({ runnable: runnable.name, code, error: message }, "runnable failed");
       if (!isAsked) options.onFailure(`${runnable.name}: ${message}`);
     }
-    running.delete(runnable.name);
   };
 
   return {
     start: () => {
       if (stopping.signal.aborted) return;
-      for (const runnable of runnables) running.set(runnable.name, guard(runnable));
+      for (const runnable of runnables) {
+        const { name } = runnable;
+        running.set(
+          name,
+          guard(runnable).finally(() => running.delete(name)),
+        );
+      }
     },
     stop: async (graceMs) => {
       stopping.abort();

@@ -1,0 +1,208 @@
+import { beforeEach, describe, expect, it } from "@jest/globals";
+import { ANNOTATIONS, FINALIZER } from "../../crds/group.ts";
+import { OperatorError } from "../../lib/core/errors.ts";
+import { createManualClock, type ManualClock } from "../../lib/core/manual-clock.ts";
+import type { KubeObject } from "../../lib/kube/types.ts";
+import { silentLogger } from "../../lib/node/logger.ts";
+import { configMap, WIDGET, widget } from "../testing/widget.ts";
+import { apply, tell } from "./actions.ts";
+import { createReconciler, type Kind, type Run } from "./reconciler.ts";
+import type { Action, Plan, ReconcileContext, Result } from "./types.ts";
+
+// Goal: what every kind gets without asking: finalizer first and last, pause, one status, events after it, failures last.
+
+const KEY = { namespace: "default", name: "w" };
+const PLANNED = apply(configMap("child", {}), "wanted");
+
+let clock: ManualClock;
+let object: KubeObject | undefined;
+let failures: Map<string, Error>;
+/** What was done, in order. */
+let done: string[];
+let reports: Run[];
+
+beforeEach(() => {
+  clock = createManualClock();
+  object = widget("w", {}, { uid: "1", resourceVersion: "7", finalizers: [FINALIZER] });
+  failures = new Map();
+  done = [];
+  reports = [];
+});
+
+const nameOf = (action: Action): string =>
+  action.type === "event"
+    ? `event ${action.reason}`
+    : action.type === "patch"
+      ? `patch ${JSON.stringify(action.patch)}`
+      : action.type;
+
+async function run(
+  kind: Partial<Kind<KubeObject, string>> = {},
+  reconcile = reconcilerOf(kind),
+): Promise<Result | string> {
+  const context: ReconcileContext = {
+    cache: { get: () => object as never, list: () => [] },
+    clock,
+    log: silentLogger,
+    signal: new AbortController().signal,
+    epoch: 1,
+    fence: () => undefined,
+    execute: async (_owner, { actions }) => {
+      for (const action of actions) {
+        const failure = failures.get(action.type);
+        if (failure !== undefined) return { written: 0, error: failure };
+        done.push(nameOf(action));
+      }
+      return { written: actions.length };
+    },
+    patchStatus: async () => {
+      const failure = failures.get("status");
+      if (failure !== undefined) throw failure;
+      done.push("status");
+    },
+  };
+  return reconcile(KEY, context).catch((error: unknown) => (error as OperatorError).code);
+}
+
+function reconcilerOf(kind: Partial<Kind<KubeObject, string>>) {
+  return createReconciler<KubeObject, string>({
+    resource: WIDGET,
+    observe: () => "scope",
+    plan: () => ({ actions: [PLANNED] }),
+    report: (_scope, about) => {
+      reports.push(about);
+      return { status: {}, events: [tell("Normal", "Ready", "it is")] };
+    },
+    ...kind,
+  });
+}
+
+const deleting = (...finalizers: string[]): KubeObject =>
+  widget("w", {}, { uid: "1", resourceVersion: "7", finalizers, deletionTimestamp: "now" });
+
+describe("an object that lives", () => {
+  it("gets plan, status and events, in this order", async () => {
+    expect(await run()).toEqual({});
+    expect(done).toEqual(["apply", "status", "event Ready"]);
+    expect(reports).toMatchObject([{ now: clock.now(), paused: false, error: undefined, asideError: undefined }]);
+  });
+
+  it("gets its finalizer before anything else, beside those of others", async () => {
+    object = widget("w", {}, { resourceVersion: "7", finalizers: ["other/one"] });
+    await run();
+    expect(done[0]).toBe(`patch {"metadata":{"finalizers":["other/one","${FINALIZER}"],"resourceVersion":"7"}}`);
+    expect(done.slice(1)).toEqual(["apply", "status", "event Ready"]);
+  });
+
+  it("has no effect at all when the finalizer cannot be put on", async () => {
+    object = widget("w", {}, {});
+    failures.set("patch", new OperatorError("KUBE_CONFLICT", "injected"));
+    expect(await run()).toBe("KUBE_CONFLICT");
+    expect(done).not.toContain("apply");
+  });
+
+  it("is looked at again at the soonest time that plan or report ask for", async () => {
+    const report = (requeueAfterSeconds: number) => () => ({ status: {}, events: [], requeueAfterSeconds });
+    const plan = (requeueAfterSeconds: number) => (): Plan => ({ actions: [], requeueAfterSeconds });
+    expect(await run({ plan: plan(30), report: report(10) })).toEqual({ requeueAfterSeconds: 10 });
+    expect(await run({ plan: plan(30), report: report(0) })).toEqual({ requeueAfterSeconds: 30 });
+    expect(await run({ report: report(0) })).toEqual({});
+  });
+});
+
+describe("a failure", () => {
+  it("of the plan is told in the status, and thrown after it", async () => {
+    const error = new OperatorError("KUBE_INVALID", "injected");
+    failures.set("apply", error);
+    expect(await run()).toBe("KUBE_INVALID");
+    expect(done).toEqual(["status", "event Ready"]);
+    expect(reports[0]?.error).toBe(error);
+  });
+
+  it("of an event is thrown too, and that of the plan before it", async () => {
+    failures.set("event", new OperatorError("KUBE_FAILED", "injected"));
+    expect(await run()).toBe("KUBE_FAILED");
+    failures.set("apply", new OperatorError("NAME_CONFLICT", "injected"));
+    expect(await run()).toBe("NAME_CONFLICT");
+  });
+
+  it("of the status tells nobody an event that no status stands for", async () => {
+    failures.set("status", new OperatorError("KUBE_CONFLICT", "injected"));
+    expect(await run()).toBe("KUBE_CONFLICT");
+    expect(done).toEqual(["apply"]);
+  });
+});
+
+describe("a paused object", () => {
+  it("is left alone but for its status", async () => {
+    object = widget("w", {}, { annotations: { [ANNOTATIONS.paused]: "true" } });
+    const plan = (): Plan => ({ actions: [PLANNED], requeueAfterSeconds: 5 });
+    expect(await run({ plan, aside: plan })).toEqual({});
+    expect(done).toEqual(["status", "event Ready"]);
+    expect(reports[0]?.paused).toBe(true);
+  });
+});
+
+describe("a deletion", () => {
+  it("keeps the finalizer while the clean-up goes on", async () => {
+    object = deleting(FINALIZER);
+    await run();
+    expect(done).toEqual(["apply", "status", "event Ready"]);
+  });
+
+  it("takes ours off after the last step, and writes no status for what is gone", async () => {
+    object = deleting("other/one", FINALIZER);
+    expect(await run({ plan: () => ({ actions: [PLANNED], isCleanedUp: true }) })).toEqual({});
+    expect(done).toEqual(["apply", 'patch {"metadata":{"finalizers":["other/one"],"resourceVersion":"7"}}']);
+  });
+
+  it("keeps the finalizer when a step of the clean-up fails", async () => {
+    object = deleting(FINALIZER);
+    failures.set("apply", new OperatorError("KUBE_FAILED", "injected"));
+    expect(await run({ plan: () => ({ actions: [PLANNED], isCleanedUp: true }) })).toBe("KUBE_FAILED");
+    expect(done).toEqual(["status", "event Ready"]);
+  });
+
+  it("of an object without our finalizer is none of our business", async () => {
+    object = deleting("other/one");
+    expect(await run()).toEqual({});
+    expect(done).toEqual([]);
+  });
+
+  it("that is over is nothing to do", async () => {
+    object = undefined;
+    expect(await run()).toEqual({});
+    expect(done).toEqual([]);
+  });
+});
+
+describe("work aside", () => {
+  const growth = {
+    aside: (): Plan => ({ actions: [{ type: "delete", resource: WIDGET, ...KEY, uid: "1", note: "grow" }] }),
+  };
+
+  it("is done whatever became of the plan, and its failure is thrown after the status", async () => {
+    failures.set("apply", new OperatorError("NAME_CONFLICT", "injected"));
+    expect(await run(growth)).toBe("NAME_CONFLICT");
+    expect(done).toEqual(["delete", "status", "event Ready"]);
+    failures.clear();
+    failures.set("delete", new OperatorError("KUBE_FAILED", "injected"));
+    expect(await run(growth)).toBe("KUBE_FAILED");
+  });
+
+  it("that is refused is told, not thrown, and not tried again for five minutes unless it is other work", async () => {
+    const reconcile = reconcilerOf(growth);
+    const refusal = new OperatorError("KUBE_FORBIDDEN", "injected");
+    failures.set("delete", refusal);
+    expect(await run({}, reconcile)).toEqual({});
+    expect(reports.at(-1)?.asideError).toBe(refusal);
+    failures.clear();
+    await clock.advance(299_000);
+    await run({}, reconcile);
+    expect(reports.at(-1)?.asideError).toBe(refusal);
+    await clock.advance(1_000);
+    await run({}, reconcile);
+    expect(reports.at(-1)?.asideError).toBeUndefined();
+    expect(done.filter((what) => what === "delete")).toHaveLength(1);
+  });
+});
