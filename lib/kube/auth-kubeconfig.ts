@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import type { Cluster, KubeConfig, User } from "@kubernetes/client-node";
 import type { Clock } from "../core/clock.ts";
-import { OperatorError } from "../core/errors.ts";
+import { isOperatorError, OperatorError } from "../core/errors.ts";
+import { createOidcTokens, type OidcSettings, type OidcTokens } from "./auth-oidc.ts";
 import { readKubeconfigExtras } from "./kubeconfig-file.ts";
 import type { Credentials, KubeEndpoint, TlsMaterial } from "./transport.ts";
 
@@ -37,16 +38,16 @@ export async function kubeconfigEndpoint(options: KubeconfigOptions): Promise<Ku
   const { path, environment = {} } = options;
   const { tokenFile } = await readKubeconfigExtras({ path, environment }, user?.name);
   const proxy = proxyOf(cluster);
-
   const isStatic = tokenFile === undefined && isStaticUser(user) && cluster.caFile === undefined;
+  const oidc = takeOidc(user, options.clock);
   let tls: TlsMaterial | undefined;
   let cached: Credentials | undefined;
   let readAt = 0;
 
   const read = async (): Promise<Credentials> => {
-    const fresh = await readCredentials({ config, user, tokenFile }).catch((error: unknown) => {
+    const fresh = await readCredentials({ config, oidc, tokenFile }).catch((error: unknown) => {
       // What was good once will be good again: a plugin's server that is down, files in the middle of a change.
-      if (tls === undefined) throw error;
+      if (tls === undefined || isOperatorError(error, "KUBE_UNAUTHORIZED")) throw error;
       throw new OperatorError("KUBE_UNAUTHORIZED", "the kubeconfig's credentials could not be renewed", {
         cause: error,
       });
@@ -106,16 +107,17 @@ interface HttpsOptions {
 
 async function readCredentials(source: {
   readonly config: KubeConfig;
-  readonly user: User | null;
+  readonly oidc: OidcTokens | undefined;
   readonly tokenFile: string | undefined;
 }): Promise<Credentials> {
-  const { config, user, tokenFile } = source;
+  const { config, oidc, tokenFile } = source;
   const options: HttpsOptions = {};
   let token: string | undefined;
   try {
     await config.applyToHTTPSOptions(options as Parameters<KubeConfig["applyToHTTPSOptions"]>[0]);
-    if (tokenFile !== undefined) token = (await readFile(tokenFile, "utf8")).trim();
+    token = tokenFile === undefined ? await oidc?.idToken() : (await readFile(tokenFile, "utf8")).trim();
   } catch (cause) {
+    if (isOperatorError(cause)) throw cause;
     throw new OperatorError("KUBE_CONFIG_INVALID", "the kubeconfig's credentials could not be obtained", { cause });
   }
   const headers: Record<string, string> = {};
@@ -124,10 +126,6 @@ async function readCredentials(source: {
   }
   if (options.auth !== undefined) headers["authorization"] = `Basic ${Buffer.from(options.auth).toString("base64")}`;
   if (token !== undefined) headers["authorization"] = `Bearer ${token}`;
-  // client-node answers an ID token that has expired and cannot be renewed with no credentials at all.
-  if (user?.authProvider && headers["authorization"] === undefined) {
-    throw new OperatorError("KUBE_CONFIG_INVALID", "the kubeconfig's ID token has expired and cannot be renewed");
-  }
   return {
     headers,
     tls: {
@@ -145,6 +143,14 @@ function isStaticUser(user: User | null): boolean {
   if (user === null) return true;
   const changing = [user.exec, user.authProvider, user.certFile, user.keyFile];
   return changing.every((member) => member === undefined || member === null);
+}
+
+/** Takes OIDC out of client-node's hands; see auth-oidc.ts. `readKubeconfigExtras` has refused all other providers. */
+function takeOidc(user: User | null, clock: Clock): OidcTokens | undefined {
+  if (!user?.authProvider) return undefined;
+  const { config } = user.authProvider as { readonly config?: OidcSettings };
+  Object.assign(user, { authProvider: undefined });
+  return createOidcTokens(config ?? {}, clock);
 }
 
 function sameTls(a: TlsMaterial, b: TlsMaterial): boolean {
