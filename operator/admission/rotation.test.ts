@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { isIssuedBy, readCertificate } from "../../lib/node/certificates.ts";
+import { type CertificatePair, isIssuedBy, readCertificate } from "../../lib/node/certificates.ts";
 import {
   type CertificateState,
   decideRotation,
@@ -69,7 +69,8 @@ describe("decideRotation", () => {
   });
 
   it("announces another CA when the next one is damaged", () => {
-    const damaged = { ...announced, next: { ...announced.next!, keyPem: made.signing.keyPem } };
+    const next = { certPem: made.signing.certPem, keyPem: switched.signing.keyPem, usedUntil: 0 };
+    const damaged = { ...announced, next };
     expect(typeOf(damaged, START, SETTLED)).toBe("announce");
   });
 
@@ -115,11 +116,12 @@ describe("trustBundle", () => {
 });
 
 describe("thirty years", () => {
-  // One look a day; the operator is away now and then, for longer than a certificate's third.
-  it("never shows a certificate that a bundle of that day, or of the day before, does not trust", async () => {
+  // One look in ten days; now and then the operator is away for longer than a certificate's third.
+  it("never shows a certificate that a bundle of that look, or of the one before, does not trust", async () => {
     let state: CertificateState | undefined;
     let trustedForMs: number | undefined;
     let bundles: string[] = [];
+    let checked: CertificatePair | undefined;
     const steps = new Map<string, number>();
     for (let day = 0; day < 30 * 365; day += day % 1000 === 0 ? 45 : 10) {
       const now = START + day * DAY;
@@ -132,14 +134,17 @@ describe("thirty years", () => {
       }
       if (state === undefined) throw new Error("nothing was made");
       const { serving, next } = state;
-      bundles = [...bundles.slice(-1), trustBundle(state)];
-      const issuers = bundles.map((bundle) =>
-        bundle.split(/(?<=-----END CERTIFICATE-----\n)/).filter((pem) => pem !== ""),
-      );
-      for (const pems of issuers) expect(pems.some((pem) => isIssuedBy(serving, pem))).toBe(true);
       expect(readCertificate(serving.certPem).notAfter).toBeGreaterThan(now);
       // What is in the bundle today has been trusted for days when we look again.
       trustedForMs = next === undefined ? undefined : SETTLED;
+      const bundle = trustBundle(state);
+      // Checked twice, so that the bundle of the look before is another one at most once.
+      const isChecked = serving === checked && bundles.length === 2 && bundles.every((held) => held === bundle);
+      if (isChecked) continue;
+      checked = serving;
+      bundles = [...bundles.slice(-1), bundle];
+      const issuers = bundles.map((held) => held.split(/(?<=-----END CERTIFICATE-----\n)/).filter((pem) => pem !== ""));
+      for (const pems of issuers) expect(pems.some((pem) => isIssuedBy(serving, pem))).toBe(true);
     }
     expect(Object.fromEntries(steps)).toMatchObject({ make: 1, announce: 4, switch: 4, retire: 4 });
   }, 60_000);
