@@ -4,6 +4,7 @@ import { createKubeClient, type KubeClient } from "../../lib/kube/client.ts";
 import { createTransport, type KubeEndpoint } from "../../lib/kube/transport.ts";
 import type { ResourceType } from "../../lib/kube/types.ts";
 import { createFakeApi } from "./fake/api.ts";
+import { startCollector } from "./fake/collector.ts";
 import { createFakeStore } from "./fake/store.ts";
 import type { FakeStore, StoreKey } from "./fake/store-types.ts";
 import { startFaultServer } from "./fault-server.ts";
@@ -25,12 +26,15 @@ export interface FakeKubeOptions {
   readonly seed?: number;
   /** For the times in metadata; the machine's unless told. */
   readonly clock?: Clock;
+  /** Deletes dependents of what is gone, as kube-controller-manager does; off, as on a bare control plane. */
+  readonly garbageCollector?: boolean;
 }
 
 /** Starts a server with no objects on a free port of loopback. */
 export async function startFakeKube(options: FakeKubeOptions = {}): Promise<FakeKube> {
   const random = prng(options.seed ?? 1);
   const store = createFakeStore({ clock: options.clock ?? systemClock, random });
+  const stopCollector = options.garbageCollector === true ? startCollector(store) : () => undefined;
   const clients: KubeClient[] = [];
   const api = createFakeApi(store);
   const server = await startFaultServer({
@@ -54,6 +58,7 @@ export async function startFakeKube(options: FakeKubeOptions = {}): Promise<Fake
     },
     bookmark: api.bookmark,
     close: async () => {
+      stopCollector();
       await Promise.all(clients.map((client) => client.close()));
       await server.close();
     },

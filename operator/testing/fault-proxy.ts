@@ -16,8 +16,15 @@ export interface ProxiedServer {
   endpoint(namespace?: string): KubeEndpoint;
 }
 
-/** Headers that the two connections do not share. */
-const OWN_HEADERS = new Set(["host", "connection", "content-length", "transfer-encoding", "keep-alive"]);
+/** Headers that the two connections do not share. Nothing comes compressed: faults cut and count plain lines. */
+const OWN_HEADERS = new Set([
+  "accept-encoding",
+  "connection",
+  "content-length",
+  "host",
+  "keep-alive",
+  "transfer-encoding",
+]);
 
 /**
  * A proxy in front of a real API server that misbehaves in every way that the fake can. Clients speak plain HTTP to it;
@@ -96,6 +103,10 @@ export async function startFaultProxy(behind: ProxiedServer, random: () => numbe
   });
   return {
     ...server,
+    heal: () => {
+      server.heal();
+      compaction = undefined;
+    },
     close: async () => {
       await server.close();
       await pool.destroy();

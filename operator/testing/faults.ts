@@ -93,7 +93,7 @@ export interface FaultTarget {
   sendLine(line: string): void;
   /**
    * Compaction: watches from older versions, and further pages of older lists, answer 410, as HTTP status or as a frame
-   * (pages always as status). A client has to list again.
+   * (pages always as status), until the client has listed again through this target.
    */
   compact(as: "status" | "frame"): void;
   /** Takes away all faults and troubles. Watches that are stalled stay so: cut them. */

@@ -8,7 +8,7 @@ export interface StatusCause {
 /** What a `Status` is made from. */
 export interface StatusFields {
   readonly status: number;
-  /** The one that goes with the code unless told. */
+  /** The one that goes with the code unless told; empty for none. */
   readonly reason?: string;
   readonly message: string;
   readonly details?: Readonly<Record<string, unknown>>;
@@ -64,7 +64,8 @@ export function statusOf({
     metadata: {},
     status: "Failure",
     message,
-    reason: reason ?? REASONS[status] ?? "Unknown",
+    // Some failures of the real server have none.
+    ...(reason === "" ? {} : { reason: reason ?? REASONS[status] ?? "Unknown" }),
     ...(Object.keys(parts).length === 0 ? {} : { details: parts }),
     code: status,
   };

@@ -98,7 +98,7 @@ export function admitUpdate(
   if (how.subresource === "status") {
     const { status } = wanted;
     const { status: _old, ...rest } = before;
-    return status === undefined ? (rest as KubeObject) : { ...before, status };
+    return status === undefined ? rest : { ...before, status };
   }
   const metadata = withoutUndefined({ ...wanted.metadata, ...fixed }) as KubeObject["metadata"];
   delete metadata["managedFields"];

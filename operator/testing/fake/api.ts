@@ -66,7 +66,9 @@ export function createFakeApi(store: FakeStore): FakeApi {
         return answer(request);
       } catch (error) {
         if (!(error instanceof StatusError)) throw error;
-        return { status: error.status, body: statusBody(error) };
+        const { retryAfterSeconds } = error.details;
+        const headers = typeof retryAfterSeconds === "number" ? { "retry-after": `${retryAfterSeconds}` } : {};
+        return { status: error.status, body: statusBody(error), headers };
       }
     },
     compact: (as) => {

@@ -39,7 +39,7 @@ export function createFakeLists(store: FakeStore): FakeLists {
     if (asked > version) {
       throw new StatusError({
         status: 504,
-        message: `Too large resource version: ${asked}, current: ${version}`,
+        message: `Timeout: Too large resource version: ${asked}, current: ${version}`,
         details: { retryAfterSeconds: 1 },
         causes: [{ reason: "ResourceVersionTooLarge", message: "Too large resource version" }],
       });
@@ -51,7 +51,8 @@ export function createFakeLists(store: FakeStore): FakeLists {
   return {
     answer: (collection, query) => {
       assertListOptions(query);
-      const limit = Number(query.get("limit") ?? "0");
+      // As the real server: what its memory answers, it answers whole.
+      const limit = query.get("resourceVersion") === "0" ? 0 : Number(query.get("limit") ?? "0");
       const { id, snapshot } = snapshotFor(collection, query);
       const token = query.get("continue") ?? "";
       const start = token === "" ? 0 : parseToken(token).start;

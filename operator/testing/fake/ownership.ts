@@ -160,7 +160,7 @@ function ownerText({ manager, operation, apiVersion, subresource }: Owner): stri
 export function scopeApplied(applied: KubeObject, subresource: string | undefined): KubeObject {
   if (subresource !== "status") {
     const { status: _status, ...rest } = applied;
-    return rest as KubeObject;
+    return rest;
   }
   const { apiVersion, kind, metadata, status } = applied;
   const { name, namespace, uid, resourceVersion } = metadata;
