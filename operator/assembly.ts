@@ -1,6 +1,7 @@
 import { GROUP } from "../crds/group.ts";
 import type { Clock } from "../lib/core/clock.ts";
 import { OperatorError } from "../lib/core/errors.ts";
+import { createPace, type PaceLimits, unboundedPace } from "../lib/core/pace.ts";
 import type { KubeClient } from "../lib/kube/client.ts";
 import type { LeaseHolder } from "../lib/kube/lease.ts";
 import { apiVersionOf } from "../lib/kube/paths.ts";
@@ -14,7 +15,6 @@ import { createStatusWriter } from "./kube/status.ts";
 import { type ControllerLoop, createControllerLoop } from "./runtime/controller.ts";
 import { createExecutor } from "./runtime/execute.ts";
 import { createControllerMetrics } from "./runtime/metrics.ts";
-import { createPace, DEFAULT_PACE, unboundedPace } from "./runtime/pace.ts";
 import { createQueue } from "./runtime/queue.ts";
 import type { Controller } from "./runtime/types.ts";
 import { connectWatches } from "./runtime/watch.ts";
@@ -31,6 +31,9 @@ export interface AssemblyParts {
   readonly random: () => number;
   readonly log: Logger;
 }
+
+/** 20: a change by a user is about two runs, so ten edits in one go are not felt. 1 s: the interval of Cluster API. */
+const DEFAULT_PACE: PaceLimits = { burst: 20, intervalSeconds: 1 };
 
 /** The loop of one controller, with a queue, a view, an applier and metrics of its own. Nothing runs before `start`. */
 export function assembleController(controller: Controller, parts: AssemblyParts): ControllerLoop {

@@ -37,6 +37,7 @@ function start(reconcile: (context: ReconcileContext, key: Key) => Promise<Resul
   const queue = createQueue({ clock, onAdd: controllerMetrics.queueAdded, onRetry: controllerMetrics.queueRetried });
   const runs: number[] = [];
   const view: CacheView = {
+    byIndex: () => [],
     get: () => undefined,
     list: () => [],
     all: function* () {

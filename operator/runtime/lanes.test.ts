@@ -11,9 +11,12 @@ interface Item {
 
 describe("lanes", () => {
   it("agree with a list that is searched", () => {
-    const step = fc.option(fc.record({ id: fc.constantFrom(...Array.from("abcdef")), priority: fc.constantFrom(0, -50, -100) }), {
-      nil: undefined,
-    });
+    const step = fc.option(
+      fc.record({ id: fc.constantFrom(...Array.from("abcdef")), priority: fc.constantFrom(0, -50, -100) }),
+      {
+        nil: undefined,
+      },
+    );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
         const lanes = createLanes<Item>([-100, 0, -50]);

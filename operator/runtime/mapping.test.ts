@@ -6,6 +6,7 @@ import type { CacheReader } from "./types.ts";
 
 const widgets = [widget("a", { text: "shared" }), widget("b", { text: "shared" }), widget("c", { text: "other" })];
 const cache: CacheReader = {
+  byIndex: () => [],
   get: () => undefined,
   list: <T extends KubeObject>(type: ResourceType<T>, namespace: string) =>
     (type.kind === "Widget" && namespace === "default" ? widgets : []) as unknown as T[],

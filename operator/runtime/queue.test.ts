@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { createManualClock } from "../../lib/core/manual-clock.ts";
-import { createPace } from "./pace.ts";
+import { createPace } from "../../lib/core/pace.ts";
 import { createQueue, type Queue } from "./queue.ts";
 import { type Key, PRIORITIES } from "./types.ts";
 

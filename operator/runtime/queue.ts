@@ -1,7 +1,7 @@
 import { backoffMs } from "../../lib/core/backoff.ts";
 import type { Clock } from "../../lib/core/clock.ts";
+import { type Pace, unboundedPace } from "../../lib/core/pace.ts";
 import { createLanes, type Lanes } from "./lanes.ts";
-import { type Pace, unboundedPace } from "./pace.ts";
 import { createTimetable, type Timetable } from "./timetable.ts";
 import { type Key, PRIORITIES, type Priority } from "./types.ts";
 

@@ -1,7 +1,8 @@
 import type { Clock } from "../../lib/core/clock.ts";
+import type { PaceLimits } from "../../lib/core/pace.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
 import type { Logger } from "../../lib/node/logger.ts";
-import type { PaceLimits } from "./pace.ts";
+import type { IndexFunction } from "../kube/object-index.ts";
 
 /** Names one object of the reconciled kind. A key carries no event: nothing can depend on the past. */
 export interface Key {
@@ -18,6 +19,8 @@ export interface CacheReader {
     namespace: string,
     labels?: Readonly<Record<string, string>>,
   ): readonly T[];
+  /** Objects of all namespaces that an index of a watch has under a key, in order of namespace and name. */
+  byIndex<T extends KubeObject>(type: ResourceType<T>, index: string, key: string): readonly T[];
 }
 
 /** One step of a plan. The note says why, with numbers: it becomes the log line, the event and the test's expectation. */
@@ -135,6 +138,11 @@ export interface Watch<T extends KubeObject = KubeObject> {
   /** Drops what nobody reads before the object is kept, to save memory. */
   transform?(object: T): T;
   /**
+   * Keys by which `CacheReader.byIndex` finds objects of this kind, by the name of the index. Each depends on the object
+   * alone; it sees what `transform` left.
+   */
+  readonly indexes?: Readonly<Record<string, IndexFunction<T>>>;
+  /**
    * False for an update that concerns nobody, for example the mere renewal of a Lease; the cache still keeps it.
    * Default: every update counts.
    */
@@ -189,11 +197,13 @@ export interface Controller<T extends KubeObject = KubeObject> {
   readonly grants?: readonly Grant[];
   /** Besides the watches; none unless told. */
   readonly sources?: readonly Source[];
+  /** Indexes over the kind itself; see `Watch`. */
+  readonly indexes?: Readonly<Record<string, IndexFunction<T>>>;
   /** Which updates of the kind itself count; every one unless told. */
   changed?(previous: T, current: T): boolean;
   /** Keys reconciled at once. */
   readonly concurrency: number;
-  /** How often one key may run (`DEFAULT_PACE` unless told). */
+  /** How often one key may run (20 times in a row, then once a second, unless told; docs/adr/0011-pace-of-a-key.md). */
   readonly pace?: PaceLimits | "unbounded";
   /** A reconcile is aborted after this time; 120 unless told. */
   readonly deadlineSeconds?: number;

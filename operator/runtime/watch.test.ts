@@ -18,6 +18,7 @@ function connect(change: Partial<Controller> = {}) {
   const specs: CacheSpec[] = [];
   const listeners: ((change: ObjectChange<KubeObject>) => void)[] = [];
   const view: CacheView = {
+    byIndex: () => [],
     get: () => undefined,
     list: () => [],
     all: function* () {},

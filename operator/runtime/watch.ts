@@ -22,6 +22,7 @@ export function connectWatches(controller: Controller, connection: WatchConnecti
     resource: controller.resource,
     keys: ownKey,
     ...(controller.changed === undefined ? {} : { changed: controller.changed }),
+    ...(controller.indexes === undefined ? {} : { indexes: controller.indexes }),
   };
   for (const watch of [own, ...controller.watches]) {
     // One object that a function cannot read must stop neither the informer nor the keys of the other side.
@@ -49,6 +50,7 @@ export function connectWatches(controller: Controller, connection: WatchConnecti
         type: watch.resource,
         ...(watch.labelSelector === undefined ? {} : { labelSelector: watch.labelSelector }),
         ...(watch.transform === undefined ? {} : { transform: watch.transform }),
+        indexes: watch.indexes,
       },
       (change) => {
         const priority = change.initial ? PRIORITIES.start : PRIORITIES.live;

@@ -1,8 +1,9 @@
-import type { Clock } from "../../lib/core/clock.ts";
+import type { Clock } from "./clock.ts";
 
 /*
- * How often one key may run: a few times in quick succession, then once an interval. A user who edits twice, or children
- * that become ready one after the other, are not held up; a controller that wakes itself with every write is bounded.
+ * How often something may happen to one key: a few times in quick succession, then once an interval. Runs of a reconcile:
+ * a user who edits twice, or children that become ready one after the other, are not held up; a controller that wakes
+ * itself with every write is bounded.
  *
  * A token bucket in the form of GCRA (the generic cell rate algorithm of ATM networks): instead of a count and a time it
  * keeps one number, the time at which the bucket will be full again. Decision: docs/adr/0011-pace-of-a-key.md.
@@ -15,9 +16,6 @@ export interface PaceLimits {
   /** After them one run in this time. */
   readonly intervalSeconds: number;
 }
-
-/** 20: a change by a user is about two runs, so ten edits in one go are not felt. 1 s: the interval of Cluster API. */
-export const DEFAULT_PACE: PaceLimits = { burst: 20, intervalSeconds: 1 };
 
 /** Remembers the recent runs of keys. */
 export interface Pace {

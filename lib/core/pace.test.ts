@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { createManualClock } from "../../lib/core/manual-clock.ts";
+import { createManualClock } from "./manual-clock.ts";
 import { createPace } from "./pace.ts";
 
 // Goal: a few runs are free, then one an interval, and nobody is remembered for longer than it matters.
