@@ -6,12 +6,15 @@ import type { ReflectorFault } from "../../lib/kube/reflector.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 import { createInformer, type Informer, type InformerState, type ObjectChange } from "./informer.ts";
+import { byName, type IndexFunction, type ObjectIndex } from "./object-index.ts";
 
 /** What to keep in memory. */
 export interface CacheSpec<T extends KubeObject = KubeObject> {
   readonly type: ResourceType<T>;
   readonly labelSelector?: string | undefined;
   readonly transform?: ((object: T) => T) | undefined;
+  /** By name, for `byIndex`. */
+  readonly indexes?: Readonly<Record<string, IndexFunction<T>>> | undefined;
 }
 
 /** Reads of one controller: it sees what it declared and nothing that happens to be there for another one. */
@@ -22,6 +25,8 @@ export interface CacheView {
     namespace: string,
     labels?: Readonly<Record<string, string>>,
   ): readonly T[];
+  /** Objects that a declared index has under a key, in all namespaces, in order of namespace and name. */
+  byIndex<T extends KubeObject>(type: ResourceType<T>, index: string, key: string): readonly T[];
   /** All objects of a kind, in no order; for resyncs. */
   all<T extends KubeObject>(type: ResourceType<T>): Iterable<T>;
   /** Keeps objects; the same specification of two controllers is one informer. */
@@ -139,6 +144,8 @@ export function createCache(options: CacheOptions): KubeCache {
 
 function createView(hold: (spec: CacheSpec) => Held): CacheView {
   const mine: Held[] = [];
+  /** By kind and name of the index: one for each informer that declares it. */
+  const indexes = new Map<string, ObjectIndex<KubeObject>[]>();
   const storesOf = <T extends KubeObject>(type: ResourceType<T>): Informer<T>["store"][] => {
     const stores = mine.filter((held) => sameType(held.spec.type, type)).map((held) => held.informer.store);
     if (stores.length === 0) throw new Error(`${type.kind} is read but not watched by this controller`);
@@ -159,12 +166,13 @@ function createView(hold: (spec: CacheSpec) => Held): CacheView {
     ) => {
       const stores = storesOf(type);
       if (stores.length === 1) return stores[0]?.list(namespace, labels) ?? [];
-      // Two selectors may keep the same object.
-      const byName = new Map<string, T>();
-      for (const store of stores) {
-        for (const object of store.list(namespace, labels)) byName.set(object.metadata.name, object);
-      }
-      return [...byName.values()].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+      return merged(stores.map((store) => store.list(namespace, labels)));
+    },
+    byIndex: <T extends KubeObject>(type: ResourceType<T>, index: string, key: string) => {
+      const found = indexes.get(indexId(type, index));
+      if (found === undefined) throw new Error(`${type.kind} has no index "${index}" for this controller`);
+      if (found.length === 1) return (found[0]?.get(key) ?? []) as T[];
+      return merged(found.map((one) => one.get(key) as T[]));
     },
     *all(type) {
       for (const store of storesOf(type)) yield* store.all();
@@ -172,9 +180,25 @@ function createView(hold: (spec: CacheSpec) => Held): CacheView {
     include: (spec, listener) => {
       const held = hold(spec as unknown as CacheSpec);
       if (!mine.includes(held)) mine.push(held);
+      for (const [name, keysOf] of Object.entries(spec.indexes ?? {})) {
+        const index = held.informer.index(keysOf as unknown as IndexFunction);
+        const declared = indexes.get(indexId(spec.type, name)) ?? [];
+        if (!declared.includes(index)) indexes.set(indexId(spec.type, name), [...declared, index]);
+      }
       held.informer.subscribe(listener as unknown as (change: ObjectChange<KubeObject>) => void);
     },
   };
+}
+
+/** Two selectors may keep the same object. */
+function merged<T extends KubeObject>(lists: readonly (readonly T[])[]): T[] {
+  const byId = new Map<string, T>();
+  for (const object of lists.flat()) byId.set(`${object.metadata.namespace ?? ""}/${object.metadata.name}`, object);
+  return [...byId.values()].sort(byName);
+}
+
+function indexId({ group, plural }: ResourceType, index: string): string {
+  return `${group}/${plural}/${index}`;
 }
 
 function sameType(a: ResourceType, b: ResourceType): boolean {

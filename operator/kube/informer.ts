@@ -1,11 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../lib/core/clock.ts";
+import { toOperatorError } from "../../lib/core/errors.ts";
 import { deepFreeze } from "../../lib/core/objects.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { createReflector, type Reflector, type ReflectorFault, type ReflectorSink } from "../../lib/kube/reflector.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
 import { compareVersions } from "../../lib/kube/versions.ts";
 import type { Logger } from "../../lib/node/logger.ts";
+import type { IndexFunction, ObjectIndex } from "./object-index.ts";
 import { labelMatcher } from "./selectors.ts";
 import { createStore, type ObjectStore } from "./store.ts";
 
@@ -51,6 +53,8 @@ export interface InformerState {
 /** Keeps the objects of one kind and selector; serves reads, tells changes. */
 export interface Informer<T extends KubeObject = KubeObject> {
   readonly store: Pick<ObjectStore<T>, "get" | "list" | "all">;
+  /** Objects by the keys of a function; the same function twice is one index. A function that throws finds nothing. */
+  index(keysOf: IndexFunction<T>): ObjectIndex<T>;
   /** Called for every change of content from now on. */
   subscribe(listener: (change: ObjectChange<T>) => void): void;
   /** Reads until the signal aborts. */
@@ -97,6 +101,18 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
     return (compareVersions(resourceVersion, listVersion) ?? 1) <= 0;
   };
 
+  const indexes = new Map<IndexFunction<T>, ObjectIndex<T>>();
+  /** What a function of a controller throws at one object must not stop the informer. */
+  const isolated = <R>(what: string, object: T, otherwise: R, ask: () => R): R => {
+    try {
+      return ask();
+    } catch (error) {
+      const { namespace, name } = object.metadata;
+      options.log.error({ kind: type.kind, namespace, name, error: toOperatorError(error).message }, `${what} failed`);
+      return otherwise;
+    }
+  };
+
   const tell = (change: ObjectChange<T>): void => {
     for (const listener of listeners) listener(change);
   };
@@ -137,7 +153,8 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
     const { managedFields: _bulk, ...metadata } = raw.metadata;
     // Half of a typical object is the bookkeeping of its managers, which nobody here reads.
     const slim = { ...raw, metadata } as T;
-    return options.transform === undefined ? slim : options.transform(slim);
+    const { transform } = options;
+    return transform === undefined ? slim : isolated("transform", slim, slim, () => transform(slim));
   };
 
   const sinkOf = (namespace: string | undefined): ReflectorSink<T> => {
@@ -188,6 +205,14 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
 
   return {
     store,
+    index: (keysOf) => {
+      let index = indexes.get(keysOf);
+      if (index === undefined) {
+        index = store.index((object) => isolated("index", object, [], () => keysOf(object)));
+        indexes.set(keysOf, index);
+      }
+      return index;
+    },
     subscribe: (listener) => void listeners.push(listener),
     run: async (signal) => void (await Promise.all(reflectors.map((reflector) => reflector.run(signal)))),
     overlay: (object) => {

@@ -41,7 +41,7 @@ async function run(
   reconcile = reconcilerOf(kind),
 ): Promise<Result | string> {
   const context: ReconcileContext = {
-    cache: { get: () => object as never, list: () => [] },
+    cache: { get: () => object as never, list: () => [], byIndex: () => [] },
     clock,
     log: silentLogger,
     signal: new AbortController().signal,

@@ -64,6 +64,7 @@ export function createWorld(): World {
       namespace === NAMESPACE ? (objects.get(id(type.kind, name)) as T | undefined) : undefined,
     list: <T extends KubeObject>(type: ResourceType<T>, namespace: string, labels = {}) =>
       namespace === NAMESPACE ? (list(type.kind).filter((object) => matches(object, labels)) as T[]) : [],
+    byIndex: () => [],
   };
 
   const write = (action: Exclude<Action, { type: "event" }>): boolean => {

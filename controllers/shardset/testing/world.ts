@@ -114,6 +114,7 @@ export function createWorld(shardSet: { readonly spec?: Partial<ShardSetSpec>; r
       objects.get(id(type.kind, name)) as T | undefined,
     list: <T extends KubeObject>(type: ResourceType<T>, _namespace: string, labels = {}) =>
       list(type.kind).filter((object) => matches(object, labels)) as T[],
+    byIndex: () => [],
   };
 
   const assertOurs = (before: KubeObject | undefined): void => {
