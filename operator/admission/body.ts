@@ -2,6 +2,13 @@ import type { IncomingMessage } from "node:http";
 import { OperatorError } from "../../lib/core/errors.ts";
 import { parseExactJson } from "./exact-json.ts";
 
+/** How long a body is going to be, at most; one that does not say is taken for as long as it may be. */
+export function bodyBytes(request: IncomingMessage, bytesMax: number): number {
+  const length = Number(request.headers["content-length"] ?? bytesMax);
+  // What is longer is refused before it is read.
+  return length > bytesMax ? 0 : length;
+}
+
 /**
  * Reads a JSON body.
  * @throws OperatorError CONTENT_TYPE_UNSUPPORTED, BODY_TOO_LARGE, JSON_INVALID, ABORTED when the signal aborts or the

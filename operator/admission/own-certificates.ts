@@ -108,13 +108,17 @@ export function createOwnCertificates(options: OwnCertificatesOptions): Certific
     else await client.replace(RESOURCES.Secret, object, how);
   };
 
+  /** Writes to all that it can; then fails if one of them failed. */
   const publish = async (state: CertificateState, seen: readonly SeenTarget[], signal: AbortSignal): Promise<void> => {
     const bundle = trustBundle(state);
-    for (const target of seen) {
-      if (target.bundles.every((held) => held === bundle)) continue;
-      await targets.write(target, bundle, signal);
-      log.info({ target: target.target.name }, "the CA bundle of a webhook was written");
-    }
+    const stale = seen.filter(({ bundles }) => !bundles.every((held) => held === bundle));
+    const outcomes = await Promise.allSettled(
+      stale.map(async (target) => {
+        await targets.write(target, bundle, signal);
+        log.info({ target: target.target.name }, "the CA bundle of a webhook was written");
+      }),
+    );
+    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
   };
 
   /** @returns true when another pass should follow at once */

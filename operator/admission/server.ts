@@ -20,7 +20,7 @@ import type { Logger } from "../../lib/node/logger.ts";
 import type { Metrics } from "../../lib/node/metrics.ts";
 import type { Readiness, Runnable } from "../runtime/runnable.ts";
 import { startAnswerLimit } from "./answer-limit.ts";
-import { readJson } from "./body.ts";
+import { bodyBytes, readJson } from "./body.ts";
 import { type CertificateSource, invalidAt, type ServingCertificate } from "./certificate-source.ts";
 import { answerDeadlineMs } from "./deadline.ts";
 import { createWebhookMetrics } from "./metrics.ts";
@@ -60,8 +60,10 @@ export interface WebhookServer extends Runnable {
 const DRAIN_MS = 3_000;
 /** What runs when the drain ends has its own deadline (10 s at most); this is for what ignores it. */
 const GRACE_MS = 12_000;
-/** The largest bodies times this fit into the container's memory many times; more at once would not be faster. */
+/** More at once would not be faster: handlers share one thread. */
 const CONCURRENCY = 64;
+/** The longest body that any webhook reads; parsed, it takes some ten times as much. Usual bodies have some kilobytes. */
+const BYTES_IN_FLIGHT = 64 * 1024 * 1024;
 /** Longer than the 90 s after which the API server's HTTP client ends an idle connection. */
 const KEEP_ALIVE_MS = 120_000;
 /** A caller that cannot say what it wants in this time is none of ours. */
@@ -77,7 +79,7 @@ export function createWebhookServer(options: WebhookServerOptions): WebhookServe
   if (byPath.size !== webhooks.length) throw new Error("two webhooks have the same path");
   const metrics = createWebhookMetrics(options.metrics, webhooks);
   const source = options.certificates(metrics.readCertificate);
-  const slots = createSlots(options.concurrency ?? CONCURRENCY);
+  const slots = createSlots({ count: options.concurrency ?? CONCURRENCY, bytes: BYTES_IN_FLIGHT });
   const running = new Set<Promise<void>>();
   const shown = new WeakMap<Socket, string>();
   const cutOff = new AbortController();
@@ -130,7 +132,7 @@ export function createWebhookServer(options: WebhookServerOptions): WebhookServe
     const limit = startAnswerLimit(how.deadlineMs, cutOff.signal, how.response);
     let giveBack: (() => void) | undefined;
     try {
-      giveBack = await slots.take(limit.signal);
+      giveBack = await slots.take(bodyBytes(request, webhook.bodyBytesMax), limit.signal);
       if (giveBack === undefined) throw limit.error();
       const review = await readJson(request, webhook.bodyBytesMax, limit.signal);
       const context = { signal: limit.signal, log, onPanic: () => metrics.panicked(webhook) };

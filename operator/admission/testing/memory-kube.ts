@@ -9,33 +9,21 @@ export type CertificateKube = Pick<KubeClient, "find" | "create" | "replace" | "
 export interface MemoryKube extends CertificateKube {
   /** Kind and name of each object that was written, in order. */
   readonly writes: string[];
-  /** Fails the next requests of this kind of call. */
-  fail(method: "find" | "create" | "replace" | "apply", error: OperatorError, times?: number): void;
-  /** Runs before the next write is looked at: what another replica does in between. */
-  beforeWrite(work: () => Promise<void>): void;
+  /** Fails all calls of this kind. @returns how to end it */
+  fail(method: "find" | "create" | "replace" | "apply", error: OperatorError): () => void;
 }
 
 export function createMemoryKube(): MemoryKube {
   const objects = new Map<string, KubeObject>();
   const writes: string[] = [];
-  const faults: { method: string; error: OperatorError; left: number }[] = [];
+  const faults = new Map<string, OperatorError>();
   let version = 0;
-  let interlude: (() => Promise<void>) | undefined;
 
   const meet = async (method: string): Promise<void> => {
     // A real answer comes in another turn of the event loop.
     await new Promise((resolve) => setImmediate(resolve));
-    const fault = faults.find((one) => one.method === method && one.left > 0);
-    if (fault !== undefined) {
-      fault.left -= 1;
-      throw fault.error;
-    }
-  };
-  const beforeWrite = async (method: string): Promise<void> => {
-    await meet(method);
-    const work = interlude;
-    interlude = undefined;
-    await work?.();
+    const fault = faults.get(method);
+    if (fault !== undefined) throw fault;
   };
   const put = <T extends KubeObject>(key: string, object: KubeObject): T => {
     version += 1;
@@ -58,28 +46,28 @@ export function createMemoryKube(): MemoryKube {
 
   return {
     writes,
-    fail: (method, error, times = 1) => void faults.push({ method, error, left: times }),
-    beforeWrite: (work) => {
-      interlude = work;
+    fail: (method, error) => {
+      faults.set(method, error);
+      return () => void faults.delete(method);
     },
     find: async <T extends KubeObject>(type: ResourceType<T>, { name }: { readonly name: string }) => {
       await meet("find");
       return structuredClone(objects.get(keyOf(type, name))) as KubeObject as T | undefined;
     },
     create: async <T extends KubeObject>(type: ResourceType<T>, object: T) => {
-      await beforeWrite("create");
+      await meet("create");
       const key = keyOf(type, object.metadata.name);
       if (objects.has(key)) throw new OperatorError("KUBE_ALREADY_EXISTS", `${key} exists`);
       return put<T>(key, object);
     },
     replace: async <T extends KubeObject>(type: ResourceType<T>, object: T) => {
-      await beforeWrite("replace");
+      await meet("replace");
       const key = keyOf(type, object.metadata.name);
       unchanged(key, object.metadata.resourceVersion);
       return put<T>(key, object);
     },
     apply: async <T extends KubeObject>(type: ResourceType<T>, object: KubeObject) => {
-      await beforeWrite("apply");
+      await meet("apply");
       const key = keyOf(type, object.metadata.name);
       if (object.metadata.resourceVersion !== undefined) unchanged(key, object.metadata.resourceVersion);
       return put<T>(key, merge(objects.get(key) ?? {}, object) as KubeObject);
