@@ -49,8 +49,8 @@ export interface ApplierOptions {
 /** What our last apply left behind, to tell when somebody else changed a field of ours. */
 interface Applied {
   readonly desiredHash: string;
-  /** The named fields of the answer, as canonical JSON. */
-  readonly projection: string;
+  /** Hash of the named fields of the answer: 10,000 of them as text would be megabytes. */
+  readonly projectionHash: string;
   /** Until this version, nothing needs to be compared. */
   resourceVersion: string | undefined;
   readonly at: number;
@@ -86,7 +86,7 @@ export function createApplier(options: ApplierOptions): Applier {
     }
     applied.set(object.metadata.uid ?? "", {
       desiredHash,
-      projection: canonicalJson(project(object, desired)),
+      projectionHash: contentHash(project(object, desired)),
       resourceVersion: object.metadata.resourceVersion,
       at: clock.monotonic(),
     });
@@ -104,7 +104,7 @@ export function createApplier(options: ApplierOptions): Applier {
       return true;
     }
     if (entry.resourceVersion === live.metadata.resourceVersion) return true;
-    if (entry.projection !== canonicalJson(project(live, desired))) return false;
+    if (entry.projectionHash !== contentHash(project(live, desired))) return false;
     entry.resourceVersion = live.metadata.resourceVersion;
     return true;
   };
