@@ -83,8 +83,8 @@ module.exports = {
     }),
     room("crds-generate", {
       path: "^crds/generate\\.ts$",
-      allowed: "^crds/|^lib/core/|node_modules/(zod|yaml)/",
-      comment: "The printer may write files.",
+      allowed: "^crds/|^lib/core/|^operator/(config|permissions|wiring)\\.ts$|node_modules/(zod|yaml)/",
+      comment: "The printer may write files, and asks the controllers what they need.",
     }),
     {
       name: "pure-roles",
@@ -132,6 +132,11 @@ module.exports = {
         dependencyTypesNot: ["type-only", "core"],
       },
     },
+    room("operator-admission", {
+      path: "^operator/admission/",
+      allowed: "^operator/(admission|runtime)/|^lib/|^crds/|node_modules/zod/",
+      comment: "operator/admission serves webhooks: it knows no controller and no cache.",
+    }),
     {
       name: "wiring-alone-imports-controllers",
       comment: "operator/wiring.ts is the only file that names the controllers.",

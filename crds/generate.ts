@@ -1,10 +1,14 @@
 /**
- * Writes what is printed from the schemas and catalogues: the CRDs, their copies in the chart, the reference pages.
+ * Writes what is printed from the schemas, catalogues and controllers: the CRDs, their copies and the permissions in the
+ * chart, the reference pages.
  * With --check nothing is written; the files that differ are named and the exit code is 1.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { stringify } from "yaml";
+import { parseControllerConfig } from "../operator/config.ts";
+import { permissionRules } from "../operator/permissions.ts";
+import { createControllers } from "../operator/wiring.ts";
 import { customResourceDefinition } from "./crd.ts";
 import { KINDS } from "./kinds.ts";
 import { apiReference, conditionsReference, errorsReference, metricsReference } from "./reference.ts";
@@ -29,6 +33,32 @@ function chartTemplate(yaml: string): string {
   return `${HEADER}{{- if .Values.crds.enabled }}\n${withAnnotations}{{- end }}\n`;
 }
 
+/**
+ * The helpers of the chart's Roles: the plurals of the kinds, and what the controllers may do. A template of their own, so
+ * that nobody edits them.
+ */
+function chartPermissions(): string {
+  const plurals = KINDS.map(({ type }) => type.plural);
+  const scaled = KINDS.filter(({ scale }) => scale !== undefined).map(({ type }) => `${type.plural}/scale`);
+  const config = parseControllerConfig(["--shieldx-image=any", "--postgres-image=any"], {});
+  const rules = permissionRules(createControllers(config));
+  const list = (words: readonly string[]): string => `[${words.map((word) => (word === "" ? '""' : word)).join(", ")}]`;
+  const lines = rules.flatMap(({ reason, apiGroups, resources, verbs }, index) => [
+    ...(rules[index - 1]?.reason === reason ? [] : [`# ${reason}`]),
+    `- apiGroups: ${list(apiGroups)}`,
+    `  resources: ${list(resources)}`,
+    `  verbs: ${list(verbs)}`,
+  ]);
+  const define = (name: string, body: string): string => `{{- define "${name}" -}}\n${body}\n{{- end }}\n`;
+  return [
+    "{{/* Printed by 'make generate' from crds/kinds.ts and the watches of the controllers; do not edit. */}}\n",
+    define("shieldx.kinds", list(plurals)),
+    define("shieldx.kindsStatus", list(plurals.map((plural) => `${plural}/status`))),
+    define("shieldx.kindsScale", list(scaled)),
+    define("shieldx.rules", lines.join("\n")),
+  ].join("");
+}
+
 /** Every generated file by its path in the repository. */
 function generatedFiles(): Map<string, string> {
   const files = new Map<string, string>();
@@ -37,6 +67,7 @@ function generatedFiles(): Map<string, string> {
     files.set(`crds/generated/${kind.type.plural}.yaml`, HEADER + yaml);
     files.set(`charts/operator/templates/crds/${kind.type.plural}.yaml`, chartTemplate(yaml));
   }
+  files.set("charts/operator/templates/_permissions.tpl", chartPermissions());
   files.set("docs/reference/api.md", apiReference(KINDS));
   files.set("docs/reference/conditions.md", conditionsReference(KINDS));
   files.set("docs/reference/errors.md", errorsReference());

@@ -2,7 +2,7 @@ import { CREDIT_LEDGER, type CreditLedger } from "../../crds/creditledger.ts";
 import { COMPONENTS, LABELS } from "../../crds/group.ts";
 import { SHARD_SET, type ShardSet } from "../../crds/shardset.ts";
 import { RESOURCES } from "../../lib/kube/types.ts";
-import { owned, referringKeys } from "../../operator/runtime/mapping.ts";
+import { owned, references, referringKeys } from "../../operator/runtime/mapping.ts";
 import { factsChanged } from "../../operator/runtime/predicates.ts";
 import { createReconciler } from "../../operator/runtime/reconciler.ts";
 import { createThrottle } from "../../operator/runtime/throttle.ts";
@@ -41,6 +41,7 @@ export function createCreditLedgerController(deps: CreditLedgerDeps): Controller
     resource: CREDIT_LEDGER,
     concurrency: CONCURRENCY,
     watches: WATCHES,
+    indexes: { [ON_SHARD_SET]: references<CreditLedger>(({ spec }) => spec.shardSet) },
     grants: GRANTS,
     reconcile: createReconciler<CreditLedger, Checked>({
       resource: CREDIT_LEDGER,
@@ -85,18 +86,19 @@ function targetOf(deps: CreditLedgerDeps, ledger: CreditLedger, shardSet: ShardS
   };
 }
 
-const onShardSet = ({ spec }: CreditLedger): string => spec.shardSet;
+/** Ledgers by the ShardSet that they are on. */
+const ON_SHARD_SET = "shardSet";
 const ours = owned(CREDIT_LEDGER);
 
 // Every kind that a ledger owns is watched, so that what somebody deletes or changes comes back.
 const WATCHES: readonly Watch[] = [
-  { resource: SHARD_SET, keys: referringKeys(CREDIT_LEDGER, onShardSet) },
+  { resource: SHARD_SET, keys: referringKeys(CREDIT_LEDGER, ON_SHARD_SET) },
   ours(RESOURCES.Secret),
   // Database requests, of whatever kind: two for one database are told.
   {
     resource: RESOURCES.Secret,
     labelSelector: `${LABELS.component}=${COMPONENTS.databaseRequest}`,
-    keys: referringKeys(CREDIT_LEDGER, onShardSet, ({ metadata }) => metadata.labels?.[LABELS.shardSet]),
+    keys: referringKeys(CREDIT_LEDGER, ON_SHARD_SET, ({ metadata }) => metadata.labels?.[LABELS.shardSet]),
   },
   ours(RESOURCES.Deployment),
   ours(RESOURCES.Service),
@@ -104,7 +106,8 @@ const WATCHES: readonly Watch[] = [
   ours(RESOURCES.ServiceAccount),
   ours(RESOURCES.Role),
   ours(RESOURCES.RoleBinding),
-  ours(RESOURCES.Job),
+  // A changed migration is another Job.
+  ours(RESOURCES.Job, { writes: ["create", "delete"] }),
   // Migration pods alone: their last words explain a failed Job.
   ours(RESOURCES.Pod, { component: COMPONENTS.migration, writes: [] }),
   // Renewals every 2 s are nobody's business: holder, epoch and position are.

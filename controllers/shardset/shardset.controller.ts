@@ -5,7 +5,7 @@ import { RESOURCES } from "../../lib/kube/types.ts";
 import { fieldKeys, labelKeys, owned } from "../../operator/runtime/mapping.ts";
 import { factsChanged } from "../../operator/runtime/predicates.ts";
 import { createReconciler } from "../../operator/runtime/reconciler.ts";
-import type { Controller, Watch } from "../../operator/runtime/types.ts";
+import type { Controller, Grant, Watch } from "../../operator/runtime/types.ts";
 import { createAgentReader, type GetJson } from "./shardset.agents.ts";
 import { checkAll, type Scope } from "./shardset.checks.ts";
 import { serverNames, type Target } from "./shardset.desired.ts";
@@ -39,6 +39,7 @@ export function createShardSetController(deps: ShardSetDeps): Controller<ShardSe
     resource: SHARD_SET,
     concurrency: CONCURRENCY,
     watches: WATCHES,
+    grants: GRANTS,
     reconcile: createReconciler<ShardSet, Scope>({
       resource: SHARD_SET,
       observe: async (shardSet, context, now) => {
@@ -80,14 +81,26 @@ const WATCHES: readonly Watch[] = [
     labelSelector: `${LABELS.component}=${COMPONENTS.databaseRequest}`,
     keys: labelKeys(LABELS.shardSet),
   },
-  ours(RESOURCES.Pod),
+  // Replaced, never changed.
+  ours(RESOURCES.Pod, { writes: ["create", "delete"] }),
   ours(RESOURCES.PersistentVolumeClaim),
   ours(RESOURCES.Secret),
-  ours(RESOURCES.ConfigMap),
+  // Made once; a lost one is made anew.
+  ours(RESOURCES.ConfigMap, { writes: ["create", "delete"] }),
   ours(RESOURCES.Service),
   ours(RESOURCES.ServiceAccount),
   ours(RESOURCES.Role),
   ours(RESOURCES.RoleBinding),
   // Renewals every 2 s are nobody's business: a change of holder is.
-  ours(RESOURCES.Lease, { changed: factsChanged(({ spec }) => [spec?.holderIdentity, spec?.leaseTransitions]) }),
+  ours(RESOURCES.Lease, {
+    changed: factsChanged(({ spec }) => [spec?.holderIdentity, spec?.leaseTransitions]),
+    writes: ["create", "delete"],
+  }),
+];
+
+/** What the Role of the agents grants them by name. */
+const GRANTS: readonly Grant[] = [
+  { resource: RESOURCES.Lease, verbs: ["get", "update", "patch"] },
+  { resource: RESOURCES.ConfigMap, verbs: ["get", "list", "watch"] },
+  { resource: RESOURCES.Secret, verbs: ["get", "list", "watch"] },
 ];

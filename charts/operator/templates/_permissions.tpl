@@ -1,0 +1,49 @@
+{{/* Printed by 'make generate' from crds/kinds.ts and the watches of the controllers; do not edit. */}}
+{{- define "shieldx.kinds" -}}
+[shardsets, creditledgers]
+{{- end }}
+{{- define "shieldx.kindsStatus" -}}
+[shardsets/status, creditledgers/status]
+{{- end }}
+{{- define "shieldx.kindsScale" -}}
+[shardsets/scale]
+{{- end }}
+{{- define "shieldx.rules" -}}
+# The kinds: read them, keep the finalizer, report in the status.
+- apiGroups: [shieldx.dev]
+  resources: [creditledgers, shardsets]
+  verbs: [get, list, watch, patch]
+- apiGroups: [shieldx.dev]
+  resources: [creditledgers/status, shardsets/status]
+  verbs: [patch]
+# Owner references that block the owner's deletion need this where that admission check is on.
+- apiGroups: [shieldx.dev]
+  resources: [creditledgers/finalizers, shardsets/finalizers]
+  verbs: [update]
+# What the kinds are made of, and what their Roles grant on to pods by name.
+- apiGroups: [""]
+  resources: [configmaps, pods]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [""]
+  resources: [persistentvolumeclaims, secrets, serviceaccounts, services]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [get, list, watch, create, update, patch, delete]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [rbac.authorization.k8s.io]
+  resources: [rolebindings, roles]
+  verbs: [get, list, watch, create, patch, delete]
+# What happened, for 'kubectl describe'.
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}

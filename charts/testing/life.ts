@@ -1,0 +1,135 @@
+import type { AgentStatus } from "../../crds/agent-status.ts";
+import { CREDIT_LEDGER } from "../../crds/creditledger.ts";
+import { requestHash } from "../../crds/database-request.ts";
+import { LABELS } from "../../crds/group.ts";
+import { systemClock } from "../../lib/core/clock.ts";
+import { isOperatorError } from "../../lib/core/errors.ts";
+import type { KubeClient } from "../../lib/kube/client.ts";
+import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
+
+/** What the rest of a cluster does for the kinds, where there are only an API server and its store. */
+export interface Life {
+  /** Answers for the agents of all shards: everything that was requested is carried out. */
+  readonly getJson: (request: { readonly host: string }) => Promise<unknown>;
+  /** Runs pods, binds volumes, finishes Jobs, rolls Deployments out, holds writer Leases; until the signal. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+const POLL_MS = 50;
+
+/** Life in one namespace with one ShardSet. */
+export function createLife(kube: KubeClient, namespace: string, shardSet: string): Life {
+  const setStatus = async (type: ResourceType, { metadata }: KubeObject, status: unknown): Promise<void> => {
+    const ref = { namespace, name: metadata.name };
+    await kube.patch(type, ref, { format: "merge", patch: { status }, subresource: "status" });
+  };
+
+  /** Each kind with what happens to its objects; nothing when it has happened. */
+  const steps: readonly (readonly [ResourceType, (object: KubeObject) => Promise<void>])[] = [
+    [
+      RESOURCES.Pod,
+      async (pod) => {
+        if (pod.metadata.deletionTimestamp !== undefined) {
+          await kube.delete(RESOURCES.Pod, { namespace, name: pod.metadata.name }, { gracePeriodSeconds: 0 });
+        } else if (statusOf(pod)["phase"] !== "Running") {
+          const podIP = `10.0.0.${pod.metadata.labels?.[LABELS.shard] ?? "0"}`;
+          const conditions = [{ type: "Ready", status: "True" }];
+          await setStatus(RESOURCES.Pod, pod, { phase: "Running", podIP, podIPs: [{ ip: podIP }], conditions });
+        }
+      },
+    ],
+    [
+      RESOURCES.PersistentVolumeClaim,
+      async (claim) => {
+        if (statusOf(claim)["phase"] === "Bound") return;
+        const { resources } = claim["spec"] as { resources: { requests: object } };
+        await setStatus(RESOURCES.PersistentVolumeClaim, claim, { phase: "Bound", capacity: resources.requests });
+      },
+    ],
+    [
+      RESOURCES.Job,
+      async (job) => {
+        if (statusOf(job)["succeeded"] === 1) return;
+        const at = "2025-01-01T00:00:00Z";
+        await setStatus(RESOURCES.Job, job, {
+          startTime: at,
+          completionTime: at,
+          succeeded: 1,
+          uncountedTerminatedPods: {},
+          conditions: ["SuccessCriteriaMet", "Complete"].map((type) => ({
+            type,
+            status: "True",
+            lastTransitionTime: at,
+          })),
+        });
+      },
+    ],
+    [
+      RESOURCES.Deployment,
+      async (deployment) => {
+        const observedGeneration = deployment.metadata.generation;
+        if (statusOf(deployment)["observedGeneration"] === observedGeneration) return;
+        const counts = { replicas: 2, updatedReplicas: 2, readyReplicas: 2, availableReplicas: 2 };
+        await setStatus(RESOURCES.Deployment, deployment, { observedGeneration, ...counts });
+      },
+    ],
+    [
+      RESOURCES.Lease,
+      async (lease) => {
+        const { holderIdentity } = (lease["spec"] ?? {}) as { holderIdentity?: string };
+        if (lease.metadata.labels?.[LABELS.kind] !== CREDIT_LEDGER.kind || holderIdentity !== undefined) return;
+        const renewTime = new Date(systemClock.now()).toISOString().replace("Z", "000Z");
+        const spec = { holderIdentity: "pod_uid", leaseDurationSeconds: 3600, leaseTransitions: 1, renewTime };
+        await kube.patch(
+          RESOURCES.Lease,
+          { namespace, name: lease.metadata.name },
+          { format: "merge", patch: { spec } },
+        );
+      },
+    ],
+  ];
+
+  return {
+    getJson: async ({ host }) => {
+      const secret = await kube.find(RESOURCES.Secret, { namespace, name: `${shardSet}-databases` });
+      const text = Buffer.from(secret?.data?.["databases.json"] ?? "", "base64").toString("utf8");
+      const { databases } = JSON.parse(text === "" ? '{"databases":[]}' : text) as { databases: never[] };
+      const status: AgentStatus = {
+        shardSet,
+        shard: Number(host.split(".")[3]),
+        instance: 0,
+        role: "primary",
+        ready: true,
+        reason: "Ready",
+        message: "PostgreSQL accepts writes",
+        epoch: 1,
+        postgresVersion: "17.11",
+        mapVersion: 1,
+        restarts: 0,
+        databases: databases.map((request: { database: string }) => ({
+          database: request.database,
+          ready: true,
+          requestHash: requestHash(request as never),
+        })),
+      };
+      return status;
+    },
+    run: async (signal) => {
+      while (!signal.aborted) {
+        for (const [type, step] of steps) {
+          for (const object of (await kube.list(type, { namespace })).items) {
+            // Gone or changed since it was listed: the next round sees it as it is.
+            await step(object).catch((error: unknown) => {
+              if (!isOperatorError(error, "KUBE_NOT_FOUND") && !isOperatorError(error, "KUBE_CONFLICT")) throw error;
+            });
+          }
+        }
+        await systemClock.sleep(POLL_MS, signal);
+      }
+    },
+  };
+}
+
+function statusOf(object: KubeObject): Readonly<Record<string, unknown>> {
+  return (object["status"] ?? {}) as Readonly<Record<string, unknown>>;
+}

@@ -1,0 +1,97 @@
+/**
+ * What the controllers may do, derived from what they declare: each reads what it watches, writes what it says it writes,
+ * and holds what it grants on. The chart's rules are printed from this (`make generate`); charts/rbac.int.test.ts holds
+ * them against what the controllers really send.
+ */
+import { RESOURCES, type ResourceType } from "../lib/kube/types.ts";
+import type { Controller } from "./runtime/types.ts";
+
+/** One rule of a Role, with the reason that the chart prints above it. */
+export interface PermissionRule {
+  readonly reason: string;
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+/** Verbs in the order in which they are printed. */
+const VERBS = ["get", "list", "watch", "create", "update", "patch", "delete"] as const;
+
+/** One (sub)resource with everything that is done to it. */
+interface Access {
+  readonly group: string;
+  readonly resource: string;
+  readonly verbs: Set<string>;
+}
+
+/** The rules that all controllers of a process need together, resources with the same verbs in one rule. */
+export function permissionRules(controllers: readonly Controller[]): readonly PermissionRule[] {
+  const kinds = accessBook();
+  const objects = accessBook();
+  for (const { resource, watches, grants = [] } of controllers) {
+    const { group, plural } = resource;
+    // The finalizer is a patch of the resource itself.
+    kinds.add(resource, ["get", "list", "watch", "patch"]);
+    kinds.add({ group, plural: `${plural}/status` }, ["patch"]);
+    for (const watch of watches) {
+      const isKind = controllers.some((other) => isSame(other.resource, watch.resource));
+      (isKind ? kinds : objects).add(watch.resource, ["get", "list", "watch", ...(watch.writes ?? [])]);
+    }
+    for (const grant of grants) objects.add(grant.resource, grant.verbs);
+  }
+  const finalizers = controllers.map(({ resource }) => resource);
+  return [
+    ...rulesOf(kinds.all(), "The kinds: read them, keep the finalizer, report in the status."),
+    ...rulesOf(
+      finalizers.map(({ group, plural }) => ({ group, resource: `${plural}/finalizers`, verbs: new Set(["update"]) })),
+      "Owner references that block the owner's deletion need this where that admission check is on.",
+    ),
+    ...rulesOf(objects.all(), "What the kinds are made of, and what their Roles grant on to pods by name."),
+    ...rulesOf(
+      [{ group: RESOURCES.Event.group, resource: RESOURCES.Event.plural, verbs: new Set(["create", "patch"]) }],
+      "What happened, for 'kubectl describe'.",
+    ),
+  ];
+}
+
+interface AccessBook {
+  add(type: Pick<ResourceType, "group" | "plural">, verbs: readonly string[]): void;
+  all(): readonly Access[];
+}
+
+function accessBook(): AccessBook {
+  const entries = new Map<string, Access>();
+  return {
+    add: ({ group, plural }, verbs) => {
+      const id = `${group}/${plural}`;
+      const entry = entries.get(id) ?? { group, resource: plural, verbs: new Set() };
+      for (const verb of verbs) entry.verbs.add(verb);
+      entries.set(id, entry);
+    },
+    all: () => [...entries.values()],
+  };
+}
+
+/** One rule for resources of a group that share their verbs; sorted, so that a new declaration is a small difference. */
+function rulesOf(accesses: readonly Access[], reason: string): PermissionRule[] {
+  const groups = new Map<string, { readonly group: string; readonly verbs: readonly string[]; resources: string[] }>();
+  for (const { group, resource, verbs } of accesses) {
+    const ordered = VERBS.filter((verb) => verbs.has(verb));
+    const id = `${group} ${ordered.join()}`;
+    const entry = groups.get(id) ?? { group, verbs: ordered, resources: [] };
+    entry.resources.push(resource);
+    groups.set(id, entry);
+  }
+  return [...groups.entries()]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, { group, verbs, resources }]) => ({
+      reason,
+      apiGroups: [group],
+      resources: resources.toSorted(),
+      verbs,
+    }));
+}
+
+function isSame(a: ResourceType, b: ResourceType): boolean {
+  return a.group === b.group && a.plural === b.plural;
+}
