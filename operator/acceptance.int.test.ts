@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { RESOURCES } from "../lib/kube/types.ts";
 import { describeManagerItems } from "./testing/acceptance/all.ts";
 import { type AcceptanceSuite, ITEMS } from "./testing/acceptance/items.ts";
+import { describeProgramItems } from "./testing/acceptance/program.ts";
 import { startRealAcceptance } from "./testing/acceptance/server.ts";
 import { startControlPlane, type TestControlPlane } from "./testing/kube-apiserver.ts";
 import { waitForKind } from "./testing/kube-contract.ts";
@@ -33,6 +34,7 @@ const suite: AcceptanceSuite = {
   covered: new Set(),
 };
 describeManagerItems(suite);
+describeProgramItems(suite);
 
 describe("the list", () => {
   it("is complete here and in the files named", async () => {

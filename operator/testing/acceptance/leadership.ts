@@ -96,6 +96,35 @@ export function describeLeadershipItems(suite: AcceptanceSuite): void {
       },
       TIMEOUT_MS,
     );
+
+    it(
+      "a write that is on its way when the connection breaks does not arrive late",
+      async () => {
+        const record = await recordEpochs(server());
+        const [linkA, linkB] = [await server().openLink(), await server().openLink()];
+        const first = start("a", { link: linkA, lease: LEASE, controller: stamped() });
+        await first.leads();
+        const second = start("b", { link: linkB, lease: LEASE, controller: stamped() });
+        await eventually("the second stands by", () => second.manager.ready().ok);
+        const road = createGate();
+        linkA.inject({ path: /configmaps\/late/, action: { type: "wait", until: road.opened } });
+        await create("late");
+        await eventually("the write is on its way", () =>
+          linkA.writes().some(({ path }) => path.endsWith("/configmaps/late")),
+        );
+        linkA.inject({ times: Number.POSITIVE_INFINITY, action: { type: "hang" } });
+        linkA.stallWatches();
+        await second.leads();
+        road.open();
+        linkA.heal();
+        expect(await first.exited).toBe(1);
+        await eventually("the second has carried it out", () => isReady("late", 1));
+        await second.rests();
+        expect((await child("late"))?.data).toMatchObject({ epoch: "2" });
+        expect(await record.finish()).toMatchObject({ epochs: [1, 2], stale: [] });
+      },
+      TIMEOUT_MS,
+    );
   });
 
   describeItem(suite, 8, (server) => {

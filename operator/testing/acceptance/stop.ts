@@ -1,8 +1,11 @@
 import { afterEach, expect, it } from "@jest/globals";
+import { createScaledClock } from "../scaled-clock.ts";
 import { eventually } from "../wait.ts";
 import { useFixture } from "./fixture.ts";
+import { createGate } from "./gate.ts";
 import { type AcceptanceSuite, describeItem } from "./items.ts";
 import { type ReplicaProcess, startReplicaProcess } from "./replica-process.ts";
+import { createWidgetOperator } from "./widget-operator.ts";
 
 const LEASE = { durationSeconds: 15, renewSeconds: 10, retrySeconds: 2 } as const;
 const TIMEOUT_MS = 60_000;
@@ -10,7 +13,7 @@ const TIMEOUT_MS = 60_000;
 /** Item 10: the end of a process, in its order. */
 export function describeStopItems(suite: AcceptanceSuite): void {
   describeItem(suite, 10, (server) => {
-    const { create, lease, child } = useFixture(server);
+    const { start, create, lease, child } = useFixture(server);
     let replica: ReplicaProcess | undefined;
     afterEach(() => replica?.kill());
 
@@ -52,6 +55,21 @@ export function describeStopItems(suite: AcceptanceSuite): void {
       },
       TIMEOUT_MS,
     );
+
+    it("a reconcile that does not end is left after the grace time, and the exit code says so", async () => {
+      const gate = createGate();
+      // Half a minute passes in half a second.
+      const clock = createScaledClock(60);
+      const stuck = start("a", { clock, controller: createWidgetOperator({ before: () => gate.opened }) });
+      await stuck.leads();
+      await create("stuck");
+      await eventually("a reconcile is under way", () => stuck.runs.length === 1);
+      const stoppedAt = clock.monotonic();
+      expect(await stuck.stop()).toBe(1);
+      expect(clock.monotonic() - stoppedAt).toBeGreaterThanOrEqual(30_000);
+      expect((await lease())?.spec?.holderIdentity ?? "").toBe("");
+      gate.open();
+    });
 
     it(
       "a stand-by, which has nothing to hand over",

@@ -1,8 +1,11 @@
-import { FINALIZER, LABELS } from "../../../crds/group.ts";
-import { type KubeObject, RESOURCES } from "../../../lib/kube/types.ts";
-import { mergeConditions } from "../../runtime/conditions.ts";
-import { ensureFinalizer, hasFinalizer, removeFinalizer } from "../../runtime/finalizers.ts";
-import type { Action, Condition, Controller, Key, ReconcileContext, Result } from "../../runtime/types.ts";
+import { LABELS } from "../../../crds/group.ts";
+import { type ConfigMapObject, type KubeObject, RESOURCES } from "../../../lib/kube/types.ts";
+import { apply, remove } from "../../runtime/actions.ts";
+import { conditionsOf } from "../../runtime/conditions.ts";
+import { owned } from "../../runtime/mapping.ts";
+import { createReconciler, type Report, type Run } from "../../runtime/reconciler.ts";
+import { announceReady, failureState, type ResourceState, summaryOf, working } from "../../runtime/summary.ts";
+import type { Condition, Controller, Key, Plan, ReconcileContext } from "../../runtime/types.ts";
 import { WIDGET, type Widget } from "../widget.ts";
 
 const { ConfigMap } = RESOURCES;
@@ -16,79 +19,82 @@ export interface WidgetOperatorOptions {
   readonly concurrency?: number;
 }
 
+/** What a reconcile of a widget decides from. */
+interface Scope {
+  readonly widget: Widget;
+  readonly child: ConfigMapObject | undefined;
+  readonly stamp: Readonly<Record<string, string>>;
+}
+
 /**
- * A controller with everything that a controller of the product has: a finalizer, an owned object (a ConfigMap of the
- * widget's name), an event, a status with conditions, and a deletion that cleans up.
+ * A controller as the product's are, on the same reconcile: a finalizer, an owned object (a ConfigMap of the widget's
+ * name), a status with conditions, an event, and a deletion that cleans up.
  */
 export function createWidgetOperator(options: WidgetOperatorOptions = {}): Controller {
+  const reconcile = createReconciler<Widget, Scope>({
+    resource: WIDGET,
+    observe: (widget, context) => ({
+      widget,
+      child: context.cache.get(ConfigMap, widget.metadata.namespace ?? "", widget.metadata.name),
+      stamp: options.stamp?.(context) ?? {},
+    }),
+    plan: planWidget,
+    report: reportWidget,
+  });
   return {
     name: "widget",
     resource: WIDGET,
     concurrency: options.concurrency ?? 2,
-    watches: [
-      {
-        resource: ConfigMap,
-        labelSelector: `${LABELS.kind}=Widget`,
-        keys: ({ metadata }) => [{ namespace: metadata.namespace ?? "", name: metadata.labels?.[LABELS.name] ?? "" }],
-      },
-    ],
-    reconcile: async (key, context): Promise<Result> => {
+    watches: [owned(WIDGET)(ConfigMap)],
+    reconcile: async (key, context) => {
       await options.before?.(key, context);
-      const owner: Widget | undefined = context.cache.get(WIDGET, key.namespace, key.name);
-      if (owner === undefined) return {};
-      if (owner.metadata.deletionTimestamp !== undefined) return cleanUp(owner, context);
-      const note = `size ${owner.spec?.size ?? 0}`;
-      const { error } = await context.execute(owner, {
-        actions: [
-          ...ensureFinalizer(owner, WIDGET),
-          { type: "apply", object: childOf(owner, options.stamp?.(context) ?? {}), note },
-          { type: "event", eventType: "Normal", reason: "Applied", note },
-        ],
-      });
-      await context.patchStatus(owner, statusOf(owner, error, context.clock.now()));
-      if (error !== undefined) throw error;
-      return {};
+      return reconcile(key, context);
     },
   };
 }
 
-/** Removes the child, then, with the child gone from memory, lets the deletion go on. */
-async function cleanUp(owner: Widget, context: ReconcileContext): Promise<Result> {
-  if (!hasFinalizer(owner)) return {};
-  const { namespace = "", name } = owner.metadata;
-  const child = context.cache.get(ConfigMap, namespace, name);
-  const actions: readonly Action[] =
-    child === undefined
-      ? removeFinalizer(owner, WIDGET)
-      : [{ type: "delete", resource: ConfigMap, namespace, name, uid: child.metadata.uid, note: "clean up" }];
-  const { error } = await context.execute(owner, { actions });
-  if (error !== undefined) throw error;
-  return {};
+/** The child as wanted; at the end the child away, and with it gone from memory, the finalizer. */
+function planWidget({ widget, child, stamp }: Scope): Plan {
+  const { deletionTimestamp, namespace = "", name } = widget.metadata;
+  if (deletionTimestamp === undefined) return { actions: [apply(childOf(widget, stamp), sizeOf(widget))] };
+  if (child === undefined) return { actions: [], isCleanedUp: true };
+  return { actions: [remove({ resource: ConfigMap, namespace, name, uid: child.metadata.uid }, "clean up")] };
 }
 
-/** The status, of failures too. */
-function statusOf(owner: Widget, error: Error | undefined, now: number): Record<string, unknown> {
-  const observedGeneration = owner.metadata.generation ?? 0;
-  const ready =
-    error === undefined
-      ? ({ status: "True", reason: "Applied", message: `size ${owner.spec?.size ?? 0}` } as const)
-      : ({ status: "False", reason: "Failed", message: error.message } as const);
-  const previous = owner.status?.["conditions"] as readonly Condition[] | undefined;
-  const conditions = mergeConditions(previous, [{ type: "Ready", ...ready, observedGeneration }], now);
-  return { conditions, observedGeneration };
+function reportWidget({ widget }: Scope, { error, now, paused }: Run): Report {
+  const summary = summaryOf<string>(failureState(error) ?? stateOf(widget), { paused });
+  const conditions = conditionsOf(
+    widget,
+    [
+      ["Ready", summary.ready],
+      ["Reconciling", summary.reconciling],
+      ["Stalled", summary.stalled],
+    ],
+    now,
+  );
+  const before = widget.status?.["conditions"] as readonly Condition[] | undefined;
+  return {
+    status: { conditions, observedGeneration: widget.metadata.generation ?? 0 },
+    events: announceReady(before, summary, true),
+  };
+}
+
+function stateOf(widget: Widget): ResourceState<string> {
+  if (widget.metadata.deletionTimestamp !== undefined) return working("Deleting", "the child is being removed");
+  return { kind: "ready", ready: { status: "True", reason: "Applied", message: sizeOf(widget) } };
+}
+
+function sizeOf(widget: Widget): string {
+  return `size ${widget.spec?.size ?? 0}`;
 }
 
 /** The ConfigMap of a widget. */
-export function childOf(owner: KubeObject, stamp: Readonly<Record<string, string>> = {}): KubeObject {
-  const { namespace = "", name } = owner.metadata;
-  const spec = owner["spec"] as Widget["spec"];
+export function childOf(widget: Widget, stamp: Readonly<Record<string, string>> = {}): KubeObject {
+  const { namespace = "", name } = widget.metadata;
   return {
     apiVersion: "v1",
     kind: "ConfigMap",
     metadata: { namespace, name, labels: { [LABELS.kind]: "Widget", [LABELS.name]: name } },
-    data: { size: String(spec?.size ?? 0), ...stamp },
+    data: { size: String(widget.spec?.size ?? 0), ...stamp },
   };
 }
-
-/** The finalizer that the controller sets. */
-export const WIDGET_FINALIZER = FINALIZER;
