@@ -3,13 +3,15 @@ import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { json } from "node:stream/consumers";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import { Agent, request } from "undici";
 import { startControlPlane, type TestControlPlane } from "../../operator/testing/kube-apiserver.ts";
 import { eventually } from "../../operator/testing/wait.ts";
 import { systemClock } from "../core/clock.ts";
 import { createCertificateAuthority, issueCertificate } from "../node/certificates.ts";
 import { silentLogger } from "../node/logger.ts";
-import type { KubeClient } from "./client.ts";
+import { createKubeClient, type KubeClient } from "./client.ts";
 import { createLeaseHolder, type LeaseHolder } from "./lease.ts";
+import { createTransport, type TransportRequest } from "./transport.ts";
 import { type KubeObject, type LeaseObject, RESOURCES, type ResourceType } from "./types.ts";
 
 // Goal: a write that the holder sent in time, and that a frozen API server carries out after the thaw, is over before the
@@ -24,10 +26,14 @@ const WRITES = 14;
 const DURATION_SECONDS = 5;
 /** What a late write still takes in the server after the thaw; a handshake and an acquisition take 20 ms. */
 const ADMISSION_MS = 800;
+/** Longer than the server may work on a fenced write. */
+const SLOW_ADMISSION_MS = 7_000;
 
 let plane: TestControlPlane;
 let observer: KubeClient;
 let webhook: Server;
+/** Whose writes the webhook has let pass. */
+const admitted = new Set<string>();
 beforeAll(async () => {
   plane = await startControlPlane();
   observer = plane.client();
@@ -44,8 +50,10 @@ async function startSlowWebhook(): Promise<Server> {
   const ca = await createCertificateAuthority("webhook", now);
   const pair = await issueCertificate(ca, { commonName: "webhook", usage: "server", ipAddresses: ["127.0.0.1"] }, now);
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const review = (await json(request)) as { request: { uid: string } };
-    await systemClock.sleep(ADMISSION_MS);
+    const review = (await json(request)) as { request: { uid: string; object: { data: { by: string } } } };
+    const { by } = review.request.object.data;
+    await systemClock.sleep(by === "slow writer" ? SLOW_ADMISSION_MS : ADMISSION_MS);
+    admitted.add(by);
     response.setHeader("content-type", "application/json");
     response.end(JSON.stringify({ ...review, response: { uid: review.request.uid, allowed: true } }));
   };
@@ -193,5 +201,41 @@ describe("a write that a frozen API server carries out late", () => {
     expect(late.length).toBeGreaterThan(0);
     expect(Math.max(...late)).toBeLessThan(begun.get(2) ?? 0);
     await again.stop();
+  });
+
+  it("is ended by the server itself 5 s after it was read, also when nobody closes its connection", async () => {
+    const { headers, tls } = await plane.endpoint().credentials();
+    let sent: TransportRequest | undefined;
+    const client = createKubeClient({
+      // What a fenced write asks for, as it leaves.
+      transport: {
+        ...createTransport(plane.endpoint()),
+        send: (request) => ((sent = request), Promise.reject(new Error())),
+      },
+      namespace: NAMESPACE,
+      userAgent: "shieldx/test",
+      clock: systemClock,
+      random: () => 0.5,
+    });
+    const patch = { data: { by: "slow writer" } };
+    const how = { format: "merge", patch, fence: () => undefined, retries: 0 } as const;
+    await expect(client.patch(ConfigMap, refOf(0), how)).rejects.toMatchObject({ code: "KUBE_UNREACHABLE" });
+
+    const agent = new Agent({ connect: { ca: tls.ca ?? "" } });
+    const { path = "", method = "GET" } = sent ?? {};
+    const answer = await request(`${plane.server}${path}`, {
+      method,
+      headers: { ...sent?.headers, ...headers },
+      body: sent?.body ?? null,
+      dispatcher: agent,
+    });
+    expect({ status: answer.statusCode, text: await answer.body.text() }).toEqual({
+      status: 504,
+      text: expect.stringContaining("did not complete within the allotted timeout"),
+    });
+    await eventually("admission would have let it pass", () => admitted.has("slow writer"));
+    const { data } = await observer.get<KubeObject & { data?: Record<string, string> }>(ConfigMap, refOf(0));
+    expect(data).toEqual({ by: "nobody" });
+    await agent.close();
   });
 });
