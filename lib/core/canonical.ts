@@ -1,25 +1,37 @@
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 
-/** JSON with object keys in code-point order and `undefined` members left out: equal values give equal text. */
+/**
+ * JSON with object keys in code-point order and `undefined` members left out: equal values give equal text.
+ * Written directly, without a sorted copy of the value: every reconcile hashes what it wants.
+ */
 export function canonicalJson(value: unknown): string {
-  return JSON.stringify(sortKeys(value));
+  return textOf(value) ?? JSON.stringify(value);
 }
 
-function sortKeys(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sortKeys);
-  if (value === null || typeof value !== "object") return value;
+/** Printable ASCII without quote and backslash: JSON has it between quotes as it is. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+
+/** @returns `undefined` for what JSON cannot say: it is left out of objects and is null in lists */
+function textOf(value: unknown): string | undefined {
+  if (typeof value === "string") return PLAIN.test(value) ? `"${value}"` : JSON.stringify(value);
+  if (value === null || typeof value !== "object") return JSON.stringify(value);
+  if (Array.isArray(value)) {
+    let text = "";
+    for (const element of value) text += `${text === "" ? "[" : ","}${textOf(element) ?? "null"}`;
+    return text === "" ? "[]" : `${text}]`;
+  }
   const source = value as Record<string, unknown>;
-  return Object.fromEntries(
-    Object.keys(source)
-      .sort()
-      .filter((key) => source[key] !== undefined)
-      .map((key) => [key, sortKeys(source[key])]),
-  );
+  let text = "";
+  for (const key of Object.keys(source).sort()) {
+    const member = textOf(source[key]);
+    if (member !== undefined) text += `${text === "" ? "{" : ","}${textOf(key) as string}:${member}`;
+  }
+  return text === "" ? "{}" : `${text}}`;
 }
 
 /** SHA-256 of the canonical JSON, `length` hex digits (64 at most). */
 export function contentHash(value: unknown, length = 16): string {
-  return createHash("sha256").update(canonicalJson(value)).digest("hex").slice(0, length);
+  return hash("sha256", canonicalJson(value), "hex").slice(0, length);
 }
 
 /** SHA-256 of bytes or UTF-8 text. */
