@@ -62,7 +62,8 @@ export function applyFields(live: Owned, applied: KubeObject, writer: Writer & {
   const differing = [...wanted].filter(([path, value]) => !isThere(there, path, value)).map(([path]) => path);
   const conflicts = others
     .map((owner) => ({ owner, paths: differing.filter((path) => owner.paths.has(path)).toSorted() }))
-    .filter(({ paths }) => paths.length > 0);
+    .filter(({ paths }) => paths.length > 0)
+    .toSorted((a, b) => compareText(a.owner.manager, b.owner.manager));
   if (conflicts.length > 0 && !force) throw conflictError(conflicts);
 
   const given = others.map((owner) => {
