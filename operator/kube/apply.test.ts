@@ -315,6 +315,39 @@ describe("a plan", () => {
     expect(await process.execute(...actions)).toEqual({ written: 2 });
   });
 
+  it("look at the server after a write whose answer was lost, since memory may be older than that write", async () => {
+    const process = await startProcess();
+    await process.execute(apply(owned("a", { x: "1" })));
+    await process.settle();
+    // Nothing comes through the watch, and no answer to the write and its repetitions.
+    fake.stallWatches();
+    fake.inject({ method: "PATCH", times: 4, action: { type: "lose-answer" } });
+    const target = { resource: ConfigMap, namespace: "default", name: "a" } as const;
+    const hold: Action = {
+      type: "patch",
+      ...target,
+      patch: { metadata: { finalizers: ["test.shieldx.dev/hold"] } },
+      note: "held",
+    };
+    const removal: Action = { type: "delete", ...target, uid: undefined, note: "gone" };
+    expect((await process.execute(hold)).error).toMatchObject({ code: "KUBE_UNREACHABLE" });
+    fake.forgetRequests();
+    expect(await process.execute(hold)).toEqual({ written: 0 });
+    expect(fake.requests().map(({ method }) => method)).toEqual(["GET"]);
+    // From here on memory knows.
+    expect(await process.execute(hold)).toEqual({ written: 0 });
+    expect(fake.requests()).toHaveLength(1);
+    fake.inject({ method: "DELETE", times: 4, action: { type: "lose-answer" } });
+    fake.store.merge(
+      configMapKey("a"),
+      { metadata: { finalizers: null } },
+      { manager: "else", subresource: undefined },
+    );
+    expect((await process.execute(removal)).error).toBeDefined();
+    expect(await process.execute(removal)).toEqual({ written: 0 });
+    expect(fake.store.get(configMapKey("a"))).toBeUndefined();
+  });
+
   it("converges through lost answers without a second effect", async () => {
     const process = await startProcess();
     fake.inject({ method: "PATCH", times: 2, action: { type: "lose-answer" } });

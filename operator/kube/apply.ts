@@ -7,6 +7,7 @@ import { type ObjectRef, refOf } from "../../lib/kube/paths.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
 import type { CacheView, KubeCache } from "./cache.ts";
 import { isSatisfied, project } from "./projection.ts";
+import { createUnsettledWrites } from "./unsettled.ts";
 
 /** Whether a step wrote to the server. */
 export type WriteResult = "written" | "unchanged";
@@ -72,8 +73,11 @@ export function createApplier(options: ApplierOptions): Applier {
   const { client, cache, view, clock, fence } = options;
   const applied = new Map<string, Applied>();
 
+  const { send, has: isUnsettled, settle } = createUnsettledWrites({ client, cache });
+
   const observe = async (type: ResourceType, ref: ObjectRef, signal: AbortSignal): Promise<KubeObject | undefined> => {
     const known = options.isWatched(type) ? view.get(type, ref.namespace ?? "", ref.name) : undefined;
+    if (isUnsettled(type, ref)) return settle(type, ref, { held: known, signal });
     // Watches are narrowed by labels: what they do not show may still be there, and may be somebody else's.
     return known ?? (await client.find(type, ref, { signal }));
   };
@@ -160,7 +164,10 @@ export function createApplier(options: ApplierOptions): Applier {
       }
       fence();
       try {
-        cache.overlay(type, await client.create(type, object, { fieldManager: FIELD_MANAGER, signal, fence }));
+        const made = await send(type, refOf(object), () =>
+          client.create(type, object, { fieldManager: FIELD_MANAGER, signal, fence }),
+        );
+        cache.overlay(type, made);
         return "written";
       } catch (error) {
         if (!isOperatorError(error, "KUBE_ALREADY_EXISTS")) throw error;
@@ -179,7 +186,9 @@ export function createApplier(options: ApplierOptions): Applier {
       if (live.metadata.deletionTimestamp !== undefined) return "unchanged";
       fence();
       try {
-        const rest = await client.delete(resource, ref, { uid: live.metadata.uid, signal, fence });
+        const rest = await send(resource, ref, () =>
+          client.delete(resource, ref, { uid: live.metadata.uid, signal, fence }),
+        );
         if (rest !== undefined) cache.overlay(resource, rest);
         else if (live.metadata.uid !== undefined) cache.overlayDeleted(resource, ref, live.metadata.uid);
         return "written";
@@ -190,17 +199,17 @@ export function createApplier(options: ApplierOptions): Applier {
       }
     },
     patch: async ({ resource, namespace, name, patch }, signal) => {
-      const known = options.isWatched(resource) ? view.get(resource, namespace, name) : undefined;
+      const ref = { namespace, name };
+      const held = options.isWatched(resource) ? view.get(resource, namespace, name) : undefined;
+      const known = isUnsettled(resource, ref) ? await settle(resource, ref, { held, signal }) : held;
       if (known !== undefined && isSatisfied(known, patch)) return "unchanged";
       fence();
-      const answer = await client.patch(
-        resource,
-        { namespace, name },
-        { format: "merge", patch, fieldManager: FIELD_MANAGER, signal, fence },
+      const answer = await send(resource, ref, () =>
+        client.patch(resource, ref, { format: "merge", patch, fieldManager: FIELD_MANAGER, signal, fence }),
       );
       if (answer.metadata.deletionTimestamp !== undefined && (answer.metadata.finalizers ?? []).length === 0) {
         // The last finalizer went: the server removed the object with this write.
-        cache.overlayDeleted(resource, { namespace, name }, answer.metadata.uid ?? "");
+        cache.overlayDeleted(resource, ref, answer.metadata.uid ?? "");
       } else {
         cache.overlay(resource, answer);
       }
