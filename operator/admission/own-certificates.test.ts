@@ -8,9 +8,10 @@ import { eventually } from "../testing/wait.ts";
 import { secretOf, stateOf } from "./certificate-secret.ts";
 import type { CertificateSource, ServingCertificate } from "./certificate-source.ts";
 import { createOwnCertificates } from "./own-certificates.ts";
-import { ROTATION_POLICY, trustBundle } from "./rotation.ts";
+import { type CertificateState, ROTATION_POLICY, trustBundle } from "./rotation.ts";
+import { carryOut } from "./rotation-steps.ts";
 import { SECRET, TARGETS } from "./testing/caller.ts";
-import { installGadgets } from "./testing/gadget-server.ts";
+import { injectTrust, installGadgets } from "./testing/gadget-server.ts";
 import { createMemoryKube, type MemoryKube } from "./testing/memory-kube.ts";
 import { createTrustTargets } from "./trust-targets.ts";
 
@@ -182,6 +183,28 @@ describe("createOwnCertificates", () => {
     expect((await stateIn(kube)).serving.certPem).toBe(used[0]?.certPem);
     expect((await stored(kube))?.data?.["mine"]).toBe("eA==");
     expect(reads).toContain(false);
+  });
+
+  it("trusts what came after its memory, when it is the one that writes the Secret again", async () => {
+    const { kube, clock, start, until } = await newWorld();
+    const { used } = start();
+    await until("one is used", () => used.length === 1);
+    // Another replica rotates twice and dies with the Secret; this one has seen nothing of it.
+    const old = await stateIn(kube);
+    const rotate = async (state: CertificateState): Promise<CertificateState> => {
+      const how = { now: clock.now(), names: { dnsNames: ["s.ns.svc"], ipAddresses: [] }, policy: ROTATION_POLICY };
+      return carryOut("switch", await carryOut("announce", state, how), how);
+    };
+    const newest = await rotate(await rotate(old));
+    await injectTrust(kube, trustBundle(newest));
+    await kube.delete(RESOURCES.Secret, SECRET);
+    await until("it is written again", async () => (await stored(kube)) !== undefined && (await areTrusted(kube)));
+    const restored = await stateIn(kube);
+    expect(restored.serving).toEqual(old.serving);
+    const [bundle = ""] = await bundlesIn(kube);
+    const authorities = [newest.signing, ...newest.retired, old.signing];
+    for (const { certPem } of authorities) expect(bundle).toContain(certPem.trim());
+    expect(restored.retired).toHaveLength(2);
   });
 
   it("does not touch a Secret that is somebody else's", async () => {

@@ -19,6 +19,7 @@ import type { Logger } from "../../lib/node/logger.ts";
 import { secretOf, stateOf } from "./certificate-secret.ts";
 import { type CertificateSource, type ServingCertificate, servingCertificate } from "./certificate-source.ts";
 import {
+  adoptTrusted,
   type CertificateState,
   decideRotation,
   ROTATION_POLICY,
@@ -129,8 +130,10 @@ export function createOwnCertificates(options: OwnCertificatesOptions): Certific
     const state = stored ?? remembered;
     const step = decide(state, stored !== undefined, seen);
     if (step !== undefined) {
-      const next = await carryOut(step.type, state, { now: clock.now(), names, policy });
-      await store(live, next, signal);
+      const now = clock.now();
+      const next = await carryOut(step.type, state, { now, names, policy });
+      const bundles = stored === undefined ? seen.flatMap((target) => target.bundles) : [];
+      await store(live, adoptTrusted(next, bundles, { now, policy }), signal);
       log.info({ step: step.type, reason: step.reason, secret: secret.name }, "webhook certificates: a step was taken");
       return true;
     }

@@ -1,11 +1,12 @@
 import { createCertificateAuthority, issueCertificate, readCertificate } from "../../lib/node/certificates.ts";
-import type {
-  Authority,
-  CertificateState,
-  RotationPolicy,
-  RotationStep,
-  ServerNames,
-  SigningAuthority,
+import {
+  type Authority,
+  CERTIFICATE_NAME,
+  type CertificateState,
+  type RotationPolicy,
+  type RotationStep,
+  type ServerNames,
+  type SigningAuthority,
 } from "./rotation.ts";
 
 /** What a step needs beside the state. */
@@ -15,9 +16,6 @@ export interface StepContext {
   readonly names: ServerNames;
   readonly policy: RotationPolicy;
 }
-
-/** Subject of the serving certificates; callers look at the names beside it only. */
-const SERVER_NAME = "shieldx-webhooks";
 
 /** The state after a step: new keys and certificates are made here, nothing is stored or shown. */
 export async function carryOut(
@@ -46,7 +44,7 @@ export async function carryOut(
 
 async function makeAuthority({ now, policy }: StepContext): Promise<SigningAuthority> {
   // Two CAs of one name are told apart by their keys; the time is for people who compare bundles.
-  const name = `${SERVER_NAME} ${new Date(now).toISOString()}`;
+  const name = `${CERTIFICATE_NAME} ${new Date(now).toISOString()}`;
   return { ...(await createCertificateAuthority(name, now, policy.authority)), usedUntil: 0 };
 }
 
@@ -57,7 +55,7 @@ async function issue(
 ): Promise<CertificateState> {
   const serving = await issueCertificate(
     signing,
-    { commonName: SERVER_NAME, usage: "server", ...names, lifetime: policy.certificate },
+    { commonName: CERTIFICATE_NAME, usage: "server", ...names, lifetime: policy.certificate },
     now,
   );
   const usedUntil = Math.max(signing.usedUntil, readCertificate(serving.certPem).notAfter);

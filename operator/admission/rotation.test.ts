@@ -1,6 +1,12 @@
 import { describe, expect, it } from "@jest/globals";
-import { type CertificatePair, isIssuedBy, readCertificate } from "../../lib/node/certificates.ts";
 import {
+  type CertificatePair,
+  createCertificateAuthority,
+  isIssuedBy,
+  readCertificate,
+} from "../../lib/node/certificates.ts";
+import {
+  adoptTrusted,
   type CertificateState,
   decideRotation,
   ROTATION_POLICY,
@@ -112,6 +118,24 @@ describe("trustBundle", () => {
     expect([made, announced, switched].map(count)).toEqual([1, 2, 2]);
     const twice = { ...switched, retired: [...switched.retired, ...switched.retired] };
     expect(trustBundle(twice)).toBe(trustBundle(switched));
+  });
+});
+
+describe("adoptTrusted", () => {
+  const how = { now: START + 2 * DAY, policy };
+
+  it("adds CAs of ours that callers trust, once, for as long as their certificates can live", () => {
+    const adopted = adoptTrusted(made, [trustBundle(switched), trustBundle(switched)], how);
+    const usedUntil = how.now + policy.certificate.validityMs;
+    expect(adopted).toEqual({ ...made, retired: [{ certPem: switched.signing.certPem, usedUntil }] });
+    expect(adoptTrusted(adopted, [trustBundle(switched)], how)).toBe(adopted);
+  });
+
+  it("adds neither somebody else's, nor garbage, nor what has expired", async () => {
+    const foreign = await createCertificateAuthority("somebody else", START);
+    const garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    expect(adoptTrusted(made, ["", foreign.certPem, garbage], how)).toBe(made);
+    expect(adoptTrusted(made, [trustBundle(switched)], { ...how, now: START + 4000 * DAY })).toBe(made);
   });
 });
 

@@ -66,6 +66,9 @@ export const ROTATION_POLICY: RotationPolicy = {
   settleMs: 5 * 60_000,
 };
 
+/** Subject of the serving certificates, and beginning of the CAs'; callers look at the names beside it only. */
+export const CERTIFICATE_NAME = "shieldx-webhooks";
+
 /** Part of a life that is left when its renewal is due. */
 const RENEWAL_REMAINING_RATIO = 1 / 3;
 
@@ -118,6 +121,45 @@ export function decideRotation(state: CertificateState | undefined, facts: Rotat
 export function trustBundle({ signing, next, retired }: CertificateState): string {
   const all = [...(next === undefined ? [] : [next]), signing, ...retired];
   return [...new Set(all.map(({ certPem }) => certPem.trim()))].map((pem) => `${pem}\n`).join("");
+}
+
+/** Certificates of a bundle, one by one. */
+const PEM = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
+
+/**
+ * A state from memory, with every CA of ours that callers trust beside it: the memory may be older than the last switch,
+ * and another replica may show what came after it. Such a CA has signed until now at most, so it goes when the longest
+ * certificate that it can have signed has expired.
+ * @param bundles what callers trust now, PEM
+ */
+export function adoptTrusted(
+  state: CertificateState,
+  bundles: readonly string[],
+  { now, policy }: Pick<RotationFacts, "now" | "policy">,
+): CertificateState {
+  const { signing, next, retired } = state;
+  const known = new Set(
+    [signing, ...(next === undefined ? [] : [next]), ...retired].map(({ certPem }) => certPem.trim()),
+  );
+  const found = new Set(bundles.flatMap((bundle) => bundle.match(PEM) ?? []));
+  const adopted = [...found].flatMap((pem) => {
+    if (known.has(pem)) return [];
+    const certPem = `${pem}\n`;
+    const usedUntil = lastUse(certPem, now + policy.certificate.validityMs);
+    return usedUntil === undefined || usedUntil <= now ? [] : [{ certPem, usedUntil }];
+  });
+  return adopted.length === 0 ? state : { ...state, retired: [...retired, ...adopted] };
+}
+
+/** The end of the last certificate that a CA of ours can have signed; `undefined` for what is not ours. */
+function lastUse(certPem: string, latest: number): number | undefined {
+  try {
+    const { commonName, notAfter } = readCertificate(certPem);
+    return commonName.startsWith(`${CERTIFICATE_NAME} `) ? Math.min(notAfter, latest) : undefined;
+  } catch {
+    // Whatever somebody wrote into a bundle: it is about to be replaced.
+    return undefined;
+  }
 }
 
 function renewalReason(

@@ -30,12 +30,15 @@ const TIMEOUT_SECONDS = 2;
 /** Starts it over objects in memory. */
 export async function startFakeCaller(options: CallerOptions = {}): Promise<RunningCaller> {
   const kube = createMemoryKube();
-  const { server, metrics, url, stop } = await startGadgetServer(kube, options);
+  // As behind a Service: two replicas that share nothing but the API server, asked in turn.
+  const replicas = [await startGadgetServer(kube, options), await startGadgetServer(kube, options)] as const;
+  const [{ server, url }] = replicas;
   await installGadgets(kube, url);
   if (options.foreign !== undefined) await injectTrust(kube, options.foreign.caPem);
   const pools = new Map<string, Agent>();
   const stored = new Map<string, Gadget>();
   let version = 0;
+  let asked = 0;
 
   let known = { seen: await readTargets(kube), at: systemClock.monotonic() };
   const poolOf = async (role: Webhook["role"]): Promise<Agent> => {
@@ -51,7 +54,12 @@ export async function startFakeCaller(options: CallerOptions = {}): Promise<Runn
   const ask = async (role: Webhook["role"], review: object): Promise<Record<string, unknown>> => {
     const webhook = GADGET_WEBHOOKS.find((one) => one.role === role);
     const path = `${webhook?.path ?? ""}?timeout=${TIMEOUT_SECONDS}s`;
-    const answer = await post({ url: `${url}${path}`, agent: await poolOf(role), body: JSON.stringify(review) });
+    const replica = replicas[(asked += 1) % replicas.length] ?? replicas[0];
+    const answer = await post({
+      url: `${replica.url}${path}`,
+      agent: await poolOf(role),
+      body: JSON.stringify(review),
+    });
     if (answer.status !== 200) throw errorFromStatus({ method: "POST", path }, JSON.parse(answer.text) as object);
     return (JSON.parse(answer.text) as { response: Record<string, unknown> }).response;
   };
@@ -120,7 +128,7 @@ export async function startFakeCaller(options: CallerOptions = {}): Promise<Runn
   };
   const versionOf = (name: "v1" | "v2"): string => apiVersionOf(name === "v1" ? GADGET_V1 : GADGET_V2);
 
-  await eventually("the server shows a certificate", () => server.ready().ok);
+  await eventually("both show a certificate", () => replicas.every((replica) => replica.server.ready().ok));
   known = { seen: await readTargets(kube), at: systemClock.monotonic() };
   return {
     kube,
@@ -133,11 +141,11 @@ export async function startFakeCaller(options: CallerOptions = {}): Promise<Runn
       await validate({ operation: "DELETE", oldObject: find(name) });
       stored.delete(name);
     },
-    metrics: () => metrics.text(),
+    metrics: async () => (await Promise.all(replicas.map(({ metrics }) => metrics.text()))).join("\n"),
     setFailurePolicy: (policy) => installGadgets(kube, url, policy),
     stop: async () => {
       for (const pool of pools.values()) pool.destroy();
-      await stop();
+      await Promise.all(replicas.map(({ stop }) => stop()));
     },
   };
 }
