@@ -11,7 +11,7 @@ import { createWorld } from "./testing/world.ts";
 const controller = createCreditLedgerController(deps());
 
 describe("watches", () => {
-  const world = createWorld();
+  const world = createWorld(controller.indexes);
   for (const [name, on] of [
     ["bank", "main"],
     ["points", "main"],

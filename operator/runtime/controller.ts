@@ -59,6 +59,8 @@ interface Run {
 
 /** controllers wait for nothing for long: what takes longer than this is stuck. */
 const DEADLINE_SECONDS = 120;
+/** Reason of a timer that is not needed any more. An abort without one makes an exception with a stack, at every reconcile. */
+const IN_TIME = "the reconcile ended in time";
 /** A failure that asks for a time without naming one. */
 const AFTER_DEFAULT_SECONDS = 5;
 /** Everything is looked at again this often, spread, in case an event was lost in a way that nobody thought of. */
@@ -151,7 +153,7 @@ async function reconcile(
       log.warn({ code: thrown.code, error: thrown.message, retry: thrown.retry }, "reconcile failed");
       return thrown;
     } finally {
-      timer.abort();
+      timer.abort(IN_TIME);
     }
   });
 }

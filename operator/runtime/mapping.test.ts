@@ -1,15 +1,21 @@
 import { describe, expect, it } from "@jest/globals";
 import type { KubeObject, OwnerReference, ResourceType } from "../../lib/kube/types.ts";
 import { configMap, WIDGET, type Widget, widget } from "../testing/widget.ts";
-import { fieldKeys, labelKeys, owned, ownerKeys, ownKey, referringKeys } from "./mapping.ts";
+import { fieldKeys, labelKeys, owned, ownerKeys, ownKey, references, referringKeys } from "./mapping.ts";
 import type { CacheReader } from "./types.ts";
 
-const widgets = [widget("a", { text: "shared" }), widget("b", { text: "shared" }), widget("c", { text: "other" })];
+const widgets = [
+  widget("a", { text: "shared" }),
+  widget("b", { text: "shared" }),
+  widget("c", { text: "other" }),
+  widget("d", {}),
+];
+const INDEXES = { text: references<Widget>(({ spec }) => spec?.text) };
 const cache: CacheReader = {
-  byIndex: () => [],
   get: () => undefined,
-  list: <T extends KubeObject>(type: ResourceType<T>, namespace: string) =>
-    (type.kind === "Widget" && namespace === "default" ? widgets : []) as unknown as T[],
+  list: () => [],
+  byIndex: <T extends KubeObject>(_type: ResourceType<T>, index: string, key: string) =>
+    (index === "text" ? widgets.filter((it) => INDEXES.text(it).includes(key)) : []) as unknown as T[],
 };
 const names = (keys: readonly { namespace: string; name: string }[]): string[] =>
   keys.map(({ namespace, name }) => `${namespace}/${name}`);
@@ -48,13 +54,10 @@ describe("keys", () => {
   });
 
   it("are found among those that refer to the object", () => {
-    const referring = referringKeys(WIDGET, ({ spec }) => spec?.text);
+    const referring = referringKeys(WIDGET, "text");
     expect(names(referring(configMap("shared", {}), cache))).toEqual(["default/a", "default/b"]);
-    const labelled = referringKeys(
-      WIDGET,
-      ({ spec }) => spec?.text,
-      ({ metadata }) => metadata.labels?.["uses"],
-    );
+    expect(names(referring(configMap("nobody", {}), cache))).toEqual([]);
+    const labelled = referringKeys(WIDGET, "text", ({ metadata }) => metadata.labels?.["uses"]);
     expect(names(labelled(configMap("x", {}, { uses: "other" }), cache))).toEqual(["default/c"]);
     expect(names(labelled(configMap("x", {}), cache))).toEqual([]);
   });

@@ -1,5 +1,6 @@
 import { LABELS } from "../../crds/group.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
+import type { IndexFunction } from "../kube/object-index.ts";
 import type { Key, KeyMap, Predicate, Watch, WriteVerb } from "./types.ts";
 
 /*
@@ -7,7 +8,7 @@ import type { Key, KeyMap, Predicate, Watch, WriteVerb } from "./types.ts";
  *
  *   owner   the object names its owner (reference or label)
  *   field   the object names the key in a field of its own
- *   index   the reconciled objects name the object: they are looked through
+ *   index   the reconciled objects name the object: an index over them tells which
  */
 
 /** The object itself is the key. */
@@ -35,22 +36,29 @@ export function fieldKeys<T extends KubeObject>(read: (object: T) => string | un
 }
 
 /**
- * Objects of the reconciled kind that name the changed one, in its namespace.
- * @param refersTo the name that a reconciled object holds @param nameOf the name to look for; that of the changed object unless told
+ * An index over objects by another object that they name in a field, in their namespace; for `indexes` of a controller or
+ * of a watch, and for `referringKeys`.
  */
-export function referringKeys<R extends KubeObject, T extends KubeObject = KubeObject>(
-  type: ResourceType<R>,
-  refersTo: (candidate: R) => string | undefined,
+export function references<T extends KubeObject>(read: (object: T) => string | undefined): IndexFunction<T> {
+  return (object) => {
+    const name = read(object);
+    return name === undefined ? [] : [referenceTo(object.metadata.namespace, name)];
+  };
+}
+
+/**
+ * Objects of the reconciled kind that name the changed one, by an index of `references`: none of the others is looked at.
+ * @param nameOf the name to look for; that of the changed object unless told
+ */
+export function referringKeys<T extends KubeObject = KubeObject>(
+  type: ResourceType,
+  index: string,
   nameOf: (object: T) => string | undefined = ({ metadata }) => metadata.name,
 ): KeyMap<T> {
   return (object, cache) => {
-    const { namespace = "" } = object.metadata;
     const name = nameOf(object);
     if (name === undefined) return [];
-    return cache
-      .list(type, namespace)
-      .filter((candidate) => refersTo(candidate) === name)
-      .map(({ metadata }) => ({ namespace, name: metadata.name }));
+    return cache.byIndex(type, index, referenceTo(object.metadata.namespace, name)).flatMap((it) => ownKey(it, cache));
   };
 }
 
@@ -91,4 +99,8 @@ export function owned(
 
 function keysNamed(namespace = "", name: string | undefined): readonly Key[] {
   return name === undefined ? [] : [{ namespace, name }];
+}
+
+function referenceTo(namespace = "", name: string): string {
+  return `${namespace}/${name}`;
 }

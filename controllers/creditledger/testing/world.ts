@@ -1,3 +1,4 @@
+import type { CreditLedger } from "../../../crds/creditledger.ts";
 import { ANNOTATIONS } from "../../../crds/group.ts";
 import { canonicalJson, contentHash } from "../../../lib/core/canonical.ts";
 import { OperatorError } from "../../../lib/core/errors.ts";
@@ -5,7 +6,14 @@ import { createManualClock, type ManualClock } from "../../../lib/core/manual-cl
 import { deepFreeze } from "../../../lib/core/objects.ts";
 import type { KubeObject, ResourceType } from "../../../lib/kube/types.ts";
 import { silentLogger } from "../../../lib/node/logger.ts";
-import type { Action, CacheReader, Outcome, Plan, ReconcileContext } from "../../../operator/runtime/types.ts";
+import type {
+  Action,
+  CacheReader,
+  Controller,
+  Outcome,
+  Plan,
+  ReconcileContext,
+} from "../../../operator/runtime/types.ts";
 
 /**
  * A tiny Kubernetes in memory: objects with uid, generation and resource version, the actions of plans, and a
@@ -31,7 +39,8 @@ export interface World {
 
 const NAMESPACE = "bank-ns";
 
-export function createWorld(): World {
+/** @param indexes of the controller, over ledgers */
+export function createWorld(indexes: Controller<CreditLedger>["indexes"] = {}): World {
   const objects = new Map<string, KubeObject>();
   const failures = new Map<string, Error>();
   const clock = createManualClock();
@@ -64,7 +73,8 @@ export function createWorld(): World {
       namespace === NAMESPACE ? (objects.get(id(type.kind, name)) as T | undefined) : undefined,
     list: <T extends KubeObject>(type: ResourceType<T>, namespace: string, labels = {}) =>
       namespace === NAMESPACE ? (list(type.kind).filter((object) => matches(object, labels)) as T[]) : [],
-    byIndex: () => [],
+    byIndex: <T extends KubeObject>(type: ResourceType<T>, index: string, key: string) =>
+      list(type.kind).filter((object) => indexes[index]?.(object as never).includes(key)) as T[],
   };
 
   const write = (action: Exclude<Action, { type: "event" }>): boolean => {
