@@ -98,6 +98,32 @@ describe.each(["streaming", "paged"] as const)("with %s lists", (how) => {
       expect(changes).toEqual(["a –→1 initial", "b –→2 initial", "c –→3 initial"]);
     });
 
+    it("finds objects by what a controller declared, and by nothing else", async () => {
+      put("a", "1");
+      fake.store.create(key("b", "other"), configMap("b", { a: "1" }), "user");
+      open();
+      const view = cache.view();
+      const throws = (): never => {
+        throw new Error("unexpected object");
+      };
+      const indexes = { value: ({ data }: ConfigMapObject) => [data?.["a"] ?? ""], throws };
+      view.include({ type: ConfigMap, indexes }, () => undefined);
+      view.include({ type: ConfigMap, labelSelector: "keep=yes", indexes }, () => undefined);
+      await fill();
+      const found = (value: string) => view.byIndex(ConfigMap, "value", value).map(({ metadata }) => metadata.name);
+      expect(found("1")).toEqual(["a", "b"]);
+      put("a", "2");
+      put("c", "2", { keep: "yes" });
+      await eventually("indexed", () => found("2").length === 2);
+      await eventually("both informers hold it", () => cache.states().every(({ objects }) => objects > 0));
+      expect(found("1")).toEqual(["b"]);
+      expect(found("2")).toEqual(["a", "c"]);
+      // A function that throws finds nothing and stops nothing.
+      expect(view.byIndex(ConfigMap, "throws", "x")).toEqual([]);
+      expect(() => view.byIndex(ConfigMap, "other", "x")).toThrow("no index");
+      expect(() => cache.view().byIndex(ConfigMap, "value", "1")).toThrow("no index");
+    });
+
     it("shares an informer between controllers, but not what they did not declare", async () => {
       const view = open();
       const other = cache.view();
@@ -361,6 +387,45 @@ describe.each(["streaming", "paged"] as const)("with %s lists", (how) => {
       put("end", "1");
       await eventually("caught up", () => changes.includes("end –→1"));
       expect(changes).toEqual(["a –→1 initial", "a 1→–", "end –→1"]);
+    });
+
+    it("are read at once in each of several namespaces, and in no other", async () => {
+      put("a", "1");
+      fake.store.create(key("a", "other"), configMap("a", { a: "1" }), "user");
+      const view = open({ namespaces: ["default", "other"] });
+      await fill();
+      await eventually("both watches are open", () => fake.watches() === 2);
+      fake.stallWatches();
+      for (const namespace of ["default", "other", "elsewhere"]) {
+        const made = { metadata: { name: "new", namespace }, data: { a: namespace } };
+        const object = fake.store.create(key("new", namespace), { ...configMap("new", {}), ...made }, "user");
+        cache.overlay(ConfigMap, object);
+      }
+      expect(view.get(ConfigMap, "default", "new")?.data).toEqual({ a: "default" });
+      expect(view.get(ConfigMap, "other", "new")?.data).toEqual({ a: "other" });
+      expect(view.get(ConfigMap, "elsewhere", "new")).toBeUndefined();
+      fake.cutWatches();
+      const end = { metadata: { name: "end", namespace: "other" } };
+      fake.store.create(key("end", "other"), { ...configMap("end", {}), ...end }, "user");
+      await eventually("caught up", () => view.get(ConfigMap, "other", "end") !== undefined);
+      expect(view.list(ConfigMap, "other").map(({ metadata }) => metadata.name)).toEqual(["a", "end", "new"]);
+    });
+
+    it("that leave the selection are not undone by older news that were on their way", async () => {
+      put("a", "1", { keep: "yes" });
+      const view = open({ labelSelector: "keep=yes" });
+      await fill();
+      fake.stallWatches();
+      put("a", "2");
+      const out = { metadata: { labels: { keep: "no" } } };
+      cache.overlay(ConfigMap, fake.store.merge(key("a"), out, { manager: "user", subresource: undefined }));
+      expect(changes).toEqual(["a –→1 initial", "a 1→–"]);
+      // The next watch tells both: the change that was within the selection, and the end.
+      fake.cutWatches();
+      put("end", "1", { keep: "yes" });
+      await eventually("caught up", () => changes.includes("end –→1"));
+      expect(changes).toEqual(["a –→1 initial", "a 1→–", "end –→1"]);
+      expect(view.get(ConfigMap, "default", "a")).toBeUndefined();
     });
 
     it("that leave the selection leave the cache", async () => {
