@@ -10,12 +10,31 @@ export function project(live: unknown, desired: unknown): unknown {
     return desired.map((element, index) => project(live[index], element));
   }
   if (desired === null || typeof desired !== "object" || live === null || typeof live !== "object") return live;
+  if (Array.isArray(live)) return live;
   const source = live as Record<string, unknown>;
   return Object.fromEntries(
     Object.entries(desired)
       .filter(([name, member]) => member !== undefined && name in source)
       .map(([name, member]) => [name, project(source[name], member)]),
   );
+}
+
+/**
+ * True when `live` has all that `desired` speaks about, as it says: the projection of the one is the other. Walks both
+ * without a copy: every look at an object asks this.
+ */
+export function covers(live: unknown, desired: unknown): boolean {
+  if (desired === null || typeof desired !== "object") return Object.is(live, desired);
+  if (live === null || typeof live !== "object" || Array.isArray(live) !== Array.isArray(desired)) return false;
+  if (Array.isArray(desired)) {
+    const elements = live as readonly unknown[];
+    return elements.length === desired.length && desired.every((element, index) => covers(elements[index], element));
+  }
+  const source = live as Record<string, unknown>;
+  for (const [name, member] of Object.entries(desired)) {
+    if (member !== undefined && (!Object.hasOwn(source, name) || !covers(source[name], member))) return false;
+  }
+  return true;
 }
 
 /** What a JSON merge patch (RFC 7386) makes of a value. */

@@ -30,7 +30,10 @@ export interface StatusWriter {
 /** A status writer of one controller's kind. */
 export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
   const { client, cache, view, type, fence } = options;
-  /** What we sent and what the server made of it (defaults, pruning), by uid: equal on both sides means nothing to say. */
+  /**
+   * What we sent and what the server made of it, by uid, where the two differ (defaults, pruning): equal on both sides
+   * means nothing to say.
+   */
   const sent = new Map<string, { readonly status: string; readonly answer: string }>();
 
   return {
@@ -53,7 +56,9 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
           // The status is this controller's by design, whoever wrote into it.
           { fieldManager: FIELD_MANAGER, force: true, subresource: "status", signal, fence },
         );
-        sent.set(uid, { status: wanted, answer: canonicalJson(answer["status"] ?? {}) });
+        const kept = canonicalJson(answer["status"] ?? {});
+        if (kept === wanted) sent.delete(uid);
+        else sent.set(uid, { status: wanted, answer: kept });
         cache.overlay(type, answer);
         return "written";
       } catch (error) {
