@@ -1,12 +1,12 @@
 import { ANNOTATIONS, FIELD_MANAGER, LABELS } from "../../crds/group.ts";
-import { canonicalJson, contentHash } from "../../lib/core/canonical.ts";
+import { contentHash } from "../../lib/core/canonical.ts";
 import type { Clock } from "../../lib/core/clock.ts";
 import { isOperatorError, OperatorError } from "../../lib/core/errors.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { type ObjectRef, refOf } from "../../lib/kube/paths.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
 import type { CacheView, KubeCache } from "./cache.ts";
-import { isSatisfied, project } from "./projection.ts";
+import { covers, isSatisfied, project } from "./projection.ts";
 import { createUnsettledWrites } from "./unsettled.ts";
 
 /** Whether a step wrote to the server. */
@@ -47,7 +47,10 @@ export interface ApplierOptions {
   readonly clock: Clock;
 }
 
-/** What our last apply left behind, to tell when somebody else changed a field of ours. */
+/**
+ * What our last apply left behind where the server writes a field in another form than we do, to tell when somebody else
+ * changed it.
+ */
 interface Applied {
   readonly desiredHash: string;
   /** Hash of the named fields of the answer: 10,000 of them as text would be megabytes. */
@@ -83,12 +86,15 @@ export function createApplier(options: ApplierOptions): Applier {
   };
 
   const remember = (object: KubeObject, desired: KubeObject, desiredHash: string): void => {
+    const uid = object.metadata.uid ?? "";
+    // Nothing to remember of what is as it was asked for: looking at it tells the same.
+    if (covers(object, desired)) return void applied.delete(uid);
     if (applied.size > APPLIED_SWEEP_SIZE) {
-      for (const [uid, entry] of applied) {
-        if (clock.monotonic() - entry.at > APPLIED_LIFETIME_MS) applied.delete(uid);
+      for (const [each, entry] of applied) {
+        if (clock.monotonic() - entry.at > APPLIED_LIFETIME_MS) applied.delete(each);
       }
     }
-    applied.set(object.metadata.uid ?? "", {
+    applied.set(uid, {
       desiredHash,
       projectionHash: contentHash(project(object, desired)),
       resourceVersion: object.metadata.resourceVersion,
@@ -98,15 +104,12 @@ export function createApplier(options: ApplierOptions): Applier {
 
   /** True when a further apply would change nothing. */
   const isApplied = (live: KubeObject, desired: KubeObject, desiredHash: string): boolean => {
+    // The annotation says what was applied, the fields say whether it is still so.
     if (live.metadata.annotations?.[ANNOTATIONS.appliedHash] !== desiredHash) return false;
+    if (covers(live, desired)) return true;
+    // A field that the server writes in another form (quantities) costs one request after a restart, and no write.
     const entry = applied.get(live.metadata.uid ?? "");
-    if (entry === undefined || entry.desiredHash !== desiredHash) {
-      // The first look of this process: the annotation says what was applied, not what became of it while nobody looked.
-      // A field that the server writes in another form (quantities) costs one request here, and no write.
-      if (canonicalJson(project(live, desired)) !== canonicalJson(desired)) return false;
-      remember(live, desired, desiredHash);
-      return true;
-    }
+    if (entry?.desiredHash !== desiredHash) return false;
     if (entry.resourceVersion === live.metadata.resourceVersion) return true;
     if (entry.projectionHash !== contentHash(project(live, desired))) return false;
     entry.resourceVersion = live.metadata.resourceVersion;
