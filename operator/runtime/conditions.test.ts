@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
-import { findCondition, MESSAGE_LENGTH_MAX, mergeConditions, setCondition } from "./conditions.ts";
+import { widget } from "../testing/widget.ts";
+import { conditionsOf, findCondition, MESSAGE_LENGTH_MAX, mergeConditions, setCondition } from "./conditions.ts";
 import type { Condition } from "./types.ts";
 
 // Goal: lastTransitionTime moves with the status and with nothing else.
@@ -67,5 +68,24 @@ describe("findCondition", () => {
   it("finds by type", () => {
     expect(findCondition([condition()], "Ready")).toEqual(condition());
     expect(findCondition(undefined, "Ready")).toBeUndefined();
+  });
+});
+
+describe("conditionsOf", () => {
+  it("states them for the generation that was looked at, with the times of those that stay", () => {
+    const object = { ...widget("w", {}, { generation: 4 }), status: { conditions: [condition()] } };
+    const { status, reason, message } = condition();
+    const conditions = conditionsOf(
+      object,
+      [
+        ["Ready", { status, reason, message }],
+        ["Stalled", { status: "False", reason: "Converged", message: "" }],
+      ],
+      NOW,
+    );
+    expect(conditions).toMatchObject([
+      { type: "Ready", observedGeneration: 4, lastTransitionTime: EARLIER },
+      { type: "Stalled", observedGeneration: 4, lastTransitionTime: "2025-06-01T12:00:00Z" },
+    ]);
   });
 });

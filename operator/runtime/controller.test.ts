@@ -385,6 +385,29 @@ describe("metrics", () => {
     for (const result of ["success", "error", "requeue", "requeue_after"])
       expect(text).toContain(`${reconcileTotal(result)} 0`);
     expect(text).toContain('workqueue_depth{name="widget",controller="widget",priority="-100"} 1');
+    for (const zero of [
+      'workqueue_depth{name="widget",controller="widget",priority="0"}',
+      'workqueue_depth{name="widget",controller="widget",priority="-50"}',
+      ...["adds_total", "retries_total", "unfinished_work_seconds", "longest_running_processor_seconds"].map(
+        (name) => `workqueue_${name}{name="widget",controller="widget"}`,
+      ),
+      ...["queue_duration_seconds_count", "work_duration_seconds_count"].map(
+        (name) => `workqueue_${name}{name="widget",controller="widget"}`,
+      ),
+      ...[
+        "reconcile_errors_total",
+        "terminal_reconcile_errors_total",
+        "reconcile_panics_total",
+        "reconcile_timeouts_total",
+        "reconcile_time_seconds_count",
+        "active_workers",
+      ].map((name) => `controller_runtime_${name}{controller="widget"}`),
+      'shieldx_reconciles_paced_total{controller="widget"}',
+      'shieldx_queue_delayed_keys{controller="widget"}',
+    ]) {
+      expect(text).toContain(`${zero} 0\n`);
+    }
+    expect(text).toContain('controller_runtime_max_concurrent_reconciles{controller="widget"} 1');
     expect(text).toContain('shieldx_plan_actions_total{controller="widget",action="apply",result="written"} 0');
   });
 });

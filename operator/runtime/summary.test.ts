@@ -1,6 +1,17 @@
 // Goal: whatever state a controller finds, kstatus (Flux, Argo CD, helm --wait) reads one answer out of the three conditions.
 import { expect, test } from "@jest/globals";
-import { type ResourceState, stuck, summaryOf, working } from "./summary.ts";
+import { OperatorError } from "../../lib/core/errors.ts";
+import {
+  announceReady,
+  failureState,
+  isTold,
+  type ResourceState,
+  type Statement,
+  stuck,
+  summaryOf,
+  working,
+} from "./summary.ts";
+import type { Condition } from "./types.ts";
 
 const ready: ResourceState<"Ready"> = {
   kind: "ready",
@@ -31,4 +42,39 @@ test("stuck, Stalled says what somebody must change", () => {
 test("paused, Ready stays and nothing is promised", () => {
   const paused = { status: "False", reason: "Paused", message: "annotation shieldx.dev/paused is true" };
   expect(summaryOf(ready, { paused: true })).toEqual({ ready: ready.ready, reconciling: paused, stalled: paused });
+});
+
+test.each<[string, Error | undefined, ResourceState<string> | undefined]>([
+  ["none", undefined, undefined],
+  ["a conflict", new OperatorError("KUBE_CONFLICT", "changed"), undefined],
+  ["a loss of the Lease", new OperatorError("LEASE_LOST", "gone"), undefined],
+  ["a taken name", new OperatorError("NAME_CONFLICT", "not ours"), stuck("NameConflict", "not ours")],
+  ["a refused object", new OperatorError("KUBE_INVALID", "no"), stuck("ReconcileFailed", "KUBE_INVALID: no")],
+  ["an outage", new OperatorError("KUBE_FAILED", "500"), working("ReconcileFailed", "KUBE_FAILED: 500")],
+  ["a bug", new TypeError("undefined"), working("ReconcileFailed", "INTERNAL: undefined")],
+])("%s leaves the resource where people can read it", (_name, error, state) => {
+  expect(failureState(error)).toEqual(state);
+});
+
+const condition = (says: Statement<string>): Condition[] => [
+  { type: "Ready", observedGeneration: 1, lastTransitionTime: "2025-01-01T00:00:00Z", ...says },
+];
+
+test("an event is told for a new status or reason of Ready, once", () => {
+  const summary = summaryOf(working("Provisioning", "1 of 3"), { paused: false });
+  const note = { type: "event", eventType: "Normal", reason: "Provisioning", note: "1 of 3" };
+  expect(announceReady(undefined, summary)).toEqual([note]);
+  expect(announceReady(condition(ready.ready), summary)).toEqual([note]);
+  const told = condition({ ...summary.ready, message: "0 of 3" });
+  expect(announceReady(told, summary)).toEqual([]);
+  expect(announceReady(told, summary, true)).toEqual([note]);
+  expect(isTold(told, "Available", { says: summary.ready })).toBe(false);
+});
+
+test.each([
+  ["somebody must act", stuck("VolumeLost", "x"), "Warning"],
+  ["a step failed", working("ReconcileFailed", "x"), "Warning"],
+  ["all goes its way", working("Provisioning", "x"), "Normal"],
+])("the event is a warning when it should be: %s", (_name, state, eventType) => {
+  expect(announceReady([], summaryOf<string>(state, { paused: false }))).toMatchObject([{ eventType }]);
 });
