@@ -14,8 +14,8 @@ export interface FaultContext {
   readonly random: () => number;
   /** Waits for seconds of a Lease of 15 s. */
   readonly wait: (seconds: number) => Promise<void>;
-  /** Notes a measured time in real seconds and what it may be at most. */
-  readonly measure: (what: Measured, seconds: number) => void;
+  /** Measures work that has a bound, in real seconds; no connection is cut meanwhile: that would be a second fault. */
+  readonly measure: (what: Measured, work: () => Promise<unknown>) => Promise<void>;
 }
 
 /** What has a bound; see `BOUNDS` of runtime.ts. */
@@ -84,10 +84,9 @@ export const FAULTS: readonly Fault[] = [
       const burst = user.burst();
       await systemClock.sleep(IN_FLIGHT_MS);
       old.replica.signal("SIGSTOP");
-      const since = systemClock.monotonic();
-      while (!next.replica.isLeader() && systemClock.monotonic() - since < LEADER_SECONDS * 1000) await wait(0.05);
-      measure("take-over", (systemClock.monotonic() - since) / 1000);
-      await wait(Math.max(0, 20 - (systemClock.monotonic() - since) / 1000));
+      const frozen = wait(20);
+      await measure("take-over", () => world.waitForOther(old, LEADER_SECONDS));
+      await frozen;
       old.replica.signal("SIGCONT");
       await burst;
     },
@@ -107,10 +106,10 @@ export const FAULTS: readonly Fault[] = [
     strike: async (context) => {
       const { world, measure } = context;
       const old = await leading(context);
-      const since = systemClock.monotonic();
-      await old.replica.end("SIGKILL");
-      await world.waitForLeader(LEADER_SECONDS);
-      measure("return of the same pod", (systemClock.monotonic() - since) / 1000);
+      await measure("return of the same pod", async () => {
+        await old.replica.end("SIGKILL");
+        await world.waitForLeader(LEADER_SECONDS);
+      });
     },
   },
   {
@@ -120,10 +119,10 @@ export const FAULTS: readonly Fault[] = [
       const old = await leading(context);
       await readyStandby(context, otherThan(world, old));
       old.held = true;
-      const since = systemClock.monotonic();
-      await old.replica.end("SIGKILL");
-      await world.waitForLeader(LEADER_SECONDS);
-      measure("take-over", (systemClock.monotonic() - since) / 1000);
+      await measure("take-over", async () => {
+        await old.replica.end("SIGKILL");
+        await world.waitForLeader(LEADER_SECONDS);
+      });
       old.held = false;
     },
   },
@@ -140,10 +139,11 @@ export const FAULTS: readonly Fault[] = [
       const old = await leading(context);
       await readyStandby(context, otherThan(world, old));
       old.held = true;
-      const since = systemClock.monotonic();
-      const ended = old.replica.end("SIGTERM");
-      await world.waitForOther(old, LEADER_SECONDS);
-      measure("hand-over", (systemClock.monotonic() - since) / 1000);
+      const ended = old.replica.ended();
+      await measure("hand-over", async () => {
+        void old.replica.end("SIGTERM");
+        await world.waitForOther(old, LEADER_SECONDS);
+      });
       await ended;
       old.held = false;
     },

@@ -79,7 +79,7 @@ export async function runRuntimeChaos(options: RuntimeChaosOptions): Promise<Run
   let evidence: string | undefined = directory;
   try {
     const user = createUser({ client: world.client, seed: seed + 2, widgets: options.widgets });
-    const run: Run = { options, world, user, observer, random, findings: [], figures: {}, struck: [] };
+    const run: Run = { options, world, user, observer, random, findings: [], figures: {}, struck: [], quiet: false };
     await user.prepare();
     await waitFor("the first widgets to converge", CONVERGE_SECONDS * 1000, () => isConverged(run));
     const before = await memoryOf(world);
@@ -107,6 +107,8 @@ interface Run {
   readonly findings: Finding[];
   readonly figures: Record<string, number | string>;
   readonly struck: string[];
+  /** No connections are cut. */
+  quiet: boolean;
 }
 
 async function isConverged({ world, user }: Run): Promise<boolean> {
@@ -123,7 +125,13 @@ async function makeChaos(run: Run): Promise<void> {
     user,
     random,
     wait: (seconds) => systemClock.sleep(seconds * scale * 1000),
-    measure: (what, seconds) => {
+    measure: async (what, work) => {
+      const since = systemClock.monotonic();
+      run.quiet = true;
+      await work().finally(() => {
+        run.quiet = false;
+      });
+      const seconds = (systemClock.monotonic() - since) / 1000;
       say(`  ${what} after ${seconds.toFixed(1)} s`);
       measured.set(what, [...(measured.get(what) ?? []), seconds]);
     },
@@ -168,11 +176,12 @@ async function makeChaos(run: Run): Promise<void> {
   figures["seconds of faults"] = Math.round(elapsed());
 }
 
-async function cutWatches({ options, world, random, figures }: Run, signal: AbortSignal): Promise<void> {
+async function cutWatches(run: Run, signal: AbortSignal): Promise<void> {
+  const { options, world, random, figures } = run;
   let cuts = 0;
   while (!signal.aborted) {
     await systemClock.sleep((options.cutSeconds.min + options.cutSeconds.spread * random()) * 1000, signal);
-    for (const { proxy } of world.places) cuts += proxy.cut(CUT_CHANCE);
+    for (const { proxy } of run.quiet ? [] : world.places) cuts += proxy.cut(CUT_CHANCE);
   }
   figures["connections cut"] = cuts;
 }

@@ -115,6 +115,11 @@ export interface LeaseHolder {
 
 /** Spread of attempts, so that replicas do not collide on each one. */
 const RETRY_JITTER = 0.2;
+/**
+ * An attempt that found nobody is repeated sooner: a connection that broke must not look like an outage, which begins
+ * after two and a half intervals without an answer.
+ */
+const UNANSWERED_RATIO = 0.5;
 /** Time for giving the Lease back; after it the others wait for its expiry. */
 const RELEASE_TIMEOUT_MS = 2_000;
 /** Near the end of the right attempts follow each other, but not faster than this. */
@@ -280,13 +285,16 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
     lose(holder === identity ? "a newer process has our identity" : `held by "${holder}"`);
   };
 
-  const step = async (): Promise<void> => {
+  /** @returns false when there was no answer at all */
+  const step = async (): Promise<boolean> => {
+    let answered = true;
     if (held !== undefined && !isHeld()) lose("not renewed in time");
     try {
       await exclusive(async () => (held === undefined ? acquire() : renew(held.epoch, held.epoch)));
     } catch (thrown) {
-      if (stopping.signal.aborted) return;
+      if (stopping.signal.aborted) return false;
       const error = toOperatorError(thrown);
+      answered = error.code !== "KUBE_UNREACHABLE";
       // Somebody was faster, or the Lease is not there yet: both are ordinary.
       const ordinary = error.code === "KUBE_CONFLICT" || error.code === "KUBE_ALREADY_EXISTS";
       log[ordinary ? "debug" : "warn"]({ lease: options.name, error: error.message }, "lease attempt failed");
@@ -295,6 +303,7 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
       }
     }
     if (held !== undefined && !isHeld()) lose("not renewed in time");
+    return answered;
   };
 
   const release = async (): Promise<void> => {
@@ -326,18 +335,18 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
   };
 
   /** The usual interval; sooner when slow answers have used up the right, and at its end at the latest. */
-  const nextAttemptMs = (): number => {
+  const nextAttemptMs = (intervalMs: number): number => {
     const remaining = remainingMs();
     const hurried = Math.max(remaining / 2, Math.min(ATTEMPT_INTERVAL_MIN_MS, remaining));
-    return Math.min(jitter(retryMs, RETRY_JITTER, options.random()), hurried);
+    return Math.min(jitter(intervalMs, RETRY_JITTER, options.random()), hurried);
   };
 
   let running: Promise<void> | undefined;
   const loop = async (): Promise<void> => {
     evidence = createLeaseEvidence(clock.monotonic(), { outageMs, settleMs });
     while (!stopping.signal.aborted) {
-      await step();
-      await clock.sleep(nextAttemptMs(), stopping.signal);
+      const answered = await step();
+      await clock.sleep(nextAttemptMs(answered ? retryMs : retryMs * UNANSWERED_RATIO), stopping.signal);
     }
     await turn;
     await release();
