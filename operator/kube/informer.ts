@@ -1,12 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../lib/core/clock.ts";
 import { toOperatorError } from "../../lib/core/errors.ts";
-import { deepFreeze } from "../../lib/core/objects.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { createReflector, type Reflector, type ReflectorFault, type ReflectorSink } from "../../lib/kube/reflector.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
 import { compareVersions } from "../../lib/kube/versions.ts";
 import type { Logger } from "../../lib/node/logger.ts";
+import { createCompactor } from "./compact.ts";
 import type { IndexFunction, ObjectIndex } from "./object-index.ts";
 import { labelMatcher } from "./selectors.ts";
 import { createStore, type ObjectStore } from "./store.ts";
@@ -74,6 +74,7 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
   const { clock, type } = options;
   const matches = labelMatcher(options.labelSelector);
   const store = createStore<T>();
+  const compact = createCompactor();
   const listeners: ((change: ObjectChange<T>) => void)[] = [];
   /**
    * Ends by uid, in their order, with the version at which they were; `undefined` when the server said "gone for good".
@@ -124,7 +125,7 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
     const age = compareVersions(resourceVersion, before?.metadata.resourceVersion);
     // Older: an echo of the past. Equal: the echo of a write whose answer is held already.
     if (before !== undefined && age !== undefined && age <= 0 && !rewound) return;
-    const after = deepFreeze(prepare(raw));
+    const after = compact(prepare(raw));
     store.put(after);
     if (before === undefined || !sameContent(before, after)) tell({ before, after, initial });
   };
