@@ -1,5 +1,6 @@
 import { expect, it } from "@jest/globals";
 import type { ReflectorFault } from "../../../lib/kube/reflector.ts";
+import { RESOURCES } from "../../../lib/kube/types.ts";
 import { createScaledClock } from "../scaled-clock.ts";
 import { eventually } from "../wait.ts";
 import { useFixture } from "./fixture.ts";
@@ -11,6 +12,8 @@ import type { Link } from "./server.ts";
 const FACTOR = 20;
 /** A watch that is silent for so long is left; real milliseconds. */
 const INACTIVITY_MS = 500;
+
+const NAMES = ["stays", "changes", "goes", "bereft"];
 
 interface Interruption {
   readonly name: string;
@@ -87,18 +90,18 @@ const INTERRUPTIONS: readonly Interruption[] = [
 /** Items 4 and 14: what is held in memory equals the server again after every interruption, and tells when it does not. */
 export function describeMemoryItems(suite: AcceptanceSuite): void {
   describeItem(suite, 4, (server) => {
-    const { start, create, patch, remove, widget, isReady, equalsServer } = useFixture(server);
+    const { start, create, patch, remove, widget, child, isReady, equalsServer } = useFixture(server);
 
     it.each(INTERRUPTIONS)("$name", async ({ fault, inactivityMs, interrupt }) => {
-      const { link } = server();
-      for (const name of ["stays", "changes", "goes"]) await create(name);
+      const { link, user, namespace } = server();
+      for (const name of NAMES) await create(name);
       const replica = start("a", {
         clock: createScaledClock(FACTOR),
         ...(inactivityMs === undefined ? {} : { inactivityMs }),
       });
       await replica.leads();
       await eventually("all are ready", async () => {
-        const states = await Promise.all(["stays", "changes", "goes"].map((name) => isReady(name, 1)));
+        const states = await Promise.all(NAMES.map((name) => isReady(name, 1)));
         return states.every(Boolean);
       });
       await replica.rests();
@@ -108,14 +111,18 @@ export function describeMemoryItems(suite: AcceptanceSuite): void {
         await patch("changes", { spec: { size: 2 } });
         await remove("goes");
         await create("comes", { size: 3 });
+        // Gone without a trace: nothing but its absence tells of it.
+        await user.delete(RESOURCES.ConfigMap, { namespace, name: "bereft" });
       });
       await eventually("the world is as wanted", async () => {
-        return (await isReady("changes", 2)) && (await isReady("comes", 3)) && (await widget("goes")) === undefined;
+        const [isChanged, isHere] = [await isReady("changes", 2), await isReady("comes", 3)];
+        return isChanged && isHere && (await widget("goes")) === undefined && (await child("bereft")) !== undefined;
       });
       await replica.rests();
       await eventually("the memory equals the server", () => equalsServer(replica.cache()));
       expect(await replica.metric("shieldx_informer_faults_total", { fault })).toBeGreaterThan(before);
       expect(effectsOf(replica)).toEqual([
+        "bereft: apply configmaps",
         "changes: apply configmaps",
         "changes: apply widgets/status",
         "changes: event",
