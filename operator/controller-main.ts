@@ -35,6 +35,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const random = (): number => randomInt(RANDOM_RANGE) / RANDOM_RANGE;
   const requests = metrics.counter("rest_client_requests_total");
   const latencies = metrics.histogram("rest_client_request_duration_seconds");
+  const waits = metrics.histogram("rest_client_rate_limiter_duration_seconds");
   const client = await connectKube({
     environment: env,
     kubeconfig: config.kubeconfig,
@@ -42,9 +43,10 @@ export async function run(args: readonly string[]): Promise<number> {
     userAgent: `shieldx/${programVersion()} (controller)`,
     clock: systemClock,
     random,
-    onRequest: ({ code, method, host, seconds }) => {
+    onRequest: ({ code, method, host, seconds, queuedSeconds }) => {
       requests.inc({ code, method, host });
       latencies.observe({ verb: method, host }, seconds);
+      waits.observe({ verb: method, host }, queuedSeconds);
     },
   });
   const manager = createManager({

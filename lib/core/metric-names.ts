@@ -105,6 +105,10 @@ export const METRICS = {
     help: "Latency of requests to the Kubernetes API.",
     labels: ["verb", "host"],
   }),
+  rest_client_rate_limiter_duration_seconds: metric("histogram", "controller", {
+    help: "Time that requests waited in this process for their turn: for a connection, or because the API server asked to slow down.",
+    labels: ["verb", "host"],
+  }),
   leader_election_master_status: metric("gauge", "controller", {
     help: "1 in the replica that leads, 0 in the others.",
     labels: ["name"],

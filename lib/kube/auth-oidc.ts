@@ -106,7 +106,8 @@ async function ask(
     const text = (await body.text()).slice(0, ANSWER_LENGTH_MAX);
     const answer = JSON.parse(text) as Record<string, unknown>;
     // The provider's code (RFC 6749, section 5.2); its description may repeat what was sent.
-    if (statusCode !== 200) throw refused(url, `HTTP ${statusCode} ${String(answer["error"] ?? "")}`.trim());
+    const { error } = answer;
+    if (statusCode !== 200) throw refused(url, `HTTP ${statusCode} ${typeof error === "string" ? error : ""}`.trim());
     return answer;
   } catch (cause) {
     if (cause instanceof OperatorError) throw cause;

@@ -134,7 +134,7 @@ describe("writes", () => {
   });
 
   it("are refused for a field that the server does not know, when they ask for that", async () => {
-    const object = configMap("strict", { surprise: 1 } as Partial<ConfigMapObject>);
+    const object = configMap("strict", { surprise: 1 });
     await expect(client.create(ConfigMap, object, { fieldValidation: "Strict" })).rejects.toMatchObject({
       code: "KUBE_INVALID",
       message: expect.stringContaining("surprise"),
@@ -158,7 +158,7 @@ describe("writes", () => {
     const many = Array.from({ length: 200 }, (_, index) =>
       client.create(ConfigMap, configMap(`fenced-${index}`), { fence }).then(
         () => "made",
-        (error: OperatorError) => error.code,
+        (error: unknown) => (error as OperatorError).code,
       ),
     );
     await many[0];

@@ -57,11 +57,11 @@ function refuseUnsupported(user: string, settings: Settings): void {
   if (setting !== undefined) {
     throw new OperatorError("KUBE_CONFIG_INVALID", `user "${user}" has ${setting}, which is not supported`);
   }
-  const provider = (settings["auth-provider"] as { readonly name?: unknown } | undefined)?.name;
+  const provider = (settings["auth-provider"] as { readonly name?: string } | undefined)?.name;
   if (provider !== undefined && provider !== AUTH_PROVIDER) {
     throw new OperatorError(
       "KUBE_CONFIG_INVALID",
-      `user "${user}" has the auth-provider "${String(provider)}", which is not supported: use its exec plugin`,
+      `user "${user}" has the auth-provider "${provider}", which is not supported: use its exec plugin`,
     );
   }
 }
@@ -71,9 +71,9 @@ async function readDocuments(options: KubeconfigFileOptions): Promise<Document[]
   const files = options.path === undefined ? (listed?.split(delimiter) ?? [defaultFile()]) : [options.path];
   const documents: Document[] = [];
   for (const file of files.filter((name) => name !== "")) {
-    const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+    const text = await readFile(file, "utf8").catch((error: unknown) => {
       // kubectl passes over files of KUBECONFIG that do not exist.
-      if (error.code === "ENOENT") return undefined;
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
       throw new OperatorError("KUBE_CONFIG_INVALID", `the kubeconfig ${file} cannot be read`, { cause: error });
     });
     if (text !== undefined) documents.push({ file, users: usersOf(file, text) });

@@ -181,7 +181,7 @@ function createView(hold: (spec: CacheSpec) => Held): CacheView {
       const held = hold(spec as unknown as CacheSpec);
       if (!mine.includes(held)) mine.push(held);
       for (const [name, keysOf] of Object.entries(spec.indexes ?? {})) {
-        const index = held.informer.index(keysOf as unknown as IndexFunction);
+        const index = held.informer.index(keysOf);
         const declared = indexes.get(indexId(spec.type, name)) ?? [];
         if (!declared.includes(index)) indexes.set(indexId(spec.type, name), [...declared, index]);
       }
