@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { OperatorError } from "../../lib/core/errors.ts";
 import { createManualClock, type ManualClock } from "../../lib/core/manual-clock.ts";
-import { silentLogger } from "../../lib/node/logger.ts";
+import { createLogger, type Logger, silentLogger } from "../../lib/node/logger.ts";
 import { createMetrics, type Metrics } from "../../lib/node/metrics.ts";
 import type { CacheView } from "../kube/cache.ts";
 import { WIDGET, widget } from "../testing/widget.ts";
@@ -28,6 +28,7 @@ interface Given {
   readonly deadlineMs?: number;
   readonly controller?: Partial<Controller>;
   readonly epoch?: () => number | undefined;
+  readonly log?: Logger;
 }
 
 function start(reconcile: (context: ReconcileContext, key: Key) => Promise<Result>, given: Given = {}): Loop {
@@ -66,7 +67,7 @@ function start(reconcile: (context: ReconcileContext, key: Key) => Promise<Resul
     metrics: controllerMetrics,
     clock,
     random: () => 0.5,
-    log: silentLogger,
+    log: given.log ?? silentLogger,
   });
   loop.start();
   const value = async (metric: string): Promise<number> => {
@@ -141,6 +142,23 @@ describe("the next run", () => {
     expect(runs).toEqual([0, 7_000, 14_000]);
     await loop.stop(0);
   });
+
+  it.each([Number.NaN, -1, undefined])(
+    "comes after 5 s when the failure names a time that is none (%d)",
+    async (seconds) => {
+      const { clock, queue, loop, runs } = start(async () => {
+        throw new OperatorError(
+          "KUBE_THROTTLED",
+          "injected",
+          seconds === undefined ? {} : { retryAfterSeconds: seconds },
+        );
+      });
+      queue.add(key("a"));
+      await clock.advance(10_000);
+      expect(runs).toEqual([0, 5_000, 10_000]);
+      await loop.stop(0);
+    },
+  );
 
   it("comes for every known key after ten hours", async () => {
     const { clock, loop, runs } = start(async () => ({}));
@@ -234,6 +252,25 @@ describe("the epoch", () => {
     loop.start();
     expect(await loop.stop(0)).toEqual([]);
   });
+});
+
+it("marks all that is logged on behalf of a run with its id and key, whoever logs", async () => {
+  const lines: string[] = [];
+  const root = createLogger("info", {}, { write: (line) => void lines.push(line) });
+  const { clock, queue, loop } = start(
+    async () => {
+      root.info({ part: "client" }, "somewhere deep");
+      return {};
+    },
+    { log: root },
+  );
+  queue.add(key("a"));
+  await clock.advance(0);
+  root.info({}, "outside");
+  const [inside, outside] = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(inside).toMatchObject({ part: "client", namespace: "default", name: "a", reconcileId: "80000000" });
+  expect(outside).not.toHaveProperty("reconcileId");
+  await loop.stop(0);
 });
 
 describe("sources", () => {

@@ -204,15 +204,18 @@ function conclude(
     if (result.code === "ABORTED" && stopping.aborted) return;
     metrics.reconciled("error", seconds);
     if (result.retry === "terminal") return queue.forget(key);
-    if (result.retry === "after") {
-      return queue.add(key, { priority, afterMs: (result.retryAfterSeconds ?? AFTER_DEFAULT_SECONDS) * 1_000 });
-    }
+    if (result.retry === "after") return queue.add(key, { priority, afterMs: afterSecondsOf(result) * 1_000 });
     return void queue.addRateLimited(key, priority);
   }
   queue.forget(key);
   const { requeueAfterSeconds: after } = result;
   metrics.reconciled(after === undefined ? "success" : "requeue_after", seconds);
   if (after !== undefined) queue.add(key, { priority: result.priority ?? priority, afterMs: after * 1_000 });
+}
+
+/** What the error asks for; a time that cannot be read, as some proxies send it, is none. */
+function afterSecondsOf({ retryAfterSeconds: asked = AFTER_DEFAULT_SECONDS }: OperatorError): number {
+  return Number.isFinite(asked) && asked >= 0 ? asked : AFTER_DEFAULT_SECONDS;
 }
 
 function sourceContextOf(options: ControllerLoopOptions, signal: AbortSignal): SourceContext {

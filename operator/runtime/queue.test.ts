@@ -82,6 +82,47 @@ describe("de-duplication", () => {
   });
 });
 
+it("loses no key and runs none twice, whatever is added, delayed, retried, paced and taken when", async () => {
+  type Step = { readonly do: "add" | "retry" | "take" | "done" | "wait"; readonly name: string; readonly ms: number };
+  const step = fc.record<Step & { priority: keyof typeof PRIORITIES }>({
+    do: fc.constantFrom("add", "add", "retry", "take", "take", "done", "wait"),
+    name: fc.constantFrom("a", "b", "c", "d"),
+    ms: fc.constantFrom(0, 0, 1, 50, 999, 5_000),
+    priority: fc.constantFrom("live", "resync", "start"),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 80 }), async (steps) => {
+      const clock = createManualClock();
+      const queue = createQueue({ clock, pace: createPace({ burst: 2, intervalSeconds: 1 }, clock) });
+      const running = new Set<string>();
+      const owed = new Set<string>();
+      const take = async (): Promise<void> => {
+        const name = (await queue.take())?.key.name ?? "";
+        expect(running.has(name)).toBe(false);
+        running.add(name);
+        owed.delete(name);
+      };
+      for (const { do: action, name, ms, priority } of steps) {
+        if (action === "wait") await clock.advance(ms);
+        if (action === "add") queue.add(key(name), { afterMs: ms, priority: PRIORITIES[priority] });
+        if (action === "retry") queue.addRateLimited(key(name), PRIORITIES[priority]);
+        if (action === "add" || action === "retry") owed.add(name);
+        if (action === "done" && running.delete(name)) queue.done(key(name));
+        if (action === "take" && ready(queue) > 0) await take();
+      }
+      for (const name of running) queue.done(key(name));
+      running.clear();
+      // 80 failures of one key wait 1000 s at most.
+      await clock.advance(1_000_001);
+      while (ready(queue) > 0) await take();
+      expect([...owed]).toEqual([]);
+      expect(queue.state().waiting).toBe(0);
+      queue.shutDown();
+    }),
+    { numRuns: 60 },
+  );
+}, 60_000);
+
 describe("backoff", () => {
   it("follows 5 ms·2ⁿ per key up to 1000 s, and one success resets it", () => {
     const queue = createQueue({ clock: createManualClock() });
