@@ -296,6 +296,25 @@ describe("a Lease with two processes", () => {
     await Promise.all([a.holder.stop(), b.holder.stop()]);
   });
 
+  it("is not free because somebody deletes it: its holder does not know yet", async () => {
+    const clock = createManualClock();
+    const server = createServer();
+    const a = join(server, clock, { identity: "a", createIfMissing: true });
+    const b = join(server, clock, { identity: "b", createIfMissing: true });
+    void a.holder.run();
+    await clock.advance(100);
+    void b.holder.run();
+    await clock.advance(10_000);
+    a.link.down = true; // Cut off: it will not even learn of it.
+    server.lease = undefined;
+    for (let passed = 0; passed < 19_800; passed += 100) {
+      await clock.advance(100);
+      expect(a.holder.isHeld() && b.holder.isHeld()).toBe(false);
+    }
+    expect([a.story.at(-1), b.holder.isHeld()]).toEqual(["lost: not renewed in time", true]);
+    await Promise.all([a.holder.stop(), b.holder.stop()]);
+  });
+
   it("stays with one of two that reach for it at the same moment", async () => {
     const clock = createManualClock();
     const server = createServer();

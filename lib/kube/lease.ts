@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from "node:util";
-import { ANNOTATIONS } from "../../crds/group.ts";
 import { jitter } from "../core/backoff.ts";
 import { canonicalJson } from "../core/canonical.ts";
 import { type Clock, rfc3339Micros } from "../core/clock.ts";
@@ -7,7 +6,7 @@ import { isOperatorError, OperatorError, toOperatorError } from "../core/errors.
 import type { Logger } from "../node/logger.ts";
 import type { KubeClient } from "./client.ts";
 import { createLeaseEvidence } from "./lease-evidence.ts";
-import { apiVersionOf } from "./paths.ts";
+import { claimedLease, type LeaseRecord, newLease, recordOf, releasedLease } from "./lease-record.ts";
 import { type LeaseObject, RESOURCES } from "./types.ts";
 
 /*
@@ -37,15 +36,6 @@ import { type LeaseObject, RESOURCES } from "./types.ts";
  *
  * What this cannot close is told in docs/adr/0013-late-writes.md.
  */
-
-/** What was last read from the Lease. */
-export interface LeaseRecord {
-  /** Empty when nobody holds it. */
-  readonly holderIdentity: string;
-  readonly leaseTransitions: number;
-  /** URL at which the holder answers, when it gave one. */
-  readonly holderUrl: string | undefined;
-}
 
 export interface LeaseOptions {
   readonly client: Pick<KubeClient, "get" | "replace" | "create">;
@@ -120,6 +110,8 @@ const RETRY_JITTER = 0.2;
  * after two and a half intervals without an answer.
  */
 const UNANSWERED_RATIO = 0.5;
+/** Stands for the content of a Lease that is missing; no content is written so. */
+const DELETED = "deleted";
 /** Time for giving the Lease back; after it the others wait for its expiry. */
 const RELEASE_TIMEOUT_MS = 2_000;
 /** Near the end of the right attempts follow each other, but not faster than this. */
@@ -202,45 +194,35 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
 
   /** Writes the record on top of `lease` and takes note of the answer. @returns when the request was sent */
   const write = async (lease: LeaseObject, epoch: number): Promise<number> => {
-    const previous = lease.spec ?? {};
-    const isSame = previous.holderIdentity === identity && previous.leaseTransitions === epoch;
-    const now = rfc3339Micros(clock.now());
-    const next: LeaseObject = {
-      ...lease,
-      metadata: {
-        ...lease.metadata,
-        annotations: { ...annotationsWith(lease, options.holderUrl), ...options.annotations?.() },
-      },
-      spec: {
-        ...previous,
-        holderIdentity: identity,
-        leaseDurationSeconds: durationSeconds,
-        acquireTime: isSame ? (previous.acquireTime ?? now) : now,
-        renewTime: now,
-        leaseTransitions: epoch,
-      },
-    };
+    const next = claimedLease(lease, {
+      identity,
+      epoch,
+      durationSeconds,
+      now: rfc3339Micros(clock.now()),
+      holderUrl: options.holderUrl,
+      annotations: options.annotations?.(),
+    });
     const sentAt = clock.monotonic();
     observe(await client.replace(RESOURCES.Lease, next, request()));
     return sentAt;
   };
 
-  /** True when the record belongs to nobody, to us, or to somebody who was silent for too long while the API answered. */
-  const isFree = (lease: LeaseObject): boolean => {
-    if (!evidence.isSettled()) return false;
-    const holder = lease.spec?.holderIdentity ?? "";
-    if (holder === "" || holder === identity) return true;
-    return evidence.silentMs() >= (lease.spec?.leaseDurationSeconds ?? durationSeconds) * 1000;
+  /** Somebody else's right may still last: it was not silent for long enough while the API answered. */
+  const isTaken = (lease: LeaseObject | undefined): boolean => {
+    const holder = lease?.spec?.holderIdentity ?? "";
+    if (holder === "" || holder === identity) return false;
+    return evidence.silentMs() < (lease?.spec?.leaseDurationSeconds ?? durationSeconds) * 1000;
   };
 
   const acquire = async (): Promise<void> => {
     const lease = await readOrCreate();
-    if (lease === undefined || !isFree(lease)) return;
+    if (lease === undefined || !evidence.isSettled() || isTaken(lease)) return;
     const epoch = Math.max((lease.spec?.leaseTransitions ?? 0) + 1, epochFloor + 1);
     const sentAt = await write(lease, epoch);
     gain(epoch, sentAt);
   };
 
+  /** @returns `undefined` when it is missing and must not be made yet */
   const readOrCreate = async (): Promise<LeaseObject | undefined> => {
     try {
       const lease = await client.get(RESOURCES.Lease, ref, request());
@@ -249,13 +231,10 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
     } catch (error) {
       if (!isOperatorError(error, "KUBE_NOT_FOUND") || options.createIfMissing !== true) throw error;
     }
-    const empty: LeaseObject = {
-      apiVersion: apiVersionOf(RESOURCES.Lease),
-      kind: RESOURCES.Lease.kind,
-      metadata: { ...ref },
-      spec: {},
-    };
-    const made = await client.create(RESOURCES.Lease, empty, request());
+    // Deleted by somebody: the holder learns of it with its next renewal only, so that is no release.
+    evidence.answered(clock.monotonic(), DELETED);
+    if (isTaken(seen)) return undefined;
+    const made = await client.create(RESOURCES.Lease, newLease(ref), request());
     observe(made);
     return made;
   };
@@ -316,11 +295,7 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
         const how = { timeoutMs: RELEASE_TIMEOUT_MS, retries: 0, priority: "urgent" as const };
         const lease = fresh || seen === undefined ? await client.get(RESOURCES.Lease, ref, how) : seen;
         if (lease.spec?.holderIdentity !== identity || lease.spec.leaseTransitions !== epoch) return;
-        const next: LeaseObject = {
-          ...lease,
-          metadata: { ...lease.metadata, annotations: annotationsWith(lease, undefined) },
-          spec: { ...lease.spec, holderIdentity: "", renewTime: rfc3339Micros(clock.now()) },
-        };
+        const next = releasedLease(lease, rfc3339Micros(clock.now()));
         observe(await client.replace(RESOURCES.Lease, next, how));
         return;
       } catch (error) {
@@ -370,17 +345,4 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
       await running;
     },
   };
-}
-
-function recordOf(lease: LeaseObject): LeaseRecord {
-  return {
-    holderIdentity: lease.spec?.holderIdentity ?? "",
-    leaseTransitions: lease.spec?.leaseTransitions ?? 0,
-    holderUrl: lease.metadata.annotations?.[ANNOTATIONS.holderUrl],
-  };
-}
-
-function annotationsWith(lease: LeaseObject, holderUrl: string | undefined): Record<string, string> {
-  const { [ANNOTATIONS.holderUrl]: _previous, ...others } = lease.metadata.annotations ?? {};
-  return holderUrl === undefined ? others : { ...others, [ANNOTATIONS.holderUrl]: holderUrl };
 }

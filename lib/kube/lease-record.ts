@@ -1,0 +1,78 @@
+import { ANNOTATIONS } from "../../crds/group.ts";
+import { apiVersionOf } from "./paths.ts";
+import { type LeaseObject, RESOURCES } from "./types.ts";
+
+/** What was last read from the Lease. */
+export interface LeaseRecord {
+  /** Empty when nobody holds it. */
+  readonly holderIdentity: string;
+  readonly leaseTransitions: number;
+  /** URL at which the holder answers, when it gave one. */
+  readonly holderUrl: string | undefined;
+}
+
+/** What others need to know of a Lease. */
+export function recordOf(lease: LeaseObject): LeaseRecord {
+  return {
+    holderIdentity: lease.spec?.holderIdentity ?? "",
+    leaseTransitions: lease.spec?.leaseTransitions ?? 0,
+    holderUrl: lease.metadata.annotations?.[ANNOTATIONS.holderUrl],
+  };
+}
+
+/** A Lease that nobody has held yet. */
+export function newLease(ref: { readonly namespace: string; readonly name: string }): LeaseObject {
+  return {
+    apiVersion: apiVersionOf(RESOURCES.Lease),
+    kind: RESOURCES.Lease.kind,
+    metadata: { ...ref },
+    spec: {},
+  };
+}
+
+export interface LeaseClaim {
+  readonly identity: string;
+  readonly epoch: number;
+  readonly durationSeconds: number;
+  /** RFC 3339 with microseconds; for people. */
+  readonly now: string;
+  readonly holderUrl: string | undefined;
+  /** Written over those of the same name. */
+  readonly annotations: Readonly<Record<string, string>> | undefined;
+}
+
+/** The Lease as held, or renewed, by a claimant; what others put into its metadata stays. */
+export function claimedLease(lease: LeaseObject, claim: LeaseClaim): LeaseObject {
+  const { identity, epoch, now } = claim;
+  const previous = lease.spec ?? {};
+  const isRenewal = previous.holderIdentity === identity && previous.leaseTransitions === epoch;
+  return {
+    ...lease,
+    metadata: {
+      ...lease.metadata,
+      annotations: { ...annotationsWith(lease, claim.holderUrl), ...claim.annotations },
+    },
+    spec: {
+      ...previous,
+      holderIdentity: identity,
+      leaseDurationSeconds: claim.durationSeconds,
+      acquireTime: isRenewal ? (previous.acquireTime ?? now) : now,
+      renewTime: now,
+      leaseTransitions: epoch,
+    },
+  };
+}
+
+/** The Lease as given back: the epoch stays, so that the next one is higher. */
+export function releasedLease(lease: LeaseObject, now: string): LeaseObject {
+  return {
+    ...lease,
+    metadata: { ...lease.metadata, annotations: annotationsWith(lease, undefined) },
+    spec: { ...lease.spec, holderIdentity: "", renewTime: now },
+  };
+}
+
+function annotationsWith(lease: LeaseObject, holderUrl: string | undefined): Record<string, string> {
+  const { [ANNOTATIONS.holderUrl]: _previous, ...others } = lease.metadata.annotations ?? {};
+  return holderUrl === undefined ? others : { ...others, [ANNOTATIONS.holderUrl]: holderUrl };
+}
