@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { parse } from "yaml";
 import { ERRORS } from "../lib/core/errors.ts";
 import { METRICS } from "../lib/core/metric-names.ts";
-import { customResourceDefinition } from "./crd.ts";
+import { crdName, customResourceDefinition } from "./crd.ts";
 import { creditLedgerSpec } from "./creditledger.ts";
 import { KINDS } from "./kinds.ts";
 import { FORBIDDEN_PARAMETER_PREFIXES, FORBIDDEN_PARAMETERS } from "./postgres-parameters.ts";
@@ -150,6 +150,18 @@ describe("reference pages", () => {
         expect(text).toMatch(/^[A-Z][\s\S]*\.$/);
       }
     }
+  });
+});
+
+describe("chart", () => {
+  test("its entry in Artifact Hub's catalogue names exactly the kinds", () => {
+    const { annotations } = parse(readFileSync(join(ROOT, "charts/operator/Chart.yaml"), "utf8")) as {
+      annotations: Record<string, string>;
+    };
+    const listed = parse(annotations["artifacthub.io/crds"] ?? "") as { kind: string; name: string }[];
+    expect(listed.map(({ kind, name }) => ({ kind, name }))).toEqual(
+      KINDS.map((kind) => ({ kind: kind.type.kind, name: crdName(kind) })),
+    );
   });
 });
 
