@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "@jest/globals";
 import { systemClock } from "../core/clock.ts";
+import { createCertificateAuthority, issueCertificate } from "../node/certificates.ts";
 import { createKubeClient, type KubeClient } from "./client.ts";
 import { type FakeExec, type FakeExecOptions, startFakeExec } from "./testing/fake-exec.ts";
 import { openScripted } from "./testing/scripted-client.ts";
@@ -134,6 +135,18 @@ describe("exec", () => {
       "user-agent": "shieldx/test",
       "sec-websocket-protocol": "v5.channel.k8s.io",
     });
+  });
+
+  it("works over TLS, with the endpoint's own authority", async () => {
+    const now = systemClock.now();
+    const ca = await createCertificateAuthority("ca", now);
+    const request = { commonName: "localhost", usage: "server", ipAddresses: ["127.0.0.1"] } as const;
+    const { certPem, keyPem } = await issueCertificate(ca, request, now);
+    const pods = await open({
+      tls: { ca: ca.certPem, cert: certPem, key: keyPem },
+      onOpen: (send) => send(3, success),
+    });
+    expect(await pods.exec(REF, { command: ["true"] })).toEqual({ exitCode: 0, stdout: "", stderr: "" });
   });
 
   it("gives the program its input and the end of it", async () => {

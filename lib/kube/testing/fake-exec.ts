@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { createServer, type IncomingMessage } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { KubeEndpoint } from "../transport.ts";
 
@@ -22,6 +23,8 @@ export interface FakeExecOptions {
   readonly onMessage?: (message: Buffer, send: (channel: number, data: string) => void) => void;
   /** Answers all requests with this status instead of opening a socket. */
   readonly refuse?: number;
+  /** Serves TLS with this certificate, which the client trusts through `ca`; all PEM. */
+  readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string };
 }
 
 /** RFC 6455 section 1.3. */
@@ -33,12 +36,13 @@ export async function startFakeExec(options: FakeExecOptions): Promise<FakeExec>
   const received: Buffer[] = [];
   const sockets = new Set<Socket>();
   let headers: IncomingMessage["headers"] = {};
-  const http = createServer((_request, response) => {
+  const answer = (_request: IncomingMessage, response: ServerResponse): void => {
     response.writeHead(options.refuse ?? 400, { "content-type": "application/json" });
     response.end(
       JSON.stringify({ kind: "Status", code: options.refuse ?? 400, reason: "BadRequest", message: "upgrade" }),
     );
-  });
+  };
+  const http = options.tls === undefined ? createServer(answer) : createTlsServer(options.tls, answer);
   http.on("upgrade", (request, stream) => {
     const socket = stream as Socket;
     sockets.add(socket);
@@ -70,10 +74,11 @@ export async function startFakeExec(options: FakeExecOptions): Promise<FakeExec>
   });
   await new Promise<void>((done) => http.listen(0, "127.0.0.1", done));
   const { port } = http.address() as AddressInfo;
-  const tls = {};
+  const tls = options.tls === undefined ? {} : { ca: options.tls.ca };
+  const scheme = options.tls === undefined ? "http" : "https";
   return {
     endpoint: () => ({
-      server: `http://127.0.0.1:${port}/prefix`,
+      server: `${scheme}://127.0.0.1:${port}/prefix`,
       namespace: "default",
       credentials: async () => ({ headers: { authorization: "Bearer t" }, tls }),
       forget: () => undefined,
