@@ -107,6 +107,7 @@ async function startServing(
   lifecycle: Lifecycle,
   { port, metrics, log }: ManagerOptions,
 ): Promise<number | undefined> {
+  eventLoop.start();
   lifecycle.defer("event loop monitor", eventLoop.close);
   let opened: number | undefined;
   if (port !== "none") {

@@ -3,6 +3,8 @@ import { createEventLoopMonitor } from "./event-loop.ts";
 
 it("sees that nothing could run, at once, and remembers it for a while", () => {
   const monitor = createEventLoopMonitor();
+  expect(monitor.longestStallMs()).toBe(0);
+  monitor.start();
   try {
     const before = monitor.longestStallMs();
     const until = performance.now() + 1_200;

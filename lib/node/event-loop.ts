@@ -2,6 +2,8 @@
 export interface EventLoopMonitor {
   /** The longest time within about the last half minute that nothing could run, in milliseconds. */
   longestStallMs(): number;
+  /** Begins to look. */
+  start(): void;
   close(): void;
 }
 
@@ -11,27 +13,34 @@ const PERIOD_MS = 500;
 const MEMORY_MS = 30_000;
 
 /**
- * A monitor that begins now and does not keep the process alive. It measures the machine, so it takes no `Clock`. A timer
- * of our own, because the histogram of `perf_hooks` records nothing for the interval in which it is reset.
+ * Nothing is measured before `start`; it does not keep the process alive. It measures the machine, so it takes no `Clock`. A
+ * timer of our own, because the histogram of `perf_hooks` records nothing for the interval in which it is reset.
  */
 export function createEventLoopMonitor(): EventLoopMonitor {
-  let ranAt = performance.now();
-  let worst = { ms: 0, at: ranAt };
+  let timer: NodeJS.Timeout | undefined;
+  let ranAt = 0;
+  let worst = { ms: 0, at: 0 };
   const look = (): void => {
     const now = performance.now();
     const ms = Math.max(0, now - ranAt - PERIOD_MS);
     if (ms >= worst.ms || now - worst.at > MEMORY_MS) worst = { ms, at: now };
   };
-  const timer = setInterval(() => {
-    look();
-    ranAt = performance.now();
-  }, PERIOD_MS).unref();
   return {
     longestStallMs: () => {
       // Whoever asks may run before the timer that is late.
-      look();
+      if (timer !== undefined) look();
       return worst.ms;
     },
-    close: () => clearInterval(timer),
+    start: () => {
+      ranAt = performance.now();
+      timer ??= setInterval(() => {
+        look();
+        ranAt = performance.now();
+      }, PERIOD_MS).unref();
+    },
+    close: () => {
+      clearInterval(timer);
+      timer = undefined;
+    },
   };
 }
