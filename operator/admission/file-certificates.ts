@@ -5,6 +5,7 @@ import type { Clock } from "../../lib/core/clock.ts";
 import { OperatorError, toOperatorError } from "../../lib/core/errors.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 import { type CertificateSource, type ServingCertificate, servingCertificate } from "./certificate-source.ts";
+import { sleepUntil } from "./sleep.ts";
 
 export interface FileCertificatesOptions {
   /** Folder with `tls.crt` and `tls.key`: a mounted Secret of cert-manager's, for example. Not a `subPath` mount: the kubelet never updates those. */
@@ -96,14 +97,4 @@ function watchFolder(directory: string, log: Logger, onChange: () => void): FSWa
     );
     return undefined;
   }
-}
-
-/** Sleeps until the time is over or one of the signals aborts. */
-async function sleepUntil(clock: Clock, ms: number, signals: readonly AbortSignal[]): Promise<void> {
-  if (signals.some((signal) => signal.aborted)) return;
-  const end = new AbortController();
-  const onAbort = (): void => end.abort();
-  for (const signal of signals) signal.addEventListener("abort", onAbort, { once: true });
-  await clock.sleep(ms, end.signal);
-  for (const signal of signals) signal.removeEventListener("abort", onAbort);
 }

@@ -156,6 +156,38 @@ describe("createOwnCertificates", () => {
     await until("the next one is used", () => used.length === 2);
   });
 
+  it("heals a lost bundle and a deleted Secret when it happens, not when it looks next", async () => {
+    const { kube, clock, start, until } = await newWorld();
+    const { used } = start();
+    await until("one is used", () => used.length === 1);
+    const soon = (what: string, check: () => Promise<boolean>): Promise<true> =>
+      eventually(what, async () => {
+        await clock.advance(100);
+        return check();
+      });
+    const before = clock.monotonic();
+    await injectTrust(kube, "somebody else's");
+    await soon("it is healed", () => areTrusted(kube));
+    await kube.delete(RESOURCES.Secret, SECRET);
+    await soon("it is written again", async () => (await stored(kube)) !== undefined);
+    expect(clock.monotonic() - before).toBeLessThan(MINUTE);
+  });
+
+  it("does not answer a program that undoes its work at that program's pace", async () => {
+    const { kube, clock, start, until } = await newWorld();
+    const { used } = start();
+    await until("one is used", () => used.length === 1);
+    const before = kube.writes.length;
+    const rounds = 100;
+    for (let round = 0; round < rounds; round += 1) {
+      await injectTrust(kube, "somebody else's");
+      await clock.advance(10);
+    }
+    const undone = rounds * TARGETS.length;
+    // One second has gone by: four passes of three writes at most, and one that was due.
+    expect(kube.writes.length - before - undone).toBeLessThanOrEqual(15);
+  });
+
   it("never puts an older bundle in the place of a newer one", async () => {
     const { kube, start, until } = await newWorld();
     const { used } = start();

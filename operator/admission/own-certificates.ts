@@ -18,6 +18,7 @@ import { RESOURCES, type SecretObject } from "../../lib/kube/types.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 import { secretOf, stateOf } from "./certificate-secret.ts";
 import { type CertificateSource, type ServingCertificate, servingCertificate } from "./certificate-source.ts";
+import { watchObjects } from "./object-watch.ts";
 import {
   adoptTrusted,
   type CertificateState,
@@ -29,10 +30,11 @@ import {
   trustBundle,
 } from "./rotation.ts";
 import { carryOut } from "./rotation-steps.ts";
-import { createTrustTargets, type SeenTarget, type TrustTarget } from "./trust-targets.ts";
+import { sleepUntil } from "./sleep.ts";
+import { createTrustTargets, type SeenTarget, TARGET_TYPES, type TrustTarget } from "./trust-targets.ts";
 
 export interface OwnCertificatesOptions {
-  readonly client: Pick<KubeClient, "find" | "create" | "replace" | "apply">;
+  readonly client: Pick<KubeClient, "find" | "create" | "replace" | "apply" | "pages" | "watch">;
   readonly secret: { readonly namespace: string; readonly name: string };
   /** What must trust the certificate. */
   readonly targets: readonly TrustTarget[];
@@ -48,10 +50,12 @@ export interface OwnCertificatesOptions {
   readonly lookMs?: number;
 }
 
-/** One Secret and its targets a minute: a lost bundle is back soon, and nothing else is ever urgent. */
-const LOOK_MS = 60_000;
+/** Watches tell of what others do; this is for what only time does. */
+const LOOK_MS = 300_000;
+/** After news: several come together, and a program that undoes our work must not be answered at its own pace. */
+const NEWS_MS = 250;
 const LOOK_JITTER = 0.1;
-const RETRY = { baseMs: 500, capMs: LOOK_MS };
+const RETRY = { baseMs: 500, capMs: 60_000 };
 /** Between two steps, and after a race that another replica won. */
 const NEXT_STEP_MS = 50;
 /** Steps and races in a row; more would be two programs that undo each other's work. */
@@ -63,6 +67,10 @@ export function createOwnCertificates(options: OwnCertificatesOptions): Certific
   const policy = options.policy ?? ROTATION_POLICY;
   const lookMs = options.lookMs ?? LOOK_MS;
   const targets = createTrustTargets(client, options.targets);
+  const objects = [
+    { type: RESOURCES.Secret, ...secret },
+    ...options.targets.map(({ role, name }) => ({ type: TARGET_TYPES[role], name })),
+  ];
   const where = `Secret ${secret.namespace}/${secret.name}`;
   let remembered: CertificateState | undefined;
   let trusted: { readonly certPem: string; readonly since: number } | undefined;
@@ -173,10 +181,14 @@ export function createOwnCertificates(options: OwnCertificatesOptions): Certific
       failure ??
       (missing.length === 0 ? undefined : `nobody is told to trust the certificate: no ${missing.join(", ")}`),
     run: async (signal, use) => {
+      let news = new AbortController();
+      const watching = watchObjects({ ...options, objects }, signal, () => news.abort());
       let failures = 0;
       let inARow = 0;
       while (!signal.aborted) {
         let waitMs: number;
+        // Before the pass: what happens during it is worth another one.
+        news = new AbortController();
         try {
           const isAgain = await attempt(signal, use);
           failures = 0;
@@ -184,7 +196,7 @@ export function createOwnCertificates(options: OwnCertificatesOptions): Certific
           inARow = isAgain ? inARow + 1 : 0;
           waitMs = isAgain && inARow < STEPS_IN_A_ROW ? jitter(NEXT_STEP_MS, 1, random()) : pauseMs();
         } catch (thrown) {
-          if (signal.aborted) return;
+          if (signal.aborted) break;
           const { code, message } = toOperatorError(thrown);
           onRead(false);
           if (failure !== message) log.error({ code, error: message }, "webhook certificates cannot be looked after");
@@ -192,8 +204,10 @@ export function createOwnCertificates(options: OwnCertificatesOptions): Certific
           waitMs = jitter(Math.min(lookMs, backoffMs(failures, RETRY)), LOOK_JITTER, random());
           failures += 1;
         }
-        await clock.sleep(waitMs, signal);
+        await sleepUntil(clock, waitMs, [signal, news.signal]);
+        if (news.signal.aborted) await clock.sleep(Math.min(waitMs, NEWS_MS), signal);
       }
+      await watching;
     },
   };
 }

@@ -30,7 +30,8 @@ export interface SeenTarget {
   readonly bundles: readonly string[];
 }
 
-const TYPES: Readonly<Record<TrustTarget["role"], ResourceType>> = {
+/** Kind of object that a target is. */
+export const TARGET_TYPES: Readonly<Record<TrustTarget["role"], ResourceType>> = {
   validating: configurationType("ValidatingWebhookConfiguration"),
   mutating: configurationType("MutatingWebhookConfiguration"),
   conversion: RESOURCES.CustomResourceDefinition,
@@ -62,7 +63,7 @@ export function createTrustTargets(
     read: (signal) =>
       Promise.all(
         targets.map(async (target) => {
-          const object = await client.find(TYPES[target.role], { name: target.name }, { signal });
+          const object = await client.find(TARGET_TYPES[target.role], { name: target.name }, { signal });
           return { target, object, bundles: object === undefined ? [] : configsOf(object).map(bundleOf) };
         }),
       ),
@@ -73,7 +74,7 @@ export function createTrustTargets(
       const { name, uid, resourceVersion } = metadata;
       try {
         await client.apply(
-          TYPES[target.role],
+          TARGET_TYPES[target.role],
           {
             apiVersion,
             kind,

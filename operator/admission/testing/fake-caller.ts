@@ -7,13 +7,12 @@ import { apiVersionOf } from "../../../lib/kube/paths.ts";
 import type { KubeObject } from "../../../lib/kube/types.ts";
 import { eventually } from "../../testing/wait.ts";
 import { isEqual, type PatchOperation } from "../json-patch.ts";
-import { createTrustTargets, type SeenTarget } from "../trust-targets.ts";
 import type { Webhook } from "../webhook.ts";
 import { applyPatch } from "./apply-patch.ts";
-import { type CallerOptions, type RunningCaller, TARGETS } from "./caller.ts";
+import type { CallerOptions, RunningCaller } from "./caller.ts";
 import { GADGET_V1, GADGET_V2, GADGET_WEBHOOKS, type Gadget } from "./gadget.ts";
-import { failurePolicyOf, injectTrust, installGadgets, startGadgetServer } from "./gadget-server.ts";
-import { type CertificateKube, createMemoryKube } from "./memory-kube.ts";
+import { failurePolicyOf, injectTrust, installGadgets, readTargets, startGadgetServer } from "./gadget-server.ts";
+import { createMemoryKube } from "./memory-kube.ts";
 
 /*
  * What an API server does with gadgets, in this process: it keeps connections alive, one pool for each bundle, believes
@@ -148,10 +147,6 @@ export async function startFakeCaller(options: CallerOptions = {}): Promise<Runn
       await Promise.all(replicas.map(({ stop }) => stop()));
     },
   };
-}
-
-function readTargets(kube: CertificateKube): Promise<readonly SeenTarget[]> {
-  return createTrustTargets(kube, TARGETS).read(new AbortController().signal);
 }
 
 interface Posted {

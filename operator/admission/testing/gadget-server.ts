@@ -6,7 +6,7 @@ import { eventually } from "../../testing/wait.ts";
 import { webhookConfiguration } from "../configurations.ts";
 import { createOwnCertificates } from "../own-certificates.ts";
 import { createWebhookServer, type WebhookServer } from "../server.ts";
-import { createTrustTargets } from "../trust-targets.ts";
+import { createTrustTargets, type SeenTarget } from "../trust-targets.ts";
 import { type CallerOptions, CONFIGURATION, SECRET, TARGETS } from "./caller.ts";
 import { GADGET_WEBHOOKS, gadgetCrd } from "./gadget.ts";
 import type { CertificateKube } from "./memory-kube.ts";
@@ -22,8 +22,8 @@ export interface GadgetServer {
 
 /** "debug" shows what the server does while a test is written. */
 const LOG_LEVEL = "silent";
-/** A minute would be too slow for a test; the API server needs less to pass a bundle on. */
-const LOOK_MS = 300;
+/** Looks in the life of a certificate: what only time does is seen in time, however short lives are. */
+const LOOKS_A_LIFE = 50;
 
 /** Starts it with the certificates that the options ask for. */
 export async function startGadgetServer(kube: CertificateKube, options: CallerOptions): Promise<GadgetServer> {
@@ -44,7 +44,7 @@ export async function startGadgetServer(kube: CertificateKube, options: CallerOp
           random: () => 0.5,
           log,
           onRead,
-          lookMs: LOOK_MS,
+          ...(policy === undefined ? {} : { lookMs: policy.certificate.validityMs / LOOKS_A_LIFE }),
           ...(policy === undefined ? {} : { policy }),
         })),
     port: 0,
@@ -100,7 +100,12 @@ export async function installGadgets(
 export async function injectTrust(kube: Pick<CertificateKube, "find" | "apply">, caPem: string): Promise<void> {
   const { signal } = new AbortController();
   const targets = createTrustTargets(kube, TARGETS);
-  for (const seen of await targets.read(signal)) await targets.write(seen, caPem, signal);
+  for (const seen of await readTargets(kube)) await targets.write(seen, caPem, signal);
+}
+
+/** All targets as they are now. */
+export function readTargets(kube: Pick<CertificateKube, "find" | "apply">): Promise<readonly SeenTarget[]> {
+  return createTrustTargets(kube, TARGETS).read(new AbortController().signal);
 }
 
 /** The failure policy that is installed. */

@@ -1,9 +1,10 @@
 import { OperatorError } from "../../../lib/core/errors.ts";
 import type { KubeClient } from "../../../lib/kube/client.ts";
 import type { KubeObject, ResourceType } from "../../../lib/kube/types.ts";
+import type { WatchOptions } from "../../../lib/kube/watch-stream.ts";
 
 /** What certificates of our own ask of the API server. */
-export type CertificateKube = Pick<KubeClient, "find" | "create" | "replace" | "apply" | "delete">;
+export type CertificateKube = Pick<KubeClient, "find" | "create" | "replace" | "apply" | "delete" | "pages" | "watch">;
 
 /** An API server of a few lines that counts writes and can be told to fail: optimistic locking and no more. */
 export interface MemoryKube extends CertificateKube {
@@ -17,8 +18,12 @@ export function createMemoryKube(): MemoryKube {
   const objects = new Map<string, KubeObject>();
   const writes: string[] = [];
   const faults = new Map<string, OperatorError>();
+  const listeners = new Set<() => void>();
   let version = 0;
 
+  const changed = (): void => {
+    for (const listener of listeners) listener();
+  };
   const meet = async (method: string): Promise<void> => {
     // A real answer comes in another turn of the event loop.
     await new Promise((resolve) => setImmediate(resolve));
@@ -34,6 +39,7 @@ export function createMemoryKube(): MemoryKube {
     });
     objects.set(key, stored);
     writes.push(key);
+    changed();
     return structuredClone(stored) as KubeObject as T;
   };
   const unchanged = (key: string, resourceVersion: string | undefined): void => {
@@ -75,7 +81,30 @@ export function createMemoryKube(): MemoryKube {
     delete: async (type, { name }) => {
       await meet("delete");
       objects.delete(keyOf(type, name));
+      changed();
       return undefined;
+    },
+    // Lists show nothing, and watches say that something changed, not what: nobody here asks for more.
+    pages: async function* () {
+      await meet("find");
+      yield { resourceVersion: String(version), items: [] };
+    },
+    watch: async function* <T extends KubeObject>(type: ResourceType<T>, how: WatchOptions) {
+      if (how.resourceVersion === undefined) throw new OperatorError("KUBE_INVALID", "no streaming lists here");
+      while (how.signal?.aborted !== true) {
+        await new Promise<void>((resolve) => {
+          const done = (): void => {
+            listeners.delete(done);
+            how.signal?.removeEventListener("abort", done);
+            resolve();
+          };
+          listeners.add(done);
+          how.signal?.addEventListener("abort", done, { once: true });
+        });
+        const { kind } = type;
+        const metadata = { name: "something", resourceVersion: String(version) };
+        yield { type: "MODIFIED" as const, object: { apiVersion: "v1", kind, metadata } as KubeObject as T };
+      }
     },
   };
 }
