@@ -1,10 +1,16 @@
-import { readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "@jest/globals";
 import type { CreditLedger } from "../../crds/creditledger.ts";
 import { OperatorError } from "../../lib/core/errors.ts";
-import { prng } from "../../lib/core/prng.ts";
-import { environment } from "../../lib/node/env.ts";
 import type { Controller } from "../../operator/runtime/types.ts";
+import {
+  toRest as bringToRest,
+  conditionOf,
+  expectGolden,
+  namesIn,
+  reconcileOnce,
+  type StoryCast,
+  toRestInRandomOrder,
+} from "../../operator/testing/story.ts";
 import { createCreditLedgerController, POSITIONS_INTERVAL_SECONDS } from "./creditledger.controller.ts";
 import { MIGRATION_RETRY_SECONDS } from "./creditledger.plan.ts";
 import { deps, ledger, NAME, NAMESPACE, shardSet, spec } from "./testing/builders.ts";
@@ -15,7 +21,6 @@ import { createWorld, type World } from "./testing/world.ts";
 // to rest; transcripts are compared with __golden__ (rewritten by `make update-golden`).
 
 const KEY = { namespace: NAMESPACE, name: NAME };
-const ROUNDS_MAX = 60;
 
 describe("stories", () => {
   test("from nothing to Ready", async () => {
@@ -24,14 +29,14 @@ describe("stories", () => {
     world.put(shardSet({ status: { shardsReady: 0 } }));
     lines.push(...(await toRest(controller, world)));
     expect(condition(world, "Ready")).toMatchObject({ status: "True", observedGeneration: 1 });
-    expectGolden("from-nothing-to-ready", lines);
+    expectGolden(import.meta.dirname, "from-nothing-to-ready", lines);
   });
 
   test("a new version: migration first, then pods, then old Jobs", async () => {
     const { world, lines } = await ready();
     const upgraded = createCreditLedgerController(deps({ images: { shieldx: "shieldx:2" } }));
     lines.push("· the operator brings image shieldx:2", ...(await toRest(upgraded, world)));
-    expectGolden("new-version", lines);
+    expectGolden(import.meta.dirname, "new-version", lines);
   });
 
   test("a failed migration is shown, and made anew later", async () => {
@@ -42,7 +47,7 @@ describe("stories", () => {
     lines.push("· the migration fails 21 times", ...(await reconcile(controller, world)));
     await world.clock.advance(MIGRATION_RETRY_SECONDS * 1_000);
     lines.push(`· ${String(MIGRATION_RETRY_SECONDS)} s later`, ...(await toRest(controller, world)));
-    expectGolden("failed-migration", lines);
+    expectGolden(import.meta.dirname, "failed-migration", lines);
   });
 
   test("deleted with Retain, then made again: the kept objects are taken over", async () => {
@@ -56,7 +61,7 @@ describe("stories", () => {
     expect(condition(world, "Ready")).toMatchObject({ status: "True" });
     for (const before of kept)
       expect(world.find("Secret", before?.metadata.name ?? "")?.["data"]).toEqual(before?.["data"]);
-    expectGolden("retained-and-adopted", lines);
+    expectGolden(import.meta.dirname, "retained-and-adopted", lines);
   });
 
   test("deleted with Delete: the database is dropped on every shard before the keys go", async () => {
@@ -64,7 +69,7 @@ describe("stories", () => {
     remove(world);
     lines.push("· deleted", ...(await toRest(controller, world)));
     expect([...world.all(KIND), ...world.all("Secret"), ...world.all("Lease"), ...world.all("Deployment")]).toEqual([]);
-    expectGolden("deleted", lines);
+    expectGolden(import.meta.dirname, "deleted", lines);
   });
 
   test("deleted with Delete after its ShardSet is gone: nothing is waited for", async () => {
@@ -100,23 +105,14 @@ describe("rest", () => {
   test.each(Array.from({ length: 20 }, (_, seed) => seed))(
     "any order of what others do ends the same (seed %i)",
     async (seed) => {
-      const random = prng(seed);
       const { world, controller } = begin();
       world.put(shardSet({ status: { shardsReady: 0 } }));
-      for (let round = 0; round < 150; round += 1) {
-        const step = LOWER_STEPS[Math.floor(random() * LOWER_STEPS.length)];
-        if (random() < 0.5) step?.(world);
-        if (random() < 0.5) await reconcile(controller, world);
-      }
-      await toRest(controller, world);
+      await toRestInRandomOrder(castOf(controller, world), seed);
       const { world: expected } = await ready();
-      const names = (which: World): string[] =>
-        ["Secret", "Lease", "Job", "Deployment", "Service", "Role"].flatMap((kind) =>
-          which.all(kind).map(({ metadata }) => `${kind} ${metadata.name}`),
-        );
+      const kinds = ["Secret", "Lease", "Job", "Deployment", "Service", "Role"];
       expect(condition(world, "Ready")).toMatchObject({ status: "True" });
       // Names of Jobs hold the hash of the admin key, which is made from the same numbers in both worlds.
-      expect(names(world)).toEqual(names(expected));
+      expect(namesIn(world, kinds)).toEqual(namesIn(expected, kinds));
     },
   );
 });
@@ -142,7 +138,7 @@ describe("failures", () => {
   ] as const)("a write refused with %s is shown and thrown", async (code, reconciling, stalled) => {
     const { world, controller } = await ready();
     world.edit("Deployment", NAME, () => undefined);
-    world.failNext("Deployment", NAME, new OperatorError(code, "no"));
+    world.fail("Deployment", NAME, new OperatorError(code, "no"), "once");
     await expect(controller.reconcile(KEY, world.context)).rejects.toMatchObject({ code });
     expect(condition(world, "Ready")).toMatchObject({ reason: "ReconcileFailed", message: `${code}: no` });
     expect(condition(world, "Reconciling")?.status).toBe(reconciling);
@@ -152,7 +148,7 @@ describe("failures", () => {
   test("a conflict is thrown, and no condition speaks of it", async () => {
     const { world, controller } = await ready();
     const before = world.find(KIND, NAME)?.["status"];
-    world.failNext("Service", NAME, new OperatorError("KUBE_CONFLICT", "changed"));
+    world.fail("Service", NAME, new OperatorError("KUBE_CONFLICT", "changed"), "once");
     await expect(controller.reconcile(KEY, world.context)).rejects.toMatchObject({ code: "KUBE_CONFLICT" });
     expect(world.find(KIND, NAME)?.["status"]).toEqual(before);
   });
@@ -245,41 +241,19 @@ function remove(world: World): void {
   }));
 }
 
-async function reconcile(controller: Pick<Controller, "reconcile">, world: World): Promise<string[]> {
-  await controller.reconcile(KEY, world.context);
-  return world.takeTranscript();
-}
+const castOf = (controller: Pick<Controller, "reconcile">, world: World): StoryCast => ({
+  world,
+  controller,
+  key: KEY,
+  kind: KIND,
+  steps: LOWER_STEPS,
+  // Positions wait for their turn; everything else at rest waits for hours.
+  waitSeconds: POSITIONS_INTERVAL_SECONDS,
+});
 
-/** Reconciles until nothing changes, then lets others take one step, until nobody has anything left to do. */
-async function toRest(controller: Pick<Controller, "reconcile">, world: World): Promise<string[]> {
-  const lines: string[] = [];
-  for (let round = 0; round < ROUNDS_MAX; round += 1) {
-    const wrote = await reconcile(controller, world);
-    const ready = condition(world, "Ready");
-    const status = ready === undefined ? "" : `  Ready=${ready.status} ${ready.reason}: ${ready.message}`;
-    lines.push(...wrote.map((line) => (line === "status" ? status : `  ${line}`)));
-    if (wrote.some((line) => line !== "status")) continue;
-    const step = LOWER_STEPS.map((lower) => lower(world)).find((done) => done !== undefined);
-    if (step !== undefined) lines.push(`· ${step}`);
-    else if (!(await waitForPositions(controller, world))) return lines;
-  }
-  throw new Error(`no rest after ${String(ROUNDS_MAX)} rounds:\n${lines.join("\n")}`);
-}
-
-/** Positions wait for their turn; everything else at rest waits for hours. */
-async function waitForPositions(controller: Pick<Controller, "reconcile">, world: World): Promise<boolean> {
-  const { requeueAfterSeconds = Number.POSITIVE_INFINITY } = await controller.reconcile(KEY, world.context);
-  if (requeueAfterSeconds > POSITIONS_INTERVAL_SECONDS) return false;
-  await world.clock.advance(requeueAfterSeconds * 1_000);
-  return true;
-}
-
-function condition(
-  world: World,
-  type: string,
-): NonNullable<NonNullable<CreditLedger["status"]>["conditions"]>[0] | undefined {
-  return (world.find(KIND, NAME) as CreditLedger | undefined)?.status?.conditions?.find((entry) => entry.type === type);
-}
+const reconcile = (controller: Pick<Controller, "reconcile">, world: World) => reconcileOnce(castOf(controller, world));
+const toRest = (controller: Pick<Controller, "reconcile">, world: World) => bringToRest(castOf(controller, world));
+const condition = (world: World, type: string) => conditionOf({ world, kind: KIND, key: KEY }, type);
 
 function head(world: World): unknown {
   return (world.find(KIND, NAME) as CreditLedger).status?.heads?.[0];
@@ -288,11 +262,4 @@ function head(world: World): unknown {
 function requestJson(world: World): unknown {
   const secret = world.find("Secret", "bank-database") as { data?: Record<string, string> } | undefined;
   return JSON.parse(Buffer.from(secret?.data?.["request.json"] ?? "", "base64").toString("utf8"));
-}
-
-function expectGolden(name: string, lines: readonly string[]): void {
-  const path = `${import.meta.dirname}/__golden__/${name}.story.txt`;
-  const text = `${lines.join("\n")}\n`;
-  if (environment()["SHIELDX_UPDATE_GOLDEN"] === "1") writeFileSync(path, text);
-  expect(text).toBe(readFileSync(path, "utf8"));
 }

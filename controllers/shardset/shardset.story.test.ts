@@ -122,7 +122,7 @@ describe("creation", () => {
       spec: { mine: true },
     });
     await world.settle();
-    expect(condition(world, "Ready")).toBe("False NameConflict: Service bank-1 is not ours");
+    expect(condition(world, "Ready")).toBe("False NameConflict: Service bank-1 belongs to somebody else");
     expect(condition(world, "Stalled")).toMatch(/^True NameConflict/);
     expect(world.find("Service", "bank-1")?.["spec"]).toEqual({ mine: true });
   });

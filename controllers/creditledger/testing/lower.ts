@@ -3,14 +3,14 @@ import { DATABASE_REQUEST_KEY, parseDatabaseRequest, requestHash } from "../../.
 import { ANNOTATIONS, COMPONENTS, LABELS } from "../../../crds/group.ts";
 import type { DatabaseStatus } from "../../../crds/shardset.ts";
 import type { KubeObject, LeaseObject, SecretObject } from "../../../lib/kube/types.ts";
+import type { StoryStep } from "../../../operator/testing/story.ts";
 import { type shardSet } from "./builders.ts";
 import type { World } from "./world.ts";
 
 // What others do with a ledger's objects, each call one small step. A step returns what it did in words, or
 // `undefined` when there was nothing left to do.
 
-/** One step of somebody else. */
-export type Step = (world: World) => string | undefined;
+type Step = StoryStep;
 
 /** The ShardSet: its shards become ready, its agents carry out one request on one shard after another. */
 export const shardSetStep: Step = (world) => {
