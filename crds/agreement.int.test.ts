@@ -12,6 +12,7 @@ import { customResourceDefinition } from "./crd.ts";
 import { API_VERSION } from "./group.ts";
 import type { KindDefinition } from "./kind.ts";
 import { KINDS } from "./kinds.ts";
+import { houseProblems } from "./structural-rules.ts";
 import { nearValuesOf, type Overrides, withoutNulls } from "./testing/arbitraries.ts";
 import { BROKEN_SCHEMAS, rootWith } from "./testing/broken-schemas.ts";
 import { serveKinds } from "./testing/served.ts";
@@ -131,4 +132,21 @@ describe("the server about schemas that our validator of printed schemas refuses
     // The name is taken, so what is in order is refused for that, after everything else.
     expect(answer).toMatch(tolerated === true ? /already exists/ : /openAPIV3Schema|unknown field/);
   });
+});
+
+test("why lists with rules are bounded: the server refuses a rule that could become too expensive, and so do we before", async () => {
+  const rule = { rule: "self.all(a, self.exists_one(b, a == b))", message: "each once" };
+  const text = { type: "string", maxLength: 64 };
+  const unbounded = { type: "array", items: text, "x-kubernetes-validations": [rule] };
+  const answerTo = async (node: Readonly<Record<string, unknown>>): Promise<string> => {
+    const crd = customResourceDefinition({ ...TORTURE_KIND, selectableFields: [] });
+    const { versions } = crd["spec"] as { versions: { schema: object }[] };
+    for (const version of versions) version.schema = { openAPIV3Schema: rootWith(node) };
+    return kube
+      .create(RESOURCES.CustomResourceDefinition, crd as KubeObject, { dryRun: true })
+      .then(() => "accepted", String);
+  };
+  expect(await answerTo(unbounded)).toMatch(/estimated rule cost exceeds budget/);
+  expect(await answerTo({ ...unbounded, maxItems: 32 })).toMatch(/already exists/);
+  expect(houseProblems(rootWith(unbounded))).toContain("spec.f: a list needs a maximal length");
 });
