@@ -14,6 +14,7 @@ const status = (code: number, reason: string, more: object = {}) => ({
   body: { kind: "Status", code, reason, message: `${reason} it is`, ...more },
 });
 const reset = { error: Object.assign(new Error("other side closed"), { code: "UND_ERR_SOCKET" }) };
+const refusedConnection = { error: Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" }) };
 const object = { kind: "ConfigMap", metadata: { name: "a" }, data: { x: "1" }, unknown: { member: [1] } };
 const ok = { status: 200, body: object };
 
@@ -54,6 +55,7 @@ describe("retries", () => {
     ["DELETE after a reset", "delete", reset],
     ["GET after 401, with new credentials", "get", status(401, "Unauthorized")],
     ["create after 429: the server did nothing", "create", status(429, "TooManyRequests")],
+    ["create that did not reach a server", "create", refusedConnection],
   ] as const)("%s", async (_name, method, failure) => {
     const { client, sent, clock, forgotten } = openScripted(failure, ok);
     const answer = call(client, method);

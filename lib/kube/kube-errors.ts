@@ -57,17 +57,27 @@ export function errorFromNetwork(context: RequestContext, error: unknown): Opera
   const text = typeof code === "string" && !cause.message.includes(code) ? `${cause.message} (${code})` : cause.message;
   return new OperatorError("KUBE_UNREACHABLE", `${context.method} ${context.path}: ${text}`, {
     cause,
-    details: idOf(context),
+    details: { ...idOf(context), ...(NEVER_SENT.includes(String(code)) ? { sent: false } : {}) },
   });
 }
+
+/** Failures of the way to the server: no byte of the request has left. */
+const NEVER_SENT: readonly string[] = [
+  "ECONNREFUSED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "UND_ERR_CONNECT_TIMEOUT",
+];
 
 function idOf({ requestId }: RequestContext): { readonly requestId?: string } {
   return requestId === undefined ? {} : { requestId };
 }
 
-/** True when the server refused before it did anything, or when doing it twice gives the same result. */
+/** True when the server cannot have done anything, or when doing it twice gives the same result. */
 export function isRetryable(error: OperatorError, idempotent: boolean): boolean {
-  if (error.code === "KUBE_THROTTLED") return true;
+  if (error.code === "KUBE_THROTTLED" || error.details["sent"] === false) return true;
   return idempotent && (error.code === "KUBE_UNREACHABLE" || error.code === "KUBE_FAILED");
 }
 

@@ -89,8 +89,8 @@ const BACKOFF_JITTER = 0.5;
 const HEALTHY_MS = 120_000;
 /** A watch that ends in order but sooner than this is a server that does not let us watch; back off as for a failure. */
 const SHORT_WATCH_MS = 1_000;
-/** Objects of a list that are taken in before others have their turn: some milliseconds, of Secrets too. */
-const TURN_OBJECTS = 100;
+/** Objects of a list that are taken in before others have their turn: some milliseconds of work. */
+const TURN_OBJECTS = 50;
 
 /** Nothing is read before `run`. */
 export function createReflector<T extends KubeObject>(options: ReflectorOptions<T>): Reflector {
