@@ -14,7 +14,8 @@ import { join } from "node:path";
 import { systemClock } from "../../lib/core/clock.ts";
 import { environment } from "../../lib/node/env.ts";
 import { ROOT } from "../run.ts";
-import { type RuntimeChaosReport, runRuntimeChaos } from "./runtime.ts";
+import type { RuntimeChaosReport } from "./chaos-run.ts";
+import { runRuntimeChaos } from "./runtime.ts";
 
 const SECONDS = 600;
 const WIDGETS = 60;
