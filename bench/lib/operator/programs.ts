@@ -41,8 +41,8 @@ const run = promisify(execFile);
 const ROOT = resolve(import.meta.dirname, "../../..");
 const BUILD = join(ROOT, ".build/bench");
 const PEER_SOURCE = join(ROOT, "bench/peers/controller-runtime");
-/** How the image starts Node (images/build.sh). */
-const NODE_FLAGS: readonly string[] = ["--disable-warning=ExperimentalWarning"];
+/** How the image (images/build.sh) and the chart's NODE_OPTIONS start the controllers. */
+const NODE_FLAGS: readonly string[] = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=4"];
 const STOP_TIMEOUT_MS = 40_000;
 
 /** Our program, compiled as for the image. */
