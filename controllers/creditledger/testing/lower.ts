@@ -3,6 +3,7 @@ import { DATABASE_REQUEST_KEY, parseDatabaseRequest, requestHash } from "../../.
 import { ANNOTATIONS, COMPONENTS, LABELS } from "../../../crds/group.ts";
 import type { DatabaseStatus } from "../../../crds/shardset.ts";
 import type { KubeObject, LeaseObject, SecretObject } from "../../../lib/kube/types.ts";
+import { deploymentStep } from "../../../operator/testing/lower.ts";
 import type { StoryStep } from "../../../operator/testing/story.ts";
 import { type shardSet } from "./builders.ts";
 import type { World } from "./world.ts";
@@ -109,32 +110,6 @@ function migrationPod(job: KubeObject, state: Record<string, unknown>): KubeObje
     status: { containerStatuses: [{ restartCount: 0, state }] },
   };
 }
-
-/** The Deployment controller: it takes up the newest template, then one pod after another becomes ready. */
-export const deploymentStep: Step = (world) => {
-  for (const deployment of world.all("Deployment")) {
-    const { spec, status } = deployment as unknown as {
-      spec: { replicas: number };
-      status?: { observedGeneration: number; updatedReplicas: number; readyReplicas: number };
-    };
-    const current = status?.observedGeneration === deployment.metadata.generation;
-    const updated = current ? (status?.updatedReplicas ?? 0) + 1 : 0;
-    if (updated > spec.replicas) continue;
-    // A rolling update never takes a ready pod away before the next one is ready.
-    const readyReplicas = Math.max(status?.readyReplicas ?? 0, updated);
-    world.edit("Deployment", deployment.metadata.name, (object) => ({
-      ...object,
-      status: {
-        observedGeneration: deployment.metadata.generation,
-        replicas: spec.replicas,
-        updatedReplicas: updated,
-        readyReplicas,
-      },
-    }));
-    return `Deployment ${deployment.metadata.name}: ${String(updated)} new pods, ${String(readyReplicas)} ready`;
-  }
-  return undefined;
-};
 
 /** The ledger pods: one takes the next free writer Lease. */
 export const writerStep: Step = (world) => {

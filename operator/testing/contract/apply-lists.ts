@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@jest/globals";
 import { type KubeObject, RESOURCES } from "../../../lib/kube/types.ts";
+import { objectOf } from "../builders.ts";
 import type { ContractCases } from "./server.ts";
-import { objectOf, ownersOf, pathOf, sendWire, type WireAnswer } from "./wire.ts";
+import { ownersOf, pathOf, sendWire, type WireAnswer } from "./wire.ts";
 
 const { Deployment, Service } = RESOURCES;
 

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "@jest/globals";
 import { type ConfigMapObject, type KubeObject, RESOURCES } from "../../../lib/kube/types.ts";
+import { objectOf } from "../builders.ts";
 import { configMap, WIDGET, widget } from "../widget.ts";
 import { type ContractCases, ref } from "./server.ts";
-import { objectOf, ownersOf, pathOf, sendWire } from "./wire.ts";
+import { ownersOf, pathOf, sendWire } from "./wire.ts";
 
 const { ConfigMap } = RESOURCES;
 

@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import { RESOURCES } from "../../../lib/kube/types.ts";
+import { objectOf } from "../builders.ts";
 import { configMap, WIDGET, widget } from "../widget.ts";
 import type { ContractCases } from "./server.ts";
-import { objectOf, pathOf, sendWire } from "./wire.ts";
+import { pathOf, sendWire } from "./wire.ts";
 
 const { ConfigMap, Lease } = RESOURCES;
 

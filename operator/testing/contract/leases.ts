@@ -4,10 +4,10 @@ import { followObject } from "../../../lib/kube/follow.ts";
 import { createLeaseHolder } from "../../../lib/kube/lease.ts";
 import { type LeaseObject, RESOURCES } from "../../../lib/kube/types.ts";
 import { silentLogger } from "../../../lib/node/logger.ts";
+import { objectOf } from "../builders.ts";
 import { eventually } from "../wait.ts";
 import { configMap } from "../widget.ts";
 import { type ContractCases, ref } from "./server.ts";
-import { objectOf } from "./wire.ts";
 
 const { ConfigMap, Event, Lease } = RESOURCES;
 

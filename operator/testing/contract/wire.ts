@@ -1,5 +1,5 @@
 import { systemClock } from "../../../lib/core/clock.ts";
-import { apiVersionOf, collectionPath } from "../../../lib/kube/paths.ts";
+import { collectionPath } from "../../../lib/kube/paths.ts";
 import type { KubeObject, ResourceType } from "../../../lib/kube/types.ts";
 
 // Requests as bytes: what the client hides, the fake has to do as well as the real server.
@@ -107,11 +107,6 @@ export function pathOf(type: ResourceType, name = "", query: Readonly<Record<str
   const path = collectionPath(type, "default");
   const text = new URLSearchParams(query).toString();
   return `${path}${name === "" ? "" : `/${name}`}${text === "" ? "" : `?${text}`}`;
-}
-
-/** An object of a kind in the shared namespace. */
-export function objectOf(type: ResourceType, name: string, members: object = {}): KubeObject {
-  return { apiVersion: apiVersionOf(type), kind: type.kind, metadata: { namespace: "default", name }, ...members };
 }
 
 /** Managers, operations and fields of an object, without times. */
