@@ -25,6 +25,16 @@ interface KubeStatus {
 /** Longest part of a server's message that is kept: a 422 can repeat whole objects. */
 const MESSAGE_LENGTH_MAX = 600;
 
+/** Failures of the way to the server: no byte of the request has left. */
+const NEVER_SENT: readonly string[] = [
+  "ECONNREFUSED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "UND_ERR_CONNECT_TIMEOUT",
+];
+
 /** An answer outside 2xx as an `OperatorError` with a KUBE_ code. @param retryAfter value of the header, if sent */
 export function errorFromAnswer(
   context: RequestContext,
@@ -60,16 +70,6 @@ export function errorFromNetwork(context: RequestContext, error: unknown): Opera
     details: { ...idOf(context), ...(NEVER_SENT.includes(String(code)) ? { sent: false } : {}) },
   });
 }
-
-/** Failures of the way to the server: no byte of the request has left. */
-const NEVER_SENT: readonly string[] = [
-  "ECONNREFUSED",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "UND_ERR_CONNECT_TIMEOUT",
-];
 
 function idOf({ requestId }: RequestContext): { readonly requestId?: string } {
   return requestId === undefined ? {} : { requestId };
