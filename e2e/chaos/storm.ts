@@ -11,6 +11,8 @@ const CUT_CHANCE = 0.6;
 /** Of the Lease's own times: a crash is noticed after the Lease and one retry, spread by 20 %; the rest is two busy cores. */
 const SLACK_SECONDS = 3;
 const HAND_OVER_SECONDS = 3;
+/** Of a Lease of 15 s: the API must have answered for 5 s, at intervals of 2. */
+const SETTLE_SECONDS = 8;
 /** A process starts, fills its caches and takes the Lease; this includes the second until it is started. */
 const RETURN_SECONDS = 12;
 
@@ -26,8 +28,9 @@ export async function makeChaos(run: ChaosRun): Promise<void> {
     random,
     wait: (seconds) => systemClock.sleep(seconds * scale * 1000),
     measure: async (what, work) => {
-      const since = systemClock.monotonic();
       run.quiet = true;
+      await systemClock.sleep(SETTLE_SECONDS * scale * 1000);
+      const since = systemClock.monotonic();
       await work().finally(() => {
         run.quiet = false;
       });
