@@ -41,8 +41,8 @@ export async function startFaultProxy(behind: ProxiedServer, random: () => numbe
     bodyTimeout: 0,
     connect: { ...(tls.ca === undefined ? {} : { ca: tls.ca }) },
   });
-  /** Collections whose older versions are gone: each has to be listed anew. */
-  let compaction: { readonly as: "status" | "frame"; readonly listed: Set<string> } | undefined;
+  /** Everything before the first list of a selection after the compaction is gone; here are the versions of those lists. */
+  let compaction: { readonly as: "status" | "frame"; readonly oldest: Map<string, number> } | undefined;
 
   const goneAnswer = (as: "status" | "frame", message: string): FaultServerAnswer => {
     const status = { status: 410, message };
@@ -55,17 +55,27 @@ export async function startFaultProxy(behind: ProxiedServer, random: () => numbe
     };
   };
 
-  /** A 410 where the compaction asks for one; otherwise notes that the collection was read anew. */
+  /** A 410 where the compaction asks for one. */
   const refuseOld = (request: FaultServerRequest): FaultServerAnswer | undefined => {
     if (compaction === undefined || request.method !== "GET") return undefined;
-    const { as, listed } = compaction;
-    const selection = `${request.path} ${request.query.get("labelSelector")} ${request.query.get("fieldSelector")}`;
-    if (listed.has(selection)) return undefined;
-    if (request.query.has("continue")) return goneAnswer("status", "The provided continue parameter is too old");
-    const version = request.query.get("resourceVersion") ?? "";
-    if (!isWatchRequest(request) || version === "" || version === "0") listed.add(selection);
-    else return goneAnswer(as, "too old resource version");
+    const { as, oldest } = compaction;
+    const from = oldest.get(selectionOf(request));
+    if (request.query.has("continue")) {
+      return from === undefined ? goneAnswer("status", "The provided continue parameter is too old") : undefined;
+    }
+    if (!isWatchRequest(request)) return undefined;
+    const version = Number(request.query.get("resourceVersion") ?? "");
+    // A streaming list shows the present by itself, and the watch goes on from there.
+    if (version === 0) oldest.set(selectionOf(request), from ?? 0);
+    else if (from === undefined || version < from) return goneAnswer(as, "too old resource version");
     return undefined;
+  };
+
+  /** Notes the version of a list. A look at one object of it counts as well: it makes nothing older available. */
+  const noteList = (request: FaultServerRequest, body: string): void => {
+    if (compaction === undefined || request.method !== "GET" || compaction.oldest.has(selectionOf(request))) return;
+    const { items, metadata } = JSON.parse(body) as { items?: unknown; metadata?: { resourceVersion?: string } };
+    if (items !== undefined) compaction.oldest.set(selectionOf(request), Number(metadata?.resourceVersion));
   };
 
   const forward = async (request: FaultServerRequest): Promise<FaultServerAnswer> => {
@@ -84,9 +94,11 @@ export async function startFaultProxy(behind: ProxiedServer, random: () => numbe
       return { feed: (pipe) => void pour(response.body, pipe, stop) };
     }
     const retryAfter = response.headers["retry-after"];
+    const body = await response.body.text();
+    if (response.statusCode === 200) noteList(request, body);
     return {
       status: response.statusCode,
-      body: await response.body.text(),
+      body,
       headers: {
         ...(typeof retryAfter === "string" ? { "retry-after": retryAfter } : {}),
         "content-type": String(response.headers["content-type"]),
@@ -98,7 +110,7 @@ export async function startFaultProxy(behind: ProxiedServer, random: () => numbe
     carryOut: forward,
     random,
     compact: (as) => {
-      compaction = { as, listed: new Set() };
+      compaction = { as, oldest: new Map() };
     },
   });
   return {
@@ -112,6 +124,10 @@ export async function startFaultProxy(behind: ProxiedServer, random: () => numbe
       await pool.destroy();
     },
   };
+}
+
+function selectionOf({ path, query }: FaultServerRequest): string {
+  return `${path} ${query.get("labelSelector")} ${query.get("fieldSelector")}`;
 }
 
 /** Lines of the server's watch into the client's, until either ends. */
