@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "@jest/globals";
 import type { KubeClient } from "../../../lib/kube/client.ts";
 import { RESOURCES } from "../../../lib/kube/types.ts";
+import { latency } from "../fault-recipes.ts";
 import { eventually } from "../wait.ts";
 import { configMap } from "../widget.ts";
 import { type ContractCases, ref } from "./server.ts";
@@ -82,7 +83,7 @@ export const faultCases: ContractCases = (server) => {
     });
 
     it("latency, and waiting for the test", async () => {
-      target().inject({ method: "POST", action: { type: "delay", ms: 150 } });
+      target().inject(latency(150, { method: "POST", times: 1 }));
       const startedAt = performance.now();
       await through().create(ConfigMap, configMap("slow", {}));
       expect(performance.now() - startedAt).toBeGreaterThanOrEqual(145);
