@@ -27,9 +27,6 @@ export interface ProgramOptions {
 
 /** A running program. */
 export interface Program {
-  readonly pid: number;
-  /** Of its page of metrics. */
-  readonly port: number;
   usage(): Promise<Usage>;
   /** Reconciles that ended since its start, and keys in its queue. */
   progress(): Promise<{ readonly reconciles: number; readonly depth: number }>;
@@ -115,8 +112,6 @@ export async function startProgram(stage: Stage, who: Contestant, options: Progr
     child.once("error", (error) => done(error.message));
   });
   return {
-    pid: pidOf(child),
-    port,
     usage: async () => readUsage(pidOf(child)),
     progress: async () => parseProgress(await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()),
     stop: async () => {
