@@ -1,5 +1,6 @@
 import { isOperatorError } from "../../../lib/core/errors.ts";
 import { type KubeObject, type LeaseObject, RESOURCES, type ResourceType } from "../../../lib/kube/types.ts";
+import { eventually } from "../wait.ts";
 import type { AcceptanceServer } from "./server.ts";
 
 const { ConfigMap, Lease } = RESOURCES;
@@ -23,6 +24,22 @@ export async function recordEpochs({ user, namespace }: AcceptanceServer): Promi
   const stop = new AbortController();
   const opened: Promise<unknown>[] = [];
   const running: Promise<void>[] = [];
+  /** From which revision on each kind is followed. */
+  const begins = new Map<ResourceType, number>();
+  let failure: unknown;
+
+  /** The present versions have come over the watches. */
+  const isComplete = async (): Promise<boolean> => {
+    if (failure !== undefined) throw failure as Error;
+    const seen = new Set(entries.map(({ revision }) => revision));
+    for (const [type, begin] of begins) {
+      for (const { metadata } of (await user.list(type, { namespace })).items) {
+        const revision = Number(metadata.resourceVersion);
+        if (revision > begin && !seen.has(revision)) return false;
+      }
+    }
+    return true;
+  };
 
   const follow = <T extends KubeObject>(
     type: ResourceType<T>,
@@ -32,6 +49,7 @@ export async function recordEpochs({ user, namespace }: AcceptanceServer): Promi
     opened.push(open.promise);
     const read = async (): Promise<void> => {
       const { resourceVersion } = await user.list(type, { namespace });
+      begins.set(type, Number(resourceVersion));
       const events = user.watch(type, {
         namespace,
         resourceVersion,
@@ -46,7 +64,8 @@ export async function recordEpochs({ user, namespace }: AcceptanceServer): Promi
     running.push(
       read().catch((error: unknown) => {
         open.reject(error);
-        if (!isOperatorError(error, "ABORTED")) throw error;
+        // Told by `finish`: a test that fails before it leaves a watch that its server ends.
+        if (!isOperatorError(error, "ABORTED")) failure ??= error;
       }),
     );
   };
@@ -56,6 +75,7 @@ export async function recordEpochs({ user, namespace }: AcceptanceServer): Promi
 
   return {
     finish: async () => {
+      await eventually("every version has come", isComplete);
       stop.abort();
       await Promise.all(running);
       let inForce = 0;
