@@ -45,8 +45,8 @@ const both = <T>(results: Pair<T>, of: (side: readonly T[]) => Spread): { ours: 
   ours: of(results.ours),
   peer: of(results.peer),
 });
-const burstText = ({ seconds, requestsPerWidget, cpuSeconds }: Burst): string =>
-  `${seconds.toFixed(2)} s, ${requestsPerWidget.toFixed(3)} requests each, ${cpuSeconds.toFixed(1)} s of CPU`;
+const burstText = ({ seconds, requestsPerWidget, cpuSeconds, serverCpuSeconds }: Burst): string =>
+  `${seconds.toFixed(2)} s, ${requestsPerWidget.toFixed(3)} requests each, ${cpuSeconds.toFixed(1)} s of CPU, ${serverCpuSeconds.toFixed(1)} s of the server's`;
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 /** Bursts of both programs. */
@@ -136,6 +136,10 @@ function burstFigures(results: Pair<Burst>): Figure[] {
     figure(
       "CPU for the burst, s",
       spread(({ cpuSeconds }) => cpuSeconds),
+    ),
+    figure(
+      "CPU of the server meanwhile, s",
+      spread(({ serverCpuSeconds }) => serverCpuSeconds),
     ),
     figure(
       "peak memory, MiB",

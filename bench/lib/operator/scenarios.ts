@@ -14,6 +14,8 @@ export interface Burst {
   readonly requestsPerWidget: number;
   /** Processor time of the program for the burst. */
   readonly cpuSeconds: number;
+  /** Processor time of kube-apiserver meanwhile: for the users' requests, which are the same for both, and the program's. */
+  readonly serverCpuSeconds: number;
   readonly peakMiB: number;
   /** Milliseconds from an edit to its child. */
   readonly idleEditsMs: readonly number[];
@@ -65,12 +67,14 @@ export async function burst(
     await warmUp(world);
     const from = await stage.audit.mark();
     const before = await program.usage();
+    const serverBefore = await stage.serverCpuSeconds();
     const startedAt = systemClock.monotonic();
     const [endedAt] = await Promise.all([
       world.untilConverged(widgets + 1, CONVERGE_TIMEOUT_MS),
       world.create(1, widgets + 1),
     ]);
     const after = await program.usage();
+    const serverAfter = await stage.serverCpuSeconds();
     await systemClock.sleep(SETTLE_MS);
     const requests = await stage.audit.count(who.userAgent, from, await stage.audit.mark());
 
@@ -85,6 +89,7 @@ export async function burst(
       requests,
       requestsPerWidget: requests.requests / widgets,
       cpuSeconds: after.cpuSeconds - before.cpuSeconds,
+      serverCpuSeconds: serverAfter - serverBefore,
       peakMiB: (await program.usage()).peakMiB,
       idleEditsMs,
       loadEditsMs,

@@ -8,6 +8,7 @@ import { startControlPlane } from "../../../operator/testing/kube-apiserver.ts";
 import { eventually } from "../../../operator/testing/wait.ts";
 import { WIDGET, WIDGET_CRD, type Widget } from "../../../operator/testing/widget.ts";
 import { AUDIT_POLICY, type AuditLog, openAuditLog } from "./audit.ts";
+import { readUsage } from "./procfs.ts";
 
 /** A running server. */
 export interface Stage {
@@ -19,6 +20,8 @@ export interface Stage {
   readonly client: KubeClient;
   readonly audit: AuditLog;
   readonly namespaces: readonly string[];
+  /** Processor time of kube-apiserver since its start: what requests cost that a program sends. */
+  serverCpuSeconds(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -63,6 +66,7 @@ export async function openStage(kinds: readonly ResourceType[], namespaceCount: 
       client,
       audit: openAuditLog(auditLog),
       namespaces,
+      serverCpuSeconds: async () => (await readUsage(controlPlane.pid())).cpuSeconds,
       close,
     };
   } catch (error) {
