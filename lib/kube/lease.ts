@@ -207,12 +207,13 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
     return sentAt;
   };
 
-  /** Somebody else's right may still last: it was not silent for long enough while the API answered. */
-  const isTaken = (lease: LeaseObject | undefined): boolean => {
+  /** For how long somebody else's right may still last: until it was silent for long enough while the API answered. */
+  const takenForMs = (lease: LeaseObject | undefined): number => {
     const holder = lease?.spec?.holderIdentity ?? "";
-    if (holder === "" || holder === identity) return false;
-    return evidence.silentMs() < (lease?.spec?.leaseDurationSeconds ?? durationSeconds) * 1000;
+    if (holder === "" || holder === identity) return 0;
+    return Math.max(0, (lease?.spec?.leaseDurationSeconds ?? durationSeconds) * 1000 - evidence.silentMs());
   };
+  const isTaken = (lease: LeaseObject | undefined): boolean => takenForMs(lease) > 0;
 
   const acquire = async (): Promise<void> => {
     const lease = await readOrCreate();
@@ -309,8 +310,13 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
     }
   };
 
-  /** The usual interval; sooner when slow answers have used up the right, and at its end at the latest. */
+  /**
+   * The usual interval. A holder: sooner when slow answers have used up the right, and at its end at the latest. A
+   * candidate: when the right of a silent holder ends, so that it takes over within duration + interval of its last sign.
+   */
   const nextAttemptMs = (intervalMs: number): number => {
+    const taken = held === undefined ? takenForMs(seen) : 0;
+    if (taken > 0 && taken < intervalMs) return Math.max(taken, ATTEMPT_INTERVAL_MIN_MS);
     const remaining = remainingMs();
     const hurried = Math.max(remaining / 2, Math.min(ATTEMPT_INTERVAL_MIN_MS, remaining));
     return Math.min(jitter(intervalMs, RETRY_JITTER, options.random()), hurried);
