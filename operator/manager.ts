@@ -13,7 +13,8 @@ import type { Controller } from "./runtime/types.ts";
 /*
  * Start:  probes and metrics → runnables of every replica → caches (also in a standby, so that it takes over warm)
  *         → Lease → workers and runnables of the leader.
- * Stop:   workers (no new run, 30 s for running ones) and runnables of the leader → Lease given back → caches
+ * Stop:   workers (no new run, 30 s for running ones) and runnables of the leader → Lease given back (left to expire
+ *         when one of them still runs) → caches
  *         → runnables of every replica → probes. Exit code 0.
  * Loss:   the Lease is gone while workers run → they are aborted and the process ends with 1: a fresh start has no
  *         memory that could be wrong. Until they end, no write passes the fence.
@@ -41,6 +42,8 @@ export interface ManagerOptions {
   readonly lease?: LeaseTimes;
   /** See `WatchOptions`; shorter for tests. */
   readonly inactivityMs?: number;
+  /** Milliseconds that running reconciles and runnables have after the stop signal; 30 s unless told. */
+  readonly graceMs?: number;
 }
 
 /** One replica of the operator. */
@@ -59,7 +62,7 @@ export { LEASE_NAME } from "./leadership.ts";
 
 /** A first list that takes longer means: no permission, no CRD or no server. A restart says so again. */
 const SYNC_TIMEOUT_MS = 120_000;
-/** Running reconciles and runnables may use this long after the stop signal. */
+/** controller-runtime's graceful shutdown timeout. */
 const GRACE_MS = 30_000;
 /** After the loss of the Lease nothing they do counts any more; they only get time to let go. */
 const LOSS_GRACE_MS = 2_000;
@@ -83,7 +86,7 @@ export function createManager(options: ManagerOptions): Manager {
       const isFilled = (await Promise.race([filled, ending.promise])) === "filled";
       if (isFilled) {
         log.info({ informers: replica.cache.states().length }, "caches are filled");
-        startLeading(replica, lifecycle, ending.resolve);
+        startLeading(replica, lifecycle, { end: ending.resolve, graceMs: options.graceMs ?? GRACE_MS });
       }
       const reason = await Promise.race([ending.promise, stopRequest.promise]);
       // A reason means that nobody asked for the stop.
@@ -105,7 +108,7 @@ export function createManager(options: ManagerOptions): Manager {
 async function startServing(
   { cache, eventLoop, everywhere, health }: Replica,
   lifecycle: Lifecycle,
-  { port, metrics, log }: ManagerOptions,
+  { port, metrics, log, graceMs = GRACE_MS }: ManagerOptions,
 ): Promise<number | undefined> {
   eventLoop.start();
   lifecycle.defer("event loop monitor", eventLoop.close);
@@ -115,7 +118,7 @@ async function startServing(
     opened = probes.port;
     lifecycle.defer("probes", () => probes.close());
   }
-  lifecycle.defer("runnables of every replica", async () => assertEnded(await everywhere.stop(GRACE_MS)));
+  lifecycle.defer("runnables of every replica", async () => assertEnded(await everywhere.stop(graceMs)));
   everywhere.start();
   lifecycle.defer("caches", () => cache.stop());
   cache.start();
@@ -123,15 +126,22 @@ async function startServing(
 }
 
 /** Takes part in the Lease; who holds it starts the workers (`replica.ts`). */
-function startLeading({ leadership, leaders, loops }: Replica, lifecycle: Lifecycle, end: (why: string) => void): void {
-  lifecycle.defer("lease", () => leadership.lease.stop());
+function startLeading(
+  { leadership, leaders, loops }: Replica,
+  lifecycle: Lifecycle,
+  { end, graceMs }: { readonly end: (why: string) => void; readonly graceMs: number },
+): void {
+  let stillRunning = false;
+  // Who still acts under the right keeps the next one waiting for its expiry: by then this process has ended.
+  lifecycle.defer("lease", () => leadership.lease.stop(stillRunning ? "expire" : "release"));
   leadership.lease.run().then(
     () => end("the lease loop ended"),
     (error: unknown) => end(toOperatorError(error).message),
   );
   lifecycle.defer("workers", async () => {
-    const graceMs = leadership.lostForMs() === undefined ? GRACE_MS : LOSS_GRACE_MS;
-    const left = await Promise.all([leaders.stop(graceMs), ...loops.map((loop) => loop.stop(graceMs))]);
+    const leftMs = leadership.lostForMs() === undefined ? graceMs : LOSS_GRACE_MS;
+    const left = await Promise.all([leaders.stop(leftMs), ...loops.map((loop) => loop.stop(leftMs))]);
+    stillRunning = left.flat().length > 0;
     assertEnded(left.flat());
   });
 }

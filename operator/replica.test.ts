@@ -120,6 +120,14 @@ describe("runnables", () => {
     expect(await holder()).toBe("");
   });
 
+  it("that do not end in time keep the Lease from being given back: it expires", async () => {
+    const deaf: Runnable = { name: "deaf", needs: "leader", run: () => new Promise(() => undefined) };
+    const { manager, stop } = start({ runnables: [deaf], graceMs: 50 });
+    await eventually("it leads", () => manager.isLeader());
+    expect(await stop()).toBe(1);
+    expect(await holder()).toBe("a");
+  });
+
   it("that fail before the caches are filled keep the replica from taking part in the Lease", async () => {
     fake.inject({ path: /widgets/, times: Number.POSITIVE_INFINITY, action: { type: "hang" } });
     const failing: Runnable = { name: "failing", needs: "every", run: () => Promise.reject(new Error("injected")) };

@@ -130,6 +130,18 @@ describe("a Lease with one process", () => {
     expect(server.lease?.metadata.annotations).toEqual({ position: "8" });
   });
 
+  it("is left to expire by a process in which work under the right goes on", async () => {
+    const clock = createManualClock();
+    const server = createServer();
+    const a = join(server, clock, { identity: "a" });
+    void a.holder.run();
+    await clock.advance(1_000);
+    await a.holder.stop("expire");
+    expect(server.lease?.spec?.holderIdentity).toBe("a");
+    expect(a.story).toEqual(["held 1", "lost: left to expire"]);
+    expect(a.holder.isHeld()).toBe(false);
+  });
+
   it("is given back on stop, without the address of the holder", async () => {
     const clock = createManualClock();
     const server = createServer();

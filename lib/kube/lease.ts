@@ -99,8 +99,11 @@ export interface LeaseHolder {
    * @returns the epoch now @throws OperatorError LEASE_LOST when the right is not ours
    */
   setMinimumEpoch(minimum: number): Promise<number>;
-  /** Ends `run` and gives the Lease back, so that another process need not wait for its expiry. */
-  stop(): Promise<void>;
+  /**
+   * Ends `run` and gives the Lease back, so that another process need not wait for its expiry.
+   * @param how `expire`: it is not given back, for a process in which work under the right still goes on
+   */
+  stop(how?: "release" | "expire"): Promise<void>;
 }
 
 /** Spread of attempts, so that replicas do not collide on each one. */
@@ -286,9 +289,11 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
     return answered;
   };
 
+  let ending: "release" | "expire" = "release";
   const release = async (): Promise<void> => {
     if (held === undefined) return;
     const { epoch } = held;
+    if (ending === "expire") return lose("left to expire");
     // From here on no write of ours may claim the right, whatever becomes of the release.
     lose("released");
     for (const fresh of [false, true]) {
@@ -346,7 +351,8 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
         if (held === undefined || !isHeld()) throw new OperatorError("LEASE_LOST", `Lease ${options.name} is not ours`);
         return held.epoch;
       }),
-    stop: async () => {
+    stop: async (how = "release") => {
+      ending = how;
       stopping.abort();
       await running;
     },
