@@ -206,6 +206,19 @@ describe("apply", () => {
 });
 
 describe("create", () => {
+  it("creates also on a server that refuses the version by which creation is asked for", async () => {
+    const process = await startProcess();
+    const path = /configmaps\/late/;
+    const action = {
+      type: "answer",
+      status: 409,
+      body: JSON.stringify({ kind: "Status", reason: "Conflict" }),
+    } as const;
+    fake.inject({ method: "PATCH", path, action });
+    expect(await process.execute(apply(owned("late", { a: "1" })))).toEqual({ written: 1 });
+    expect(fake.store.get(configMapKey("late"))).toMatchObject({ data: { a: "1" } });
+  });
+
   it("creates once and leaves what is there, also when the cache is late", async () => {
     const process = await startProcess();
     expect((await process.execute(create(owned("keys", { key: "first" })))).written).toBe(1);

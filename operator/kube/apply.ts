@@ -120,7 +120,7 @@ export function createApplier(options: ApplierOptions): Applier {
     apply: async (owner, object, signal) => {
       const type = options.typeOf(object);
       const desiredHash = contentHash(object);
-      const send = async (precondition: { uid?: string; resourceVersion?: string }): Promise<KubeObject> => {
+      const sendApply = async (precondition: { uid?: string; resourceVersion?: string }): Promise<KubeObject> => {
         const annotations = { ...object.metadata.annotations, [ANNOTATIONS.appliedHash]: desiredHash };
         fence();
         const answer = await client.apply(
@@ -139,14 +139,17 @@ export function createApplier(options: ApplierOptions): Applier {
       if (live === undefined && !options.isWatched(type)) live = await client.find(type, refOf(object), { signal });
       if (live === undefined) {
         try {
-          await send({ resourceVersion: ONLY_IF_ABSENT });
+          await sendApply({ resourceVersion: ONLY_IF_ABSENT });
           return "written";
         } catch (error) {
           if (!isOperatorError(error, "KUBE_CONFLICT") && !isOperatorError(error, "KUBE_FIELD_CONFLICT")) throw error;
           // Watches are narrowed by labels: what they do not show is there, and may be somebody else's.
           live = await client.find(type, refOf(object), { signal });
-          // Gone again between the two answers: the next reconcile makes it.
-          if (live === undefined) throw error;
+          // Gone again between the two answers; or a server that takes version 1 for a version that must exist.
+          if (live === undefined) {
+            await sendApply({});
+            return "written";
+          }
           assertOurs(owner, live);
           cache.overlay(type, live);
         }
@@ -154,7 +157,7 @@ export function createApplier(options: ApplierOptions): Applier {
       assertOurs(owner, live);
       if (isApplied(live, object, desiredHash)) return "unchanged";
       // The uid makes the server refuse when the object was replaced by another one of its name meanwhile.
-      const answer = await send(live.metadata.uid === undefined ? {} : { uid: live.metadata.uid });
+      const answer = await sendApply(live.metadata.uid === undefined ? {} : { uid: live.metadata.uid });
       return live.metadata.resourceVersion === answer.metadata.resourceVersion ? "unchanged" : "written";
     },
     create: async (owner, object, signal) => {

@@ -5,7 +5,7 @@ import { configMap, WIDGET, widget } from "../widget.ts";
 import { type ContractCases, ref } from "./server.ts";
 import { ownersOf, pathOf, sendWire } from "./wire.ts";
 
-const { ConfigMap } = RESOURCES;
+const { ConfigMap, Lease, Secret } = RESOURCES;
 
 export const applyCases: ContractCases = (server) => {
   const client = () => server().client();
@@ -24,6 +24,23 @@ export const applyCases: ContractCases = (server) => {
         first.metadata.resourceVersion,
       );
     });
+
+    it.each([ConfigMap, Secret, Lease, WIDGET])(
+      "at version 1, which no object has, creates a $kind and never merges into one that is there",
+      async (type) => {
+        const name = `absent-${type.plural}`;
+        const object = objectOf(type, name);
+        object.metadata.resourceVersion = "1";
+        const made = await client().apply(type, object, { fieldManager: "tester" });
+        expect(made.metadata.resourceVersion).not.toBe("1");
+        const labelled = { ...object, metadata: { ...object.metadata, labels: { changed: "true" } } };
+        for (const fieldManager of ["tester", "else"]) {
+          const again = client().apply(type, labelled, { fieldManager });
+          await expect(again).rejects.toMatchObject({ code: "KUBE_CONFLICT" });
+        }
+        expect((await client().get(type, ref(name))).metadata.resourceVersion).toBe(made.metadata.resourceVersion);
+      },
+    );
 
     it("removes what the manager no longer names and leaves what is not its own", async () => {
       await apply(configMap("partial", { a: "1", b: "2" }));
