@@ -108,7 +108,7 @@ export function metricsReference(): string {
   return page([
     "# Metrics",
     NOTICE,
-    "Prometheus text format at `/metrics` of each process, beside the standard `process_*` and `nodejs_*` metrics. No label holds an account, an amount or a secret.",
+    "Prometheus text format at `/metrics` of each process, beside the standard `process_*` and `nodejs_*` metrics; those of webhooks as soon as a kind has one. No label holds an account, an amount or a secret.",
     ...sections,
   ]);
 }

@@ -1,6 +1,6 @@
 import { REFLECTOR_FAULTS, type ReflectorFault } from "../lib/kube/reflector.ts";
 import type { Metrics } from "../lib/node/metrics.ts";
-import type { KubeCache } from "./kube/cache.ts";
+import type { KubeCache, NamedInformerState } from "./kube/cache.ts";
 
 /** What the informers of a process count and show. */
 export interface CacheMetrics {
@@ -16,7 +16,9 @@ export function createCacheMetrics(metrics: Metrics): CacheMetrics {
   const objects = metrics.gauge("shieldx_informer_objects");
   const silence = metrics.gauge("shieldx_informer_silence_seconds");
   const relists = metrics.counter("shieldx_informer_relists_total");
-  const counted = new Map<string, number>();
+  const missed = metrics.counter("shieldx_informer_missed_changes_total");
+  /** What the counters have been told so far. */
+  const counted = new Map<string, NamedInformerState>();
   return {
     fault: (informer, fault) => faults.inc({ informer, fault }),
     show: (cache) => {
@@ -28,8 +30,9 @@ export function createCacheMetrics(metrics: Metrics): CacheMetrics {
           const { informer } = state;
           objects.set({ informer }, state.objects);
           silence.set({ informer }, state.silentMs / 1000);
-          relists.inc({ informer }, state.relists - (counted.get(informer) ?? 0));
-          counted.set(informer, state.relists);
+          relists.inc({ informer }, state.relists - (counted.get(informer)?.relists ?? 0));
+          missed.inc({ informer }, state.missed - (counted.get(informer)?.missed ?? 0));
+          counted.set(informer, state);
         }
       });
     },

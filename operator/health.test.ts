@@ -3,7 +3,7 @@ import { createHealth, type HealthSources } from "./health.ts";
 
 // Goal: each cause that makes a replica useless is named, and nothing else does.
 
-const INFORMER = { informer: "widgets", synced: true, silentMs: 1_000, relists: 0, objects: 3 };
+const INFORMER = { informer: "widgets", synced: true, silentMs: 1_000, relists: 0, missed: 0, objects: 3 };
 
 function health(change: Partial<HealthSources> = {}) {
   return createHealth({

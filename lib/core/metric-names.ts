@@ -127,6 +127,10 @@ export const METRICS = {
     help: "Complete lists that were read again after the first one.",
     labels: ["informer"],
   }),
+  shieldx_informer_missed_changes_total: metric("counter", "controller", {
+    help: "Changes that no watch told of: only the list after an interruption showed them.",
+    labels: ["informer"],
+  }),
   shieldx_informer_objects: metric("gauge", "controller", {
     help: "Objects that an informer holds in memory.",
     labels: ["informer"],

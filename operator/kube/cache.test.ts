@@ -222,6 +222,7 @@ describe.each(["streaming", "paged"] as const)("with %s lists", (how) => {
       expect(changes).toEqual(["a –→1 initial", "a 1→2", "b –→1"]);
       expect(faults).toEqual(expected);
       expect(lists()).toBe(1);
+      expect(cache.states()[0]?.missed).toBe(0);
     });
 
     it("a watch that falls silent is left after the limit", async () => {
@@ -254,7 +255,7 @@ describe.each(["streaming", "paged"] as const)("with %s lists", (how) => {
         expect(changes.slice(3).sort()).toEqual(["changes 1→2", "comes –→1", "goes 1→–"]);
         expect(view.list(ConfigMap, "default").map((it) => it.metadata.name)).toEqual(["changes", "comes", "stays"]);
         expect(faults.filter((fault) => fault === "gone")).toHaveLength(1);
-        expect(cache.states()[0]?.relists).toBe(1);
+        expect(cache.states()[0]).toMatchObject({ relists: 1, missed: 3 });
       },
     );
 

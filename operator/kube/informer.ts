@@ -47,6 +47,8 @@ export interface InformerState {
   /** Milliseconds since the last sign of life, of the most silent reflector. */
   readonly silentMs: number;
   readonly relists: number;
+  /** Changes after the first list that only another list showed: no watch told of them. */
+  readonly missed: number;
   readonly objects: number;
 }
 
@@ -118,16 +120,21 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
     for (const listener of listeners) listener(change);
   };
 
-  const keep = (raw: T, initial: boolean, rewound = false): void => {
+  let missed = 0;
+
+  /** @returns true when it was news */
+  const keep = (raw: T, initial: boolean, rewound = false): boolean => {
     const { namespace = "", name, uid, resourceVersion } = raw.metadata;
-    if (uid !== undefined && isGone(uid, resourceVersion)) return;
+    if (uid !== undefined && isGone(uid, resourceVersion)) return false;
     const before = store.get(namespace, name);
     const age = compareVersions(resourceVersion, before?.metadata.resourceVersion);
     // Older: an echo of the past. Equal: the echo of a write whose answer is held already.
-    if (before !== undefined && age !== undefined && age <= 0 && !rewound) return;
+    if (before !== undefined && age !== undefined && age <= 0 && !rewound) return false;
     const after = compact(prepare(raw));
     store.put(after);
-    if (before === undefined || !sameContent(before, after)) tell({ before, after, initial });
+    const isNews = before === undefined || !sameContent(before, after);
+    if (isNews) tell({ before, after, initial });
+    return isNews;
   };
 
   const drop = (namespace: string, name: string): void => {
@@ -146,7 +153,9 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
       const { namespace = "", name, resourceVersion } = held.metadata;
       if (list.listed.has(`${namespace}/${name}`)) continue;
       // Newer than the list: an object that we made while the list was on its way.
-      if (list.rewound || (compareVersions(resourceVersion, list.listVersion) ?? -1) <= 0) drop(namespace, name);
+      if (!list.rewound && (compareVersions(resourceVersion, list.listVersion) ?? -1) > 0) continue;
+      drop(namespace, name);
+      missed += 1;
     }
   };
 
@@ -168,7 +177,7 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
         return {
           add: (object) => {
             listed.add(`${object.metadata.namespace ?? ""}/${object.metadata.name}`);
-            keep(object, initial, rewound);
+            if (keep(object, initial, rewound) && !initial) missed += 1;
           },
           end: (listVersion) => {
             listedAt.set(namespace, listVersion);
@@ -178,7 +187,7 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
         };
       },
       apply: ({ type: what, object }) => {
-        if (what !== "DELETED") return keep(object, false);
+        if (what !== "DELETED") return void keep(object, false);
         const { namespace: where = "", name, uid, resourceVersion } = object.metadata;
         if (uid !== undefined && !isGone(uid, resourceVersion)) remember(uid, resourceVersion);
         const held = store.get(where, name);
@@ -238,6 +247,7 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
         synced: states.every((state) => state.synced),
         silentMs: clock.monotonic() - Math.min(...states.map((state) => state.lastSeenAt)),
         relists: states.reduce((sum, state) => sum + state.relists, 0),
+        missed,
         objects: store.size(),
       };
     },

@@ -121,6 +121,9 @@ export function describeMemoryItems(suite: AcceptanceSuite): void {
       await replica.rests();
       await eventually("the memory equals the server", () => equalsServer(replica.cache()));
       expect(await replica.metric("shieldx_informer_faults_total", { fault })).toBeGreaterThan(before);
+      // What a watch can go on from is told by it; only after a 410 does a list have to show it.
+      const missed = await replica.metric("shieldx_informer_missed_changes_total");
+      expect(missed > 0).toBe(fault === "gone");
       expect(effectsOf(replica)).toEqual([
         "bereft: apply configmaps",
         "changes: apply configmaps",
