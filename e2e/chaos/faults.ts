@@ -21,7 +21,7 @@ export interface FaultContext {
   readonly measure: (what: Measured, work: () => Promise<unknown>) => Promise<void>;
 }
 
-/** What has a bound; see `BOUNDS` of runtime.ts. */
+/** What has a bound; see `bounds` in storm.ts. */
 export type Measured = "hand-over" | "take-over" | "return of the same pod";
 
 export interface Fault {
