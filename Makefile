@@ -105,7 +105,7 @@ demo: deps ## One command from nothing to a ledger with a year of transactions i
 	$(NODE) e2e/demo.ts
 
 .PHONY: bench
-bench: deps ## Runs the benchmarks beside their peers; BENCH=name runs one
+bench: deps tools ## Runs the benchmarks beside their peers; BENCH=name runs one
 	@for file in bench/$(if $(BENCH),$(BENCH),*).bench.ts; do \
 	  [ -e "$$file" ] || { echo "there is no benchmark $$file" >&2; exit 1; }; \
 	  echo "== $$file"; $(NODE) "$$file"; \
