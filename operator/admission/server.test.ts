@@ -155,6 +155,12 @@ describe("what is sent", () => {
       message: "ROUTE_NOT_FOUND: no webhook has this path",
     },
     {
+      name: "a path that is no part of any URL",
+      sent: { path: "//" },
+      status: 404,
+      message: "ROUTE_NOT_FOUND: no webhook has this path",
+    },
+    {
       name: "another method",
       sent: { method: "GET", body: "" },
       status: 404,
@@ -202,6 +208,17 @@ describe("what is sent", () => {
 });
 
 describe("what a handler does", () => {
+  it("is answered with a failure when it cannot be said in JSON", async () => {
+    const answers: object[] = [{ count: 1n }, { ok: true }];
+    const { use, send, metric } = await start(async () => answers.shift() ?? {});
+    use(await newCertificate());
+    const answer = await send();
+    expect(answer).toMatchObject({ status: 500, body: { kind: "Status", status: "Failure" } });
+    expect((await send()).status).toBe(200);
+    expect(await metric('controller_runtime_webhook_requests_in_flight{webhook="/validate"}')).toBe("0");
+    expect(await metric('controller_runtime_webhook_requests_total{webhook="/validate",code="500"}')).toBe("1");
+  });
+
   it("is cut off at the caller's deadline; the handler hears of it, and a late answer is dropped", async () => {
     let aborted = false;
     const late = Promise.withResolvers<object>();

@@ -108,27 +108,28 @@ export function createWebhookServer(options: WebhookServerOptions): WebhookServe
   });
 
   const answerRequest = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const url = new URL(request.url ?? "/", "https://localhost");
-    const webhook = byPath.get(url.pathname);
-    if (webhook === undefined || request.method !== "POST") {
+    // Whoever finds the port may send a path that is no part of any URL, such as "//".
+    const url = URL.parse(request.url ?? "/", "https://localhost");
+    const webhook = byPath.get(url?.pathname ?? "");
+    if (url === null || webhook === undefined || request.method !== "POST") {
       const known = webhook === undefined ? "no webhook has this path" : "a webhook is called with POST";
-      return send(response, 404, statusOfError(new OperatorError("ROUTE_NOT_FOUND", known)));
+      return send(response, 404, textOfError(new OperatorError("ROUTE_NOT_FOUND", known)));
     }
     const startedAt = clock.monotonic();
     const finished = metrics.began(webhook.path);
-    const { code, body } = await answerReview(webhook, request, {
+    const { code, text } = await answerReview(webhook, request, {
       response,
       deadlineMs: answerDeadlineMs(url.searchParams, webhook.deadlineMs),
     });
     finished(code, (clock.monotonic() - startedAt) / 1000);
-    send(response, code, body);
+    send(response, code, text);
   };
 
   const answerReview = async (
     webhook: Webhook,
     request: IncomingMessage,
     how: { readonly response: ServerResponse; readonly deadlineMs: number },
-  ): Promise<{ code: number; body: object }> => {
+  ): Promise<{ code: number; text: string }> => {
     const limit = startAnswerLimit(how.deadlineMs, cutOff.signal, how.response);
     let giveBack: (() => void) | undefined;
     try {
@@ -137,20 +138,20 @@ export function createWebhookServer(options: WebhookServerOptions): WebhookServe
       const review = await readJson(request, webhook.bodyBytesMax, limit.signal);
       const context = { signal: limit.signal, log, onPanic: () => metrics.panicked(webhook) };
       const body = await Promise.race([webhook.answer(review, context), limit.passed]);
-      return { code: 200, body };
+      // Here, so that an answer that JSON cannot say is a failure of this request and not of the process.
+      return { code: 200, text: JSON.stringify(body) };
     } catch (thrown) {
       const error = limit.signal.aborted ? limit.error() : toOperatorError(thrown);
       log.warn({ webhook: webhook.path, code: error.code, error: error.message }, "no answer to a webhook request");
-      return { code: error.status, body: statusOfError(error) };
+      return { code: error.status, text: textOfError(error) };
     } finally {
       giveBack?.();
       limit.clear();
     }
   };
 
-  const send = (response: ServerResponse, code: number, body: object): void => {
+  const send = (response: ServerResponse, code: number, text: string): void => {
     if (response.destroyed) return;
-    const text = JSON.stringify(body);
     const { req } = response;
     // An unread body would be taken for the next request, and an older certificate must not live on.
     const isLast = isStopping || !req.complete || shown.get(req.socket) !== current?.fingerprint;
@@ -228,6 +229,10 @@ function listen(server: Server, { port, host }: Pick<WebhookServerOptions, "port
     );
     server.listen(port, host, () => resolve((server.address() as AddressInfo).port));
   });
+}
+
+function textOfError(error: OperatorError): string {
+  return JSON.stringify(statusOfError(error));
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
