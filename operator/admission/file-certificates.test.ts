@@ -1,9 +1,11 @@
+import { createSecureContext } from "node:tls";
 import { afterEach, describe, expect, it } from "@jest/globals";
 import { systemClock } from "../../lib/core/clock.ts";
 import { createManualClock } from "../../lib/core/manual-clock.ts";
 import { fingerprint } from "../../lib/node/certificates.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
 import { eventually } from "../testing/wait.ts";
+import type { ServingCertificate } from "./certificate-source.ts";
 import { createFileCertificates } from "./file-certificates.ts";
 import { foreignAuthority, loopbackCertificate, mountCertificates } from "./testing/mounted-certificates.ts";
 
@@ -15,7 +17,13 @@ afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0).toReversed()) await cleanUp();
 });
 
-const start = async (how: { readonly directory?: string } = {}) => {
+interface How {
+  readonly directory?: string;
+  /** What the server does with a certificate before it is in use; nothing unless told. */
+  readonly show?: (certificate: ServingCertificate) => void;
+}
+
+const start = async (how: How = {}) => {
   const first = await loopbackCertificate(ca);
   const mounted = await mountCertificates(first);
   cleanUps.push(() => mounted.remove());
@@ -32,7 +40,10 @@ const start = async (how: { readonly directory?: string } = {}) => {
       reads[ok ? "ok" : "failed"] += 1;
     },
   });
-  const ended = source.run(abort.signal, (certificate) => used.push(certificate.fingerprint));
+  const ended = source.run(abort.signal, (certificate) => {
+    how.show?.(certificate);
+    used.push(certificate.fingerprint);
+  });
   cleanUps.push(() => {
     abort.abort();
     return ended;
@@ -89,6 +100,28 @@ describe("createFileCertificates", () => {
     await mounted.swap(await loopbackCertificate(ca, { validityMs: -60_000, backdateMs: 120_000 }));
     await eventually("it is noticed", () => source.trouble()?.includes("the certificate expired at") === true);
     expect(used).toHaveLength(1);
+  });
+
+  it("says that the old one is still in use for as long as TLS refuses the new one", async () => {
+    const { mounted, clock, used, reads, source } = await start({
+      show: ({ certPem, keyPem }) => void createSecureContext({ cert: certPem, key: keyPem }),
+    });
+    await eventually("the first is used", () => used.length === 1);
+    const next = await loopbackCertificate(ca);
+    // The first certificate can be read; the chain behind it cannot.
+    const broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    await mounted.swap({ ...next, certPem: `${next.certPem}${broken}` });
+    await eventually("it is counted", () => reads.failed > 0);
+    const failed = reads.failed;
+    await eventually("it looked again", async () => {
+      await clock.advance(10_000);
+      return reads.failed > failed;
+    });
+    expect(source.trouble()).toBeDefined();
+    expect(used).toHaveLength(1);
+    await mounted.swap(next);
+    await eventually("the next is used", () => used.length === 2);
+    expect(source.trouble()).toBeUndefined();
   });
 
   it("waits for a folder that is not there yet", async () => {

@@ -31,12 +31,12 @@ export function createFileCertificates(options: FileCertificatesOptions): Certif
   const look = async (use: (certificate: ServingCertificate) => void): Promise<void> => {
     try {
       const certificate = servingCertificate(directory, await readPair(directory), clock.now());
+      // The key may change under the same certificate only if it never fitted: the certificate tells them apart.
+      if (shown !== certificate.fingerprint) use(certificate);
+      // Not before it is in use: TLS may refuse what can be read, for example a broken certificate behind the first one.
+      shown = certificate.fingerprint;
       onRead(true);
       trouble = undefined;
-      // The key may change under the same certificate only if it never fitted: the certificate tells them apart.
-      if (shown === certificate.fingerprint) return;
-      shown = certificate.fingerprint;
-      use(certificate);
     } catch (error) {
       const { code, message } = toOperatorError(error);
       onRead(false);

@@ -153,8 +153,8 @@ export function createOwnCertificates(options: OwnCertificatesOptions): Certific
       // Also when the bundle could not be written: an older replica may have, and callers that know us can be answered.
       const certificate = servingCertificate(where, state.serving, clock.now());
       if (certificate.fingerprint !== shown) {
-        shown = certificate.fingerprint;
         use(certificate);
+        shown = certificate.fingerprint;
       }
     }
     return false;
