@@ -8,6 +8,9 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** Longer times do not fit into a timer of Node: it would fire at once. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
+
 /** The clock of the machine. */
 export const systemClock: Clock = {
   // The one home of the wall clock.
@@ -21,7 +24,13 @@ export const systemClock: Clock = {
         signal?.removeEventListener("abort", done);
         resolve();
       };
-      const timer = setTimeout(done, ms);
+      const wait = (left: number): NodeJS.Timeout =>
+        left > TIMER_MAX_MS
+          ? setTimeout(() => {
+              timer = wait(left - TIMER_MAX_MS);
+            }, TIMER_MAX_MS)
+          : setTimeout(done, left);
+      let timer = wait(ms);
       signal?.addEventListener("abort", done, { once: true });
     }),
 };
