@@ -75,6 +75,13 @@ describe("a change", () => {
     expect(tell(0, at(1), at(2))).toEqual(["a 0"]);
     expect(tell(0, at(1), undefined)).toEqual(["a 0"]);
   });
+
+  it("of one object into another of its name always counts: a list shows an end and a beginning as one update", () => {
+    const { tell } = connect({ changed: generationChanged });
+    const at = (uid: string): KubeObject => widget("a", {}, { uid, generation: 1 });
+    expect(tell(0, at("old"), at("old"))).toEqual([]);
+    expect(tell(0, at("old"), at("new"))).toEqual(["a 0"]);
+  });
 });
 
 describe("a function that throws", () => {

@@ -61,5 +61,7 @@ export function connectWatches(controller: Controller, connection: WatchConnecti
 }
 
 function hasChanged({ changed }: { readonly changed?: Predicate }, before: KubeObject, after: KubeObject): boolean {
+  // After a list, an object that was deleted and made anew meanwhile is one update; both may be of generation 1.
+  if (before.metadata.uid !== after.metadata.uid) return true;
   return changed === undefined || changed(before, after);
 }
