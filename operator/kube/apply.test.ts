@@ -301,6 +301,32 @@ describe("patch", () => {
     expect(fake.store.get(widgetKey)).toBeUndefined();
   });
 
+  it("keeps a pod in memory that ends in its own time: its grace period holds it, and no finalizer", async () => {
+    const pod = (metadata: Partial<KubeObject["metadata"]>): KubeObject => ({
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { namespace: "default", name: "p", uid: "u", deletionTimestamp: "2026-01-01T00:00:30Z", ...metadata },
+    });
+    const told: string[] = [];
+    const patched = async (answer: KubeObject): Promise<readonly string[]> => {
+      const applier = createApplier({
+        client: { ...fake.client(), patch: async <T extends KubeObject>() => answer as T },
+        cache: { overlay: () => void told.push("there"), overlayDeleted: () => void told.push("gone") },
+        view: { get: () => undefined },
+        isWatched: () => true,
+        typeOf: () => RESOURCES.Pod,
+        fence: () => undefined,
+        clock,
+      });
+      const patch = { metadata: { labels: { a: "b" } } };
+      await applier.patch({ resource: RESOURCES.Pod, namespace: "default", name: "p", patch }, never);
+      return told.splice(0);
+    };
+    expect(await patched(pod({ deletionGracePeriodSeconds: 30 }))).toEqual(["there"]);
+    expect(await patched(pod({ deletionGracePeriodSeconds: 0, finalizers: ["else/hold"] }))).toEqual(["there"]);
+    expect(await patched(pod({ deletionGracePeriodSeconds: 0 }))).toEqual(["gone"]);
+  });
+
   it("sends nothing that is satisfied already", async () => {
     const process = await startProcess();
     const patch: Action = {

@@ -213,8 +213,7 @@ export function createApplier(options: ApplierOptions): Applier {
       const answer = await send(resource, ref, () =>
         client.patch(resource, ref, { format: "merge", patch, fieldManager: FIELD_MANAGER, signal, fence }),
       );
-      if (answer.metadata.deletionTimestamp !== undefined && (answer.metadata.finalizers ?? []).length === 0) {
-        // The last finalizer went: the server removed the object with this write.
+      if (isRemoved(answer)) {
         cache.overlayDeleted(resource, ref, answer.metadata.uid ?? "");
       } else {
         cache.overlay(resource, answer);
@@ -222,6 +221,15 @@ export function createApplier(options: ApplierOptions): Applier {
       return "written";
     },
   };
+}
+
+/**
+ * True when the server removed the object with this very write: the last finalizer went, and no grace period is left (that
+ * of a pod ends when its kubelet says so).
+ */
+function isRemoved({ metadata }: KubeObject): boolean {
+  const { deletionTimestamp, deletionGracePeriodSeconds = 0, finalizers = [] } = metadata;
+  return deletionTimestamp !== undefined && deletionGracePeriodSeconds === 0 && finalizers.length === 0;
 }
 
 /** Refuses an object of a wanted name that is not labelled as belonging to `owner`. */
