@@ -120,6 +120,17 @@ describe("a rate limit", () => {
     await clock.advance(500);
     expect(entered).toEqual(["n1", "n2", "n3", "u", "n4", "n5"]);
   });
+
+  it("of less than one a second lets one after the other through", async () => {
+    const { ask, entered, clock, settle } = open({ qps: 0.5 });
+    for (let index = 1; index <= 3; index += 1) ask("normal", `n${index}`);
+    await settle();
+    expect(entered).toEqual(["n1"]);
+    await clock.advance(1_999);
+    expect(entered).toEqual(["n1"]);
+    await clock.advance(2_001);
+    expect(entered).toEqual(["n1", "n2", "n3"]);
+  });
 });
 
 it("holds its limits and forgets nobody in random traffic", async () => {

@@ -15,7 +15,7 @@ export interface FlowControlOptions {
   readonly reserved?: number | undefined;
   /** Ordinary requests per second; unlimited unless told: the server's own priority and fairness is relied on. */
   readonly qps?: number | undefined;
-  /** Ordinary requests that may follow each other at once under `qps`; the same number unless told. */
+  /** Ordinary requests that may follow each other at once under `qps`; the same number unless told, and at least one. */
   readonly burst?: number | undefined;
 }
 
@@ -47,7 +47,8 @@ const PAUSE_MAX_MS = 30_000;
  */
 export function createFlowControl(options: FlowControlOptions): FlowControl {
   const { clock, concurrency = CONNECTIONS_MAX, reserved = RESERVED, qps } = options;
-  const burst = options.burst ?? qps ?? 0;
+  // Less than a whole one would never let anybody through.
+  const burst = Math.max(1, options.burst ?? qps ?? 1);
   // In order of priority; a Set keeps the order of arrival and lets a waiter leave from the middle.
   const lanes = { urgent: new Set<Waiter>(), normal: new Set<Waiter>(), background: new Set<Waiter>() };
   let inFlight = 0;
