@@ -409,6 +409,25 @@ describe("a stop", () => {
     await clock.advance(30_000);
     expect(await stopped).toEqual(["widget default/a"]);
   });
+
+  it("begins no run for a key that a worker was handed at that very moment", async () => {
+    const { clock, queue, loop, runs } = start(async () => ({}));
+    await clock.advance(0);
+    queue.add(key("a"));
+    loop.abort();
+    await clock.advance(1_000);
+    expect(runs).toEqual([]);
+    expect(await loop.stop(0)).toEqual([]);
+  });
+
+  it("names a source that goes on after its time: it still acts under the Lease", async () => {
+    const source = { name: "deaf", run: () => new Promise<void>(() => undefined) };
+    const { clock, loop } = start(async () => ({}), { controller: { sources: [source] } });
+    await clock.advance(0);
+    const stopped = loop.stop(30_000);
+    await clock.advance(30_000);
+    expect(await stopped).toEqual(["widget source deaf"]);
+  });
 });
 
 describe("metrics", () => {

@@ -74,10 +74,13 @@ export function createControllerLoop(options: ControllerLoopOptions): Controller
   const log = options.log.child({ controller: controller.name });
   const stopping = new AbortController();
   const running = new Set<Run>();
+  const feeding = new Set<string>();
   let workers: Promise<unknown> | undefined;
 
   const work = async (): Promise<void> => {
     for (let item = await queue.take(); item !== undefined; item = await queue.take()) {
+      // Handed over in the moment before the abort, which could not reach this run any more.
+      if (stopping.signal.aborted) return queue.done(item.key);
       const run: Run = { key: item.key, startedAt: clock.monotonic(), abort: new AbortController() };
       running.add(run);
       metrics.active(running.size);
@@ -100,7 +103,11 @@ export function createControllerLoop(options: ControllerLoopOptions): Controller
     start: () => {
       if (workers !== undefined || stopping.signal.aborted) return;
       const context = sourceContextOf(options, stopping.signal);
-      const sources = [RESYNC, ...(controller.sources ?? [])].map((source) => feed(source, context));
+      const sources = [RESYNC, ...(controller.sources ?? [])].map(async (source) => {
+        feeding.add(source.name);
+        await feed(source, context);
+        feeding.delete(source.name);
+      });
       workers = Promise.all([...Array.from({ length: controller.concurrency }, work), ...sources]);
     },
     abort,
@@ -109,7 +116,10 @@ export function createControllerLoop(options: ControllerLoopOptions): Controller
       const grace = new AbortController();
       await Promise.race([workers, clock.sleep(graceMs, grace.signal)]);
       grace.abort();
-      return [...running].map(({ key }) => `${controller.name} ${key.namespace}/${key.name}`);
+      return [
+        ...[...running].map(({ key }) => `${controller.name} ${key.namespace}/${key.name}`),
+        ...[...feeding].map((name) => `${controller.name} source ${name}`),
+      ];
     },
     longestRunMs: () =>
       [...running].reduce((longest, { startedAt }) => Math.max(longest, clock.monotonic() - startedAt), 0),
