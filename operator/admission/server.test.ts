@@ -324,6 +324,28 @@ describe("a certificate", () => {
 });
 
 describe("a stop", () => {
+  it("is not held up by a connection without a handshake", async () => {
+    const { server, use, clock, ended, stop } = await start();
+    use(await newCertificate());
+    const silent = connect({ host: "127.0.0.1", port: server.port() ?? 0 });
+    const isCut = new Promise<void>((resolve) => void silent.on("error", () => undefined).once("close", resolve));
+    await new Promise<void>((resolve) => void silent.once("connect", resolve));
+    // So that the server has seen it too.
+    const seen = connect({ host: "127.0.0.1", port: server.port() ?? 0 });
+    await new Promise<void>((resolve) => void seen.once("connect", resolve));
+    seen.destroy();
+    let isOver = false;
+    void ended.then(() => {
+      isOver = true;
+    });
+    stop();
+    await eventually("it ended", async () => {
+      await clock.advance(1_000);
+      return isOver;
+    });
+    await isCut;
+  });
+
   it("goes on answering for a while, ending each connection, then finishes what runs", async () => {
     const held = Promise.withResolvers<object>();
     let calls = 0;

@@ -81,6 +81,7 @@ export function createWebhookServer(options: WebhookServerOptions): WebhookServe
   const source = options.certificates(metrics.readCertificate);
   const slots = createSlots({ count: options.concurrency ?? CONCURRENCY, bytes: BYTES_IN_FLIGHT });
   const running = new Set<Promise<void>>();
+  const sockets = new Set<Socket>();
   const shown = new WeakMap<Socket, string>();
   const cutOff = new AbortController();
   let current: ServingCertificate | undefined;
@@ -93,10 +94,15 @@ export function createWebhookServer(options: WebhookServerOptions): WebhookServe
     // 1.2 for API servers in builds that are restricted to certified cryptography.
     minVersion: "TLSv1.2",
     keepAliveTimeout: KEEP_ALIVE_MS,
+    handshakeTimeout: HEADERS_MS,
     headersTimeout: HEADERS_MS,
     requestTimeout: REQUEST_MS,
   });
   server.maxConnections = CONNECTIONS_MAX;
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
   server.on("tlsClientError", (error) => log.debug({ error: error.message }, "a TLS handshake failed"));
   server.on("secureConnection", (socket: TLSSocket) => {
     const { fingerprint256 } = (socket.getCertificate() ?? {}) as { readonly fingerprint256?: string };
@@ -195,7 +201,7 @@ export function createWebhookServer(options: WebhookServerOptions): WebhookServe
       await aborted(signal);
       isStopping = true;
       await clock.sleep(options.drainMs ?? DRAIN_MS);
-      await stop({ server, running, cutOff, clock });
+      await stop({ server, running, sockets, cutOff, clock });
       looking.abort();
       await source_;
     },
@@ -206,10 +212,12 @@ export function createWebhookServer(options: WebhookServerOptions): WebhookServe
 async function stop(parts: {
   readonly server: Server;
   readonly running: ReadonlySet<Promise<void>>;
+  /** Of all connections. */
+  readonly sockets: ReadonlySet<Socket>;
   readonly cutOff: AbortController;
   readonly clock: Clock;
 }): Promise<void> {
-  const { server, running, cutOff, clock } = parts;
+  const { server, running, sockets, cutOff, clock } = parts;
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   const grace = new AbortController();
   await Promise.race([Promise.all(running), clock.sleep(GRACE_MS, grace.signal)]);
@@ -218,6 +226,8 @@ async function stop(parts: {
   cutOff.abort();
   await Promise.all(running);
   server.closeAllConnections();
+  // The HTTP server knows nothing of those that never began to speak TLS.
+  for (const socket of sockets) socket.destroy();
   await closed;
   if (left > 0) throw new OperatorError("WEBHOOK_TIMEOUT", `${left} requests did not end in time and were cut off`);
 }
