@@ -27,14 +27,33 @@ export interface StatusWriter {
   ): Promise<"written" | "unchanged">;
 }
 
+/** What we sent and what the server made of it, canonical JSON both. */
+interface Sent {
+  readonly namespace: string;
+  readonly name: string;
+  readonly status: string;
+  readonly answer: string;
+}
+
+/** Fewer entries than this are not worth a look at whose owner is gone. */
+const SWEEP_SIZE_MIN = 1_000;
+
 /** A status writer of one controller's kind. */
 export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
   const { client, cache, view, type, fence } = options;
-  /**
-   * What we sent and what the server made of it, by uid, where the two differ (defaults, pruning): equal on both sides
-   * means nothing to say.
-   */
-  const sent = new Map<string, { readonly status: string; readonly answer: string }>();
+  /** By uid, where the two differ (defaults, pruning): equal on both sides means nothing to say. */
+  const sent = new Map<string, Sent>();
+  let sweepAt = SWEEP_SIZE_MIN;
+
+  const remember = (uid: string, entry: Sent): void => {
+    sent.set(uid, entry);
+    if (sent.size <= sweepAt) return;
+    // Nobody writes the status of an owner that is gone, so nobody else would forget it.
+    for (const [each, { namespace, name }] of sent) {
+      if (view.get(type, namespace, name)?.metadata.uid !== each) sent.delete(each);
+    }
+    sweepAt = Math.max(SWEEP_SIZE_MIN, 2 * sent.size);
+  };
 
   return {
     write: async (owner, status, signal) => {
@@ -58,7 +77,7 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
         );
         const kept = canonicalJson(answer["status"] ?? {});
         if (kept === wanted) sent.delete(uid);
-        else sent.set(uid, { status: wanted, answer: kept });
+        else remember(uid, { namespace, name, status: wanted, answer: kept });
         cache.overlay(type, answer);
         return "written";
       } catch (error) {
