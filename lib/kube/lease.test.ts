@@ -1,104 +1,8 @@
 import { describe, expect, it } from "@jest/globals";
-import { OperatorError } from "../core/errors.ts";
-import { createManualClock, type ManualClock } from "../core/manual-clock.ts";
-import { prng } from "../core/prng.ts";
-import { silentLogger } from "../node/logger.ts";
-import { createLeaseHolder, type LeaseHolder, type LeaseOptions } from "./lease.ts";
-import type { LeaseObject } from "./types.ts";
+import { createManualClock } from "../core/manual-clock.ts";
+import { createServer, emptyLease, join, joinTwo } from "./testing/lease-world.ts";
 
-// Goal: at no moment do two processes hold the right, and every change of holder raises the epoch. The API server is a
-// record with a resource version; each holder can be cut off from it, or be stalled, on its own.
-
-interface Server {
-  lease: LeaseObject | undefined;
-  writes: number;
-  client(link?: Link): LeaseOptions["client"];
-}
-
-interface Link {
-  down?: boolean;
-  /** The next answer to a write is lost: the server carried it out. */
-  loseNextAnswer?: boolean;
-  /** Runs before the next read or write. */
-  before?: () => void | Promise<void>;
-}
-
-const unreachable = (): OperatorError => new OperatorError("KUBE_UNREACHABLE", "cut off");
-
-function createServer(lease: LeaseObject | undefined = emptyLease()): Server {
-  const server: Server = {
-    lease,
-    writes: 0,
-    client: (link = {}) => ({
-      get: async () => {
-        await pass(link);
-        if (server.lease === undefined) throw new OperatorError("KUBE_NOT_FOUND", "no Lease");
-        return structuredClone(server.lease) as never;
-      },
-      replace: async (_type, object) => {
-        await pass(link);
-        if (server.lease === undefined) throw new OperatorError("KUBE_NOT_FOUND", "no Lease");
-        if (object.metadata.resourceVersion !== server.lease.metadata.resourceVersion) {
-          throw new OperatorError("KUBE_CONFLICT", "stale");
-        }
-        return store(object, link) as never;
-      },
-      create: async (_type, object) => {
-        await pass(link);
-        if (server.lease !== undefined) throw new OperatorError("KUBE_ALREADY_EXISTS", "there");
-        return store(object, link) as never;
-      },
-    }),
-  };
-  const pass = async (link: Link): Promise<void> => {
-    const { before } = link;
-    delete link.before;
-    await before?.();
-    if (link.down === true) throw unreachable();
-  };
-  const store = (object: LeaseObject, link: Link): LeaseObject => {
-    server.writes += 1;
-    const resourceVersion = String(Number(server.lease?.metadata.resourceVersion ?? "0") + 1);
-    server.lease = structuredClone({ ...object, metadata: { ...object.metadata, resourceVersion } });
-    if (link.loseNextAnswer === true) {
-      link.loseNextAnswer = false;
-      throw unreachable();
-    }
-    return structuredClone(server.lease);
-  };
-  return server;
-}
-
-function emptyLease(): LeaseObject {
-  return {
-    apiVersion: "coordination.k8s.io/v1",
-    kind: "Lease",
-    metadata: { name: "right", namespace: "ns", resourceVersion: "1", labels: { keep: "me" } },
-  };
-}
-
-interface Participant {
-  readonly holder: LeaseHolder;
-  readonly link: Link;
-  readonly story: string[];
-}
-
-function join(server: Server, clock: ManualClock, options: Partial<LeaseOptions> & { identity: string }): Participant {
-  const link: Link = {};
-  const story: string[] = [];
-  const holder = createLeaseHolder({
-    client: server.client(link),
-    namespace: "ns",
-    name: "right",
-    clock,
-    random: () => 0.5,
-    log: silentLogger,
-    onHeld: (epoch) => story.push(`held ${epoch}`),
-    onLost: (reason) => story.push(`lost: ${reason}`),
-    ...options,
-  });
-  return { holder, link, story };
-}
+// Goal: at no moment do two processes hold the right, and every change of holder raises the epoch.
 
 describe("a Lease with one process", () => {
   it("is taken at once when nobody holds it, and renewed every 2 s", async () => {
@@ -254,13 +158,7 @@ describe("a Lease with one process", () => {
 
 describe("a Lease with two processes", () => {
   it("passes on within duration + retry after a crash, never before", async () => {
-    const clock = createManualClock();
-    const server = createServer();
-    const a = join(server, clock, { identity: "a" });
-    const b = join(server, clock, { identity: "b" });
-    void a.holder.run();
-    await clock.advance(100);
-    void b.holder.run();
+    const { clock, a, b } = await joinTwo();
     await clock.advance(10_000);
     a.link.down = true;
     const crashedAt = clock.monotonic();
@@ -279,13 +177,7 @@ describe("a Lease with two processes", () => {
   });
 
   it("passes on in under 3 s after a clean stop", async () => {
-    const clock = createManualClock();
-    const server = createServer();
-    const a = join(server, clock, { identity: "a" });
-    const b = join(server, clock, { identity: "b" });
-    void a.holder.run();
-    await clock.advance(100);
-    void b.holder.run();
+    const { clock, a, b } = await joinTwo();
     await clock.advance(10_000);
     await a.holder.stop();
     await clock.advance(2_999);
@@ -353,163 +245,6 @@ describe("a Lease with two processes", () => {
   });
 });
 
-describe("an outage of the API that outlasts the Lease", () => {
-  const OUTAGE_MS = 40_000;
-  /** a holds, b has seen it; then the API answers nobody for 40 s. */
-  async function afterOutage(options: { readonly formerLives: boolean }) {
-    const clock = createManualClock();
-    const server = createServer();
-    const a = join(server, clock, { identity: "a" });
-    const b = join(server, clock, { identity: "b" });
-    void a.holder.run();
-    await clock.advance(100);
-    void b.holder.run();
-    await clock.advance(10_000);
-    a.link.down = true;
-    b.link.down = true;
-    await clock.advance(OUTAGE_MS);
-    expect([a.holder.isHeld(), b.holder.isHeld()]).toEqual([false, false]);
-    a.link.down = !options.formerLives;
-    b.link.down = false;
-    return { clock, server, a, b, stop: () => Promise.all([a.holder.stop(), b.holder.stop()]) };
-  }
-
-  it("leaves the Lease with the former holder when that still lives, once late writes are over", async () => {
-    const { clock, a, b, stop } = await afterOutage({ formerLives: true });
-    await clock.advance(5_000);
-    expect([a.holder.isHeld(), b.holder.isHeld()]).toEqual([false, false]);
-    await clock.advance(4_800); // Two more attempts, and the rest of the one that was under way.
-    expect(a.holder.epoch()).toBe(2);
-    await clock.advance(60_000);
-    expect(b.story).toEqual([]);
-    await stop();
-  });
-
-  it("passes the Lease on when the former holder is gone: a whole duration after the API is back, not at once", async () => {
-    const { clock, b, stop } = await afterOutage({ formerLives: false });
-    await clock.advance(14_900);
-    expect(b.holder.isHeld()).toBe(false);
-    await clock.advance(4_900);
-    expect(b.holder.epoch()).toBe(2);
-    await stop();
-  });
-
-  it("keeps a new process of the same pod waiting until late writes are over", async () => {
-    const clock = createManualClock();
-    const server = createServer();
-    const before = join(server, clock, { identity: "pod-uid" });
-    void before.holder.run();
-    await clock.advance(1_000);
-    before.link.down = true;
-    const after = join(server, clock, { identity: "pod-uid" });
-    after.link.down = true;
-    void after.holder.run();
-    await clock.advance(20_000);
-    after.link.down = false;
-    await clock.advance(5_000);
-    expect(after.holder.isHeld()).toBe(false);
-    await clock.advance(4_800);
-    expect(after.holder.epoch()).toBe(2);
-    await Promise.all([before.holder.stop(), after.holder.stop()]);
-  });
-
-  it("does not keep waiting a holder whose writes carry the epoch themselves", async () => {
-    const clock = createManualClock();
-    const server = createServer();
-    const a = join(server, clock, { identity: "a", settleSeconds: 0 });
-    void a.holder.run();
-    await clock.advance(100);
-    a.link.down = true;
-    await clock.advance(OUTAGE_MS);
-    a.link.down = false;
-    await clock.advance(2_400);
-    expect(a.holder.epoch()).toBe(2);
-    await a.holder.stop();
-  });
-
-  it("is not what one lost attempt is", async () => {
-    const clock = createManualClock();
-    const server = createServer();
-    const a = join(server, clock, { identity: "a" });
-    const b = join(server, clock, { identity: "b" });
-    void a.holder.run();
-    await clock.advance(100);
-    void b.holder.run();
-    await clock.advance(10_000);
-    a.link.down = true;
-    await clock.advance(4_000);
-    b.link.before = () => Promise.reject(unreachable());
-    await clock.advance(13_500);
-    expect(b.holder.epoch()).toBe(2);
-    await Promise.all([a.holder.stop(), b.holder.stop()]);
-  });
-});
-
-describe("a stall", () => {
-  it("of the holder: its right ends by itself, and its late renewal is refused", async () => {
-    const clock = createManualClock();
-    const server = createServer();
-    const a = join(server, clock, { identity: "a" });
-    const b = join(server, clock, { identity: "b" });
-    void a.holder.run();
-    await clock.advance(100);
-    void b.holder.run();
-    await clock.advance(10_000);
-    a.link.before = () => clock.sleep(20_000); // A process that gets no time to run, and then goes on where it was.
-    for (let passed = 0; passed < 25_000; passed += 100) {
-      await clock.advance(100);
-      expect(a.holder.isHeld() && b.holder.isHeld()).toBe(false);
-    }
-    expect(b.holder.epoch()).toBe(2);
-    expect(a.story).toEqual(["held 1", expect.stringMatching(/^lost: /)]);
-    await clock.advance(10_000);
-    expect(server.lease?.spec?.holderIdentity).toBe("b");
-    await Promise.all([a.holder.stop(), b.holder.stop()]);
-  });
-
-  it("of the candidate: it does not take its own silence for the holder's", async () => {
-    const clock = createManualClock();
-    const server = createServer();
-    const a = join(server, clock, { identity: "a" });
-    const b = join(server, clock, { identity: "b" });
-    void a.holder.run();
-    await clock.advance(100);
-    void b.holder.run();
-    await clock.advance(10_000);
-    b.link.before = () => clock.sleep(20_000);
-    await clock.advance(19_000);
-    a.link.down = true; // The holder dies just before the candidate wakes: it was alive all the time.
-    await clock.advance(14_000);
-    expect(b.holder.isHeld()).toBe(false);
-    await clock.advance(6_000);
-    expect(b.holder.epoch()).toBe(2);
-    await Promise.all([a.holder.stop(), b.holder.stop()]);
-  });
-});
-
-describe("a jump of the wall clock", () => {
-  it.each([
-    ["an hour ahead", 3_600_000],
-    ["a day back", -86_400_000],
-  ])("%s changes nothing for holder and candidate", async (_name, ms) => {
-    const clock = createManualClock();
-    const server = createServer();
-    const a = join(server, clock, { identity: "a" });
-    const b = join(server, clock, { identity: "b" });
-    void a.holder.run();
-    await clock.advance(100);
-    void b.holder.run();
-    await clock.advance(10_000);
-    clock.jumpWallClock(ms);
-    await clock.advance(60_000);
-    expect([a.story, b.story]).toEqual([["held 1"], []]);
-    a.link.down = true;
-    await clock.advance(17_500);
-    expect(b.holder.epoch()).toBe(2);
-    await Promise.all([a.holder.stop(), b.holder.stop()]);
-  });
-});
-
 describe("a renewal", () => {
   it("counts as slow when it had to read the record first and found it still its own", async () => {
     const clock = createManualClock();
@@ -527,50 +262,6 @@ describe("a renewal", () => {
     expect([slow, a.story.at(-1)]).toEqual([1, 'lost: held by "b"']);
     await a.holder.stop();
   });
-});
-
-describe("three processes under random outages, stalls and restarts", () => {
-  it.each(Array.from({ length: 12 }, () => Math.floor(Math.random() * 2 ** 31)))(
-    "never hold the right at the same moment, and one of them holds it in the end (seed %i)",
-    async (seed) => {
-      const random = prng(seed);
-      const clock = createManualClock();
-      const server = createServer();
-      const enter = (identity: string): Participant => {
-        const participant = join(server, clock, { identity, random });
-        void participant.holder.run();
-        return participant;
-      };
-      const living = ["a", "b", "c"].map(enter);
-      const all = [...living];
-      let epoch = 0;
-      for (let step = 0; step < 400; step += 1) {
-        const index = Math.floor(random() * living.length);
-        const one = living[index] as Participant;
-        const draw = random();
-        if (draw < 0.03) for (const { link } of living) link.down = true;
-        else if (draw < 0.08) one.link.down = true;
-        else if (draw < 0.12) one.link.before = () => clock.sleep(random() * 20_000);
-        else if (draw < 0.15) {
-          one.link.down = true; // Killed; its pod starts again under the same identity.
-          living[index] = enter(["a", "b", "c"][index] as string);
-          all.push(living[index]);
-        } else if (draw < 0.3) for (const { link } of living) link.down = false;
-        await clock.advance(random() * 2_000);
-        expect(living.filter(({ holder }) => holder.isHeld()).length).toBeLessThanOrEqual(1);
-        const now = server.lease?.spec?.leaseTransitions ?? 0;
-        expect(now).toBeGreaterThanOrEqual(epoch);
-        epoch = now;
-      }
-      for (const { link } of living) {
-        link.down = false;
-        delete link.before;
-      }
-      await clock.advance(40_000);
-      expect(living.filter(({ holder }) => holder.isHeld())).toHaveLength(1);
-      await Promise.all(all.map(({ holder }) => holder.stop()));
-    },
-  );
 });
 
 describe("a holder that survives the loss of the API", () => {
