@@ -41,6 +41,15 @@ export function describeRotation(start: StartCaller, scale: RotationScale): void
     cleanUp = () => Promise.resolve();
   });
   const begin = async (options: CallerOptions): Promise<RunningCaller> => (running = await start(options));
+  /** A server under a mounted certificate of somebody else's CA. */
+  const beginMounted = async (ca: Awaited<ReturnType<typeof foreignAuthority>>) => {
+    const mounted = await mountCertificates(await loopbackCertificate(ca));
+    const { directory } = mounted;
+    cleanUp = () => mounted.remove();
+    const source: NonNullable<CallerOptions["foreign"]>["source"] = (onRead) =>
+      createFileCertificates({ directory, clock: systemClock, log: silentLogger, onRead });
+    return { mounted, caller: await begin({ foreign: { caPem: ca.certPem, source } }) };
+  };
 
   it(
     "own certificates: a new CA again and again",
@@ -93,15 +102,7 @@ export function describeRotation(start: StartCaller, scale: RotationScale): void
     "certificates of somebody else's, mounted as files: new ones, new CAs, and broken ones in between",
     async () => {
       let ca = await foreignAuthority();
-      const mounted = await mountCertificates(await loopbackCertificate(ca));
-      cleanUp = () => mounted.remove();
-      const caller = await begin({
-        foreign: {
-          caPem: ca.certPem,
-          source: (onRead) =>
-            createFileCertificates({ directory: mounted.directory, clock: systemClock, log: silentLogger, onRead }),
-        },
-      });
+      const { mounted, caller } = await beginMounted(ca);
       await underLoad(caller, scale, async (shown) => {
         for (let count = 0; count < scale.authorities; count += 1) {
           await mounted.swap(await loopbackCertificate(ca));
@@ -127,15 +128,7 @@ export function describeRotation(start: StartCaller, scale: RotationScale): void
     "an expired certificate is not taken, and one that expires turns readiness off",
     async () => {
       const ca = await foreignAuthority();
-      const mounted = await mountCertificates(await loopbackCertificate(ca));
-      cleanUp = () => mounted.remove();
-      const caller = await begin({
-        foreign: {
-          caPem: ca.certPem,
-          source: (onRead) =>
-            createFileCertificates({ directory: mounted.directory, clock: systemClock, log: silentLogger, onRead }),
-        },
-      });
+      const { mounted, caller } = await beginMounted(ca);
       const brief = await loopbackCertificate(ca, { validityMs: 3_000, backdateMs: 0 });
       await mounted.swap(brief);
       await eventually("it is shown", () => caller.server.fingerprint() === fingerprint(brief.certPem));
