@@ -104,7 +104,7 @@ stage() {
   cp -r dist package.json "$folder/context/"
   cp -al "$modules" "$folder/context/node_modules"
   cp node_modules/node/bin/node "$folder/context/node"
-  printf '#!/bin/sh\nexec node --disable-sigusr1 --disable-warning=ExperimentalWarning /opt/shieldx/dist/operator/main.js "$@"\n' >"$folder/context/shieldx"
+  printf '#!/bin/sh\nexec node --disable-warning=ExperimentalWarning /opt/shieldx/dist/operator/main.js "$@"\n' >"$folder/context/shieldx"
   chmod -R u=rwX,go=rX "$folder/context/dist" "$folder/context/package.json"
   chmod 0755 "$folder/context/node" "$folder/context/shieldx"
 }

@@ -42,7 +42,8 @@ Runs the controllers of all kinds until SIGTERM. Several replicas may run: one l
 Environment: SHIELDX_NAMESPACE, SHIELDX_POD_NAME, SHIELDX_POD_UID (downward API).
 
 Signals: SIGUSR1 makes the log one level more verbose, SIGUSR2 sets it back to --log-level; in a cluster
-kubectl exec POD -- sh -c 'kill -USR1 1'. SIGTERM and SIGINT stop: running reconciles get 30 s, then the Lease is given back.
+kubectl exec POD -- sh -c 'kill -USR1 1'. SIGTERM and SIGINT stop: running reconciles get 30 s, then the Lease is given back
+(left to expire while one still runs).
 `;
 
 /**

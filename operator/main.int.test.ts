@@ -8,11 +8,12 @@ import { eventually } from "./testing/wait.ts";
 
 // Goal: the command line is honest: help, version, and exit code 2 with a reason for what it does not understand.
 
-const MAIN = resolve(import.meta.dirname, "main.ts");
+/** As users start it: a flag of Node in the wrapper can take signals away from the program. */
+const SHIELDX = resolve(import.meta.dirname, "../bin/shieldx");
 
 function shieldx(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   return new Promise((done) => {
-    execFile(process.execPath, [MAIN, ...args], { timeout: 60_000 }, (error, stdout, stderr) => {
+    execFile(SHIELDX, args, { timeout: 60_000 }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === "number" ? error.code : -1;
       done({ code, stdout, stderr });
     });
@@ -58,7 +59,7 @@ describe("shieldx controller", () => {
     await writeFile(kubeconfig, JSON.stringify(NO_CLUSTER));
     const images = ["--shieldx-image=a", "--postgres-image=b"];
     const args = ["controller", ...images, "--listen=0", "--log-level=warn", `--kubeconfig=${kubeconfig}`];
-    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(SHIELDX, args, { stdio: ["ignore", "pipe", "pipe"] });
     let [stdout, stderr] = ["", ""];
     child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
     child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
