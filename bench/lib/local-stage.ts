@@ -10,9 +10,10 @@ import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { createLedgerClient } from "../../dataplane/ledger/ledger-client.ts";
 import { writeLedgerFiles } from "../../dataplane/testing/ledger-files.ts";
-import { freePort, startTestPostgres, type TestPostgres } from "../../dataplane/testing/postgres.ts";
+import { startTestPostgres, type TestPostgres } from "../../dataplane/testing/postgres.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import { proposeOwners } from "../../lib/core/ring.ts";
+import { freePort } from "../../lib/node/testing/free-port.ts";
 import { parseTps, type Stage } from "./stage.ts";
 
 const run = promisify(execFile);

@@ -8,10 +8,11 @@ import { sha256 } from "../../lib/core/canonical.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import { proposeOwners } from "../../lib/core/ring.ts";
 import { withClient } from "../../lib/node/postgres.ts";
+import { freePort } from "../../lib/node/testing/free-port.ts";
 import { loadMigrations, migrate } from "../ledger/ledger.migrate.ts";
 import { createLedgerClient, type LedgerClient } from "../ledger/ledger-client.ts";
 import { writeLedgerFiles } from "./ledger-files.ts";
-import { freePort, type TestPostgres } from "./postgres.ts";
+import { type TestPostgres } from "./postgres.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const NODE = join(ROOT, "node_modules/.bin/node");

@@ -2,10 +2,10 @@
  * One PostgreSQL 17 for a test file, from the product's own image, with TLS 1.3 and `shard_meta` as the agent makes it.
  * Several "shards" are several databases of one server: the ledger cannot tell.
  */
+
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -14,6 +14,7 @@ import { systemClock } from "../../lib/core/clock.ts";
 import type { ShardMap } from "../../lib/core/shard-map.ts";
 import { createCertificateAuthority, issueCertificate } from "../../lib/node/certificates.ts";
 import { openClient, type PostgresTarget } from "../../lib/node/postgres.ts";
+import { freePort } from "../../lib/node/testing/free-port.ts";
 
 const run = promisify(execFile);
 
@@ -224,13 +225,4 @@ export async function writeMap(client: Client, given: { shard: number; map: Shar
     [map.owners, map.epoch],
   );
   await client.query("COMMIT");
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const { port } = server.address() as { port: number };
-  await new Promise((done) => server.close(done));
-  return port;
 }

@@ -1,9 +1,9 @@
 import { mkdir, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { systemClock } from "../../lib/core/clock.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { RESOURCES } from "../../lib/kube/types.ts";
+import { freePort } from "../../lib/node/testing/free-port.ts";
 import { startControlPlane, type TestControlPlane } from "../../operator/testing/kube-apiserver.ts";
 import { WIDGET, WIDGET_CRD } from "../../operator/testing/widget.ts";
 import { waitFor } from "../run.ts";
@@ -141,12 +141,4 @@ async function writeServiceAccount(directory: string, plane: TestControlPlane): 
   await writeFile(join(folder, "ca.crt"), plane.ca);
   await writeFile(join(folder, "namespace"), "default");
   return folder;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const { port } = server.address() as { port: number };
-  await new Promise((done) => server.close(done));
-  return port;
 }

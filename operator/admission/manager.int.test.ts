@@ -1,9 +1,9 @@
-import { type AddressInfo, createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { systemClock } from "../../lib/core/clock.ts";
 import { RESOURCES } from "../../lib/kube/types.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
 import { createMetrics } from "../../lib/node/metrics.ts";
+import { freePort } from "../../lib/node/testing/free-port.ts";
 import { createManager } from "../manager.ts";
 import { startControlPlane, type TestControlPlane } from "../testing/kube-apiserver.ts";
 import { waitForKind } from "../testing/kube-contract.ts";
@@ -91,12 +91,3 @@ describe("a manager whose own webhook converts what it watches", () => {
     expect(await exited).toBe(0);
   });
 });
-
-/** A port that was free a moment ago: the kind's definition names it before the server listens. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

@@ -1,12 +1,13 @@
 /** The two programs that are compared: how each is built, started, asked and stopped. */
+
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { access, mkdir, open, readdir, readFile, rename } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { systemClock } from "../../../lib/core/clock.ts";
 import type { ResourceType } from "../../../lib/kube/types.ts";
+import { freePort } from "../../../lib/node/testing/free-port.ts";
 import type { Widget } from "../../../operator/testing/widget.ts";
 import { readUsage, type Usage } from "./procfs.ts";
 import { type Stage, widgetKind } from "./stage.ts";
@@ -141,14 +142,6 @@ export function parseProgress(text: string): { readonly reconciles: number; read
 function pidOf(child: ChildProcess): number {
   if (child.pid === undefined || child.exitCode !== null) throw new Error("the program has ended");
   return child.pid;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const { port } = server.address() as { port: number };
-  await new Promise((done) => server.close(done));
-  return port;
 }
 
 /** Polls until a check holds. @throws Error with `what` after the time */
