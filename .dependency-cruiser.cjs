@@ -1,5 +1,5 @@
 // Who may import whom: the table of ARCHITECTURE.md as rules. Tests and test support may look everywhere.
-const TEST = "\\.test\\.ts$|/testing/";
+const TEST = "\\.test\\.ts$|/testing/|^testkit/";
 
 /** Roles that decide and describe: no I/O, no clock, no process. */
 const PURE_ROLES = "\\.(plan|desired|status|policies|decider|names|checks)\\.ts$";

@@ -34,7 +34,7 @@ const everywhere = [
 ];
 
 /** Programs and tests at the edge: they print, and read the machine's clock and environment. */
-const edge = ["**/*.test.ts", "**/testing/**", "e2e/**", "bench/**", "bin/**", "crds/generate.ts"];
+const edge = ["**/*.test.ts", "**/testing/**", "testkit/**", "e2e/**", "bench/**", "bin/**", "crds/generate.ts"];
 
 export default tseslint.config(
   { ignores: ["dist/", ".build/", "node_modules/", "coverage/", "**/*.mjs", "**/*.cjs"] },

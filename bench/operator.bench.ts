@@ -1,5 +1,5 @@
 /**
- * Our operator runtime beside sigs.k8s.io/controller-runtime: two programs of the same work (operator/testing/widget-main.ts,
+ * Our operator runtime beside sigs.k8s.io/controller-runtime: two programs of the same work (testkit/widget-main.ts,
  * bench/peers/controller-runtime) on the same kube-apiserver in the same run, in alternating order. Sizes are environment
  * variables, see lib/operator/sizes.ts.
  *

@@ -46,7 +46,7 @@ const CHECKS: readonly Check[] = [
     name: "walls (who imports whom)",
     command: [
       ...[...NODE, join(BIN, "depcruise"), "--config", ".dependency-cruiser.cjs"],
-      ...["bin", "lib", "crds", "operator", "controllers", "dataplane", "e2e", "bench", "charts"],
+      ...["bin", "lib", "crds", "operator", "controllers", "dataplane", "testkit", "e2e", "bench", "charts"],
     ],
   },
   { name: "unused files, exports and dependencies", command: [...NODE, join(BIN, "knip")] },

@@ -12,8 +12,8 @@ import { systemClock } from "../lib/core/clock.ts";
 import type { KubeClient } from "../lib/kube/client.ts";
 import { type KubeObject, RESOURCES } from "../lib/kube/types.ts";
 import { parseControllerConfig } from "../operator/config.ts";
-import { startControlPlane, type TestControlPlane } from "../operator/testing/kube-apiserver.ts";
 import { createControllers } from "../operator/wiring.ts";
+import { startControlPlane, type TestControlPlane } from "../testkit/kube-apiserver.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const CHART = join(ROOT, "charts/operator");

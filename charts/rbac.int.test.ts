@@ -21,8 +21,8 @@ import { silentLogger } from "../lib/node/logger.ts";
 import { createMetrics } from "../lib/node/metrics.ts";
 import { scramVerifier } from "../lib/node/scram.ts";
 import { createManager } from "../operator/manager.ts";
-import { startControlPlane, type TestControlPlane } from "../operator/testing/kube-apiserver.ts";
-import { eventually } from "../operator/testing/wait.ts";
+import { startControlPlane, type TestControlPlane } from "../testkit/kube-apiserver.ts";
+import { eventually } from "../testkit/wait.ts";
 import { type Access, type Right, type RoleRule, recordAccesses, rightsOf } from "./testing/accesses.ts";
 import { createLife } from "./testing/life.ts";
 

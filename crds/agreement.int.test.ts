@@ -7,7 +7,7 @@ import type { z } from "zod";
 import { isOperatorError } from "../lib/core/errors.ts";
 import type { KubeClient } from "../lib/kube/client.ts";
 import { type KubeObject, RESOURCES, type ResourceType } from "../lib/kube/types.ts";
-import { startControlPlane, type TestControlPlane } from "../operator/testing/kube-apiserver.ts";
+import { startControlPlane, type TestControlPlane } from "../testkit/kube-apiserver.ts";
 import { customResourceDefinition } from "./crd.ts";
 import { API_VERSION } from "./group.ts";
 import type { KindDefinition } from "./kind.ts";

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { parse } from "yaml";
 import type { KubeClient } from "../lib/kube/client.ts";
 import type { KubeObject } from "../lib/kube/types.ts";
-import { startControlPlane, type TestControlPlane } from "../operator/testing/kube-apiserver.ts";
+import { startControlPlane, type TestControlPlane } from "../testkit/kube-apiserver.ts";
 import { CREDIT_LEDGER, creditLedgerSpec } from "./creditledger.ts";
 import { API_VERSION } from "./group.ts";
 import { KINDS } from "./kinds.ts";

@@ -2,13 +2,13 @@ import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { RESOURCES } from "../lib/kube/types.ts";
-import { describeManagerItems } from "./testing/acceptance/all.ts";
-import { type AcceptanceSuite, ITEMS } from "./testing/acceptance/items.ts";
-import { describeProgramItems } from "./testing/acceptance/program.ts";
-import { startRealAcceptance } from "./testing/acceptance/server.ts";
-import { startControlPlane, type TestControlPlane } from "./testing/kube-apiserver.ts";
-import { waitForKind } from "./testing/kube-contract.ts";
-import { WIDGET, WIDGET_CRD } from "./testing/widget.ts";
+import { describeManagerItems } from "../testkit/acceptance/all.ts";
+import { type AcceptanceSuite, ITEMS } from "../testkit/acceptance/items.ts";
+import { describeProgramItems } from "../testkit/acceptance/program.ts";
+import { startRealAcceptance } from "../testkit/acceptance/server.ts";
+import { startControlPlane, type TestControlPlane } from "../testkit/kube-apiserver.ts";
+import { waitForKind } from "../testkit/kube-contract.ts";
+import { WIDGET, WIDGET_CRD } from "../testkit/widget.ts";
 
 // Goal: the acceptance list on a real etcd and kube-apiserver, with a proxy in between that makes the faults. One control
 // plane serves all items, each in a namespace of its own.

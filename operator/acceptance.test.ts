@@ -1,11 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
+import { describeManagerItems } from "../testkit/acceptance/all.ts";
+import { type AcceptanceSuite, describeCases, ITEMS } from "../testkit/acceptance/items.ts";
+import { startFakeAcceptance } from "../testkit/acceptance/server.ts";
 import { startFakeCaller } from "./admission/testing/fake-caller.ts";
 import { describeRotation } from "./admission/testing/rotation-cases.ts";
-import { describeManagerItems } from "./testing/acceptance/all.ts";
-import { type AcceptanceSuite, describeCases, ITEMS } from "./testing/acceptance/items.ts";
-import { startFakeAcceptance } from "./testing/acceptance/server.ts";
 
 // Goal: the whole acceptance list, ticked on the fake. See testing/acceptance/README.md.
 
@@ -19,7 +19,7 @@ describe("the list", () => {
   });
 
   it("has a row for each item in the README", async () => {
-    const readme = await readFile(join(import.meta.dirname, "testing/acceptance/README.md"), "utf8");
+    const readme = await readFile(join(import.meta.dirname, "../testkit/acceptance/README.md"), "utf8");
     const rows = readme.split("\n").flatMap((line) => /^\| \d+ \| .*? \|/.exec(line)?.[0] ?? []);
     expect(rows).toEqual(Object.entries(ITEMS).map(([item, sentence]) => `| ${item} | ${sentence} |`));
   });

@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "@jest/globals";
-import { eventually } from "./testing/wait.ts";
+import { eventually } from "../testkit/wait.ts";
 
 // Goal: the command line is honest: help, version, and exit code 2 with a reason for what it does not understand.
 

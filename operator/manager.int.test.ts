@@ -5,13 +5,13 @@ import { createTransport } from "../lib/kube/transport.ts";
 import { RESOURCES } from "../lib/kube/types.ts";
 import { silentLogger } from "../lib/node/logger.ts";
 import { createMetrics } from "../lib/node/metrics.ts";
+import { startRealAcceptance } from "../testkit/acceptance/server.ts";
+import { startControlPlane, type TestControlPlane } from "../testkit/kube-apiserver.ts";
+import { waitForKind } from "../testkit/kube-contract.ts";
+import { describeManagerContract } from "../testkit/manager-contract.ts";
+import { eventually } from "../testkit/wait.ts";
+import { WIDGET, WIDGET_CRD } from "../testkit/widget.ts";
 import { createManager, LEASE_NAME } from "./manager.ts";
-import { startRealAcceptance } from "./testing/acceptance/server.ts";
-import { startControlPlane, type TestControlPlane } from "./testing/kube-apiserver.ts";
-import { waitForKind } from "./testing/kube-contract.ts";
-import { describeManagerContract } from "./testing/manager-contract.ts";
-import { eventually } from "./testing/wait.ts";
-import { WIDGET, WIDGET_CRD } from "./testing/widget.ts";
 
 let controlPlane: TestControlPlane;
 beforeAll(async () => {

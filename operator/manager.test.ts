@@ -2,10 +2,10 @@ import { describe, expect, it } from "@jest/globals";
 import { systemClock } from "../lib/core/clock.ts";
 import { silentLogger } from "../lib/node/logger.ts";
 import { createMetrics } from "../lib/node/metrics.ts";
+import { startFakeAcceptance } from "../testkit/acceptance/server.ts";
+import { startFakeKube } from "../testkit/fake-kube.ts";
+import { describeManagerContract } from "../testkit/manager-contract.ts";
 import { createManager } from "./manager.ts";
-import { startFakeAcceptance } from "./testing/acceptance/server.ts";
-import { startFakeKube } from "./testing/fake-kube.ts";
-import { describeManagerContract } from "./testing/manager-contract.ts";
 
 describeManagerContract(startFakeAcceptance);
 

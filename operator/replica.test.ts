@@ -4,13 +4,13 @@ import { OperatorError } from "../lib/core/errors.ts";
 import { RESOURCES } from "../lib/kube/types.ts";
 import { silentLogger } from "../lib/node/logger.ts";
 import { createMetrics, type Metrics } from "../lib/node/metrics.ts";
+import { type FakeKube, startFakeKube } from "../testkit/fake-kube.ts";
+import { eventually } from "../testkit/wait.ts";
+import { configMap, WIDGET, widget } from "../testkit/widget.ts";
 import { createManager, LEASE_NAME, type Manager, type ManagerOptions } from "./manager.ts";
 import type { Runnable } from "./runtime/runnable.ts";
 import { createChannel, timerSource } from "./runtime/sources.ts";
 import type { Controller } from "./runtime/types.ts";
-import { type FakeKube, startFakeKube } from "./testing/fake-kube.ts";
-import { eventually } from "./testing/wait.ts";
-import { configMap, WIDGET, widget } from "./testing/widget.ts";
 
 // Goal: what runs beside the controllers, and the controllers themselves, begin and end in the order that manager.ts draws.
 

@@ -10,10 +10,10 @@ import { createTransport } from "../lib/kube/transport.ts";
 import { type KubeObject, RESOURCES, type ResourceType } from "../lib/kube/types.ts";
 import { silentLogger } from "../lib/node/logger.ts";
 import { createMetrics } from "../lib/node/metrics.ts";
+import { startControlPlane, type TestControlPlane } from "../testkit/kube-apiserver.ts";
+import { waitForKind } from "../testkit/kube-contract.ts";
+import { eventually } from "../testkit/wait.ts";
 import { createManager, type Manager } from "./manager.ts";
-import { startControlPlane, type TestControlPlane } from "./testing/kube-apiserver.ts";
-import { waitForKind } from "./testing/kube-contract.ts";
-import { eventually } from "./testing/wait.ts";
 import { createControllers } from "./wiring.ts";
 
 // Goal: with the real controllers and the samples, an operator at rest and a restarted operator write nothing but their

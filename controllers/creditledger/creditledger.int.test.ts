@@ -15,7 +15,7 @@ import { silentLogger } from "../../lib/node/logger.ts";
 import { createMetrics } from "../../lib/node/metrics.ts";
 import { scramVerifier } from "../../lib/node/scram.ts";
 import { createManager } from "../../operator/manager.ts";
-import { startControlPlane, type TestControlPlane } from "../../operator/testing/kube-apiserver.ts";
+import { startControlPlane, type TestControlPlane } from "../../testkit/kube-apiserver.ts";
 import { createCreditLedgerController } from "./creditledger.controller.ts";
 
 // The ledger's controller under the real manager on a real API server. There are no nodes and no other controllers: the

@@ -10,7 +10,7 @@ import {
   reconcileOnce,
   type StoryCast,
   toRestInRandomOrder,
-} from "../../operator/testing/story.ts";
+} from "../../testkit/story.ts";
 import { createCreditLedgerController, POSITIONS_INTERVAL_SECONDS } from "./creditledger.controller.ts";
 import { MIGRATION_RETRY_SECONDS } from "./creditledger.plan.ts";
 import { deps, ledger, NAME, NAMESPACE, shardSet, spec } from "./testing/builders.ts";

@@ -15,7 +15,7 @@ import * as certificates from "../../lib/node/certificates.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
 import { createMetrics } from "../../lib/node/metrics.ts";
 import { createManager } from "../../operator/manager.ts";
-import { startControlPlane, type TestControlPlane } from "../../operator/testing/kube-apiserver.ts";
+import { startControlPlane, type TestControlPlane } from "../../testkit/kube-apiserver.ts";
 import type { GetJson } from "./shardset.agents.ts";
 import { createShardSetController } from "./shardset.controller.ts";
 import { POLL_READY_SECONDS } from "./shardset.plan.ts";

@@ -1,7 +1,7 @@
 import { isOperatorError } from "../../lib/core/errors.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
-import { eventually } from "../../operator/testing/wait.ts";
+import { eventually } from "../../testkit/wait.ts";
 import { crdName, customResourceDefinition } from "../crd.ts";
 import type { KindDefinition } from "../kind.ts";
 

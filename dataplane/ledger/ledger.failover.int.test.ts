@@ -12,7 +12,7 @@ import { silentLogger } from "../../lib/node/logger.ts";
 import { createMetrics } from "../../lib/node/metrics.ts";
 import { withClient } from "../../lib/node/postgres.ts";
 import { freePort } from "../../lib/node/testing/free-port.ts";
-import { startControlPlane, type TestControlPlane } from "../../operator/testing/kube-apiserver.ts";
+import { startControlPlane, type TestControlPlane } from "../../testkit/kube-apiserver.ts";
 import { startTestPostgres, type TestPostgres } from "../testing/postgres.ts";
 import { loadMigrations, migrate } from "./ledger.migrate.ts";
 import { startService } from "./ledger.service.ts";

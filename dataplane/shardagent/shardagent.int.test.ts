@@ -13,7 +13,7 @@ import { type LeaseObject, RESOURCES } from "../../lib/kube/types.ts";
 import { readCertificate } from "../../lib/node/certificates.ts";
 import { openClient, sqlState, withClient } from "../../lib/node/postgres.ts";
 import { scramVerifier } from "../../lib/node/scram.ts";
-import { startControlPlane, type TestControlPlane } from "../../operator/testing/kube-apiserver.ts";
+import { startControlPlane, type TestControlPlane } from "../../testkit/kube-apiserver.ts";
 import {
   type AgentContainer,
   createShardHost,

@@ -1,7 +1,7 @@
 import { FINALIZER, LABELS } from "../../crds/group.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
-import { WIDGET, type Widget } from "../../operator/testing/widget.ts";
+import { WIDGET, type Widget } from "../../testkit/widget.ts";
 
 const NAMESPACE = "default";
 

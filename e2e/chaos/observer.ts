@@ -2,7 +2,7 @@ import { LABELS } from "../../crds/group.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import type { KubeClient, Selection } from "../../lib/kube/client.ts";
 import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
-import { WIDGET } from "../../operator/testing/widget.ts";
+import { WIDGET } from "../../testkit/widget.ts";
 
 /** What watches of our own see. */
 export interface Observer {

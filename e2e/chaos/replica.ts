@@ -67,7 +67,7 @@ export interface ReplicaOptions {
   readonly directory: string;
 }
 
-const PROGRAM = resolve(import.meta.dirname, "../../operator/testing/widget-main.ts");
+const PROGRAM = resolve(import.meta.dirname, "../../testkit/widget-main.ts");
 /** Two collections: the first one lets finalizers run. */
 const COLLECTIONS = 2;
 const COLLECTION_MS = 700;

@@ -2,7 +2,7 @@ import { systemClock } from "../../lib/core/clock.ts";
 import { prng } from "../../lib/core/prng.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { RESOURCES } from "../../lib/kube/types.ts";
-import { WIDGET, widget } from "../../operator/testing/widget.ts";
+import { WIDGET, widget } from "../../testkit/widget.ts";
 
 /** Somebody who works with widgets while everything breaks. */
 export interface User {

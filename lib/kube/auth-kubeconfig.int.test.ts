@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { startControlPlane, type TestControlPlane } from "../../operator/testing/kube-apiserver.ts";
+import { startControlPlane, type TestControlPlane } from "../../testkit/kube-apiserver.ts";
 import { systemClock } from "../core/clock.ts";
 import { kubeconfigEndpoint } from "./auth-kubeconfig.ts";
 import { createKubeClient } from "./client.ts";

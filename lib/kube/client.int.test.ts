@@ -1,7 +1,7 @@
 import { createServer, connect as openTcp, type Server, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { startControlPlane, type TestControlPlane } from "../../operator/testing/kube-apiserver.ts";
-import { eventually } from "../../operator/testing/wait.ts";
+import { startControlPlane, type TestControlPlane } from "../../testkit/kube-apiserver.ts";
+import { eventually } from "../../testkit/wait.ts";
 import { systemClock } from "../core/clock.ts";
 import { isOperatorError, OperatorError } from "../core/errors.ts";
 import { silentLogger } from "../node/logger.ts";

@@ -2,7 +2,7 @@ import { createServer as createHttp, type IncomingMessage } from "node:http";
 import { createServer, type Server } from "node:https";
 import { type AddressInfo, connect, createServer as createTcp, type Socket, type Server as TcpServer } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import { eventually } from "../../operator/testing/wait.ts";
+import { eventually } from "../../testkit/wait.ts";
 import { systemClock } from "../core/clock.ts";
 import { type CertificatePair, createCertificateAuthority, issueCertificate } from "../node/certificates.ts";
 import {

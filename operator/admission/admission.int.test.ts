@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, it } from "@jest/globals";
-import { eventually } from "../testing/wait.ts";
+import { eventually } from "../../testkit/wait.ts";
 import { describeAdmission } from "./testing/admission-cases.ts";
 import type { RunningCaller } from "./testing/caller.ts";
 import { gadget } from "./testing/gadget.ts";

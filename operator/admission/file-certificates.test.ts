@@ -4,7 +4,7 @@ import { systemClock } from "../../lib/core/clock.ts";
 import { createManualClock } from "../../lib/core/manual-clock.ts";
 import { fingerprint } from "../../lib/node/certificates.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
-import { eventually } from "../testing/wait.ts";
+import { eventually } from "../../testkit/wait.ts";
 import type { ServingCertificate } from "./certificate-source.ts";
 import { createFileCertificates } from "./file-certificates.ts";
 import { foreignAuthority, loopbackCertificate, mountCertificates } from "./testing/mounted-certificates.ts";

@@ -4,7 +4,7 @@ import { createManualClock } from "../../lib/core/manual-clock.ts";
 import { RESOURCES, type SecretObject } from "../../lib/kube/types.ts";
 import { isIssuedBy } from "../../lib/node/certificates.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
-import { eventually } from "../testing/wait.ts";
+import { eventually } from "../../testkit/wait.ts";
 import { secretOf, stateOf } from "./certificate-secret.ts";
 import type { CertificateSource, ServingCertificate } from "./certificate-source.ts";
 import { createOwnCertificates } from "./own-certificates.ts";

@@ -7,7 +7,7 @@ import { createManualClock, type ManualClock } from "../../lib/core/manual-clock
 import { fingerprint } from "../../lib/node/certificates.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
 import { createMetrics } from "../../lib/node/metrics.ts";
-import { eventually } from "../testing/wait.ts";
+import { eventually } from "../../testkit/wait.ts";
 import { type ServingCertificate, servingCertificate } from "./certificate-source.ts";
 import { createWebhookServer, type WebhookServer } from "./server.ts";
 import { foreignAuthority, loopbackCertificate } from "./testing/mounted-certificates.ts";

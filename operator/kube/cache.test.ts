@@ -3,10 +3,10 @@ import { LABELS } from "../../crds/group.ts";
 import type { ReflectorFault } from "../../lib/kube/reflector.ts";
 import { type ConfigMapObject, type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
-import { type FakeKube, startFakeKube, storeKey } from "../testing/fake-kube.ts";
-import { createScaledClock } from "../testing/scaled-clock.ts";
-import { eventually } from "../testing/wait.ts";
-import { configMap, WIDGET, widget } from "../testing/widget.ts";
+import { type FakeKube, startFakeKube, storeKey } from "../../testkit/fake-kube.ts";
+import { createScaledClock } from "../../testkit/scaled-clock.ts";
+import { eventually } from "../../testkit/wait.ts";
+import { configMap, WIDGET, widget } from "../../testkit/widget.ts";
 import { type CacheOptions, createCache, type KubeCache } from "./cache.ts";
 import type { ObjectChange } from "./informer.ts";
 

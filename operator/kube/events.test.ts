@@ -3,7 +3,7 @@ import { OperatorError } from "../../lib/core/errors.ts";
 import { createManualClock, type ManualClock } from "../../lib/core/manual-clock.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
-import { widget } from "../testing/widget.ts";
+import { widget } from "../../testkit/widget.ts";
 import { createEventRecorder, type EventNote, type EventRecorder } from "./events.ts";
 
 // Goal: every situation is told once, a series is counted, nobody floods the cluster, and nothing fails for it.

@@ -1,7 +1,7 @@
 import { expect, it } from "@jest/globals";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
-import { WIDGET, widget } from "../testing/widget.ts";
+import { WIDGET, widget } from "../../testkit/widget.ts";
 import { createStatusWriter } from "./status.ts";
 
 // Goal: what the server prunes is sent once for as long as its owner lives, and remembered no longer. The rest of the

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { widget } from "../testing/widget.ts";
+import { widget } from "../../testkit/widget.ts";
 import { conditionsOf, findCondition, MESSAGE_LENGTH_MAX, mergeConditions, setCondition } from "./conditions.ts";
 import type { Condition } from "./types.ts";
 

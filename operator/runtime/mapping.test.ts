@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import type { KubeObject, OwnerReference, ResourceType } from "../../lib/kube/types.ts";
-import { configMap, WIDGET, type Widget, widget } from "../testing/widget.ts";
+import { configMap, WIDGET, type Widget, widget } from "../../testkit/widget.ts";
 import { fieldKeys, labelKeys, owned, ownerKeys, ownKey, references, referringKeys } from "./mapping.ts";
 import type { CacheReader } from "./types.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import type { KubeObject } from "../../lib/kube/types.ts";
-import { widget } from "../testing/widget.ts";
+import { widget } from "../../testkit/widget.ts";
 import {
   all,
   annotationsChanged,

@@ -4,7 +4,7 @@ import { OperatorError } from "../../lib/core/errors.ts";
 import { createManualClock, type ManualClock } from "../../lib/core/manual-clock.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
-import { configMap, WIDGET, widget } from "../testing/widget.ts";
+import { configMap, WIDGET, widget } from "../../testkit/widget.ts";
 import { apply, tell } from "./actions.ts";
 import { createReconciler, type Kind, type Run } from "./reconciler.ts";
 import type { Action, Plan, ReconcileContext, Result } from "./types.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@jest/globals";
 import type { KubeObject } from "../../lib/kube/types.ts";
+import { configMap, WIDGET, widget } from "../../testkit/widget.ts";
 import type { CacheSpec, CacheView } from "../kube/cache.ts";
 import type { ObjectChange } from "../kube/informer.ts";
-import { configMap, WIDGET, widget } from "../testing/widget.ts";
 import { labelKeys } from "./mapping.ts";
 import { generationChanged } from "./predicates.ts";
 import type { Controller, Watch } from "./types.ts";

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { systemClock } from "../../../lib/core/clock.ts";
 import type { ResourceType } from "../../../lib/kube/types.ts";
 import { freePort } from "../../../lib/node/testing/free-port.ts";
-import type { Widget } from "../../../operator/testing/widget.ts";
+import type { Widget } from "../../../testkit/widget.ts";
 import { readUsage, type Usage } from "./procfs.ts";
 import { type Stage, widgetKind } from "./stage.ts";
 
@@ -50,7 +50,7 @@ export async function buildOurs(): Promise<Contestant> {
     "-p",
     join(import.meta.dirname, "tsconfig.program.json"),
   ]);
-  const program = join(BUILD, "program/operator/testing/widget-main.js");
+  const program = join(BUILD, "program/testkit/widget-main.js");
   return {
     name: "ours",
     kind: widgetKind("Widget"),

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { KubeClient } from "../../../lib/kube/client.ts";
 import { RESOURCES, type ResourceType } from "../../../lib/kube/types.ts";
-import { startControlPlane } from "../../../operator/testing/kube-apiserver.ts";
-import { eventually } from "../../../operator/testing/wait.ts";
-import { WIDGET, WIDGET_CRD, type Widget } from "../../../operator/testing/widget.ts";
+import { startControlPlane } from "../../../testkit/kube-apiserver.ts";
+import { eventually } from "../../../testkit/wait.ts";
+import { WIDGET, WIDGET_CRD, type Widget } from "../../../testkit/widget.ts";
 import { AUDIT_POLICY, type AuditLog, openAuditLog } from "./audit.ts";
 import { readUsage } from "./procfs.ts";
 

@@ -2,7 +2,7 @@
 import { systemClock } from "../../../lib/core/clock.ts";
 import { isOperatorError } from "../../../lib/core/errors.ts";
 import { type ConfigMapObject, type KubeObject, RESOURCES, type ResourceType } from "../../../lib/kube/types.ts";
-import type { Widget } from "../../../operator/testing/widget.ts";
+import type { Widget } from "../../../testkit/widget.ts";
 import type { Stage } from "./stage.ts";
 
 /** The widgets of one kind, as somebody who is not the controller sees them. */

@@ -10,7 +10,7 @@ const kind = "GoWidget"
 
 var groupVersion = schema.GroupVersion{Group: "test.shieldx.dev", Version: "v1"}
 
-// GoWidget has the shape of the Widget of operator/testing/widget.ts.
+// GoWidget has the shape of the Widget of testkit/widget.ts.
 type GoWidget struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`

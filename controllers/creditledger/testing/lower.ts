@@ -3,8 +3,8 @@ import { DATABASE_REQUEST_KEY, parseDatabaseRequest, requestHash } from "../../.
 import { ANNOTATIONS, COMPONENTS, LABELS } from "../../../crds/group.ts";
 import type { DatabaseStatus } from "../../../crds/shardset.ts";
 import type { KubeObject, LeaseObject, SecretObject } from "../../../lib/kube/types.ts";
-import { deploymentStep } from "../../../operator/testing/lower.ts";
-import type { StoryStep } from "../../../operator/testing/story.ts";
+import { deploymentStep } from "../../../testkit/lower.ts";
+import type { StoryStep } from "../../../testkit/story.ts";
 import { type shardSet } from "./builders.ts";
 import type { World } from "./world.ts";
 

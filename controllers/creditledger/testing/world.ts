@@ -1,6 +1,6 @@
 import type { CreditLedger } from "../../../crds/creditledger.ts";
 import type { Controller } from "../../../operator/runtime/types.ts";
-import { createMemoryWorld, type MemoryWorld } from "../../../operator/testing/memory-world.ts";
+import { createMemoryWorld, type MemoryWorld } from "../../../testkit/memory-world.ts";
 import { NAMESPACE } from "./builders.ts";
 
 export type World = MemoryWorld;

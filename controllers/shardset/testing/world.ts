@@ -5,7 +5,7 @@ import { SHARD_SET, type ShardSet, type ShardSetSpec } from "../../../crds/shard
 import { canonicalJson } from "../../../lib/core/canonical.ts";
 import { OperatorError } from "../../../lib/core/errors.ts";
 import type { SecretObject } from "../../../lib/kube/types.ts";
-import { createMemoryWorld, type MemoryWorld } from "../../../operator/testing/memory-world.ts";
+import { createMemoryWorld, type MemoryWorld } from "../../../testkit/memory-world.ts";
 import type { GetJson } from "../shardset.agents.ts";
 import { createShardSetController } from "../shardset.controller.ts";
 import type { Certificates } from "../shardset.material.ts";

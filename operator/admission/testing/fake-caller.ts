@@ -5,7 +5,7 @@ import { OperatorError } from "../../../lib/core/errors.ts";
 import { errorFromStatus } from "../../../lib/kube/kube-errors.ts";
 import { apiVersionOf } from "../../../lib/kube/paths.ts";
 import type { KubeObject } from "../../../lib/kube/types.ts";
-import { eventually } from "../../testing/wait.ts";
+import { eventually } from "../../../testkit/wait.ts";
 import { isEqual, type PatchOperation } from "../json-patch.ts";
 import type { Webhook } from "../webhook.ts";
 import { applyPatch } from "./apply-patch.ts";

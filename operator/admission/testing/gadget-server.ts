@@ -2,7 +2,7 @@ import { systemClock } from "../../../lib/core/clock.ts";
 import { type KubeObject, RESOURCES, type ResourceType } from "../../../lib/kube/types.ts";
 import { createLogger } from "../../../lib/node/logger.ts";
 import { createMetrics, type Metrics } from "../../../lib/node/metrics.ts";
-import { eventually } from "../../testing/wait.ts";
+import { eventually } from "../../../testkit/wait.ts";
 import { webhookConfiguration } from "../configurations.ts";
 import { createOwnCertificates } from "../own-certificates.ts";
 import { createWebhookServer, type WebhookServer } from "../server.ts";

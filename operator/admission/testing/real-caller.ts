@@ -1,9 +1,9 @@
 import { isOperatorError } from "../../../lib/core/errors.ts";
 import type { KubeClient } from "../../../lib/kube/client.ts";
 import type { KubeObject } from "../../../lib/kube/types.ts";
-import { startControlPlane } from "../../testing/kube-apiserver.ts";
-import { waitForKind } from "../../testing/kube-contract.ts";
-import { eventually } from "../../testing/wait.ts";
+import { startControlPlane } from "../../../testkit/kube-apiserver.ts";
+import { waitForKind } from "../../../testkit/kube-contract.ts";
+import { eventually } from "../../../testkit/wait.ts";
 import type { CallerOptions, RunningCaller } from "./caller.ts";
 import { GADGET_V1, GADGET_V2, gadget } from "./gadget.ts";
 import { injectTrust, installGadgets, startGadgetServer } from "./gadget-server.ts";

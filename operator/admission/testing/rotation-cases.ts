@@ -5,7 +5,7 @@ import { systemClock } from "../../../lib/core/clock.ts";
 import { RESOURCES } from "../../../lib/kube/types.ts";
 import { fingerprint } from "../../../lib/node/certificates.ts";
 import { silentLogger } from "../../../lib/node/logger.ts";
-import { eventually } from "../../testing/wait.ts";
+import { eventually } from "../../../testkit/wait.ts";
 import { stateOf } from "../certificate-secret.ts";
 import { createFileCertificates } from "../file-certificates.ts";
 import { ROTATION_POLICY, type RotationPolicy } from "../rotation.ts";
