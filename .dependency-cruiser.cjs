@@ -1,11 +1,11 @@
 // Who may import whom: the table of ARCHITECTURE.md as rules. Tests and test support may look everywhere.
 const TEST = "\\.test\\.ts$|/testing/|^testkit/";
 
-/** Roles that decide and describe: no I/O, no clock, no process. */
-const PURE_ROLES = "\\.(plan|desired|status|policies|decider|names|checks)\\.ts$";
+/** Files that read, write, listen, run, or use keys and randomness. */
+const IO_ROLES = "\\.(agents|controller|make|migrate|store|server|main)\\.ts$|^controllers/kit/pki/make\\.ts$";
 
-/** Roles that read, write, listen or run. */
-const IO_ROLES = "\\.(observe|controller|store|server|main|migrate)\\.ts$";
+/** Files that decide and describe: all of the controllers but those; no I/O, no clock, no process. */
+const PURE = { path: "^controllers/|\\.decider\\.ts$", pathNot: `${TEST}|${IO_ROLES}` };
 
 /** One rule: files under `path` may import only what `allowed` matches, and Node's own modules unless `pure`. */
 function room(name, { path, allowed, comment, pure = false }) {
@@ -90,14 +90,14 @@ module.exports = {
       name: "pure-roles",
       comment: "What decides and describes takes everything as arguments: no I/O of its own, nor of a sibling.",
       severity: "error",
-      from: { path: PURE_ROLES, pathNot: TEST },
-      to: { path: `${IO_ROLES}|^lib/node/|^lib/kube/(?!types)|^operator/(?!runtime)|node_modules`, ...values },
+      from: PURE,
+      to: { path: `${IO_ROLES}|^lib/node/|^lib/kube/(?!types|paths)|^operator/(?!runtime)|node_modules`, ...values },
     },
     {
       name: "pure-roles-without-node",
       comment: "Hashes are the only part of Node that a decision may use.",
       severity: "error",
-      from: { path: PURE_ROLES, pathNot: TEST },
+      from: PURE,
       to: { dependencyTypes: ["core"], pathNot: "^(node:)?crypto$" },
     },
     {
@@ -105,7 +105,14 @@ module.exports = {
       comment: "A kind reads another kind's objects, never its code.",
       severity: "error",
       from: { path: "^controllers/([^/]+)/" },
-      to: { path: "^controllers/([^/]+)/", pathNot: "^controllers/$1/" },
+      to: { path: "^controllers/([^/]+)/", pathNot: "^controllers/($1|kit)/" },
+    },
+    {
+      name: "the-kit-knows-no-kind",
+      comment: "What every kind is made with says nothing about one of them.",
+      severity: "error",
+      from: { path: "^controllers/kit/" },
+      to: { path: "^controllers/(?!kit/)" },
     },
     {
       name: "controllers",
@@ -113,7 +120,7 @@ module.exports = {
       severity: "error",
       from: { path: "^controllers/", pathNot: TEST },
       to: {
-        pathNot: "^controllers/|^crds/|^lib/core/|^operator/runtime/|^lib/kube/types\\.ts$|^lib/node/|^(node:)?crypto$",
+        pathNot: "^controllers/|^crds/|^lib/core/|^operator/runtime/|^lib/kube/(types|paths)\\.ts$|^lib/node/|^(node:)?crypto$",
         ...values,
       },
     },

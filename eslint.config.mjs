@@ -89,7 +89,8 @@ export default tseslint.config(
   },
   {
     // Decisions get the time as a number; the formatting functions beside the clock are theirs to use.
-    files: ["**/*.{plan,desired,status,policies,decider,names,checks}.ts"],
+    files: ["controllers/**/*.ts", "**/*.decider.ts"],
+    ignores: ["**/*.{agents,controller,make}.ts", "**/*.test.ts", "**/testing/**"],
     rules: {
       "no-restricted-imports": [
         "error",

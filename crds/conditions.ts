@@ -10,6 +10,8 @@ const COMMON_CONDITIONS = {
   Stalled: "The controller cannot get there without a change by somebody; the message says which.",
 } as const;
 
+export type CommonConditionType = keyof typeof COMMON_CONDITIONS;
+
 /** Reasons that every kind uses. */
 const COMMON_REASONS = {
   Ready: "Everything is as the spec asks.",
@@ -20,6 +22,12 @@ const COMMON_REASONS = {
     "An object of the wanted name belongs to somebody else and is left alone. Rename the resource or remove that object.",
   Deleting: "The resource is being deleted.",
   ReconcileFailed: "A step failed and is tried again; the message holds the error code and the sentence.",
+} as const;
+
+/** Reasons of kinds that sign certificates with a CA of their own. */
+const AUTHORITY_REASONS = {
+  AuthorityInvalid:
+    "The Secret with the CA cannot be used; the message says why. Restore it, or delete it to have a new CA made, which clients then have to trust.",
 } as const;
 
 /** Reasons of kinds whose data outlives them. */
@@ -41,6 +49,7 @@ export type ShardSetConditionType = keyof typeof SHARD_SET_CONDITIONS;
 /** Reasons in the conditions of a ShardSet. */
 export const SHARD_SET_REASONS = {
   ...COMMON_REASONS,
+  ...AUTHORITY_REASONS,
   ...KEPT_DATA_REASONS,
   Provisioning: "Volumes, certificates or pods of shards are being made.",
   ScalingUp: "Shards are being added.",
@@ -83,6 +92,7 @@ export type CreditLedgerConditionType = keyof typeof CREDIT_LEDGER_CONDITIONS;
 /** Reasons in the conditions of a CreditLedger. */
 export const CREDIT_LEDGER_REASONS = {
   ...COMMON_REASONS,
+  ...AUTHORITY_REASONS,
   ...KEPT_DATA_REASONS,
   ShardSetNotFound:
     "The ShardSet that spec.shardSet names does not exist in this namespace. Create it, or delete the ledger.",

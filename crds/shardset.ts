@@ -199,6 +199,10 @@ export const shardSetStatus = z.strictObject({
   shardStatuses: listMap(z.array(shardStatus).max(SHARDS_MAX), ["shard"])
     .meta({ description: "Each shard by itself." })
     .exactOptional(),
+  initialized: z
+    .boolean()
+    .meta({ description: "Every shard has been ready at some time: what is not ready now was there before." })
+    .exactOptional(),
   databases: listMap(z.array(databaseStatus).max(DATABASES_MAX), ["name"])
     .meta({ description: "Databases that were requested, and on how many shards each request is carried out." })
     .exactOptional(),

@@ -1,22 +1,23 @@
 import { CREDIT_LEDGER, type CreditLedger } from "../../crds/creditledger.ts";
 import { COMPONENTS, LABELS } from "../../crds/group.ts";
-import { SHARD_SET, type ShardSet } from "../../crds/shardset.ts";
+import { SHARD_SET } from "../../crds/shardset.ts";
 import { RESOURCES } from "../../lib/kube/types.ts";
 import { owned, references, referringKeys } from "../../operator/runtime/mapping.ts";
 import { factsChanged } from "../../operator/runtime/predicates.ts";
 import { createReconciler } from "../../operator/runtime/reconciler.ts";
 import { createThrottle } from "../../operator/runtime/throttle.ts";
-import type { Controller, Grant, Watch } from "../../operator/runtime/types.ts";
-import { type Checks, checkAll, type Scope } from "./creditledger.checks.ts";
-import type { Target } from "./creditledger.desired.ts";
+import type { Controller, Watch } from "../../operator/runtime/types.ts";
+import { grantsOf } from "../kit/access.ts";
+import { type Assessment, assessCreditLedger } from "./creditledger.assess.ts";
 import { observeLease } from "./creditledger.facts.ts";
-import { createMaterialMaker, type MaterialSources } from "./creditledger.material.ts";
-import { observeCreditLedger } from "./creditledger.observe.ts";
+import { createMaker, type Made, type Sources } from "./creditledger.make.ts";
+import { POD_ACCESS } from "./creditledger.objects.ts";
+import { observeCreditLedger, type World } from "./creditledger.observe.ts";
 import { planCreditLedger } from "./creditledger.plan.ts";
-import { announce, computeCreditLedgerStatus, positionsMoved } from "./creditledger.status.ts";
+import { positionsMoved, reportCreditLedger } from "./creditledger.report.ts";
 
 /** What the controller of CreditLedgers is built from. */
-export interface CreditLedgerDeps extends MaterialSources {
+export interface CreditLedgerDeps extends Sources {
   readonly images: {
     /** Image of the program `shieldx`: ledger pods and migrations run it. */
     readonly shieldx: string;
@@ -31,58 +32,32 @@ const CONCURRENCY = 4;
 /** Positions in the status change at most this often (architecture.md, "Decisions that several kinds share"). */
 export const POSITIONS_INTERVAL_SECONDS = 10;
 
-/** Controller of CreditLedgers: observe, plan, execute, report (docs/lifecycle.md). */
+/** Controller of CreditLedgers: observe, make, assess, plan, report (docs/lifecycle.md). */
 export function createCreditLedgerController(deps: CreditLedgerDeps): Controller<CreditLedger> {
-  const makeMaterial = createMaterialMaker(deps);
   const positions = createThrottle(POSITIONS_INTERVAL_SECONDS);
-
+  const settings = { image: deps.images.shieldx, clusterDomain: deps.clusterDomain };
   return {
     name: "creditledger",
     resource: CREDIT_LEDGER,
     concurrency: CONCURRENCY,
     watches: WATCHES,
     indexes: { [ON_SHARD_SET]: references<CreditLedger>(({ spec }) => spec.shardSet) },
-    grants: GRANTS,
-    reconcile: createReconciler<CreditLedger, Checked>({
+    grants: grantsOf(POD_ACCESS),
+    reconcile: createReconciler<CreditLedger, World, Assessment, Made>({
       resource: CREDIT_LEDGER,
-      observe: async (ledger, { cache }, now) => {
-        const observed = observeCreditLedger(cache, ledger);
-        const target = targetOf(deps, ledger, observed.shardSet);
-        const scope = { observed, target, material: await makeMaterial(observed, target, now) };
-        return { scope, checks: checkAll(scope) };
-      },
-      plan: ({ scope, checks }, now) => planCreditLedger(scope, checks, now),
-      report: ({ scope, checks }, run, { clock }) => {
-        const { uid = "" } = scope.observed.ledger.metadata;
-        const moved = positionsMoved(scope);
+      observe: (ledger, { cache }) => observeCreditLedger(cache, ledger, settings),
+      make: createMaker(deps),
+      assess: assessCreditLedger,
+      plan: planCreditLedger,
+      report: (assessment, _run, { clock }) => {
+        const { uid } = assessment.world.target.owner;
+        const moved = positionsMoved(assessment);
         const waitSeconds = moved ? positions.waitSeconds(uid, clock) : 0;
         const publishPositions = moved && waitSeconds === 0;
         if (publishPositions) positions.mark(uid, clock, true);
-        const told = { ...run, publishPositions };
-        return {
-          status: computeCreditLedgerStatus(scope, checks, told),
-          events: announce(scope, checks, told),
-          requeueAfterSeconds: waitSeconds,
-        };
+        return { ...reportCreditLedger(assessment, publishPositions), requeueAfterSeconds: waitSeconds };
       },
     }),
-  };
-}
-
-/** What a reconcile decides from: the facts, and what they mean. */
-interface Checked {
-  readonly scope: Scope;
-  readonly checks: Checks;
-}
-
-function targetOf(deps: CreditLedgerDeps, ledger: CreditLedger, shardSet: ShardSet | undefined): Target {
-  const { name, namespace = "", uid = "" } = ledger.metadata;
-  return {
-    ledger: { name, namespace, uid },
-    spec: ledger.spec,
-    shards: shardSet?.spec.shards ?? 0,
-    image: deps.images.shieldx,
-    clusterDomain: deps.clusterDomain,
   };
 }
 
@@ -112,10 +87,4 @@ const WATCHES: readonly Watch[] = [
   ours(RESOURCES.Pod, { component: COMPONENTS.migration, writes: [] }),
   // Renewals every 2 s are nobody's business: holder, epoch and position are.
   ours(RESOURCES.Lease, { changed: factsChanged(observeLease), writes: ["create", "delete"] }),
-];
-
-/** What the Role of the ledger pods grants them by name. */
-const GRANTS: readonly Grant[] = [
-  { resource: RESOURCES.Lease, verbs: ["get", "update", "patch"] },
-  { resource: RESOURCES.ConfigMap, verbs: ["get", "list", "watch"] },
 ];

@@ -1,19 +1,15 @@
 import { describe, expect, test } from "@jest/globals";
-import type { KubeObject, LeaseObject } from "../../lib/kube/types.ts";
-import {
-  observeDeployment,
-  observeJob,
-  observeLease,
-  readKeyPair,
-  readPasswords,
-  secretText,
-} from "./creditledger.facts.ts";
+import { type KubeObject, type LeaseObject, RESOURCES } from "../../lib/kube/types.ts";
+import { readKeyPair, secretText } from "../kit/secrets.ts";
+import { observeDeployment, observeJob, observeLease, readPasswords } from "./creditledger.facts.ts";
 
 // Raw objects in, facts out; what a server leaves out counts as not there.
 
 describe("Job", () => {
   test("fresh from the server", () => {
     expect(observeJob(object("Job"), [])).toEqual({
+      resource: RESOURCES.Job,
+      namespace: "",
       name: "x",
       uid: "uid-x",
       state: "running",
@@ -78,6 +74,8 @@ describe("Lease", () => {
   test("that was just made", () => {
     const lease = object("Lease", { spec: { leaseTransitions: 0 } }, { "shieldx.dev/shard": "2" });
     expect(observeLease(lease as LeaseObject)).toEqual({
+      resource: RESOURCES.Lease,
+      namespace: "",
       name: "x",
       uid: "uid-x",
       shard: 2,
@@ -116,6 +114,9 @@ describe("Deployment", () => {
   ])("%s", (_name, changes, rolledOut) => {
     const deployment = object("Deployment", { spec, status: { ...status, ...changes } });
     expect(observeDeployment(deployment)).toEqual({
+      resource: RESOURCES.Deployment,
+      namespace: "",
+      name: "x",
       uid: "uid-x",
       configHash: "abc",
       replicas: 2,

@@ -1,8 +1,15 @@
 import { DATABASE_REQUEST_KEY, type DatabaseRequest, parseDatabaseRequest } from "../../crds/database-request.ts";
 import { ANNOTATIONS, LABELS } from "../../crds/group.ts";
 import { parseCredits } from "../../lib/core/money.ts";
-import type { KubeObject, LeaseObject, SecretObject } from "../../lib/kube/types.ts";
-import { type KeyPair, ROLE_PASSWORD_KEYS, type RolePasswords } from "./creditledger.desired.ts";
+import {
+  identityOf,
+  type KubeObject,
+  type LeaseObject,
+  type ObjectIdentity,
+  RESOURCES,
+  type SecretObject,
+} from "../../lib/kube/types.ts";
+import { type SecretText, secretText } from "../kit/secrets.ts";
 
 // Turns raw objects into the few facts that decisions need.
 
@@ -12,20 +19,22 @@ export interface AddressedRequest {
   readonly request: DatabaseRequest;
 }
 
-/** A server certificate with the CA bundle beside it. */
-export type ServerCertificate = KeyPair & { readonly bundle: string };
-
-/** A Secret of ours: what it says, and whether it says it in full. */
-export interface Kept<T> {
-  readonly name: string;
-  readonly uid: string | undefined;
-  /** `undefined` when a key is missing or cannot be read. */
-  readonly value: T | undefined;
+/** Passwords of the database roles, or their verifiers. */
+export interface RolePasswords {
+  readonly owner: string;
+  readonly writer: string;
+  readonly reader: string;
 }
 
+/** Keys of Secret `l-roles`. */
+export const ROLE_PASSWORD_KEYS = {
+  owner: "owner-password",
+  writer: "writer-password",
+  reader: "reader-password",
+} as const;
+
 /** Facts of the Deployment that decisions need. */
-export interface ObservedDeployment {
-  readonly uid: string | undefined;
+export interface ObservedDeployment extends ObjectIdentity {
   /** Annotation `config-hash` of its pod template. */
   readonly configHash: string | undefined;
   readonly replicas: number;
@@ -35,9 +44,7 @@ export interface ObservedDeployment {
 }
 
 /** Facts of one migration Job. */
-export interface ObservedJob {
-  readonly name: string;
-  readonly uid: string | undefined;
+export interface ObservedJob extends ObjectIdentity {
   readonly state: "running" | "succeeded" | "failed";
   /** When it failed for good, milliseconds since the epoch. */
   readonly failedAt: number | undefined;
@@ -52,38 +59,11 @@ export interface ObservedJob {
 }
 
 /** Facts of a writer Lease. */
-export interface ObservedLease {
-  readonly name: string;
-  readonly uid: string | undefined;
+export interface ObservedLease extends ObjectIdentity {
   readonly shard: number;
   readonly holder: string | undefined;
   readonly epoch: number;
   readonly position: number | undefined;
-}
-
-/** Reads a text of a Secret; `undefined` when it is absent or empty. */
-export type SecretText = (key: string) => string | undefined;
-
-/** The texts of a Secret. */
-export function secretText(secret: SecretObject): SecretText {
-  return (key) => {
-    const text = Buffer.from(secret.data?.[key] ?? "", "base64").toString("utf8");
-    return text === "" ? undefined : text;
-  };
-}
-
-/** A certificate and its key, as in Secrets of type `kubernetes.io/tls`. */
-export function readKeyPair(text: SecretText): KeyPair | undefined {
-  const certPem = text("tls.crt");
-  const keyPem = text("tls.key");
-  return certPem === undefined || keyPem === undefined ? undefined : { certPem, keyPem };
-}
-
-/** Content of Secret `l-tls`. */
-export function readServerCertificate(text: SecretText): ServerCertificate | undefined {
-  const pair = readKeyPair(text);
-  const bundle = text("ca.crt");
-  return pair === undefined || bundle === undefined ? undefined : { ...pair, bundle };
 }
 
 /** Content of Secret `l-roles`. */
@@ -127,7 +107,7 @@ export function observeDeployment(object: KubeObject | undefined): ObservedDeplo
   const { spec, status } = object as DeploymentShape;
   const replicas = spec?.replicas ?? 1;
   return {
-    uid: object.metadata.uid,
+    ...identityOf(RESOURCES.Deployment, object),
     configHash: spec?.template?.metadata?.annotations?.[ANNOTATIONS.configHash],
     replicas,
     readyReplicas: status?.readyReplicas ?? 0,
@@ -174,8 +154,7 @@ export function observeJob(object: KubeObject, pods: readonly KubeObject[]): Obs
     .flatMap(({ state, lastState }) => [state?.terminated, lastState?.terminated])
     .filter((container) => container !== undefined);
   return {
-    name: object.metadata.name,
-    uid: object.metadata.uid,
+    ...identityOf(RESOURCES.Job, object),
     state: failed !== undefined ? "failed" : holds("Complete") !== undefined ? "succeeded" : "running",
     failedAt: failed?.lastTransitionTime === undefined ? undefined : Date.parse(failed.lastTransitionTime),
     message: failed?.message,
@@ -195,8 +174,7 @@ function readSchemaVersion(message: string | undefined): number | undefined {
 export function observeLease(lease: LeaseObject): ObservedLease {
   const position = lease.metadata.annotations?.[ANNOTATIONS.headPosition];
   return {
-    name: lease.metadata.name,
-    uid: lease.metadata.uid,
+    ...identityOf(RESOURCES.Lease, lease),
     shard: Number(lease.metadata.labels?.[LABELS.shard]),
     holder: lease.spec?.holderIdentity === "" ? undefined : lease.spec?.holderIdentity,
     epoch: lease.spec?.leaseTransitions ?? 0,

@@ -1,6 +1,9 @@
-import { API_VERSION, LABELS } from "../../crds/group.ts";
+import { CREDIT_LEDGER, type CreditLedger, type CreditLedgerSpec } from "../../crds/creditledger.ts";
+import { COMPONENTS } from "../../crds/group.ts";
 import { contentHash } from "../../lib/core/canonical.ts";
-import type { OwnerReference } from "../../lib/kube/types.ts";
+import { type Owner, ownerOf } from "../kit/objects.ts";
+
+// What a ledger is called and what it is about: the ground floor of this folder.
 
 /** PostgreSQL cuts identifiers at 63 bytes; the longest role suffix, `_writer`, must fit behind the database name. */
 const DATABASE_NAME_MAX = 63 - "_writer".length;
@@ -10,13 +13,6 @@ const DATABASE_HASH_DIGITS = 8;
 
 /** Hex digits of a migration's hash in its Job's name. */
 const MIGRATION_HASH_DIGITS = 10;
-
-/** Who a set of names belongs to. */
-export interface LedgerIdentity {
-  readonly namespace: string;
-  readonly name: string;
-  readonly uid: string;
-}
 
 /** Names of the objects of one ledger, all in its own namespace (ARCHITECTURE.md, "Objects of a CreditLedger"). */
 export interface LedgerNames {
@@ -76,27 +72,43 @@ export function migrationHash(inputs: unknown): string {
   return contentHash(inputs, MIGRATION_HASH_DIGITS);
 }
 
-/** Labels that every object of a ledger carries; without them an object of the same name is somebody else's. */
-export function ledgerLabels(name: string, component: string): Record<string, string> {
+/** What a ledger is to be: the spec, and what the operator adds to it. */
+export interface Target {
+  readonly owner: Owner;
+  readonly names: LedgerNames;
+  readonly spec: CreditLedgerSpec;
+  /** Indexes of the ShardSet's shards, each with its writer Lease; none while there is no ShardSet. */
+  readonly shards: readonly number[];
+  /** Image of the program `shieldx`. */
+  readonly image: string;
+  /** DNS domain of the cluster, for example `cluster.local`. */
+  readonly clusterDomain: string;
+}
+
+/** @param settings of the operator @param shards of the ShardSet */
+export function targetOf(
+  ledger: CreditLedger,
+  settings: Pick<Target, "image" | "clusterDomain">,
+  shards: number,
+): Target {
   return {
-    "app.kubernetes.io/name": "shieldx",
-    "app.kubernetes.io/managed-by": "shieldx",
-    "app.kubernetes.io/instance": name,
-    "app.kubernetes.io/component": component,
-    [LABELS.kind]: "CreditLedger",
-    [LABELS.name]: name,
-    [LABELS.component]: component,
+    owner: ownerOf(CREDIT_LEDGER, ledger, COMPONENTS.ledger),
+    names: ledgerNames(ledger.metadata.name),
+    spec: ledger.spec,
+    shards: Array.from({ length: shards }, (_, shard) => shard),
+    image: settings.image,
+    clusterDomain: settings.clusterDomain,
   };
 }
 
-/** Owner reference of the objects that go with the ledger. */
-export function ownerReference(ledger: LedgerIdentity): OwnerReference {
-  return {
-    apiVersion: API_VERSION,
-    kind: "CreditLedger",
-    name: ledger.name,
-    uid: ledger.uid,
-    controller: true,
-    blockOwnerDeletion: true,
-  };
+/** DNS names of the ledger's server certificate. */
+export function serverNames({ owner, clusterDomain }: Target): string[] {
+  const { name, namespace } = owner;
+  const service = `${name}.${namespace}.svc`;
+  return [name, `${name}.${namespace}`, service, `${service}.${clusterDomain}`, "localhost"];
+}
+
+/** Where clients inside the cluster reach the ledger. */
+export function ledgerUrl({ owner }: Target): string {
+  return `https://${owner.name}.${owner.namespace}.svc`;
 }

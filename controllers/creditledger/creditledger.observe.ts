@@ -2,36 +2,44 @@ import type { CreditLedger } from "../../crds/creditledger.ts";
 import { COMPONENTS, LABELS } from "../../crds/group.ts";
 import { SHARD_SET, type ShardSet } from "../../crds/shardset.ts";
 import { deepFreeze } from "../../lib/core/objects.ts";
-import { type KubeObject, RESOURCES, type ResourceType, type SecretObject } from "../../lib/kube/types.ts";
+import {
+  identityOf,
+  type KubeObject,
+  type ObjectIdentity,
+  RESOURCES,
+  type ResourceType,
+  type SecretObject,
+} from "../../lib/kube/types.ts";
 import type { CacheReader } from "../../operator/runtime/types.ts";
-import type { KeyPair, RolePasswords } from "./creditledger.desired.ts";
+import { ACCESS_KINDS } from "../kit/access.ts";
+import { ownLabels } from "../kit/objects.ts";
+import type { KeyPair } from "../kit/pki/certificates.ts";
+import type { NamedLeaf } from "../kit/pki/objects.ts";
+import { type Kept, keptSecrets, readBundle, readKeyPair } from "../kit/secrets.ts";
 import {
   type AddressedRequest,
   asksFor,
-  type Kept,
   type ObservedDeployment,
   type ObservedJob,
   type ObservedLease,
   observeDeployment,
   observeJob,
   observeLease,
-  readKeyPair,
+  type RolePasswords,
   readPasswords,
   readRequest,
-  readServerCertificate,
-  type SecretText,
-  type ServerCertificate,
-  secretText,
 } from "./creditledger.facts.ts";
-import { type LedgerNames, ledgerNames } from "./creditledger.names.ts";
+import { type LedgerNames, serverNames, type Target, targetOf } from "./creditledger.names.ts";
 
 /** Everything that a reconcile of a ledger looks at: read once, plain and frozen. */
-export interface Observed {
+export interface World {
   readonly ledger: CreditLedger;
+  readonly target: Target;
   readonly shardSet: ShardSet | undefined;
   readonly ca: Kept<string> | undefined;
   readonly caKey: Kept<KeyPair> | undefined;
-  readonly tls: Kept<ServerCertificate> | undefined;
+  /** The server certificate that there is to be, with what is kept of it. */
+  readonly leaves: readonly NamedLeaf[];
   readonly adminKey: Kept<string> | undefined;
   readonly roles: Kept<RolePasswords> | undefined;
   readonly request: Kept<AddressedRequest> | undefined;
@@ -43,65 +51,70 @@ export interface Observed {
   /** Writer Leases by shard. */
   readonly leases: readonly ObservedLease[];
   /** Other objects of ours, only ever deleted: Service, disruption budget, RBAC. */
-  readonly others: readonly {
-    readonly resource: ResourceType;
-    readonly name: string;
-    readonly uid: string | undefined;
-  }[];
+  readonly others: readonly ObjectIdentity[];
 }
 
 /**
  * Reads the ledger and everything around it from the informers' memory.
  * An object of a wanted name without our labels counts as absent: it is somebody else's, and the executor refuses to
  * write over it.
+ * @param settings of the operator
  */
-export function observeCreditLedger(cache: CacheReader, ledger: CreditLedger): Observed {
-  const { name: ledgerName, namespace = "" } = ledger.metadata;
-  const names = ledgerNames(ledgerName);
-  const ours = { [LABELS.kind]: "CreditLedger", [LABELS.name]: ledgerName };
-  const find = <T extends KubeObject>(type: ResourceType<T>, name: string): T | undefined => {
-    const object = cache.get(type, namespace, name);
-    return object !== undefined && hasLabels(object, ours) ? object : undefined;
-  };
-  const secret = <T>(
-    name: string,
-    read: (data: SecretText, object: SecretObject) => T | undefined,
-  ): Kept<T> | undefined => {
-    const object = find(RESOURCES.Secret, name);
-    return object && { name, uid: object.metadata.uid, value: read(secretText(object), object) };
-  };
-  const migrationPods = cache.list(RESOURCES.Pod, namespace, { ...ours, [LABELS.component]: COMPONENTS.migration });
+export function observeCreditLedger(
+  cache: CacheReader,
+  ledger: CreditLedger,
+  settings: Pick<Target, "image" | "clusterDomain">,
+): World {
+  const { namespace = "" } = ledger.metadata;
+  const shardSet = cache.get(SHARD_SET, namespace, ledger.spec.shardSet);
+  const target = targetOf(ledger, settings, shardSet?.spec.shards ?? 0);
+  const { names, owner } = target;
+  const labels = ownLabels(owner);
+  const ours = <T extends KubeObject>(type: ResourceType<T>): readonly T[] => cache.list(type, namespace, labels);
+  const secret = keptSecrets(ours(RESOURCES.Secret));
+  const migrationPods = cache.list(RESOURCES.Pod, namespace, { ...labels, [LABELS.component]: COMPONENTS.migration });
   const requests = cache.list(RESOURCES.Secret, namespace, {
     [LABELS.shardSet]: ledger.spec.shardSet,
     [LABELS.component]: COMPONENTS.databaseRequest,
   });
   return deepFreeze({
     ledger,
-    shardSet: cache.get(SHARD_SET, namespace, ledger.spec.shardSet),
-    ca: secret(names.ca, (text) => text("ca.crt")),
+    target,
+    shardSet,
+    ca: secret(names.ca, readBundle),
     caKey: secret(names.caKey, readKeyPair),
-    tls: secret(names.tls, readServerCertificate),
+    leaves: [serverLeaf(target, secret(names.tls, readKeyPair))],
     adminKey: secret(names.adminKey, (text) => text("key")),
     roles: secret(names.roles, readPasswords),
     request: secret(names.databaseRequest, readRequest),
     databaseTakenBy: olderRequest(requests, names),
-    deployment: observeDeployment(find(RESOURCES.Deployment, names.deployment)),
-    jobs: cache.list(RESOURCES.Job, namespace, ours).map((job) => observeJob(job, migrationPods)),
-    leases: cache
-      .list(RESOURCES.Lease, namespace, ours)
+    deployment: observeDeployment(
+      ours(RESOURCES.Deployment).find(({ metadata }) => metadata.name === names.deployment),
+    ),
+    jobs: ours(RESOURCES.Job).map((job) => observeJob(job, migrationPods)),
+    leases: ours(RESOURCES.Lease)
       .map(observeLease)
       .sort((a, b) => a.shard - b.shard),
-    others: [
-      { resource: RESOURCES.Service, name: names.service },
-      { resource: RESOURCES.PodDisruptionBudget, name: names.disruptionBudget },
-      { resource: RESOURCES.RoleBinding, name: names.access },
-      { resource: RESOURCES.Role, name: names.access },
-      { resource: RESOURCES.ServiceAccount, name: names.access },
-    ].flatMap(({ resource, name }) => {
-      const object = find(resource, name);
-      return object === undefined ? [] : [{ resource, name, uid: object.metadata.uid }];
-    }),
+    others: OTHER_KINDS.flatMap((resource) => ours(resource).map((object) => identityOf(resource, object))),
   });
+}
+
+/** In the order in which a deletion removes them: what others may still connect to goes first. */
+const OTHER_KINDS: readonly ResourceType[] = [RESOURCES.Service, RESOURCES.PodDisruptionBudget, ...ACCESS_KINDS];
+
+/** The one certificate of a ledger. */
+export function serverLeaf(target: Target, kept: Kept<KeyPair> | undefined): NamedLeaf {
+  return {
+    secret: target.names.tls,
+    kept,
+    what: "server certificate",
+    request: {
+      commonName: target.owner.name,
+      usage: "server",
+      dnsNames: serverNames(target),
+      ipAddresses: ["127.0.0.1"],
+    },
+  };
 }
 
 function olderRequest(requests: readonly SecretObject[], names: LedgerNames): string | undefined {
@@ -111,8 +124,4 @@ function olderRequest(requests: readonly SecretObject[], names: LedgerNames): st
   return requests.find(
     (other) => other !== ours && asksFor(other, names.database) && (ours === undefined || age(other) < age(ours)),
   )?.metadata.name;
-}
-
-function hasLabels(object: KubeObject, wanted: Readonly<Record<string, string>>): boolean {
-  return Object.entries(wanted).every(([label, value]) => object.metadata.labels?.[label] === value);
 }

@@ -5,20 +5,22 @@ import { requestHash } from "../../crds/database-request.ts";
 import { FINALIZER } from "../../crds/group.ts";
 import { canonicalJson } from "../../lib/core/canonical.ts";
 import { withFinalizer } from "../../operator/runtime/finalizers.ts";
-import type { Action, Plan } from "../../operator/runtime/types.ts";
-import { checkAll, type Scope } from "./creditledger.checks.ts";
-import { databaseRequest, migrationJobName } from "./creditledger.desired.ts";
+import { tellReport } from "../../operator/runtime/report.ts";
+import type { Action, Condition, Plan } from "../../operator/runtime/types.ts";
+import type { Assessment } from "./creditledger.assess.ts";
 import type { ObservedJob } from "./creditledger.facts.ts";
+import { databaseRequest, migrationJobName } from "./creditledger.objects.ts";
 import { planCreditLedger } from "./creditledger.plan.ts";
-import { computeCreditLedgerStatus } from "./creditledger.status.ts";
+import { reportCreditLedger } from "./creditledger.report.ts";
 import {
+  assessment,
+  job as jobOf,
   kept,
   lease,
   ledger,
-  observed,
+  NAMES,
   ROOTS,
   readyShardSet,
-  scope,
   spec,
   target,
   VERIFIERS,
@@ -27,7 +29,7 @@ import {
 // Whatever is observed, in whatever combination: the rules that protect data hold for every plan.
 
 const NOW = 1_750_000_000_000;
-const DROP = { ...databaseRequest("bank", VERIFIERS), drop: true };
+const DROP = { ...databaseRequest(NAMES, VERIFIERS), drop: true };
 
 /** Every observation is a choice of which parts of the world exist, and in which state. */
 const scopes = fc
@@ -46,17 +48,16 @@ const scopes = fc
     leases: fc.subarray([0, 1, 2]),
     broken: fc.boolean(),
   })
-  .map((given): Scope => {
-    const request = given.dropReported ? DROP : databaseRequest("bank", VERIFIERS);
+  .map((given): Assessment => {
+    const request = given.dropReported ? DROP : databaseRequest(NAMES, VERIFIERS);
     const jobs = [
       ...(given.oldJob ? [job("bank-migrate-old", "succeeded")] : []),
       ...(given.job === "none" ? [] : [job(migrationJobName(target(), "sxk_1"), given.job)]),
     ];
-    const asked = given.request === "drop" ? DROP : databaseRequest("bank", VERIFIERS);
+    const asked = given.request === "drop" ? DROP : databaseRequest(NAMES, VERIFIERS);
     const pair = { certPem: "CA\n", keyPem: "key" };
-    return scope({
-      target: target({ shards: given.shardSet ? 3 : 0, spec: spec({ deletionPolicy: policyOf(given.deletion) }) }),
-      observed: observed({
+    return assessment(
+      {
         ledger: ledger({
           metadata: {
             name: "bank",
@@ -76,18 +77,18 @@ const scopes = fc
           given.request === "none" ? undefined : kept("bank-database", { shardSet: given.requestOn, request: asked }),
         jobs,
         leases: given.leases.map((shard) => lease(shard)),
-      }),
-      material: {
-        problems: given.broken ? ["Secret bank-roles lacks a key"] : [],
-        ...(given.roots.caKey ? {} : { ca: pair }),
+      },
+      {
+        ...(given.broken ? { problem: "Secret bank-roles lacks a key" } : {}),
+        pki: { leaves: new Map(), ...(given.roots.caKey ? {} : { ca: pair }) },
         ...(given.roots.adminKey ? {} : { adminKey: "sxk_1" }),
         ...(given.roots.roles ? { verifiers: VERIFIERS } : { passwords: { owner: "o", writer: "w", reader: "r" } }),
       },
-    });
+    );
   });
 
 test("pods start only after the migration of their version succeeded", () => {
-  always(({ observed: seen }, { actions }) => {
+  always(({ world: seen }, { actions }) => {
     const serves = actions.some((action) => touches(action, "apply", "Deployment"));
     const migrated = seen.jobs.some(({ name, state }) => name !== "bank-migrate-old" && state === "succeeded");
     expect(serves && !migrated).toBe(false);
@@ -95,7 +96,7 @@ test("pods start only after the migration of their version succeeded", () => {
 });
 
 test("keys and passwords are removed only when the policy says so and nothing is left that needs them", () => {
-  always(({ observed: seen }, { actions }) => {
+  always(({ world: seen }, { actions }) => {
     const removed = actions.some(
       (action) => action.type === "delete" && /-(roles|admin-key|ca|ca-key|database)$/.test(action.name),
     );
@@ -111,7 +112,7 @@ test("keys and passwords are removed only when the policy says so and nothing is
 });
 
 test("a drop is asked for only when the policy says so", () => {
-  always(({ observed: seen }, { actions }) => {
+  always(({ world: seen }, { actions }) => {
     const drops = actions.some(
       (action) => touches(action, "apply", "Secret") && textOf(action).includes('"drop":true'),
     );
@@ -121,7 +122,7 @@ test("a drop is asked for only when the policy says so", () => {
 });
 
 test("nothing is derived from a root that is made in the same plan", () => {
-  always(({ observed: seen }, { actions }) => {
+  always(({ world: seen }, { actions }) => {
     const makes = (name: string): boolean =>
       actions.some((action) => action.type !== "delete" && "object" in action && action.object.metadata.name === name);
     if (seen.caKey === undefined) expect([makes("bank-ca"), makes("bank-tls")]).toEqual([false, false]);
@@ -135,7 +136,7 @@ test("nothing is derived from a root that is made in the same plan", () => {
 });
 
 test("the finalizer is the first thing on and the last thing off", () => {
-  always(({ observed: seen }, { actions }) => {
+  always(({ world: seen }, { actions }) => {
     const at = actions.findIndex(({ type }) => type === "patch");
     if (at < 0) return;
     expect(at).toBe(seen.ledger.metadata.deletionTimestamp === undefined ? 0 : actions.length - 1);
@@ -143,7 +144,7 @@ test("the finalizer is the first thing on and the last thing off", () => {
 });
 
 test("a living ledger never loses an object but an outdated or failed Job", () => {
-  always(({ observed: seen }, { actions }) => {
+  always(({ world: seen }, { actions }) => {
     if (seen.ledger.metadata.deletionTimestamp !== undefined) return;
     for (const action of actions) if (action.type === "delete") expect(action.resource.kind).toBe("Job");
   });
@@ -152,8 +153,9 @@ test("a living ledger never loses an object but an outdated or failed Job", () =
 test("the same observation gives the same plan and status, and a status that says why it is not ready", () => {
   always((given, plan) => {
     expect(canonicalJson(planFor(given))).toBe(canonicalJson(plan));
-    const run = { now: NOW, paused: false, error: undefined, publishPositions: true };
-    const { conditions = [] } = computeCreditLedgerStatus(given, checkAll(given), run);
+    const run = { now: NOW, paused: false, error: undefined, asideError: undefined };
+    const { status } = tellReport(given.world.ledger, reportCreditLedger(given, true), run);
+    const conditions = status["conditions"] as readonly Condition[];
     const [ready, reconciling, stalled] = conditions;
     const states = [ready?.status, reconciling?.status, stalled?.status].map((status) => status === "True");
     // Exactly one of the three holds: there, on the way, or stuck.
@@ -163,11 +165,11 @@ test("the same observation gives the same plan and status, and a status that say
 });
 
 /** As the runtime carries it out: with the finalizer around it. */
-function planFor(given: Scope): Plan {
-  return withFinalizer(given.observed.ledger, CREDIT_LEDGER, planCreditLedger(given, checkAll(given), NOW));
+function planFor(given: Assessment): Plan {
+  return withFinalizer(given.world.ledger, CREDIT_LEDGER, planCreditLedger(given, NOW));
 }
 
-function always(check: (given: Scope, plan: Plan) => void): void {
+function always(check: (given: Assessment, plan: Plan) => void): void {
   fc.assert(
     fc.property(scopes, (given) => check(given, planFor(given))),
     { numRuns: 500 },
@@ -190,14 +192,5 @@ function policyOf(deletion: "no" | "Retain" | "Delete"): "Retain" | "Delete" {
 }
 
 function job(name: string, state: ObservedJob["state"]): ObservedJob {
-  return {
-    name,
-    uid: `uid-${name}`,
-    state,
-    failedAt: state === "failed" ? 0 : undefined,
-    message: undefined,
-    podMessage: undefined,
-    failures: 0,
-    schemaVersion: undefined,
-  };
+  return jobOf(name, { state, failedAt: state === "failed" ? 0 : undefined });
 }

@@ -3,19 +3,22 @@ import { CREDIT_LEDGER } from "../../crds/creditledger.ts";
 import { FINALIZER } from "../../crds/group.ts";
 import { withFinalizer } from "../../operator/runtime/finalizers.ts";
 import type { Action, Plan } from "../../operator/runtime/types.ts";
-import { checkAll, type Scope } from "./creditledger.checks.ts";
-import { databaseRequest, migrationJobName } from "./creditledger.desired.ts";
-import type { ObservedDeployment, ObservedJob } from "./creditledger.facts.ts";
-import type { Observed } from "./creditledger.observe.ts";
-import { CERTIFICATE_CHECK_SECONDS, MIGRATION_RETRY_SECONDS, planCreditLedger } from "./creditledger.plan.ts";
+import type { Assessment } from "./creditledger.assess.ts";
+import type { ObservedJob } from "./creditledger.facts.ts";
+import { MIGRATION_RETRY_SECONDS } from "./creditledger.migration.ts";
+import { databaseRequest, migrationJobName } from "./creditledger.objects.ts";
+import { CERTIFICATE_CHECK_SECONDS, planCreditLedger } from "./creditledger.plan.ts";
 import {
+  assessment,
+  deployment,
+  job as jobOf,
   kept,
   lease,
   ledger,
-  observed,
+  NAMES,
   ROOTS,
   readyShardSet,
-  scope,
+  type Seen,
   shardSet,
   spec,
   target,
@@ -28,11 +31,11 @@ const NOW = 1_750_000_000_000;
 const JOB = migrationJobName(target(), "sxk_1");
 
 /** Everything there and ready, certificate included. */
-const READY: Partial<Observed> = {
+const READY: Seen = {
   ...ROOTS,
   shardSet: readyShardSet(),
   ca: kept("bank-ca", "CA\n"),
-  tls: kept("bank-tls", { certPem: "cert", keyPem: "key", bundle: "CA\n" }),
+  tls: kept("bank-tls", { certPem: "cert", keyPem: "key" }),
   jobs: [job()],
   leases: [0, 1, 2].map((shard) => lease(shard)),
 };
@@ -53,7 +56,7 @@ const SERVE = [
 
 interface Row {
   readonly name: string;
-  readonly given: Partial<Observed>;
+  readonly given: Seen;
   readonly want: readonly string[];
 }
 
@@ -167,7 +170,7 @@ describe("a living ledger", () => {
       name: "with a kept database on another ShardSet does nothing",
       given: {
         ...READY,
-        request: kept("bank-database", { shardSet: "other", request: databaseRequest("bank", VERIFIERS) }),
+        request: kept("bank-database", { shardSet: "other", request: databaseRequest(NAMES, VERIFIERS) }),
       },
       want: [],
     },
@@ -181,19 +184,25 @@ describe("a living ledger", () => {
   });
 
   test("a broken kept Secret stops everything", () => {
-    const material = { problems: ["Secret bank-roles lacks a key"] };
-    const given = scope({ observed: observed(READY), material });
+    const given = assessment(READY, { problem: "Secret bank-roles lacks a key" });
     expect(planFor(given).actions).toEqual([]);
   });
 
+  test("a CA that cannot be used stops what is signed with it, and nothing else", () => {
+    const pki = { problem: "Secret bank-ca-key holds no usable CA", leaves: new Map() };
+    expect(notes(planFor(assessment(READY, { verifiers: VERIFIERS, pki })).actions)).toEqual([
+      ...ALWAYS.slice(2),
+      REQUEST,
+      ...SERVE,
+    ]);
+  });
+
   test("a new certificate is applied with its reason; a CA that is trusted already stays in the bundle", () => {
-    const given = scope({
-      observed: observed({ ...READY, ca: kept("bank-ca", "FIRST ROOT\n") }),
-      material: {
-        verifiers: VERIFIERS,
-        certificate: { pair: { certPem: "new", keyPem: "key" }, why: "the old one ends" },
-      },
-    });
+    const renewed = { pair: { certPem: "new", keyPem: "key" }, why: "the old one ends" };
+    const given = assessment(
+      { ...READY, ca: kept("bank-ca", "FIRST ROOT\n") },
+      { verifiers: VERIFIERS, pki: { leaves: new Map([["bank-tls", renewed]]) } },
+    );
     const [ca, tls] = planFor(given).actions;
     expect(secretText(ca, "ca.crt")).toBe("FIRST ROOT\nCA\n");
     expect(tls).toMatchObject({ type: "apply", note: "new server certificate: the old one ends" });
@@ -214,10 +223,10 @@ describe("a living ledger", () => {
 });
 
 describe("deletion", () => {
-  const deleting = (deletionPolicy: "Retain" | "Delete", finalizers: string[] = [FINALIZER]): Partial<Observed> => ({
+  const deleting = (deletionPolicy: "Retain" | "Delete", finalizers: string[] = [FINALIZER]): Seen => ({
     ...READY,
     deployment: deployment(),
-    request: kept("bank-database", { shardSet: "main", request: databaseRequest("bank", VERIFIERS) }),
+    request: kept("bank-database", { shardSet: "main", request: databaseRequest(NAMES, VERIFIERS) }),
     ledger: ledger({
       metadata: { name: "bank", namespace: "bank-ns", finalizers, deletionTimestamp: "2025-01-01T00:00:00Z" },
       spec: spec({ deletionPolicy }),
@@ -239,7 +248,7 @@ describe("deletion", () => {
     "delete Secret bank-database: deletionPolicy is Delete",
     "patch CreditLedger bank: clean-up is done: let the deletion go on",
   ];
-  const drop = { ...databaseRequest("bank", VERIFIERS), drop: true };
+  const drop = { ...databaseRequest(NAMES, VERIFIERS), drop: true };
 
   test.each<Row>([
     {
@@ -285,7 +294,7 @@ describe("deletion", () => {
       name: "Delete leaves alone what an earlier ledger keeps on another ShardSet",
       given: {
         ...deleting("Delete"),
-        request: kept("bank-database", { shardSet: "other", request: databaseRequest("bank", VERIFIERS) }),
+        request: kept("bank-database", { shardSet: "other", request: databaseRequest(NAMES, VERIFIERS) }),
       },
       want: [...workload, "patch CreditLedger bank: clean-up is done: let the deletion go on"],
     },
@@ -312,21 +321,16 @@ describe("deletion", () => {
   ])("Delete of a ledger that $name", ({ used, want }) => {
     const going = deleting("Delete");
     const status = { observedGeneration: 1, ...used };
-    const given = scope({
-      observed: observed({
-        ...going,
-        deployment: undefined,
-        jobs: [],
-        ledger: { ...(going.ledger as Observed["ledger"]), status },
-      }),
-      material: { problems: ["Secret bank-roles lacks a key or its value"] },
-    });
+    const given = assessment(
+      { ...going, deployment: undefined, jobs: [], ledger: { ...(going.ledger ?? ledger()), status } },
+      { problem: "Secret bank-roles lacks a key or its value" },
+    );
     expect(notes(planFor(given).actions)).toEqual(["delete Secret bank-tls: the ledger is being deleted", want]);
   });
 
   test("Delete of a ledger that never made anything lets go at once", () => {
     const { ledger: going } = deleting("Delete");
-    const given = scope({ observed: observed({ ledger: going as Observed["ledger"] }) });
+    const given = assessment({ ledger: going ?? ledger() });
     expect(notes(planFor(given).actions)).toEqual([
       "patch CreditLedger bank: clean-up is done: let the deletion go on",
     ]);
@@ -349,17 +353,18 @@ describe("deletion", () => {
 });
 
 /** As the runtime carries it out: with the finalizer around it. */
-function planFor(given: Scope): Plan {
-  return withFinalizer(given.observed.ledger, CREDIT_LEDGER, planCreditLedger(given, checkAll(given), NOW));
+function planFor(given: Assessment): Plan {
+  return withFinalizer(given.world.ledger, CREDIT_LEDGER, planCreditLedger(given, NOW));
 }
 
-function plan(given: Partial<Observed>): Plan {
-  const seen = observed(given);
-  const missing = seen.caKey === undefined;
+function plan(given: Seen): Plan {
   const pair = { certPem: "CA\n", keyPem: "key" };
-  const made = { ca: pair, adminKey: "sxk_1", passwords: { owner: "o", writer: "w", reader: "r" } };
-  const whole = scope({ observed: seen, material: missing ? made : { verifiers: VERIFIERS } });
-  return planFor(whole);
+  const fresh = {
+    pki: { ca: pair, leaves: new Map() },
+    adminKey: "sxk_1",
+    passwords: { owner: "o", writer: "w", reader: "r" },
+  };
+  return planFor(assessment(given, given.caKey === undefined ? fresh : { verifiers: VERIFIERS }));
 }
 
 function notes(actions: readonly Action[]): string[] {
@@ -379,23 +384,9 @@ function secretText(action: Action | undefined, key: string): string {
 }
 
 function job(changes: Partial<ObservedJob> = {}): ObservedJob {
-  return {
-    name: JOB,
-    uid: "uid-job",
-    state: "succeeded",
-    failedAt: undefined,
-    message: undefined,
-    podMessage: undefined,
-    failures: 0,
-    schemaVersion: undefined,
-    ...changes,
-  };
+  return jobOf(JOB, changes);
 }
 
 function failedJob(failedAt: number): ObservedJob {
   return job({ state: "failed", failedAt, message: "backoff limit", podMessage: "no\n shard\n", failures: 21 });
-}
-
-function deployment(): ObservedDeployment {
-  return { uid: "uid-deployment", configHash: "old", replicas: 2, readyReplicas: 2, rolledOut: true };
 }

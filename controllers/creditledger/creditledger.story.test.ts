@@ -12,7 +12,7 @@ import {
   toRestInRandomOrder,
 } from "../../testkit/story.ts";
 import { createCreditLedgerController, POSITIONS_INTERVAL_SECONDS } from "./creditledger.controller.ts";
-import { MIGRATION_RETRY_SECONDS } from "./creditledger.plan.ts";
+import { MIGRATION_RETRY_SECONDS } from "./creditledger.migration.ts";
 import { deps, ledger, NAME, NAMESPACE, shardSet, spec } from "./testing/builders.ts";
 import { failJob, KIND, LOWER_STEPS, shardSetStep, takeLease } from "./testing/lower.ts";
 import { createWorld, type World } from "./testing/world.ts";
@@ -122,7 +122,7 @@ describe("failures", () => {
     const { world, controller } = begin();
     world.put(shardSet());
     world.put({ apiVersion: "v1", kind: "Service", metadata: { name: NAME }, spec: { ports: [] } });
-    await expect(controller.reconcile(KEY, world.context)).rejects.toMatchObject({ code: "NAME_CONFLICT" });
+    await expect(controller.reconcile(KEY, world.context)).resolves.toMatchObject({ error: { code: "NAME_CONFLICT" } });
     expect(world.find("Service", NAME)).toMatchObject({ spec: { ports: [] } });
     const says = { reason: "NameConflict", message: "Service bank belongs to somebody else" };
     expect(condition(world, "Ready")).toMatchObject({ status: "False", ...says });
@@ -135,21 +135,21 @@ describe("failures", () => {
   test.each([
     ["KUBE_FORBIDDEN", "True", "False"],
     ["KUBE_INVALID", "False", "True"],
-  ] as const)("a write refused with %s is shown and thrown", async (code, reconciling, stalled) => {
+  ] as const)("a write refused with %s is shown and returned", async (code, reconciling, stalled) => {
     const { world, controller } = await ready();
     world.edit("Deployment", NAME, () => undefined);
     world.fail("Deployment", NAME, new OperatorError(code, "no"), "once");
-    await expect(controller.reconcile(KEY, world.context)).rejects.toMatchObject({ code });
+    await expect(controller.reconcile(KEY, world.context)).resolves.toMatchObject({ error: { code } });
     expect(condition(world, "Ready")).toMatchObject({ reason: "ReconcileFailed", message: `${code}: no` });
     expect(condition(world, "Reconciling")?.status).toBe(reconciling);
     expect(condition(world, "Stalled")?.status).toBe(stalled);
   });
 
-  test("a conflict is thrown, and no condition speaks of it", async () => {
+  test("a conflict is returned, and no condition speaks of it", async () => {
     const { world, controller } = await ready();
     const before = world.find(KIND, NAME)?.["status"];
     world.fail("Service", NAME, new OperatorError("KUBE_CONFLICT", "changed"), "once");
-    await expect(controller.reconcile(KEY, world.context)).rejects.toMatchObject({ code: "KUBE_CONFLICT" });
+    await expect(controller.reconcile(KEY, world.context)).resolves.toMatchObject({ error: { code: "KUBE_CONFLICT" } });
     expect(world.find(KIND, NAME)?.["status"]).toEqual(before);
   });
 

@@ -2,8 +2,9 @@ import { AGENT_PORT, type AgentStatus, agentStatus } from "../../crds/agent-stat
 import type { Clock } from "../../lib/core/clock.ts";
 import { toOperatorError } from "../../lib/core/errors.ts";
 import type { Logger } from "../../lib/node/logger.ts";
-import type { KeyPair } from "./shardset.desired.ts";
-import type { Agents, Observed } from "./shardset.observe.ts";
+import type { KeyPair } from "../kit/pki/certificates.ts";
+import { verifiedName } from "./shardset.names.ts";
+import type { World } from "./shardset.observe.ts";
 
 // Asks the shard agents for their status. It is the only thing that the controller reads outside the Kubernetes API.
 
@@ -17,6 +18,9 @@ export type GetJson = (request: {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
 }) => Promise<unknown>;
+
+/** What the agents of the shards answered; a shard whose agent does not answer is absent. */
+export type Agents = ReadonlyMap<number, AgentStatus>;
 
 /** What asking takes beside the observed world. */
 export interface AskContext {
@@ -37,13 +41,8 @@ export const ANSWER_LIFETIME_MS = 20_000;
 /** Pods whose answers are remembered. */
 const REMEMBERED_MAX = 10_000;
 
-/**
- * Makes a function that asks the agents of all running pods at once.
- * @param serverName name that the certificate of a shard must carry
- */
-export function createAgentReader(
-  getJson: GetJson,
-): (observed: Observed, serverName: (shard: number) => string, context: AskContext) => Promise<Agents> {
+/** Makes a function that asks the agents of all running pods at once. */
+export function createAgentReader(getJson: GetJson): (world: World, context: AskContext) => Promise<Agents> {
   const remembered = new Map<string, { readonly status: AgentStatus; readonly at: number }>();
 
   const ask = async (
@@ -73,14 +72,15 @@ export function createAgentReader(
     }
   };
 
-  return async (observed, serverName, context) => {
-    const { operatorTls, ca } = observed;
-    if (operatorTls?.value === undefined || ca?.value === undefined) return new Map();
-    const tls = { ...operatorTls.value, caPem: ca.value };
+  return async ({ target, leaves, ca, pods }, context) => {
+    const pair = leaves.find(({ secret }) => secret === target.names.operatorTls)?.kept?.value;
+    if (pair === undefined || ca?.value === undefined) return new Map();
+    const tls = { ...pair, caPem: ca.value };
     const answers = await Promise.all(
-      [...observed.pods.values()].map(async ({ name, uid, ip, shard, ready, phase }) => {
+      [...pods.values()].map(async ({ name, uid, ip, shard, ready, phase }) => {
         if (ip === undefined || phase !== "Running") return undefined;
-        const status = await ask({ name, uid, ip, ready }, { tls, serverName: serverName(shard) }, context);
+        const how = { tls, serverName: verifiedName(target, shard) };
+        const status = await ask({ name, uid, ip, ready }, how, context);
         return status === undefined ? undefined : ([shard, status] as const);
       }),
     );

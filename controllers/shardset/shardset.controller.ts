@@ -5,14 +5,17 @@ import { RESOURCES } from "../../lib/kube/types.ts";
 import { fieldKeys, labelKeys, owned } from "../../operator/runtime/mapping.ts";
 import { factsChanged } from "../../operator/runtime/predicates.ts";
 import { createReconciler } from "../../operator/runtime/reconciler.ts";
-import type { Controller, Grant, Watch } from "../../operator/runtime/types.ts";
+import type { Controller, Watch } from "../../operator/runtime/types.ts";
+import { grantsOf } from "../kit/access.ts";
+import type { Certificates } from "../kit/pki/certificates.ts";
+import { type MadePki, makePki } from "../kit/pki/make.ts";
 import { createAgentReader, type GetJson } from "./shardset.agents.ts";
-import { checkAll, type Scope } from "./shardset.checks.ts";
-import { serverNames, type Target } from "./shardset.desired.ts";
-import { type Certificates, makeMaterial } from "./shardset.material.ts";
+import { type Assessment, assessShardSet, type Observed } from "./shardset.assess.ts";
+import { targetOf } from "./shardset.names.ts";
+import { AGENT_ACCESS } from "./shardset.objects.ts";
 import { observeShardSet } from "./shardset.observe.ts";
-import { isEnding, planGrowth, planShardSet } from "./shardset.plan.ts";
-import { announce, computeShardSetStatus } from "./shardset.status.ts";
+import { planGrowth, planShardSet } from "./shardset.plan.ts";
+import { reportShardSet } from "./shardset.report.ts";
 
 /** What the controller of ShardSets is built from. */
 export interface ShardSetDeps {
@@ -31,43 +34,32 @@ export interface ShardSetDeps {
 /** Keys reconciled at once. A reconcile waits for agents, 2 s at most, so others should go on meanwhile. */
 const CONCURRENCY = 4;
 
-/** Controller of ShardSets: observe, plan, execute, report (docs/lifecycle.md). */
+/** Controller of ShardSets: observe, make, assess, plan, report (docs/lifecycle.md). */
 export function createShardSetController(deps: ShardSetDeps): Controller<ShardSet> {
   const readAgents = createAgentReader(deps.getJson);
+  const settings = { image: deps.images.postgres, clusterDomain: deps.clusterDomain };
   return {
     name: "shardset",
     resource: SHARD_SET,
     concurrency: CONCURRENCY,
     watches: WATCHES,
-    grants: GRANTS,
-    reconcile: createReconciler<ShardSet, Scope>({
+    grants: grantsOf(AGENT_ACCESS),
+    reconcile: createReconciler<ShardSet, Observed, Assessment, MadePki>({
       resource: SHARD_SET,
-      observe: async (shardSet, context, now) => {
-        const observed = observeShardSet(context.cache, shardSet);
-        const target = targetOf(deps, shardSet);
-        const agents = isEnding({ observed })
-          ? new Map()
-          : await readAgents(observed, (shard) => serverNames(target, shard)[2] ?? "", context);
-        const material = await makeMaterial(deps.certificates, { observed, target }, now);
-        return { observed, target, material, agents };
+      observe: async (shardSet, context) => {
+        const world = observeShardSet(context.cache, shardSet, targetOf(shardSet, settings));
+        return { world, agents: world.isEnding ? new Map() : await readAgents(world, context) };
       },
+      make: ({ world }, now) => {
+        const { owner } = world.target;
+        const commonName = `${owner.namespace}/${owner.name} shard set CA`;
+        return makePki(deps.certificates, { ...world, commonName }, now);
+      },
+      assess: assessShardSet,
       plan: planShardSet,
       aside: planGrowth,
-      report: (scope, run) => {
-        const checks = checkAll(scope);
-        return { status: computeShardSetStatus(scope, checks, run), events: announce(scope, checks, run) };
-      },
+      report: reportShardSet,
     }),
-  };
-}
-
-function targetOf(deps: ShardSetDeps, shardSet: ShardSet): Target {
-  const { name, namespace = "", uid = "" } = shardSet.metadata;
-  return {
-    shardSet: { name, namespace, uid },
-    spec: shardSet.spec,
-    image: deps.images.postgres,
-    clusterDomain: deps.clusterDomain,
   };
 }
 
@@ -96,11 +88,4 @@ const WATCHES: readonly Watch[] = [
     changed: factsChanged(({ spec }) => [spec?.holderIdentity, spec?.leaseTransitions]),
     writes: ["create", "delete"],
   }),
-];
-
-/** What the Role of the agents grants them by name. */
-const GRANTS: readonly Grant[] = [
-  { resource: RESOURCES.Lease, verbs: ["get", "update", "patch"] },
-  { resource: RESOURCES.ConfigMap, verbs: ["get", "list", "watch"] },
-  { resource: RESOURCES.Secret, verbs: ["get", "list", "watch"] },
 ];

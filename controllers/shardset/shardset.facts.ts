@@ -1,20 +1,15 @@
-import { DATABASE_REQUEST_KEY, type DatabaseRequest, parseDatabaseRequest } from "../../crds/database-request.ts";
 import { ANNOTATIONS, LABELS } from "../../crds/group.ts";
-import { DATABASES_MAX } from "../../crds/shardset.ts";
-import { toOperatorError } from "../../lib/core/errors.ts";
 import { parseShardMap, type ShardMap } from "../../lib/core/shard-map.ts";
-import type { ConfigMapObject, KubeObject, SecretObject } from "../../lib/kube/types.ts";
-import type { KeyPair } from "./shardset.desired.ts";
+import {
+  type ConfigMapObject,
+  identityOf,
+  type KubeObject,
+  type ObjectIdentity,
+  RESOURCES,
+} from "../../lib/kube/types.ts";
+import type { Kept } from "../kit/secrets.ts";
 
 // Turns raw objects into the few facts that decisions need.
-
-/** A Secret of ours: what it says, and whether it says it in full. */
-export interface Kept<T> {
-  readonly name: string;
-  readonly uid: string | undefined;
-  /** `undefined` when a key is missing or cannot be read. */
-  readonly value: T | undefined;
-}
 
 /** ConfigMap `s-map`. */
 export interface ObservedMap extends Kept<ShardMap> {
@@ -23,9 +18,7 @@ export interface ObservedMap extends Kept<ShardMap> {
 }
 
 /** A volume claim of a shard. */
-export interface ObservedClaim {
-  readonly name: string;
-  readonly uid: string | undefined;
+export interface ObservedClaim extends ObjectIdentity {
   readonly shard: number;
   /** Size that the claim asks for, a quantity. */
   readonly requested: string;
@@ -38,9 +31,7 @@ export interface ObservedClaim {
 }
 
 /** The pod of a shard. */
-export interface ObservedPod {
-  readonly name: string;
-  readonly uid: string | undefined;
+export interface ObservedPod extends ObjectIdentity {
   readonly shard: number;
   /** `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`. */
   readonly phase: string;
@@ -48,6 +39,8 @@ export interface ObservedPod {
   readonly ready: boolean;
   readonly ip: string | undefined;
   readonly configHash: string | undefined;
+  /** As the server keeps it: ours, with its defaults and what admission added. */
+  readonly spec: unknown;
   /** Milliseconds since the epoch, by the API server's clock. */
   readonly createdAt: number | undefined;
   readonly deleting: boolean;
@@ -55,32 +48,11 @@ export interface ObservedPod {
   readonly problem: string | undefined;
 }
 
-/** Database requests, merged. */
-export interface MergedRequests {
-  /** Sorted by database. */
-  readonly accepted: readonly DatabaseRequest[];
-  /** One sentence for each Secret that is left out, which names it. */
-  readonly problems: readonly string[];
-}
-
-/** Reads a text of a Secret; `undefined` when it is absent or empty. */
-export function secretText(secret: SecretObject, key: string): string | undefined {
-  const text = Buffer.from(secret.data?.[key] ?? "", "base64").toString("utf8");
-  return text === "" ? undefined : text;
-}
-
-/** A certificate and its key, as in Secrets of type `kubernetes.io/tls`. */
-export function readKeyPair(secret: SecretObject): KeyPair | undefined {
-  const certPem = secretText(secret, "tls.crt");
-  const keyPem = secretText(secret, "tls.key");
-  return certPem === undefined || keyPem === undefined ? undefined : { certPem, keyPem };
-}
-
 /** The shard map; a ConfigMap that cannot be read has no value. */
 export function observeMap(object: ConfigMapObject | undefined): ObservedMap | undefined {
   if (object === undefined) return undefined;
-  const { name, uid, annotations } = object.metadata;
-  const base = { name, uid, createdFor: annotations?.[ANNOTATIONS.createdFor] };
+  const createdFor = object.metadata.annotations?.[ANNOTATIONS.createdFor];
+  const base = { ...identityOf(RESOURCES.ConfigMap, object), createdFor };
   try {
     return { ...base, value: parseShardMap(object.data) };
   } catch {
@@ -100,8 +72,7 @@ export function observeClaim(object: KubeObject): ObservedClaim {
   const spec = object["spec"] as { resources?: { requests?: Record<string, string> } } | undefined;
   const status = object["status"] as { capacity?: Record<string, string> } | undefined;
   return {
-    name: object.metadata.name,
-    uid: object.metadata.uid,
+    ...identityOf(RESOURCES.PersistentVolumeClaim, object),
     shard: shardOf(object),
     requested: spec?.resources?.requests?.["storage"] ?? "0",
     capacity: status?.capacity?.["storage"],
@@ -123,13 +94,13 @@ interface PodStatus {
 export function observePod(object: KubeObject): ObservedPod {
   const status = (object["status"] ?? {}) as PodStatus;
   return {
-    name: object.metadata.name,
-    uid: object.metadata.uid,
+    ...identityOf(RESOURCES.Pod, object),
     shard: shardOf(object),
     phase: status.phase ?? "Pending",
     ready: status.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True") ?? false,
     ip: status.podIP,
     configHash: object.metadata.annotations?.[ANNOTATIONS.configHash],
+    spec: object["spec"],
     createdAt:
       object.metadata.creationTimestamp === undefined ? undefined : Date.parse(object.metadata.creationTimestamp),
     deleting: object.metadata.deletionTimestamp !== undefined,
@@ -147,53 +118,4 @@ function problemOf(status: PodStatus): string | undefined {
 /** The first line is enough: what follows are stack traces and repetitions. */
 function sentence(reason = "Waiting", message = ""): string {
   return [reason, message.split("\n")[0] ?? ""].filter((part) => part !== "").join(": ");
-}
-
-/**
- * Reads and merges database requests. Each Secret stands by itself: one that cannot be read, or asks for a database that
- * an older Secret asks for, is left out and named, and the others are served.
- */
-export function mergeRequests(secrets: readonly SecretObject[]): MergedRequests {
-  const byAge = [...secrets].sort(
-    (a, b) =>
-      compareText(a.metadata.creationTimestamp ?? "", b.metadata.creationTimestamp ?? "") ||
-      compareText(a.metadata.name, b.metadata.name),
-  );
-  const taken = new Map<string, { readonly request: DatabaseRequest; readonly by: string }>();
-  const problems: string[] = [];
-  for (const secret of byAge) {
-    const { name } = secret.metadata;
-    const request = readRequest(secret);
-    if (typeof request === "string") {
-      problems.push(`Secret ${name}: ${request}`);
-      continue;
-    }
-    const earlier = taken.get(request.database);
-    if (earlier !== undefined) {
-      problems.push(`Secret ${name}: database ${request.database} is requested by the older Secret ${earlier.by}`);
-    } else if (taken.size >= DATABASES_MAX) {
-      problems.push(`Secret ${name}: a ShardSet keeps at most ${DATABASES_MAX} databases`);
-    } else {
-      taken.set(request.database, { request, by: name });
-    }
-  }
-  return {
-    accepted: [...taken.values()].map(({ request }) => request).sort((a, b) => compareText(a.database, b.database)),
-    problems: problems.sort(compareText),
-  };
-}
-
-/** The request, or why it cannot be read. */
-function readRequest(secret: SecretObject): DatabaseRequest | string {
-  const json = secretText(secret, DATABASE_REQUEST_KEY);
-  if (json === undefined) return `it has no ${DATABASE_REQUEST_KEY}`;
-  try {
-    return parseDatabaseRequest(json);
-  } catch (error) {
-    return toOperatorError(error).message;
-  }
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

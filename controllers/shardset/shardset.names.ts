@@ -1,12 +1,8 @@
-import { API_VERSION, LABELS } from "../../crds/group.ts";
-import type { OwnerReference } from "../../lib/kube/types.ts";
+import { COMPONENTS, LABELS } from "../../crds/group.ts";
+import { SHARD_SET, type ShardSet, type ShardSetSpec } from "../../crds/shardset.ts";
+import { componentSelector, type Owner, ownerOf } from "../kit/objects.ts";
 
-/** Who a set of names belongs to. */
-export interface ShardSetIdentity {
-  readonly namespace: string;
-  readonly name: string;
-  readonly uid: string;
-}
+// What a ShardSet is called and what it is about: the ground floor of this folder.
 
 /** Names of the objects of one ShardSet, all in its own namespace (ARCHITECTURE.md, "Objects of a ShardSet"). */
 export interface ShardSetNames {
@@ -22,6 +18,19 @@ export interface ShardSetNames {
   readonly shardTls: (shard: number) => string;
   /** Pod and PersistentVolumeClaim of a shard's only instance. */
   readonly instance: (shard: number) => string;
+}
+
+/** What a ShardSet is to be: the spec, and what the operator adds to it. */
+export interface Target {
+  readonly owner: Owner;
+  readonly names: ShardSetNames;
+  readonly spec: ShardSetSpec;
+  /** Indexes of the shards that the spec asks for. */
+  readonly shards: readonly number[];
+  /** Image of shieldx-postgres. */
+  readonly image: string;
+  /** DNS domain of the cluster, for example `cluster.local`. */
+  readonly clusterDomain: string;
 }
 
 /** The one instance of each shard until there are replicas. */
@@ -42,19 +51,54 @@ export function shardSetNames(name: string): ShardSetNames {
   };
 }
 
-/** Labels that tell the objects of a ShardSet from all others; without them an object is somebody else's. */
-export function ownLabels(name: string): Record<string, string> {
-  return { [LABELS.kind]: "ShardSet", [LABELS.name]: name };
+/** @param settings of the operator */
+export function targetOf(shardSet: ShardSet, settings: Pick<Target, "image" | "clusterDomain">): Target {
+  const { spec } = shardSet;
+  return {
+    owner: ownerOf(SHARD_SET, shardSet, COMPONENTS.shard),
+    names: shardSetNames(shardSet.metadata.name),
+    spec,
+    shards: Array.from({ length: spec.shards }, (_, shard) => shard),
+    image: settings.image,
+    clusterDomain: settings.clusterDomain,
+  };
 }
 
-/** Owner reference of the objects that go with the ShardSet. */
-export function ownerReference(shardSet: ShardSetIdentity): OwnerReference {
-  return {
-    apiVersion: API_VERSION,
-    kind: "ShardSet",
-    name: shardSet.name,
-    uid: shardSet.uid,
-    controller: true,
-    blockOwnerDeletion: true,
-  };
+/** DNS names of a shard's server certificate. */
+export function serverNames({ owner, names, clusterDomain }: Target, shard: number): string[] {
+  const service = `${names.shard(shard)}.${owner.namespace}.svc`;
+  return [
+    names.shard(shard),
+    `${names.shard(shard)}.${owner.namespace}`,
+    service,
+    `${service}.${clusterDomain}`,
+    "localhost",
+  ];
+}
+
+/** The one of them that the controller itself verifies. */
+export function verifiedName({ owner, names }: Target, shard: number): string {
+  return `${names.shard(shard)}.${owner.namespace}.svc`;
+}
+
+/** Labels of one shard's objects. */
+export function shardLabels(shard: number): Record<string, string> {
+  return { [LABELS.shard]: String(shard) };
+}
+
+/** Labels of the objects of a shard's only instance. */
+export function instanceLabels(shard: number): Record<string, string> {
+  return { ...shardLabels(shard), [LABELS.instance]: String(INSTANCE), [LABELS.role]: "primary" };
+}
+
+/** Selector of the pods, for the scale subresource. */
+export function podSelector({ owner }: Pick<Target, "owner">): string {
+  return selectorText(componentSelector(owner));
+}
+
+/** `key=value,key=value`, as `kubectl --selector` takes it. */
+export function selectorText(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
+    .map(([label, value]) => `${label}=${value}`)
+    .join(",");
 }

@@ -1,33 +1,11 @@
-import { RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
+import type { ObjectIdentity } from "../../lib/kube/types.ts";
 import { apply, create, remove } from "../../operator/runtime/actions.ts";
 import type { Action, Plan } from "../../operator/runtime/types.ts";
-import {
-  claimSizes,
-  endingVolumes,
-  isForeignData,
-  lostVolumes,
-  retainedProblem,
-  type Scope,
-  shardStates,
-  wantedMap,
-} from "./shardset.checks.ts";
-import {
-  desiredCa,
-  desiredCaKey,
-  desiredClaim,
-  desiredDatabases,
-  desiredLease,
-  desiredMap,
-  desiredOperatorTls,
-  desiredPod,
-  desiredRole,
-  desiredRoleBinding,
-  desiredService,
-  desiredServiceAccount,
-  desiredShardTls,
-  shardIndexes,
-} from "./shardset.desired.ts";
-import { shardSetNames } from "./shardset.names.ts";
+import { accessActions } from "../kit/access.ts";
+import { pkiActions } from "../kit/pki/objects.ts";
+import type { Assessment } from "./shardset.assess.ts";
+import { agentIdentity, databasesSecret, mapConfigMap } from "./shardset.objects.ts";
+import type { ShardState } from "./shardset.shards.ts";
 
 // What to do next for one ShardSet.
 //
@@ -53,28 +31,30 @@ export const POLL_READY_SECONDS = 15;
 export const ENDED_POD_LIFETIME_MS = 10_000;
 
 /** The steps towards the spec, or towards the end. @param now milliseconds since the epoch */
-export function planShardSet(scope: Scope, now: number): Plan {
-  if (isEnding(scope)) return planDeletion(scope);
+export function planShardSet(assessment: Assessment, now: number): Plan {
+  const { world, volumes, shards } = assessment;
+  if (world.isEnding) return planDeletion(assessment);
   // Kept data that does not fit is a decision for people: nothing is made beside it.
-  if (retainedProblem(scope) !== undefined) return { actions: [] };
-  const states = shardStates(scope);
-  const isAtRest = states.every(({ ready, outdated }) => ready && !outdated);
+  if (volumes.conflict !== undefined) return { actions: [] };
+  const { target, requests } = world;
+  const { authority, certificates } = pkiActions({
+    ...world,
+    owner: target.owner,
+    names: target.names,
+    made: assessment.made,
+  });
+  const isAtRest = shards.every(({ ready, difference }) => ready && difference === undefined);
   return {
     actions: [
-      ...makeAuthority(scope),
-      ...makeAccess(scope),
-      ...makeLeases(scope),
-      apply(
-        desiredDatabases(scope.target, scope.observed.requests.accepted),
-        `${scope.observed.requests.accepted.length} database requests`,
-      ),
-      ...makeVolumes(scope),
-      ...makeMap(scope),
-      ...makeCertificates(scope),
-      ...makePods(scope, now),
-      ...shardIndexes(scope.target).map((shard) =>
-        apply(desiredService(scope.target, shard), `address of shard ${shard}`),
-      ),
+      ...authority,
+      ...accessActions(target.owner, target, agentIdentity(target)),
+      ...makeLeases(assessment),
+      apply(databasesSecret(target, requests.accepted), `${requests.accepted.length} database requests`),
+      ...makeVolumes(assessment),
+      ...makeMap(assessment),
+      ...certificates,
+      ...makePods(assessment, now),
+      ...shards.map(({ shard, objects }) => apply(objects.service, `address of shard ${shard}`)),
     ],
     requeueAfterSeconds: isAtRest ? POLL_READY_SECONDS : POLL_UNREADY_SECONDS,
   };
@@ -83,118 +63,63 @@ export function planShardSet(scope: Scope, now: number): Plan {
 /**
  * Volumes that are to grow. Apart from the rest, because a StorageClass may refuse and nothing else should wait for it.
  */
-export function planGrowth(scope: Scope): Plan {
-  if (isEnding(scope) || retainedProblem(scope) !== undefined) return { actions: [] };
-  const { shardSet, spec } = scope.target;
-  return {
-    actions: claimSizes(scope).toGrow.map((shard) => ({
-      type: "patch",
-      resource: RESOURCES.PersistentVolumeClaim,
-      namespace: shardSet.namespace,
-      name: shardSetNames(shardSet.name).instance(shard),
-      patch: { spec: { resources: { requests: { storage: spec.storage.size } } } },
-      note: `volume of shard ${shard} grows from ${scope.observed.claims.get(shard)?.requested ?? "?"} to ${spec.storage.size}`,
-    })),
-  };
+export function planGrowth({ world, volumes }: Assessment): Plan {
+  if (world.isEnding || volumes.conflict !== undefined) return { actions: [] };
+  const { size } = world.target.spec.storage;
+  const actions = volumes.toGrow.flatMap((shard): Action[] => {
+    const claim = world.claims.get(shard);
+    if (claim === undefined) return [];
+    const { resource, namespace, name, requested } = claim;
+    const patch = { spec: { resources: { requests: { storage: size } } } };
+    const note = `volume of shard ${shard} grows from ${requested} to ${size}`;
+    return [{ type: "patch", resource, namespace, name, patch, note }];
+  });
+  return { actions };
 }
 
-/** True when the ShardSet is being deleted and nobody uses it any more. */
-export function isEnding({ observed }: Pick<Scope, "observed">): boolean {
-  return observed.shardSet.metadata.deletionTimestamp !== undefined && observed.ledgers.length === 0;
+function makeLeases({ world, shards }: Assessment): Action[] {
+  return shards
+    .filter(({ shard }) => !world.leases.has(shard))
+    .map(({ shard, objects }) => create(objects.lease, `shard ${shard} has no Lease yet`));
 }
 
-function makeAuthority({ observed, target, material }: Scope): Action[] {
-  if (observed.caKey === undefined) {
-    return material.ca === undefined ? [] : [create(desiredCaKey(target, material.ca), "there is no CA yet")];
-  }
-  const signing = observed.caKey.value?.certPem;
-  if (signing === undefined) return [];
-  return [apply(desiredCa(target, trustBundle(observed.ca?.value, signing)), "clients trust the CA that signs now")];
+function makeVolumes({ world, volumes, shards }: Assessment): Action[] {
+  const { size } = world.target.spec.storage;
+  return shards
+    .filter(({ shard }) => !world.claims.has(shard) && !volumes.lost.includes(shard))
+    .map(({ shard, objects }) => create(objects.claim, `shard ${shard} has no volume yet: ${size}`));
 }
 
-/** The bundle with the signing CA in it; CAs that are trusted already stay. */
-function trustBundle(bundle: string | undefined, signing: string): string {
-  if (bundle === undefined) return signing;
-  return bundle.includes(signing.trim()) ? bundle : `${bundle.trimEnd()}\n${signing}`;
+function makeMap({ world, map }: Assessment): Action[] {
+  if (map.wanted === undefined) return [];
+  const why = map.wanted.epoch === 1 ? "there is no shard map yet" : "the shard map is gone and is made anew";
+  const note = `${why}: version ${map.wanted.version}, epoch ${map.wanted.epoch}`;
+  return [create(mapConfigMap(world.target, map.wanted), note)];
 }
 
-function makeAccess({ target }: Scope): Action[] {
-  return [
-    apply(desiredServiceAccount(target), "identity of the agents"),
-    apply(desiredRole(target), `Leases of ${target.spec.shards} shards, map and databases, by name`),
-    apply(desiredRoleBinding(target), "the agents' identity gets the Role"),
-  ];
-}
-
-function makeLeases({ observed, target }: Scope): Action[] {
-  return shardIndexes(target)
-    .filter((shard) => !observed.leases.has(shard))
-    .map((shard) => create(desiredLease(target, shard), `shard ${shard} has no Lease yet`));
-}
-
-function makeVolumes(scope: Scope): Action[] {
-  const { observed, target } = scope;
-  const lost = new Set(lostVolumes(scope));
-  return shardIndexes(target)
-    .filter((shard) => !observed.claims.has(shard) && !lost.has(shard))
-    .map((shard) =>
-      create(desiredClaim(target, shard), `shard ${shard} has no volume yet: ${target.spec.storage.size}`),
-    );
-}
-
-function makeMap({ observed, target }: Scope): Action[] {
-  if (observed.map !== undefined) return [];
-  const map = wantedMap({ observed, target });
-  if (map === undefined) return [];
-  const why = map.epoch === 1 ? "there is no shard map yet" : "the shard map is gone and is made anew";
-  return [create(desiredMap(target, map), `${why}: version ${map.version}, epoch ${map.epoch}`)];
-}
-
-function makeCertificates({ observed, target, material }: Scope): Action[] {
-  const signing = observed.caKey?.value?.certPem;
-  if (signing === undefined) return [];
-  const bundle = trustBundle(observed.ca?.value, signing);
-  const operator = material.operator?.pair ?? observed.operatorTls?.value;
-  const operatorNote = noteOf("client certificate of the controller", material.operator);
-  return [
-    ...(operator === undefined ? [] : [apply(desiredOperatorTls(target, operator, bundle), operatorNote)]),
-    ...shardIndexes(target).flatMap((shard) => {
-      const made = material.shards.get(shard);
-      const pair = made?.pair ?? observed.shardTls.get(shard)?.value;
-      if (pair === undefined) return [];
-      return [apply(desiredShardTls(target, shard, { pair, bundle }), noteOf(`certificate of shard ${shard}`, made))];
-    }),
-  ];
-}
-
-function noteOf(what: string, made: { readonly why: string } | undefined): string {
-  return made === undefined ? `${what} is good` : `new ${what}: ${made.why}`;
-}
-
-function makePods(scope: Scope, now: number): Action[] {
-  const { observed, target, material } = scope;
-  const lost = new Set(lostVolumes(scope));
-  const states = shardStates(scope);
+function makePods(assessment: Assessment, now: number): Action[] {
+  const { world, volumes, shards, made } = assessment;
   // The last pod on a deleted volume keeps its data alive: it is not we who let it go.
-  const ending = new Set(endingVolumes(scope));
-  const replaced = nextToReplace(
-    states.map((state) => ({ ...state, outdated: state.outdated && !ending.has(state.shard) })),
+  const isStaying = ({ shard }: ShardState): boolean => volumes.ending.includes(shard);
+  const replaced = nextToReplace(shards, isStaying);
+  const certified = new Set(
+    world.leaves
+      .filter(({ secret, kept }) => kept !== undefined || made.leaves.has(secret))
+      .map(({ secret }) => secret),
   );
-  return states.flatMap(({ shard, pod, outdated }) => {
+  return shards.flatMap((state) => {
+    const { shard, pod, objects, difference } = state;
     if (pod === undefined) {
-      const hasCertificate = observed.shardTls.has(shard) || material.shards.has(shard);
-      if (!hasCertificate || lost.has(shard) || ending.has(shard)) return [];
-      return [create(desiredPod(target, shard), `shard ${shard} has no pod`)];
+      const canRun = certified.has(world.target.names.shardTls(shard)) && !volumes.lost.includes(shard);
+      return canRun && !isStaying(state) ? [create(objects.pod, `shard ${shard} has no pod`)] : [];
     }
     if (pod.deleting) return [];
     if (pod.phase === "Failed" || pod.phase === "Succeeded") {
       if (isYoung(pod, now)) return [];
-      return [remover(scope, `pod of shard ${shard} has ended (${pod.phase}) and is made anew`)(RESOURCES.Pod, pod)];
+      return [remove(pod, `pod of shard ${shard} has ended (${pod.phase}) and is made anew`)];
     }
-    if (outdated && shard === replaced) {
-      return [remover(scope, `pod of shard ${shard} is replaced to follow the spec`)(RESOURCES.Pod, pod)];
-    }
-    return [];
+    if (shard !== replaced) return [];
+    return [remove(pod, `pod of shard ${shard} is replaced: ${difference ?? "it is outdated"}`)];
   });
 }
 
@@ -207,52 +132,33 @@ function isYoung({ createdAt }: { readonly createdAt: number | undefined }, now:
  * The one shard whose outdated pod may go now: one that is down anyway, else the first while all shards are ready.
  * @returns `undefined` when none may
  */
-function nextToReplace(states: ReturnType<typeof shardStates>): number | undefined {
-  const outdated = states.filter((state) => state.outdated);
+function nextToReplace(shards: readonly ShardState[], isStaying: (state: ShardState) => boolean): number | undefined {
+  const outdated = shards.filter((state) => state.difference !== undefined && !isStaying(state));
   const down = outdated.find(({ ready }) => !ready);
   if (down !== undefined) return down.shard;
-  return states.every(({ ready }) => ready) ? outdated[0]?.shard : undefined;
+  return shards.every(({ ready }) => ready) ? outdated[0]?.shard : undefined;
 }
 
-function planDeletion(scope: Scope): Plan {
-  const { observed } = scope;
-  const removeOurs = remover(scope, "the ShardSet is being deleted");
-  const pods = [...observed.pods.values()].sort((a, b) => a.shard - b.shard);
+function planDeletion({ world, volumes }: Assessment): Plan {
+  const pods = [...world.pods.values()].sort((a, b) => a.shard - b.shard);
+  const note = "the ShardSet is being deleted";
   if (pods.length > 0) {
     // PostgreSQL ends in order, with its Lease, Secrets and Service still there.
-    const actions = pods.filter(({ deleting }) => !deleting).map((pod) => removeOurs(RESOURCES.Pod, pod));
+    const actions = pods.filter(({ deleting }) => !deleting).map((pod) => remove(pod, note));
     return { actions, requeueAfterSeconds: POLL_READY_SECONDS };
   }
+  // Refused data stays whoever's it was: a ShardSet that never used it must not take it away with itself.
+  const kept = world.target.spec.deletionPolicy === "Delete" && !volumes.isForeign ? keptObjects(world) : [];
   return {
     actions: [
-      ...observed.owned.map((object) => removeOurs(object.resource, object)),
-      ...(observed.shardSet.spec.deletionPolicy === "Delete" ? removeKept(scope) : []),
+      ...world.owned.map((object) => remove(object, note)),
+      ...kept.map((object) => remove(object, "deletionPolicy is Delete")),
     ],
     isCleanedUp: true,
   };
 }
 
-function removeKept(scope: Scope): Action[] {
-  // Refused data stays whoever's it was: a ShardSet that never used it must not take it away with itself.
-  if (isForeignData(scope)) return [];
-  const { claims, map, ca, caKey } = scope.observed;
-  const removeOurs = remover(scope, "deletionPolicy is Delete");
-  return [
-    ...[...claims.values()]
-      .sort((a, b) => a.shard - b.shard)
-      .map((claim) => removeOurs(RESOURCES.PersistentVolumeClaim, claim)),
-    ...(map === undefined ? [] : [removeOurs(RESOURCES.ConfigMap, map)]),
-    ...[ca, caKey].filter((secret) => secret !== undefined).map((secret) => removeOurs(RESOURCES.Secret, secret)),
-  ];
-}
-
-/** A function that deletes objects of ours for one reason. */
-function remover({ target }: Pick<Scope, "target">, note: string): (resource: ResourceType, object: Found) => Action {
-  const { namespace } = target.shardSet;
-  return (resource, { name, uid }) => remove({ resource, namespace, name, uid }, note);
-}
-
-interface Found {
-  readonly name: string;
-  readonly uid: string | undefined;
+function keptObjects({ claims, map, ca, caKey }: Assessment["world"]): ObjectIdentity[] {
+  const volumes = [...claims.values()].sort((a, b) => a.shard - b.shard);
+  return [...volumes, map, ca, caKey].filter((object) => object !== undefined);
 }

@@ -8,7 +8,8 @@ import { OperatorError } from "../../lib/core/errors.ts";
 import { proposeOwners } from "../../lib/core/ring.ts";
 import { formatShardMap, parseShardMap } from "../../lib/core/shard-map.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
-import { condition, createWorld, NAME, NAMESPACE, type World } from "./testing/world.ts";
+import { NAME, NAMESPACE } from "./testing/builders.ts";
+import { condition, createWorld, type World } from "./testing/world.ts";
 
 const VERIFIER =
   "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
@@ -86,6 +87,7 @@ describe("creation", () => {
       shards: 3,
       shardsReady: 3,
       labelSelector: "shieldx.dev/kind=ShardSet,shieldx.dev/name=bank,shieldx.dev/component=shard",
+      initialized: true,
       map: { version: 1, epoch: 1 },
       shardStatuses: counts.map((bucketCount, shard) => ({
         shard,

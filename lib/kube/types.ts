@@ -45,6 +45,19 @@ export interface ResourceType<T extends KubeObject = KubeObject> {
   readonly shape?: T;
 }
 
+/** One very object: what has its name later is another one. */
+export interface ObjectIdentity {
+  readonly resource: ResourceType;
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string | undefined;
+}
+
+/** The identity of an object that was read. */
+export function identityOf(resource: ResourceType, { metadata }: KubeObject): ObjectIdentity {
+  return { resource, namespace: metadata.namespace ?? "", name: metadata.name, uid: metadata.uid };
+}
+
 function resource<T extends KubeObject = KubeObject>(
   apiVersion: string,
   kind: string,

@@ -1,15 +1,19 @@
-import { X509Certificate } from "node:crypto";
+// The X.509 library reads decorator metadata while it loads, so this import comes first.
+import "reflect-metadata";
+import { createPrivateKey, generateKeyPairSync, webcrypto, X509Certificate } from "node:crypto";
 import { connect, createServer } from "node:tls";
 import { describe, expect, test } from "@jest/globals";
+import { BasicConstraintsExtension, X509CertificateGenerator } from "@peculiar/x509";
 import {
+  authorityProblem,
   CA_VALIDITY_DAYS,
   CERTIFICATE_VALIDITY_DAYS,
+  type CertificatePair,
   createCertificateAuthority,
-  isCertificateAuthority,
   isIssuedBy,
   issueCertificate,
-  needsRenewal,
   readCertificate,
+  renewalReason,
 } from "./certificates.ts";
 
 // Certificates are checked by node:crypto, which did not make them: two implementations must agree.
@@ -23,9 +27,9 @@ describe("a certificate authority", () => {
     const info = readCertificate(ca.certPem);
     expect(info).toMatchObject({ commonName: "shieldx bank", dnsNames: [], ipAddresses: [] });
     expect(info.notAfter).toBe(NOW + CA_VALIDITY_DAYS * DAY);
-    expect(isCertificateAuthority(ca)).toBe(true);
+    expect(authorityProblem(ca, NOW)).toBeUndefined();
     const leaf = await issueCertificate(ca, { commonName: "x", usage: "client" }, NOW);
-    expect(isCertificateAuthority(leaf)).toBe(false);
+    expect(authorityProblem(leaf, NOW)).toBe("its certificate is not that of a CA");
   });
 
   test("two of the same name are different authorities", async () => {
@@ -36,7 +40,32 @@ describe("a certificate authority", () => {
     const leaf = await issueCertificate(one, { commonName: "x", usage: "server" }, NOW);
     expect(isIssuedBy(leaf, one.certPem)).toBe(true);
     expect(isIssuedBy(leaf, other.certPem)).toBe(false);
-    expect(isCertificateAuthority({ certPem: one.certPem, keyPem: other.keyPem })).toBe(false);
+  });
+
+  test.each<[string, (ca: CertificatePair) => CertificatePair, number, string]>([
+    ["an unreadable certificate", (ca) => ({ ...ca, certPem: "?" }), 0, "its certificate cannot be read"],
+    ["an unreadable key", (ca) => ({ ...ca, keyPem: "?" }), 0, "its key cannot be read"],
+    ["the key of another", (ca) => ({ ...ca, keyPem: anotherKey() }), 0, "its key does not fit its certificate"],
+    ["a time to come", (ca) => ca, -1, "it is valid from 2026-03-01T11:55:00.000Z on"],
+    ["a time that is over", (ca) => ca, CA_VALIDITY_DAYS, "its validity ends at 2036-02-27T12:00:00.000Z"],
+  ])("with %s cannot sign, and says why", async (_name, spoil, afterDays, want) => {
+    const ca = spoil(await createCertificateAuthority("ca", NOW));
+    expect(authorityProblem(ca, NOW + afterDays * DAY)).toBe(want);
+    await expect(
+      issueCertificate(ca, { commonName: "x", usage: "server" }, NOW + afterDays * DAY),
+    ).rejects.toMatchObject({ code: "CERTIFICATE_INVALID", message: `the CA cannot sign: ${want}` });
+  });
+
+  test("of RSA is named as such: what it signs would be signed in another way", async () => {
+    const ca = await rsaAuthority();
+    expect(authorityProblem(ca, NOW)).toBe("its key is RSA 2048, and certificates are signed with ECDSA P-256");
+  });
+
+  test("that is about to end can be told in time", async () => {
+    const ca = await createCertificateAuthority("ca", NOW);
+    const end = NOW + CA_VALIDITY_DAYS * DAY;
+    expect(authorityProblem(ca, end - 3_600_001, 3_600_000)).toBeUndefined();
+    expect(authorityProblem(ca, end - 3_600_000, 3_600_000)).toMatch(/^its validity ends at /);
   });
 
   test("a CA whose key is another one's is refused", async () => {
@@ -84,20 +113,32 @@ describe("an issued certificate", () => {
     expect(new X509Certificate(client.certPem).keyUsage).toEqual(["1.3.6.1.5.5.7.3.2"]);
   });
 
-  test.each([
-    { name: "fresh", afterDays: 0, want: false },
-    { name: "a day before a third is left", afterDays: 59, want: false },
-    { name: "a day after", afterDays: 61, want: true },
-    { name: "expired", afterDays: 91, want: true },
-  ])("renewal: $name", async ({ afterDays, want }) => {
+  test.each<[string, number, string | undefined]>([
+    ["fresh", 0, undefined],
+    ["a day before a third is left", 59, undefined],
+    ["a day after", 61, "less than a third of its life is left"],
+    ["expired", 91, "less than a third of its life is left"],
+  ])("%s: after %i days it is renewed because %s", async (_name, afterDays, want) => {
     const ca = await createCertificateAuthority("ca", NOW);
     const leaf = await issueCertificate(ca, { commonName: "x", usage: "server" }, NOW);
-    expect(needsRenewal(leaf.certPem, NOW + afterDays * DAY)).toBe(want);
+    expect(renewalReason(leaf, { caCertPem: ca.certPem }, NOW + afterDays * DAY)).toBe(want);
+  });
+
+  test("is renewed for a name or an address that it lacks, and under another CA", async () => {
+    const ca = await createCertificateAuthority("ca", NOW);
+    const names = { dnsNames: ["a"], ipAddresses: ["127.0.0.1"] };
+    const leaf = await issueCertificate(ca, { commonName: "x", usage: "server", ...names }, NOW);
+    const why = (use: object): string | undefined => renewalReason(leaf, { caCertPem: ca.certPem, ...use }, NOW);
+    expect(why(names)).toBeUndefined();
+    expect(why({ dnsNames: ["a", "b"], ipAddresses: ["127.0.0.1", "127.0.0.2"] })).toBe("it lacks b, 127.0.0.2");
+    const other = await createCertificateAuthority("ca", NOW);
+    expect(why({ caCertPem: other.certPem })).toBe("it is not from the CA that signs now");
   });
 
   test("unreadable text is renewed, and reading it is a coded error", () => {
-    expect(needsRenewal("", NOW)).toBe(true);
-    expect(isIssuedBy({ certPem: "", keyPem: "" }, "")).toBe(false);
+    const unreadable = { certPem: "", keyPem: "" };
+    expect(renewalReason(unreadable, { caCertPem: "" }, NOW)).toBe("it is not from the CA that signs now");
+    expect(isIssuedBy(unreadable, "")).toBe(false);
     expect(() => readCertificate("-----BEGIN CERTIFICATE-----\nnothing\n")).toThrow(
       expect.objectContaining({ code: "CERTIFICATE_INVALID" }),
     );
@@ -135,3 +176,25 @@ describe("an issued certificate", () => {
     expect(subject).toMatchObject({ CN: "shieldx-operator" });
   });
 });
+
+function anotherKey(): string {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  return privateKey.export({ type: "pkcs8", format: "pem" }) as string;
+}
+
+/** A CA as other tools make it. */
+async function rsaAuthority(): Promise<CertificatePair> {
+  const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256", publicExponent: new Uint8Array([1, 0, 1]) };
+  const keys = await webcrypto.subtle.generateKey({ ...algorithm, modulusLength: 2048 }, true, ["sign", "verify"]);
+  const certificate = await X509CertificateGenerator.createSelfSigned({
+    name: "CN=foreign",
+    notBefore: new Date(NOW - DAY),
+    notAfter: new Date(NOW + DAY),
+    signingAlgorithm: algorithm,
+    keys,
+    extensions: [new BasicConstraintsExtension(true, 0, true)],
+  });
+  const der = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey));
+  const keyPem = createPrivateKey({ key: der, format: "der", type: "pkcs8" }).export({ format: "pem", type: "pkcs8" });
+  return { certPem: certificate.toString("pem"), keyPem: keyPem as string };
+}

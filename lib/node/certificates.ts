@@ -1,6 +1,6 @@
 // The library below reads decorator metadata while it loads, so this import comes first.
 import "reflect-metadata";
-import { createPrivateKey, webcrypto, X509Certificate } from "node:crypto";
+import { createPrivateKey, type KeyObject, webcrypto, X509Certificate } from "node:crypto";
 import * as x509 from "@peculiar/x509";
 import { OperatorError } from "../core/errors.ts";
 
@@ -49,6 +49,9 @@ export const CERTIFICATE_VALIDITY_DAYS = 90;
 /** Renewal begins when less than this part of the life is left: 30 days of 90 for the controller to come back. */
 export const RENEWAL_REMAINING_RATIO = 1 / 3;
 
+/** OpenSSL's name of P-256. */
+const ALGORITHM_CURVE = "prime256v1";
+
 /** Clocks of nodes differ; a certificate is valid from a little before it was made. */
 const BACKDATE_MS = 5 * 60_000;
 
@@ -83,14 +86,14 @@ export async function createCertificateAuthority(
 /**
  * Issues a server or client certificate with a new ECDSA P-256 key, valid from `now` for 90 days unless told, but never
  * longer than the CA itself.
- * @throws OperatorError CERTIFICATE_INVALID when the CA's PEM cannot be read
+ * @throws OperatorError CERTIFICATE_INVALID when the CA cannot sign, see `authorityProblem`
  */
 export async function issueCertificate(
   ca: CertificatePair,
   request: CertificateRequest,
   now: number,
 ): Promise<CertificatePair> {
-  const issuer = readAuthority(ca);
+  const issuer = readAuthority(ca, now);
   const signingKey = await importKey(ca.keyPem);
   const keys = await generateKeys();
   const lifetime = request.lifetime ?? CERTIFICATE_LIFETIME;
@@ -136,15 +139,32 @@ export function readCertificate(certPem: string): CertificateInfo {
   };
 }
 
-/** True when less than a third of the certificate's life is left at `now`, or when it cannot be read at all. */
-export function needsRenewal(certPem: string, now: number): boolean {
-  try {
-    const { notBefore, notAfter } = readCertificate(certPem);
-    return notAfter - now < (notAfter - notBefore) * RENEWAL_REMAINING_RATIO;
-  } catch {
-    // Unreadable and expired have the same cure: a new certificate.
-    return true;
-  }
+/** True when a third of the certificate's life or less is left at `now`. @throws OperatorError CERTIFICATE_INVALID */
+export function isDueForRenewal(certPem: string, now: number): boolean {
+  const { notBefore, notAfter } = readCertificate(certPem);
+  return notAfter - now <= (notAfter - notBefore) * RENEWAL_REMAINING_RATIO;
+}
+
+/** What a certificate must be good for. */
+export interface CertificateUse {
+  readonly caCertPem: string;
+  readonly dnsNames?: readonly string[] | undefined;
+  readonly ipAddresses?: readonly string[] | undefined;
+}
+
+/**
+ * Why a certificate has to be made anew at `now`, as the end of a sentence; `undefined` when it is good. One that cannot
+ * be read is not from the CA either.
+ */
+export function renewalReason(pair: CertificatePair, use: CertificateUse, now: number): string | undefined {
+  if (!isIssuedBy(pair, use.caCertPem)) return "it is not from the CA that signs now";
+  if (isDueForRenewal(pair.certPem, now)) return "less than a third of its life is left";
+  const present = readCertificate(pair.certPem);
+  const missing = [
+    ...(use.dnsNames ?? []).filter((name) => !present.dnsNames.includes(name)),
+    ...(use.ipAddresses ?? []).filter((address) => !present.ipAddresses.includes(address)),
+  ];
+  return missing.length === 0 ? undefined : `it lacks ${missing.join(", ")}`;
 }
 
 /** True when the certificate was signed by the CA and the key fits the certificate. */
@@ -157,14 +177,39 @@ export function isIssuedBy(pair: CertificatePair, caCertPem: string): boolean {
   }
 }
 
-/** True when the CA's key fits its certificate and the certificate may sign others. */
-export function isCertificateAuthority(pair: CertificatePair): boolean {
+/**
+ * Why a CA cannot sign at `now`, as the end of a sentence; `undefined` when it can.
+ * @param remainingMs of its life must be left: what it signs lives no longer than itself
+ */
+export function authorityProblem(ca: CertificatePair, now: number, remainingMs = 0): string | undefined {
+  let certificate: X509Certificate;
+  let key: KeyObject;
   try {
-    const certificate = parse(pair.certPem);
-    return certificate.ca && certificate.checkPrivateKey(createPrivateKey(pair.keyPem));
+    certificate = parse(ca.certPem);
   } catch {
-    return false;
+    return "its certificate cannot be read";
   }
+  try {
+    key = createPrivateKey(ca.keyPem);
+  } catch {
+    return "its key cannot be read";
+  }
+  if (!certificate.ca) return "its certificate is not that of a CA";
+  if (!certificate.checkPrivateKey(key)) return "its key does not fit its certificate";
+  if (key.asymmetricKeyDetails?.namedCurve !== ALGORITHM_CURVE) {
+    return `its key is ${keyName(key)}, and certificates are signed with ECDSA P-256`;
+  }
+  const { notBefore, notAfter } = readCertificate(ca.certPem);
+  if (notBefore > now) return `it is valid from ${new Date(notBefore).toISOString()} on`;
+  if (notAfter - now <= remainingMs) return `its validity ends at ${new Date(notAfter).toISOString()}`;
+  return undefined;
+}
+
+function keyName({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): string {
+  const { namedCurve, modulusLength } = asymmetricKeyDetails ?? {};
+  return [String(asymmetricKeyType).toUpperCase(), namedCurve ?? modulusLength]
+    .filter((part) => part !== undefined)
+    .join(" ");
 }
 
 /** SHA-256 fingerprint of the first certificate of a PEM text, colon separated. @throws OperatorError CERTIFICATE_INVALID */
@@ -180,10 +225,9 @@ function parse(certPem: string): X509Certificate {
   }
 }
 
-function readAuthority(ca: CertificatePair): x509.X509Certificate {
-  if (!isCertificateAuthority(ca)) {
-    throw new OperatorError("CERTIFICATE_INVALID", "the CA's certificate and key do not fit each other");
-  }
+function readAuthority(ca: CertificatePair, now: number): x509.X509Certificate {
+  const problem = authorityProblem(ca, now);
+  if (problem !== undefined) throw new OperatorError("CERTIFICATE_INVALID", `the CA cannot sign: ${problem}`);
   return new x509.X509Certificate(ca.certPem);
 }
 

@@ -85,7 +85,7 @@ describe("decideRotation", () => {
       ...facts(START),
       names: { dnsNames: ["s.ns.svc", "t.ns.svc"], ipAddresses: [] },
     });
-    expect(step).toEqual({ type: "renew", reason: "the certificate lacks the name t.ns.svc" });
+    expect(step).toEqual({ type: "renew", reason: "the serving certificate: it lacks t.ns.svc" });
   });
 
   it("drops a retired CA when the last certificate that it signed has expired", async () => {

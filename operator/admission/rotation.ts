@@ -14,7 +14,7 @@
  *     API server may still show it.
  */
 import type { CertificatePair, Lifetime } from "../../lib/node/certificates.ts";
-import { isCertificateAuthority, isIssuedBy, readCertificate } from "../../lib/node/certificates.ts";
+import { authorityProblem, isDueForRenewal, readCertificate, renewalReason } from "../../lib/node/certificates.ts";
 
 /** A CA that callers trust. */
 export interface Authority {
@@ -69,9 +69,6 @@ export const ROTATION_POLICY: RotationPolicy = {
 /** Subject of the serving certificates, and beginning of the CAs'; callers look at the names beside it only. */
 export const CERTIFICATE_NAME = "shieldx-webhooks";
 
-/** Part of a life that is left when its renewal is due. */
-const RENEWAL_REMAINING_RATIO = 1 / 3;
-
 /** What to do next, with the reason for the log. */
 export interface RotationStep {
   readonly type: "make" | "announce" | "switch" | "renew" | "retire";
@@ -93,22 +90,23 @@ export function decideRotation(state: CertificateState | undefined, facts: Rotat
   const { now, names, nextTrustedForMs, policy } = facts;
   const { signing, next, retired, serving } = state;
 
-  if (!isUsable(signing, now)) {
+  if (authorityProblem(signing, now) !== undefined) {
     // Its certificates are worth nothing any more, so there is nothing to wait for.
-    return next !== undefined && isUsable(next, now)
+    return next !== undefined && authorityProblem(next, now) === undefined
       ? { type: "switch", reason: "the signing CA can be used no more" }
       : { type: "make", reason: "the signing CA can be used no more" };
   }
-  if (next !== undefined && !isUsable(next, now)) return { type: "announce", reason: "the next CA cannot be used" };
+  if (next !== undefined && authorityProblem(next, now) !== undefined)
+    return { type: "announce", reason: "the next CA cannot be used" };
   if (next !== undefined && nextTrustedForMs !== undefined && nextTrustedForMs >= policy.settleMs) {
     return {
       type: "switch",
       reason: `every caller has trusted the next CA for ${Math.round(nextTrustedForMs / 1000)} s`,
     };
   }
-  const renewal = renewalReason(serving, signing, { now, names });
-  if (renewal !== undefined) return { type: "renew", reason: renewal };
-  if (next === undefined && isDue(signing.certPem, now)) {
+  const renewal = renewalReason(serving, { ...names, caCertPem: signing.certPem }, now);
+  if (renewal !== undefined) return { type: "renew", reason: `the serving certificate: ${renewal}` };
+  if (next === undefined && isDueForRenewal(signing.certPem, now)) {
     return { type: "announce", reason: "less than a third of the signing CA's life is left" };
   }
   if (retired.some(({ usedUntil }) => usedUntil <= now)) {
@@ -160,29 +158,4 @@ function lastUse(certPem: string, latest: number): number | undefined {
     // Whatever somebody wrote into a bundle: it is about to be replaced.
     return undefined;
   }
-}
-
-function renewalReason(
-  serving: CertificatePair,
-  signing: Authority,
-  { now, names }: Pick<RotationFacts, "now" | "names">,
-): string | undefined {
-  if (!isIssuedBy(serving, signing.certPem)) return "the certificate was not issued by the signing CA";
-  const { dnsNames, ipAddresses } = readCertificate(serving.certPem);
-  const missing = [
-    ...names.dnsNames.filter((name) => !dnsNames.includes(name)),
-    ...names.ipAddresses.filter((address) => !ipAddresses.includes(address)),
-  ];
-  if (missing.length > 0) return `the certificate lacks the name ${missing.join(", ")}`;
-  return isDue(serving.certPem, now) ? "less than a third of the certificate's life is left" : undefined;
-}
-
-/** True when a third of the life or less is left. */
-function isDue(certPem: string, now: number): boolean {
-  const { notBefore, notAfter } = readCertificate(certPem);
-  return notAfter - now <= (notAfter - notBefore) * RENEWAL_REMAINING_RATIO;
-}
-
-function isUsable(authority: SigningAuthority, now: number): boolean {
-  return isCertificateAuthority(authority) && readCertificate(authority.certPem).notAfter > now;
 }

@@ -1,13 +1,5 @@
-import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
+import type { KubeObject, ObjectIdentity } from "../../lib/kube/types.ts";
 import type { Action } from "./types.ts";
-
-/** Something that exists and is to go: the very object that was observed. */
-export interface Removable {
-  readonly resource: ResourceType;
-  readonly namespace: string;
-  readonly name: string;
-  readonly uid: string | undefined;
-}
 
 /** Server-side apply of the whole desired object. */
 export function apply(object: KubeObject, note: string): Action {
@@ -20,7 +12,7 @@ export function create(object: KubeObject, note: string): Action {
 }
 
 /** Delete what was observed, and nothing that took its name meanwhile. */
-export function remove({ resource, namespace, name, uid }: Removable, note: string): Action {
+export function remove({ resource, namespace, name, uid }: ObjectIdentity, note: string): Action {
   return { type: "delete", resource, namespace, name, uid, note };
 }
 

@@ -77,10 +77,7 @@ describe("conditionsOf", () => {
     const { status, reason, message } = condition();
     const conditions = conditionsOf(
       object,
-      [
-        ["Ready", { status, reason, message }],
-        ["Stalled", { status: "False", reason: "Converged", message: "" }],
-      ],
+      { Ready: { status, reason, message }, Stalled: { status: "False", reason: "Converged", message: "" } },
       NOW,
     );
     expect(conditions).toMatchObject([

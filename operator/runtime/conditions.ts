@@ -1,7 +1,6 @@
 import { rfc3339Seconds } from "../../lib/core/clock.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
-import type { Statement } from "./summary.ts";
-import type { Condition } from "./types.ts";
+import type { Condition, Statement } from "./types.ts";
 
 /** A condition as a decision states it, before it has a time. */
 export type ConditionStatement = Omit<Condition, "lastTransitionTime">;
@@ -57,15 +56,15 @@ export interface WithConditions extends KubeObject {
 }
 
 /**
- * The conditions of an object's new status, in the order given, each for the generation that was looked at.
- * @param stated pairs of type and what it says @param now milliseconds since the epoch
+ * The conditions of an object's new status, in the order of the record, each for the generation that was looked at.
+ * @param stated what each type says @param now milliseconds since the epoch
  */
 export function conditionsOf(
   object: WithConditions,
-  stated: readonly (readonly [type: string, says: Statement<string>])[],
+  stated: Readonly<Record<string, Statement>>,
   now: number,
 ): Condition[] {
   const observedGeneration = object.metadata.generation ?? 0;
-  const statements = stated.map(([type, says]) => ({ type, ...says, observedGeneration }));
+  const statements = Object.entries(stated).map(([type, says]) => ({ type, ...says, observedGeneration }));
   return mergeConditions(object.status?.conditions, statements, now);
 }

@@ -20,7 +20,7 @@ import type { Controller, Key, ReconcileContext, Result, Source, SourceContext }
  *   requeueAfter        reset               after that time
  *   error, backoff      grows               5 ms·2ⁿ
  *   error, after        kept                after the error's own time
- *   error, terminal     reset               with the next event: only a change of input helps
+ *   error, terminal     reset               with the next event, for only a change of input helps; or after requeueAfter
  *   stopped             kept                never: the process ends, or another replica goes on
  */
 
@@ -127,11 +127,7 @@ export function createControllerLoop(options: ControllerLoopOptions): Controller
 }
 
 /** Runs one reconcile under its deadline; a thrown value becomes an error that says how to go on. */
-async function reconcile(
-  run: Run,
-  stopping: AbortSignal,
-  options: ControllerLoopOptions,
-): Promise<Result | OperatorError> {
+async function reconcile(run: Run, stopping: AbortSignal, options: ControllerLoopOptions): Promise<Ended> {
   const { controller, metrics, clock, log } = options;
   const { key } = run;
   const seconds = controller.deadlineSeconds ?? DEADLINE_SECONDS;
@@ -141,27 +137,31 @@ async function reconcile(
     late = !timer.signal.aborted;
     if (late) run.abort.abort();
   });
+  const failed = (thrown: unknown): OperatorError => {
+    if (late) {
+      metrics.failed("timeout");
+      const error = new OperatorError("RECONCILE_TIMEOUT", `no end within ${seconds} s`, { cause: thrown });
+      log.error({ code: error.code, error: error.message }, "reconcile failed");
+      return error;
+    }
+    if (stopping.aborted) return new OperatorError("ABORTED", "stopped", { cause: thrown });
+    if (!isOperatorError(thrown)) {
+      // A broken invariant of ours: the key fails, the process and the other keys go on.
+      metrics.failed("panic");
+      log.error({ error: String((thrown as Error | undefined)?.stack ?? thrown) }, "reconcile panicked");
+      return toOperatorError(thrown);
+    }
+    if (thrown.retry === "terminal") metrics.failed("terminal");
+    log.warn({ code: thrown.code, error: thrown.message, retry: thrown.retry }, "reconcile failed");
+    return thrown;
+  };
   // Also what cache, client and lease write on behalf of this run carries its id.
   return withLogContext({ namespace: key.namespace, name: key.name, reconcileId: newId(options.random) }, async () => {
     try {
-      return checked(await controller.reconcile(key, contextOf(run, options)));
+      const { error, ...result } = checked(await controller.reconcile(key, contextOf(run, options)));
+      return error === undefined ? result : { ...result, error: failed(error) };
     } catch (thrown) {
-      if (late) {
-        metrics.failed("timeout");
-        const error = new OperatorError("RECONCILE_TIMEOUT", `no end within ${seconds} s`, { cause: thrown });
-        log.error({ code: error.code, error: error.message }, "reconcile failed");
-        return error;
-      }
-      if (stopping.aborted) return new OperatorError("ABORTED", "stopped", { cause: thrown });
-      if (!isOperatorError(thrown)) {
-        // A broken invariant of ours: the key fails, the process and the other keys go on.
-        metrics.failed("panic");
-        log.error({ error: String((thrown as Error | undefined)?.stack ?? thrown) }, "reconcile panicked");
-        return toOperatorError(thrown);
-      }
-      if (thrown.retry === "terminal") metrics.failed("terminal");
-      log.warn({ code: thrown.code, error: thrown.message, retry: thrown.retry }, "reconcile failed");
-      return thrown;
+      return { error: failed(thrown) };
     } finally {
       timer.abort(IN_TIME);
     }
@@ -197,10 +197,13 @@ function checked(result: Result): Result {
   throw new TypeError(`the controller asks to be run again after ${after} s`);
 }
 
+/** A reconcile that has ended, well or not. */
+type Ended = Omit<Result, "error"> & { readonly error?: OperatorError };
+
 /** One reconcile that has ended. */
 interface Conclusion {
   readonly item: QueueItem;
-  readonly result: Result | OperatorError;
+  readonly result: Ended;
   readonly seconds: number;
 }
 
@@ -209,18 +212,20 @@ function conclude(
   stopping: AbortSignal,
   { queue, metrics }: Pick<ControllerLoopOptions, "queue" | "metrics">,
 ): void {
-  const { key, priority } = item;
-  if (isOperatorError(result)) {
-    if (result.code === "ABORTED" && stopping.aborted) return;
+  const { key } = item;
+  const { error, requeueAfterSeconds: after, priority = item.priority } = result;
+  if (error !== undefined) {
+    if (error.code === "ABORTED" && stopping.aborted) return;
     metrics.reconciled("error", seconds);
-    if (result.retry === "terminal") return queue.forget(key);
-    if (result.retry === "after") return queue.add(key, { priority, afterMs: afterSecondsOf(result) * 1_000 });
-    return void queue.addRateLimited(key, priority);
+    if (error.retry === "backoff") return void queue.addRateLimited(key, item.priority);
+    if (error.retry === "after")
+      return queue.add(key, { priority: item.priority, afterMs: afterSecondsOf(error) * 1_000 });
+  } else {
+    metrics.reconciled(after === undefined ? "success" : "requeue_after", seconds);
   }
+  // What the plan wanted to look at again does not stop changing because a step needs another input.
   queue.forget(key);
-  const { requeueAfterSeconds: after } = result;
-  metrics.reconciled(after === undefined ? "success" : "requeue_after", seconds);
-  if (after !== undefined) queue.add(key, { priority: result.priority ?? priority, afterMs: after * 1_000 });
+  if (after !== undefined) queue.add(key, { priority, afterMs: after * 1_000 });
 }
 
 /** What the error asks for; a time that cannot be read, as some proxies send it, is none. */

@@ -5,12 +5,18 @@ import { createManualClock, type ManualClock } from "../../lib/core/manual-clock
 import type { KubeObject } from "../../lib/kube/types.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
 import { configMap, WIDGET, widget } from "../../testkit/widget.ts";
-import { apply, tell } from "./actions.ts";
-import { createReconciler, type Kind, type Run } from "./reconciler.ts";
+import { apply } from "./actions.ts";
+import { createReconciler, type Kind } from "./reconciler.ts";
+import type { Report, Run } from "./report.ts";
 import type { Action, Plan, ReconcileContext, Result } from "./types.ts";
 
 // Goal: what every kind gets without asking: finalizer first and last, pause, one status, events after it, failures last.
 
+const REPORT: Report = {
+  state: { kind: "ready", ready: { status: "True", reason: "Ready", message: "it is" } },
+  conditions: {},
+  status: { size: 3 },
+};
 const KEY = { namespace: "default", name: "w" };
 const PLANNED = apply(configMap("child", {}), "wanted");
 
@@ -19,6 +25,7 @@ let object: KubeObject | undefined;
 let failures: Map<string, Error>;
 /** What was done, in order. */
 let done: string[];
+let statuses: Readonly<Record<string, unknown>>[];
 let reports: Run[];
 
 beforeEach(() => {
@@ -26,6 +33,7 @@ beforeEach(() => {
   object = widget("w", {}, { uid: "1", resourceVersion: "7", finalizers: [FINALIZER] });
   failures = new Map();
   done = [];
+  statuses = [];
   reports = [];
 });
 
@@ -37,10 +45,16 @@ const nameOf = (action: Action): string =>
       : action.type;
 
 async function run(
-  kind: Partial<Kind<KubeObject, string>> = {},
+  kind: Partial<Kind<KubeObject, string, string>> = {},
   reconcile = reconcilerOf(kind),
 ): Promise<Result | string> {
-  const context: ReconcileContext = {
+  const context = contextOf();
+  const { error, ...result } = await reconcile(KEY, context);
+  return error === undefined ? result : (error as OperatorError).code;
+}
+
+function contextOf(): ReconcileContext {
+  return {
     cache: { get: () => object as never, list: () => [], byIndex: () => [] },
     clock,
     log: silentLogger,
@@ -55,23 +69,24 @@ async function run(
       }
       return { written: actions.length };
     },
-    patchStatus: async () => {
+    patchStatus: async (_owner, status) => {
       const failure = failures.get("status");
       if (failure !== undefined) throw failure;
       done.push("status");
+      statuses.push(status);
     },
   };
-  return reconcile(KEY, context).catch((error: unknown) => (error as OperatorError).code);
 }
 
-function reconcilerOf(kind: Partial<Kind<KubeObject, string>>) {
-  return createReconciler<KubeObject, string>({
+function reconcilerOf(kind: Partial<Kind<KubeObject, string, string>>) {
+  return createReconciler<KubeObject, string, string>({
     resource: WIDGET,
     observe: () => "scope",
+    assess: (observed) => observed,
     plan: () => ({ actions: [PLANNED] }),
     report: (_scope, about) => {
       reports.push(about);
-      return { status: {}, events: [tell("Normal", "Ready", "it is")] };
+      return REPORT;
     },
     ...kind,
   });
@@ -102,7 +117,7 @@ describe("an object that lives", () => {
   });
 
   it("is looked at again at the soonest time that plan or report ask for", async () => {
-    const report = (requeueAfterSeconds: number) => () => ({ status: {}, events: [], requeueAfterSeconds });
+    const report = (requeueAfterSeconds: number) => () => ({ ...REPORT, requeueAfterSeconds });
     const plan = (requeueAfterSeconds: number) => (): Plan => ({ actions: [], requeueAfterSeconds });
     expect(await run({ plan: plan(30), report: report(10) })).toEqual({ requeueAfterSeconds: 10 });
     expect(await run({ plan: plan(30), report: report(0) })).toEqual({ requeueAfterSeconds: 30 });
@@ -110,16 +125,20 @@ describe("an object that lives", () => {
   });
 });
 
-describe("a failure", () => {
-  it("of the plan is told in the status, and thrown after it", async () => {
+describe("a failure of a step that writes", () => {
+  it("of the plan is told in the status, and returned after it", async () => {
     const error = new OperatorError("KUBE_INVALID", "injected");
     failures.set("apply", error);
     expect(await run()).toBe("KUBE_INVALID");
-    expect(done).toEqual(["status", "event Ready"]);
+    expect(done).toEqual(["status", "event ReconcileFailed"]);
     expect(reports[0]?.error).toBe(error);
+    expect(statuses[0]).toMatchObject({
+      size: 3,
+      conditions: [{ type: "Ready", message: "KUBE_INVALID: injected" }, {}, {}],
+    });
   });
 
-  it("of an event is thrown too, and that of the plan before it", async () => {
+  it("of an event is returned too, and that of the plan before it", async () => {
     failures.set("event", new OperatorError("KUBE_FAILED", "injected"));
     expect(await run()).toBe("KUBE_FAILED");
     failures.set("apply", new OperatorError("NAME_CONFLICT", "injected"));
@@ -128,8 +147,97 @@ describe("a failure", () => {
 
   it("of the status tells nobody an event that no status stands for", async () => {
     failures.set("status", new OperatorError("KUBE_CONFLICT", "injected"));
-    expect(await run()).toBe("KUBE_CONFLICT");
+    await expect(run()).rejects.toMatchObject({ code: "KUBE_CONFLICT" });
     expect(done).toEqual(["apply"]);
+  });
+
+  it("does not keep the object from being looked at when the plan asked for it", async () => {
+    failures.set("apply", new OperatorError("KUBE_INVALID", "injected"));
+    const context = contextOf();
+    const plan = (): Plan => ({ actions: [PLANNED], requeueAfterSeconds: 30 });
+    expect(await reconcilerOf({ plan })(KEY, context)).toMatchObject({
+      requeueAfterSeconds: 30,
+      error: { code: "KUBE_INVALID" },
+    });
+  });
+});
+
+describe("a failure of a step that reads or decides", () => {
+  const broken = (error: Error) => () => {
+    throw error;
+  };
+  const steps = ["observe", "make", "assess", "plan", "aside", "report"] as const;
+  const before = [
+    {
+      type: "Ready",
+      status: "True",
+      reason: "Ready",
+      message: "it was",
+      observedGeneration: 1,
+      lastTransitionTime: "t",
+    },
+    {
+      type: "Served",
+      status: "True",
+      reason: "Served",
+      message: "as ever",
+      observedGeneration: 1,
+      lastTransitionTime: "t",
+    },
+  ];
+
+  it.each(steps)("%s: reaches status and event, keeps what was told before, and is thrown", async (step) => {
+    object = {
+      ...widget("w", {}, { uid: "1", generation: 2, finalizers: [FINALIZER] }),
+      status: { size: 3, conditions: before },
+    };
+    const failure = new OperatorError("CERTIFICATE_INVALID", "injected");
+    await expect(run({ [step]: broken(failure) })).rejects.toBe(failure);
+    expect(done.slice(-2)).toEqual(["status", "event ReconcileFailed"]);
+    const message = "CERTIFICATE_INVALID: injected";
+    expect(statuses).toEqual([
+      {
+        size: 3,
+        observedGeneration: 2,
+        conditions: [
+          expect.objectContaining({
+            type: "Ready",
+            status: "False",
+            reason: "ReconcileFailed",
+            message,
+            observedGeneration: 2,
+          }),
+          before[1],
+          expect.objectContaining({ type: "Reconciling", observedGeneration: 2 }),
+          expect.objectContaining({ type: "Stalled", observedGeneration: 2 }),
+        ],
+      },
+    ]);
+  });
+
+  it("of a plan or an observation has no other effect", async () => {
+    await expect(run({ observe: broken(new TypeError("secret words")) })).rejects.toThrow(TypeError);
+    expect(done).toEqual(["status", "event ReconcileFailed"]);
+  });
+
+  it("that nobody expected is told without its words, which may be those of a Secret", async () => {
+    await expect(run({ assess: broken(new SyntaxError("secret words")) })).rejects.toThrow(SyntaxError);
+    expect(JSON.stringify(statuses)).not.toContain("secret words");
+    expect(statuses).toMatchObject([
+      { conditions: [{ message: "INTERNAL: an unexpected error; the operator's log has it" }, {}, {}] },
+    ]);
+  });
+
+  it.each(["KUBE_CONFLICT", "ABORTED", "LEASE_LOST"] as const)("%s is nothing to tell", async (code) => {
+    await expect(run({ observe: broken(new OperatorError(code, "injected")) })).rejects.toMatchObject({ code });
+    expect(done).toEqual([]);
+  });
+
+  it("stays the failure when it cannot be told", async () => {
+    failures.set("status", new OperatorError("KUBE_UNREACHABLE", "injected"));
+    await expect(run({ plan: broken(new OperatorError("INTERNAL", "first")) })).rejects.toMatchObject({
+      code: "INTERNAL",
+    });
   });
 });
 
@@ -160,7 +268,7 @@ describe("a deletion", () => {
     object = deleting(FINALIZER);
     failures.set("apply", new OperatorError("KUBE_FAILED", "injected"));
     expect(await run({ plan: () => ({ actions: [PLANNED], isCleanedUp: true }) })).toBe("KUBE_FAILED");
-    expect(done).toEqual(["status", "event Ready"]);
+    expect(done).toEqual(["status", "event ReconcileFailed"]);
   });
 
   it("of an object without our finalizer is none of our business", async () => {
@@ -181,16 +289,16 @@ describe("work aside", () => {
     aside: (): Plan => ({ actions: [{ type: "delete", resource: WIDGET, ...KEY, uid: "1", note: "grow" }] }),
   };
 
-  it("is done whatever became of the plan, and its failure is thrown after the status", async () => {
+  it("is done whatever became of the plan, and its failure is returned after the status", async () => {
     failures.set("apply", new OperatorError("NAME_CONFLICT", "injected"));
     expect(await run(growth)).toBe("NAME_CONFLICT");
-    expect(done).toEqual(["delete", "status", "event Ready"]);
+    expect(done).toEqual(["delete", "status", "event NameConflict"]);
     failures.clear();
     failures.set("delete", new OperatorError("KUBE_FAILED", "injected"));
     expect(await run(growth)).toBe("KUBE_FAILED");
   });
 
-  it("that is refused is told, not thrown, and not tried again for five minutes unless it is other work", async () => {
+  it("that is refused is told, not returned, and not tried again for five minutes unless it is other work", async () => {
     const reconcile = reconcilerOf(growth);
     const refusal = new OperatorError("KUBE_FORBIDDEN", "injected");
     failures.set("delete", refusal);

@@ -1,75 +1,115 @@
 import { ANNOTATIONS } from "../../crds/group.ts";
+import { toOperatorError } from "../../lib/core/errors.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
-import { createAsideRunner, isRefusal } from "./aside.ts";
+import { type AsideRunner, createAsideRunner, isRefusal } from "./aside.ts";
+import type { WithConditions } from "./conditions.ts";
 import { isLetGo, letsGo, withFinalizer } from "./finalizers.ts";
-import type { Action, Controller, Plan, ReconcileContext, Result } from "./types.ts";
+import { type Report, type Run, type Told, tellFailure, tellReport } from "./report.ts";
+import type { Controller, Plan, ReconcileContext, Result } from "./types.ts";
 
 /*
- * The reconcile that every kind has, drawn in docs/lifecycle.md. A kind says what it reads, what it wants and what it
- * tells; that the finalizer is on first and off last, that a paused resource is left alone, that the status is written
- * once and also after a failure, that an event follows the status and that the failure is thrown at the end, is here.
+ * The reconcile that every kind has, drawn in docs/lifecycle.md:
+ *
+ *   observe ──► make ──► assess ──► plan ──► execute ──► aside ──► report ──► status ──► events
+ *
+ * A kind says what it reads, what it makes, what that means, what it wants and what it tells; that the finalizer is on
+ * first and off last, that a paused resource is left alone, that the status is written once and also after a failure of
+ * whatever step, that an event follows the status, is here.
  */
 
-/** What a kind decides. `Scope` is all that its decisions are made from. */
-export interface Kind<T extends KubeObject, Scope> {
+/** What a kind does in each step. */
+export interface Kind<T extends KubeObject, Observed, Assessment, Made = undefined> {
   readonly resource: ResourceType<T>;
+  /** Reads everything once, from memory and from whoever is asked for his state. Writes and decides nothing. */
+  observe(object: T, context: ReconcileContext): Observed | Promise<Observed>;
   /**
-   * Reads everything once, and makes what must be made (keys, certificates). Writes nothing.
+   * What takes randomness or keys (passwords, certificates), where it is missing or due.
    * @param now milliseconds since the epoch, here and below
    */
-  observe(object: T, context: ReconcileContext, now: number): Scope | Promise<Scope>;
-  /** What to do next, without the finalizer. For an object that is being deleted: the clean-up. */
-  plan(scope: Scope, now: number): Plan;
-  /** Work that nothing waits for and that the server may refuse; done after the plan, whatever became of that. */
-  aside?(scope: Scope): Plan;
-  /** The whole status, and what to tell. */
-  report(scope: Scope, run: Run, context: ReconcileContext): Report;
+  make?(observed: Observed, now: number): Made | Promise<Made>;
+  /** What is so: states, problems, sizes, wanted objects. Pure, and the one place where they are computed. */
+  assess(observed: Observed, made: Made, now: number): Assessment;
+  /** What to do next, without the finalizer. For an object that is being deleted: the clean-up. Pure. */
+  plan(assessment: Assessment, now: number): Plan;
+  /** Work that nothing waits for and that the server may refuse; done after the plan, whatever became of that. Pure. */
+  aside?(assessment: Assessment): Plan;
+  /** Where the resource stands, and its status. */
+  report(assessment: Assessment, run: Run, context: ReconcileContext): Report;
 }
 
-/** What became of the reconcile that a report is about. */
-export interface Run {
-  /** Milliseconds since the epoch. */
+/** One reconcile of one object. */
+interface Visit<T extends KubeObject> {
+  readonly object: T & WithConditions;
+  readonly context: ReconcileContext;
   readonly now: number;
-  /** Annotation `shieldx.dev/paused` is "true": nothing was planned. */
+  /** Annotation `shieldx.dev/paused` is "true". */
   readonly paused: boolean;
-  /** The failure that stopped the plan; `failureState` says what it means for the conditions. */
-  readonly error: Error | undefined;
-  /** Why the work aside was not done. */
-  readonly asideError: Error | undefined;
 }
 
-export interface Report {
-  readonly status: Readonly<Record<string, unknown>>;
-  /** Events, told after the status was written. */
-  readonly events: readonly Action[];
-  /** Look again after this time, if that is sooner than the plan's. */
-  readonly requeueAfterSeconds?: number;
+/** What a visit has decided and done, before anybody is told. */
+interface Done {
+  readonly plan: Plan;
+  readonly report: Report;
+  readonly run: Run;
 }
 
 /** The reconcile of a kind. It has nothing to remember between two runs but what was refused. */
-export function createReconciler<T extends KubeObject, Scope>(kind: Kind<T, Scope>): Controller<T>["reconcile"] {
+export function createReconciler<T extends KubeObject, Observed, Assessment, Made = undefined>(
+  kind: Kind<T, Observed, Assessment, Made>,
+): Controller<T>["reconcile"] {
   const aside = createAsideRunner();
   return async (key, context): Promise<Result> => {
     const object = context.cache.get(kind.resource, key.namespace, key.name);
     // Gone, or held by somebody else's finalizer: our part is done.
     if (object === undefined || isLetGo(object)) return {};
-    const now = context.clock.now();
-    const scope = await kind.observe(object, context, now);
-    const paused = isPaused(object);
-    const plan = paused ? NOTHING : withFinalizer(object, kind.resource, kind.plan(scope, now));
-    const { error } = await context.execute(object, plan);
+    const visit: Visit<T> = { object, context, now: context.clock.now(), paused: isPaused(object) };
+    let done: Done | undefined;
+    try {
+      done = await carryOut(kind, visit, aside);
+    } catch (thrown) {
+      // A broken invariant or an input that nobody expected: the user reads of it as of any other failure.
+      await tell(visit, tellFailure(object, toOperatorError(thrown), visit)).catch((untold: unknown) => {
+        context.log.warn({ error: toOperatorError(untold).message }, "a failure could not be told in the status");
+      });
+      throw thrown;
+    }
     // The object may be gone with its finalizer: there is no status to write.
-    if (error === undefined && letsGo(object, plan)) return {};
-    const asideError = paused ? undefined : await aside.run(object, kind.aside?.(scope) ?? NOTHING, context);
-
-    const { status, events, requeueAfterSeconds } = kind.report(scope, { now, paused, error, asideError }, context);
-    await context.patchStatus(object, status);
-    const told = await context.execute(object, { actions: events });
-
-    const failure = error ?? (isRefusal(asideError) ? undefined : asideError) ?? told.error;
-    if (failure !== undefined) throw failure;
-    return soonest(plan.requeueAfterSeconds, requeueAfterSeconds);
+    if (done === undefined) return {};
+    const { plan, report, run } = done;
+    const untold = await tell(visit, tellReport(object, report, run));
+    const error = run.error ?? (isRefusal(run.asideError) ? undefined : run.asideError) ?? untold;
+    return {
+      ...soonest(plan.requeueAfterSeconds, report.requeueAfterSeconds),
+      ...(error === undefined ? {} : { error }),
+    };
   };
+}
+
+/** Every step up to the report. @returns `undefined` when the object was let go */
+async function carryOut<T extends KubeObject, Observed, Assessment, Made>(
+  kind: Kind<T, Observed, Assessment, Made>,
+  { object, context, now, paused }: Visit<T>,
+  aside: AsideRunner,
+): Promise<Done | undefined> {
+  const observed = await kind.observe(object, context);
+  const made = (await kind.make?.(observed, now)) as Made;
+  const assessment = kind.assess(observed, made, now);
+  const plan = paused ? NOTHING : withFinalizer(object, kind.resource, kind.plan(assessment, now));
+  const { error } = await context.execute(object, plan);
+  if (error === undefined && letsGo(object, plan)) return undefined;
+  const asideError = paused ? undefined : await aside.run(object, kind.aside?.(assessment) ?? NOTHING, context);
+  const run = { now, paused, error, asideError };
+  return { plan, report: kind.report(assessment, run, context), run };
+}
+
+/** Writes the status, then tells. @returns what kept it from telling */
+async function tell(
+  { object, context }: Pick<Visit<KubeObject>, "object" | "context">,
+  told: Told | undefined,
+): Promise<Error | undefined> {
+  if (told === undefined) return undefined;
+  await context.patchStatus(object, told.status);
+  return (await context.execute(object, { actions: told.events })).error;
 }
 
 const NOTHING: Plan = { actions: [] };
@@ -80,7 +120,7 @@ export function isPaused({ metadata }: KubeObject): boolean {
 }
 
 /** The soonest of the times that somebody asked for; 0 asks for nothing. */
-function soonest(...wanted: readonly (number | undefined)[]): Result {
+function soonest(...wanted: readonly (number | undefined)[]): Pick<Result, "requeueAfterSeconds"> {
   const asked = wanted.filter((seconds) => seconds !== undefined && seconds > 0) as number[];
   return asked.length === 0 ? {} : { requeueAfterSeconds: Math.min(...asked) };
 }

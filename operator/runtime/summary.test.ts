@@ -1,17 +1,8 @@
 // Goal: whatever state a controller finds, kstatus (Flux, Argo CD, helm --wait) reads one answer out of the three conditions.
 import { expect, test } from "@jest/globals";
 import { OperatorError } from "../../lib/core/errors.ts";
-import {
-  announceReady,
-  failureState,
-  isTold,
-  type ResourceState,
-  type Statement,
-  stuck,
-  summaryOf,
-  working,
-} from "./summary.ts";
-import type { Condition } from "./types.ts";
+import { announceReady, failureState, isTold, type ResourceState, stuck, summaryOf, working } from "./summary.ts";
+import type { Condition, Statement } from "./types.ts";
 
 const ready: ResourceState<"Ready"> = {
   kind: "ready",
@@ -51,12 +42,16 @@ test.each<[string, Error | undefined, ResourceState<string> | undefined]>([
   ["a taken name", new OperatorError("NAME_CONFLICT", "not ours"), stuck("NameConflict", "not ours")],
   ["a refused object", new OperatorError("KUBE_INVALID", "no"), stuck("ReconcileFailed", "KUBE_INVALID: no")],
   ["an outage", new OperatorError("KUBE_FAILED", "500"), working("ReconcileFailed", "KUBE_FAILED: 500")],
-  ["a bug", new TypeError("undefined"), working("ReconcileFailed", "INTERNAL: undefined")],
+  [
+    "a bug",
+    new TypeError("words"),
+    working("ReconcileFailed", "INTERNAL: an unexpected error; the operator's log has it"),
+  ],
 ])("%s leaves the resource where people can read it", (_name, error, state) => {
   expect(failureState(error)).toEqual(state);
 });
 
-const condition = (says: Statement<string>): Condition[] => [
+const condition = (says: Statement): Condition[] => [
   { type: "Ready", observedGeneration: 1, lastTransitionTime: "2025-01-01T00:00:00Z", ...says },
 ];
 

@@ -1,7 +1,7 @@
 import { type ErrorCode, toOperatorError } from "../../lib/core/errors.ts";
 import { tell } from "./actions.ts";
 import { findCondition } from "./conditions.ts";
-import type { Action, Condition } from "./types.ts";
+import type { Action, Condition, Statement } from "./types.ts";
 
 /**
  * The three conditions that every kind has, as kstatus reads them: Ready says whether the resource does its work,
@@ -9,18 +9,13 @@ import type { Action, Condition } from "./types.ts";
  * three follow from it, so that they never contradict each other.
  */
 
-/** What a condition says, before it has a type, a generation and a time. */
-export interface Statement<Reason extends string> {
-  readonly status: "True" | "False" | "Unknown";
-  readonly reason: Reason;
-  readonly message: string;
-}
-
 /** Where a resource stands. */
 export interface ResourceState<Reason extends string> {
   readonly ready: Statement<Reason>;
   /** Nothing to do; getting there by itself; waiting for somebody's change. */
   readonly kind: "ready" | "working" | "stuck";
+  /** Another message is news too, where it names what is being waited for. */
+  readonly tellsEachMessage?: boolean;
 }
 
 /** Reasons that belong to no kind in particular. */
@@ -30,6 +25,11 @@ export interface Summary<Reason extends string> {
   readonly ready: Statement<Reason>;
   readonly reconciling: Statement<Reason | SummaryReason>;
   readonly stalled: Statement<Reason | SummaryReason>;
+}
+
+/** As its spec asks. */
+export function ready(message: string): ResourceState<"Ready"> {
+  return { kind: "ready", ready: { status: "True", reason: "Ready", message } };
 }
 
 /** Not ready, and nothing but a change by somebody else will help. */
@@ -76,7 +76,9 @@ export function failureState(error: Error | undefined): ResourceState<FailureRea
   const { code, message, retry } = toOperatorError(error);
   if (QUIET_CODES.includes(code)) return undefined;
   if (code === "NAME_CONFLICT") return stuck("NameConflict", message);
-  const sentence = `${code}: ${message}`;
+  // The words of a foreign exception may repeat what it was reading, a Secret for example; the log has its stack.
+  const sentence =
+    code === "INTERNAL" ? `${code}: an unexpected error; the operator's log has it` : `${code}: ${message}`;
   return retry === "terminal" ? stuck("ReconcileFailed", sentence) : working("ReconcileFailed", sentence);
 }
 
@@ -84,7 +86,7 @@ export function failureState(error: Error | undefined): ResourceState<FailureRea
 export function isTold(
   before: readonly Condition[] | undefined,
   type: string,
-  { says, deep = false }: { readonly says: Statement<string>; readonly deep?: boolean },
+  { says, deep = false }: { readonly says: Statement; readonly deep?: boolean },
 ): boolean {
   const known = findCondition(before, type);
   if (known?.status !== says.status || known.reason !== says.reason) return false;

@@ -1,6 +1,6 @@
 import type { Clock } from "../../lib/core/clock.ts";
 import type { PaceLimits } from "../../lib/core/pace.ts";
-import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
+import type { KubeObject, ObjectIdentity, ResourceType } from "../../lib/kube/types.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 import type { IndexFunction } from "../kube/object-index.ts";
 
@@ -30,14 +30,7 @@ export type Action =
   /** Create once; an existing object is left as it is (keys, passwords, claims, maps). */
   | { readonly type: "create"; readonly object: KubeObject; readonly note: string }
   /** Delete, only the very object that was observed (`uid`); already gone is success. */
-  | {
-      readonly type: "delete";
-      readonly resource: ResourceType;
-      readonly namespace: string;
-      readonly name: string;
-      readonly uid: string | undefined;
-      readonly note: string;
-    }
+  | ({ readonly type: "delete"; readonly note: string } & ObjectIdentity)
   /** Strategic edit of metadata: merge patch, for example to drop an owner reference or a finalizer. */
   | {
       readonly type: "patch";
@@ -72,6 +65,13 @@ export interface Outcome {
   readonly error?: Error;
 }
 
+/** What a condition says, before it has a type, a generation and a time. */
+export interface Statement<Reason extends string = string> {
+  readonly status: "True" | "False" | "Unknown";
+  readonly reason: Reason;
+  readonly message: string;
+}
+
 /** A standard condition (meta/v1). */
 export interface Condition {
   readonly type: string;
@@ -82,9 +82,12 @@ export interface Condition {
   readonly lastTransitionTime: string;
 }
 
-/** Result of a reconcile that did not throw. */
+/** Result of a reconcile that came to its end. */
 export interface Result {
+  /** Look again after this time even when nothing changes; also after a failure that only another input mends. */
   readonly requeueAfterSeconds?: number;
+  /** What kept it from doing all that it wanted; its `retry` says how to go on, as if it had been thrown. */
+  readonly error?: Error;
   /** Of that next run; that of this one unless told. */
   readonly priority?: Priority;
 }

@@ -1,11 +1,11 @@
 import { LABELS } from "../../crds/group.ts";
 import { type ConfigMapObject, type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
 import { apply, remove } from "../../operator/runtime/actions.ts";
-import { conditionsOf } from "../../operator/runtime/conditions.ts";
 import { owned } from "../../operator/runtime/mapping.ts";
-import { createReconciler, type Report, type Run } from "../../operator/runtime/reconciler.ts";
-import { announceReady, failureState, type ResourceState, summaryOf, working } from "../../operator/runtime/summary.ts";
-import type { Condition, Controller, Key, Plan, ReconcileContext } from "../../operator/runtime/types.ts";
+import { createReconciler } from "../../operator/runtime/reconciler.ts";
+import type { Report } from "../../operator/runtime/report.ts";
+import { type ResourceState, working } from "../../operator/runtime/summary.ts";
+import type { Controller, Key, Plan, ReconcileContext } from "../../operator/runtime/types.ts";
 import { WIDGET, type Widget } from "../widget.ts";
 
 const { ConfigMap } = RESOURCES;
@@ -31,13 +31,14 @@ interface Scope {
  * name), a status with conditions, an event, and a deletion that cleans up.
  */
 export function createWidgetOperator(options: WidgetOperatorOptions = {}): Controller {
-  const reconcile = createReconciler<Widget, Scope>({
+  const reconcile = createReconciler<Widget, Scope, Scope>({
     resource: WIDGET,
     observe: (widget, context) => ({
       widget,
       child: context.cache.get(ConfigMap, widget.metadata.namespace ?? "", widget.metadata.name),
       stamp: options.stamp?.(context) ?? {},
     }),
+    assess: (scope) => scope,
     plan: planWidget,
     report: reportWidget,
   });
@@ -61,27 +62,17 @@ function planWidget({ widget, child, stamp }: Scope): Plan {
   return { actions: [remove({ resource: ConfigMap, namespace, name, uid: child.metadata.uid }, "clean up")] };
 }
 
-function reportWidget({ widget }: Scope, { error, now, paused }: Run): Report {
-  const summary = summaryOf<string>(failureState(error) ?? stateOf(widget), { paused });
-  const conditions = conditionsOf(
-    widget,
-    [
-      ["Ready", summary.ready],
-      ["Reconciling", summary.reconciling],
-      ["Stalled", summary.stalled],
-    ],
-    now,
-  );
-  const before = widget.status?.["conditions"] as readonly Condition[] | undefined;
-  return {
-    status: { conditions, observedGeneration: widget.metadata.generation ?? 0 },
-    events: announceReady(before, summary, true),
-  };
+function reportWidget({ widget }: Scope): Report {
+  return { state: stateOf(widget), conditions: {}, status: {} };
 }
 
 function stateOf(widget: Widget): ResourceState<string> {
   if (widget.metadata.deletionTimestamp !== undefined) return working("Deleting", "the child is being removed");
-  return { kind: "ready", ready: { status: "True", reason: "Applied", message: sizeOf(widget) } };
+  return {
+    kind: "ready",
+    tellsEachMessage: true,
+    ready: { status: "True", reason: "Applied", message: sizeOf(widget) },
+  };
 }
 
 function sizeOf(widget: Widget): string {

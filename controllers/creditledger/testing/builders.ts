@@ -2,13 +2,18 @@ import type { CreditLedger, CreditLedgerSpec } from "../../../crds/creditledger.
 import { type DatabaseRequest, requestHash } from "../../../crds/database-request.ts";
 import { API_VERSION, FINALIZER } from "../../../crds/group.ts";
 import type { ShardSet } from "../../../crds/shardset.ts";
+import { type ObjectIdentity, RESOURCES } from "../../../lib/kube/types.ts";
 import { scramVerifier } from "../../../lib/node/scram.ts";
-import type { Scope } from "../creditledger.checks.ts";
+import type { KeyPair } from "../../kit/pki/certificates.ts";
+import type { Kept } from "../../kit/secrets.ts";
+import { plainCertificates } from "../../kit/testing/certificates.ts";
+import { type Assessment, assessCreditLedger } from "../creditledger.assess.ts";
 import type { CreditLedgerDeps } from "../creditledger.controller.ts";
-import { databaseRequest, type Target } from "../creditledger.desired.ts";
-import type { Kept, ObservedLease } from "../creditledger.facts.ts";
-import type { Certificates, Material } from "../creditledger.material.ts";
-import type { Observed } from "../creditledger.observe.ts";
+import type { ObservedDeployment, ObservedJob, ObservedLease } from "../creditledger.facts.ts";
+import type { Made } from "../creditledger.make.ts";
+import { ledgerNames, type Target, targetOf } from "../creditledger.names.ts";
+import { databaseRequest } from "../creditledger.objects.ts";
+import { serverLeaf, type World } from "../creditledger.observe.ts";
 
 export const NAMESPACE = "bank-ns";
 export const NAME = "bank";
@@ -77,7 +82,7 @@ export function readyShardSet(
   changes: { shards?: number; shardsReady?: number; request?: DatabaseRequest; done?: number } = {},
 ): ShardSet {
   const shards = changes.shards ?? 3;
-  const request = changes.request ?? databaseRequest(NAME, VERIFIERS);
+  const request = changes.request ?? databaseRequest(NAMES, VERIFIERS);
   const databases = [
     {
       name: request.database,
@@ -88,6 +93,9 @@ export function readyShardSet(
   return shardSet({ shards, status: { shardsReady: changes.shardsReady ?? shards, databases } });
 }
 
+/** Names of the ledger. */
+export const NAMES = ledgerNames(NAME);
+
 /** Verifiers of some passwords. */
 export const VERIFIERS = { owner: verifier("owner"), writer: verifier("writer"), reader: verifier("reader") };
 
@@ -96,7 +104,11 @@ function verifier(role: string): string {
 }
 
 export function kept<T>(name: string, value: T | undefined): Kept<T> {
-  return { name, uid: `uid-${name}`, value };
+  return { ...identity(RESOURCES.Secret, name), value };
+}
+
+function identity(resource: ObjectIdentity["resource"], name: string): ObjectIdentity {
+  return { resource, namespace: NAMESPACE, name, uid: `uid-${name}` };
 }
 
 /** The Secrets that everything else is made from. */
@@ -108,28 +120,50 @@ export const ROOTS = {
 
 export function lease(shard: number, changes: Partial<ObservedLease> = {}): ObservedLease {
   const name = `bank-writer-${String(shard)}`;
-  return { name, uid: `uid-${name}`, shard, holder: "bank-1_uid", epoch: 1, position: undefined, ...changes };
+  const facts = { shard, holder: "bank-1_uid", epoch: 1, position: undefined };
+  return { ...identity(RESOURCES.Lease, name), ...facts, ...changes };
 }
 
-export function target(changes: Partial<Target> = {}): Target {
+/** A migration Job that succeeded. */
+export function job(name: string, changes: Partial<ObservedJob> = {}): ObservedJob {
   return {
-    ledger: { namespace: NAMESPACE, name: NAME, uid: "uid-ledger" },
-    spec: spec(),
-    shards: 3,
-    image: IMAGE,
-    clusterDomain: "cluster.local",
+    ...identity(RESOURCES.Job, name),
+    state: "succeeded",
+    failedAt: undefined,
+    message: undefined,
+    podMessage: undefined,
+    failures: 0,
+    schemaVersion: undefined,
     ...changes,
   };
 }
 
-/** Nothing exists but the ledger and its ShardSet. */
-export function observed(changes: Partial<Observed> = {}): Observed {
-  return {
+/** A Deployment with two ready pods of an earlier version. */
+export function deployment(changes: Partial<ObservedDeployment> = {}): ObservedDeployment {
+  const facts = { configHash: "old", replicas: 2, readyReplicas: 2, rolledOut: true };
+  return { ...identity(RESOURCES.Deployment, NAME), ...facts, ...changes };
+}
+
+/** What the operator adds to every spec. */
+export const SETTINGS = { image: IMAGE, clusterDomain: "cluster.local" };
+
+export function target(changes: { spec?: Partial<CreditLedgerSpec>; shards?: number; image?: string } = {}): Target {
+  const made = targetOf(ledger({ spec: spec(changes.spec) }), SETTINGS, changes.shards ?? 3);
+  return changes.image === undefined ? made : { ...made, image: changes.image };
+}
+
+/** What a case says about the world. */
+export interface Seen extends Partial<Omit<World, "leaves" | "target">> {
+  readonly tls?: Kept<KeyPair> | undefined;
+}
+
+/** Nothing exists but the ledger and its ShardSet, unless told. */
+export function world({ tls, ...changes }: Seen = {}): World {
+  const seen = {
     ledger: ledger(),
     shardSet: shardSet(),
     ca: undefined,
     caKey: undefined,
-    tls: undefined,
     adminKey: undefined,
     roles: undefined,
     request: undefined,
@@ -140,33 +174,18 @@ export function observed(changes: Partial<Observed> = {}): Observed {
     others: [],
     ...changes,
   };
+  const aim = targetOf(seen.ledger, SETTINGS, seen.shardSet?.spec.shards ?? 0);
+  return { ...seen, target: aim, leaves: [serverLeaf(aim, tls)] };
 }
 
-export function scope(changes: { observed?: Observed; target?: Target; material?: Partial<Material> } = {}): Scope {
-  const seen = changes.observed ?? observed();
-  return {
-    observed: seen,
-    target: changes.target ?? target({ spec: seen.ledger.spec, shards: seen.shardSet?.spec.shards ?? 0 }),
-    material: { problems: [], ...changes.material },
-  };
+/** Nothing was made, unless told. */
+export function made(changes: Partial<Made> = {}): Made {
+  return { pki: { leaves: new Map() }, ...changes };
 }
 
-/** Certificates as plain text that says who issued them, for whom, and until when. */
-export const plainCertificates: Certificates = {
-  createCertificateAuthority: (commonName, now) =>
-    Promise.resolve({ certPem: `CA ${commonName} made ${String(now)}\n`, keyPem: `key of ${commonName}\n` }),
-  issueCertificate: (ca, { dnsNames }, now) =>
-    Promise.resolve({
-      certPem: `${ca.certPem.trim()} | until ${String(now + PLAIN_VALIDITY_MS)} | ${dnsNames.join(",")}`,
-      keyPem: "server key\n",
-    }),
-  needsRenewal: (certPem, now) => Number(/until (\d+)/.exec(certPem)?.[1] ?? 0) - now < PLAIN_VALIDITY_MS / 3,
-  isIssuedBy: ({ certPem }, caCertPem) => certPem.startsWith(caCertPem.trim()),
-  isCertificateAuthority: ({ certPem }) => certPem.startsWith("CA"),
-  readCertificate: (certPem) => ({ dnsNames: certPem.split(" | ")[2]?.split(",") ?? [] }),
-};
-
-export const PLAIN_VALIDITY_MS = 90 * 86_400_000;
+export function assessment(seen: Seen = {}, changes: Partial<Made> = {}): Assessment {
+  return assessCreditLedger(world(seen), made(changes));
+}
 
 /** Dependencies of the controller with a random source that counts. */
 export function deps(changes: Partial<CreditLedgerDeps> = {}): CreditLedgerDeps {

@@ -6,44 +6,10 @@ import { canonicalJson } from "../../../lib/core/canonical.ts";
 import { OperatorError } from "../../../lib/core/errors.ts";
 import type { SecretObject } from "../../../lib/kube/types.ts";
 import { createMemoryWorld, type MemoryWorld } from "../../../testkit/memory-world.ts";
+import { plainCertificates } from "../../kit/testing/certificates.ts";
 import type { GetJson } from "../shardset.agents.ts";
 import { createShardSetController } from "../shardset.controller.ts";
-import type { Certificates } from "../shardset.material.ts";
-
-export const NAMESPACE = "demo";
-export const NAME = "bank";
-export const IMAGE = "shieldx-postgres:1";
-
-/** A spec as the server sends it, defaults filled in. */
-export function spec(changes: Partial<ShardSetSpec> = {}): ShardSetSpec {
-  return {
-    shards: 3,
-    instancesPerShard: 1,
-    storage: { size: "1Gi" },
-    postgres: { parameters: {} },
-    resources: { requests: { cpu: "100m", memory: "256Mi" } },
-    scheduling: {},
-    deletionPolicy: "Retain",
-    ...changes,
-  };
-}
-
-/**
- * Certificates that only say what they are: "ca:<n>" signs "leaf:<n>:<names>:<made at>". They end after 90 days, and
- * count as due after 60.
- */
-export const fakeCertificates: Certificates = {
-  createCertificateAuthority: (_name, now) => Promise.resolve({ certPem: `ca:${now}\n`, keyPem: `key:${now}` }),
-  issueCertificate: (ca, request, now) => {
-    const names = [...(request.dnsNames ?? []), request.commonName].join(",");
-    return Promise.resolve({ certPem: `leaf|${ca.certPem.trim()}|${names}|${now}\n`, keyPem: "key:leaf" });
-  },
-  needsRenewal: (certPem, now) => now - Number(certPem.trim().split("|")[3]) > 60 * 86_400_000,
-  isIssuedBy: (pair, caPem) => pair.certPem.split("|")[1] === caPem.trim(),
-  isCertificateAuthority: (pair) =>
-    pair.certPem.startsWith("ca:") && pair.certPem.trim().slice(3) === pair.keyPem.slice(4),
-  readCertificate: (certPem) => ({ dnsNames: certPem.split("|")[2]?.split(",") ?? [] }),
-};
+import { IMAGE, NAME, NAMESPACE, spec } from "./builders.ts";
 
 /** A small Kubernetes in memory with a ShardSet, its controller, kubelet and shard agents. */
 export interface World extends Omit<MemoryWorld, "context" | "revision" | "takeTranscript"> {
@@ -107,7 +73,7 @@ export function createWorld(shardSet: { readonly spec?: Partial<ShardSetSpec>; r
   };
 
   const controller = createShardSetController({
-    certificates: fakeCertificates,
+    certificates: plainCertificates,
     getJson,
     images: { postgres: IMAGE },
     clusterDomain: "cluster.local",
@@ -123,8 +89,8 @@ export function createWorld(shardSet: { readonly spec?: Partial<ShardSetSpec>; r
     deleteShardSet: () => memory.markDeleted("ShardSet", NAME),
     reconcile: async () => {
       const failure = await controller.reconcile({ namespace: NAMESPACE, name: NAME }, context).then(
-        () => [],
-        (error: unknown) => [`error ${(error as OperatorError).code}`],
+        ({ error }) => (error === undefined ? [] : [`error ${(error as OperatorError).code}`]),
+        (error: unknown) => [`panic ${String(error)}`],
       );
       return [...memory.takeTranscript(), ...failure];
     },

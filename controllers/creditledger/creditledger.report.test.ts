@@ -1,20 +1,21 @@
 import { describe, expect, test } from "@jest/globals";
 import { CREDIT_LEDGER_CONDITIONS, CREDIT_LEDGER_REASONS } from "../../crds/conditions.ts";
-import { creditLedgerStatus } from "../../crds/creditledger.ts";
-import { checkAll, type Scope } from "./creditledger.checks.ts";
-import { migrationJobName, podConfigHash } from "./creditledger.desired.ts";
+import { type CreditLedgerStatus, creditLedgerStatus } from "../../crds/creditledger.ts";
+import { type Run, type Told, tellReport } from "../../operator/runtime/report.ts";
+import type { Assessment } from "./creditledger.assess.ts";
 import type { ObservedDeployment, ObservedJob } from "./creditledger.facts.ts";
-import type { Observed } from "./creditledger.observe.ts";
-import { announce, computeCreditLedgerStatus, positionsMoved, type Run } from "./creditledger.status.ts";
+import { migrationJobName, podConfigHash } from "./creditledger.objects.ts";
+import { positionsMoved, reportCreditLedger } from "./creditledger.report.ts";
 import {
+  assessment,
+  deployment as deploymentOf,
+  job as jobOf,
   lease,
   ledger,
-  observed,
   ROOTS,
   readyShardSet,
-  scope,
+  type Seen,
   shardSet,
-  spec,
   target,
   VERIFIERS,
 } from "./testing/builders.ts";
@@ -23,10 +24,10 @@ import {
 
 const NOW = Date.UTC(2025, 5, 1);
 const NOW_TEXT = "2025-06-01T00:00:00Z";
-const RUN: Run = { now: NOW, paused: false, error: undefined, publishPositions: true };
+const RUN: Run = { now: NOW, paused: false, error: undefined, asideError: undefined };
 const PASSWORDS = { owner: "o", writer: "w", reader: "r" };
 
-const READY: Partial<Observed> = {
+const READY: Seen = {
   ...ROOTS,
   shardSet: readyShardSet(),
   jobs: [job()],
@@ -70,7 +71,7 @@ describe("the whole status", () => {
     });
   });
 
-  test.each<[string, Partial<Observed>]>([
+  test.each<[string, Seen]>([
     ["new", {}],
     ["without ShardSet", { shardSet: undefined }],
     ["ready", READY],
@@ -80,7 +81,7 @@ describe("the whole status", () => {
 });
 
 describe("conditions", () => {
-  test.each<[string, Partial<Observed>, string, "ready" | "working" | "stuck"]>([
+  test.each<[string, Seen, string, "ready" | "working" | "stuck"]>([
     ["no ShardSet", { shardSet: undefined }, "ShardSetNotFound", "working"],
     ["a ShardSet that goes", { ...READY, shardSet: goingShardSet() }, "ShardSetDeleting", "working"],
     [
@@ -143,13 +144,10 @@ describe("conditions", () => {
 
 describe("events", () => {
   test("tell of a new reason once, with the condition's sentence", () => {
-    const given = scopeOf({ ...READY, jobs: [job({ state: "failed", message: "limit" })] });
+    const given = { ...READY, jobs: [job({ state: "failed", message: "limit" })] };
     const note = expect.stringContaining("failed: limit");
-    expect(announce(given, checkAll(given), RUN)).toEqual([
-      { type: "event", eventType: "Warning", reason: "MigrationFailed", note },
-    ]);
-    const told = scopeOf({ ...given.observed, ledger: ledger({ status: statusOf(given.observed) }) });
-    expect(announce(told, checkAll(told), RUN)).toEqual([]);
+    expect(tell(given).events).toEqual([{ type: "event", eventType: "Warning", reason: "MigrationFailed", note }]);
+    expect(tell({ ...given, ledger: ledger({ status: statusOf(given) }) }).events).toEqual([]);
   });
 });
 
@@ -158,18 +156,14 @@ describe("positions", () => {
   const given = { ...READY, ledger: ledger({ status: { observedGeneration: 1, heads: published } }) };
 
   test("stay as they were published until it is their turn", () => {
-    expect(positionsMoved(scopeOf(given))).toBe(true);
-    expect(statusOf(given, { ...RUN, publishPositions: false }).heads?.map(({ position }) => position)).toEqual([
-      5,
-      10,
-      undefined,
-    ]);
+    expect(positionsMoved(assess(given))).toBe(true);
+    expect(statusOf(given, RUN, false).heads?.map(({ position }) => position)).toEqual([5, 10, undefined]);
     expect(statusOf(given).heads?.map(({ position }) => position)).toEqual([0, 10, 20]);
   });
 
   test("that no Lease knows any more are kept", () => {
     const forgotten = { ...given, leases: [lease(0), lease(1), lease(2)] };
-    expect(positionsMoved(scopeOf(forgotten))).toBe(false);
+    expect(positionsMoved(assess(forgotten))).toBe(false);
     expect(statusOf(forgotten).heads?.map(({ position }) => position)).toEqual([5, 10, undefined]);
   });
 });
@@ -179,14 +173,17 @@ test("the schema version outlives the pod that reported it", () => {
   expect(statusOf({ ...READY, jobs: [job({ schemaVersion: undefined })], ledger: before }).schemaVersion).toBe(3);
 });
 
-function scopeOf(given: Partial<Observed>): Scope {
-  const made = given.roles === undefined ? {} : { verifiers: VERIFIERS };
-  return scope({ observed: observed(given), material: made });
+function assess(given: Seen): Assessment {
+  return assessment(given, given.roles === undefined ? {} : { verifiers: VERIFIERS });
 }
 
-function statusOf(given: Partial<Observed>, run: Run = RUN): ReturnType<typeof computeCreditLedgerStatus> {
-  const whole = scopeOf(given);
-  return computeCreditLedgerStatus(whole, checkAll(whole), run);
+function tell(given: Seen, run: Run = RUN, publishPositions = true): Told {
+  const assessed = assess(given);
+  return tellReport(assessed.world.ledger, reportCreditLedger(assessed, publishPositions), run);
+}
+
+function statusOf(...given: Parameters<typeof tell>): CreditLedgerStatus {
+  return tell(...given).status as CreditLedgerStatus;
 }
 
 function kstatus(status: ReturnType<typeof statusOf>): Record<string, string> {
@@ -204,20 +201,9 @@ function goingShardSet(): ReturnType<typeof shardSet> {
 }
 
 function job(changes: Partial<ObservedJob> = {}): ObservedJob {
-  return {
-    name: migrationJobName(target(), "sxk_1"),
-    uid: "uid-job",
-    state: "succeeded",
-    failedAt: undefined,
-    message: undefined,
-    podMessage: undefined,
-    failures: 0,
-    schemaVersion: 3,
-    ...changes,
-  };
+  return jobOf(migrationJobName(target(), "sxk_1"), { schemaVersion: 3, ...changes });
 }
 
 function deployment(changes: Partial<ObservedDeployment> = {}): ObservedDeployment {
-  const configHash = podConfigHash(target({ spec: spec() }), PASSWORDS);
-  return { uid: "uid-deployment", configHash, replicas: 2, readyReplicas: 2, rolledOut: true, ...changes };
+  return deploymentOf({ configHash: podConfigHash(target(), PASSWORDS), ...changes });
 }

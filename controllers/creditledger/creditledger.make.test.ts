@@ -1,10 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import { isScramVerifier } from "../../lib/core/scram-verifier.ts";
 import { verifierMatches } from "../../lib/node/scram.ts";
-import { serverNames } from "./creditledger.desired.ts";
-import { createMaterialMaker, type Material } from "./creditledger.material.ts";
-import type { Observed } from "./creditledger.observe.ts";
-import { deps, kept, observed, PLAIN_VALIDITY_MS, ROOTS, target } from "./testing/builders.ts";
+import { PLAIN_VALIDITY_MS } from "../kit/testing/certificates.ts";
+import { createMaker, type Made } from "./creditledger.make.ts";
+import { serverNames } from "./creditledger.names.ts";
+import { deps, kept, ROOTS, type Seen, target, world } from "./testing/builders.ts";
 
 // What is made when, with certificates as plain text and a random source that counts.
 
@@ -13,8 +13,10 @@ const NOW = 1_750_000_000_000;
 describe("roots", () => {
   test("are made when their Secrets are absent; nothing is derived from them yet", async () => {
     expect(await make({})).toEqual({
-      problems: [],
-      ca: { certPem: `CA bank-ns/bank ledger CA made ${String(NOW)}\n`, keyPem: "key of bank-ns/bank ledger CA\n" },
+      pki: {
+        ca: { certPem: `CA bank-ns/bank ledger CA made ${String(NOW)}\n`, keyPem: "key of bank-ns/bank ledger CA\n" },
+        leaves: new Map(),
+      },
       adminKey: expect.stringMatching(/^sxk_[A-Za-z0-9_-]{43}$/),
       passwords: {
         owner: expect.stringMatching(/^[A-Za-z0-9_-]{43}$/),
@@ -32,7 +34,7 @@ describe("roots", () => {
 
   test("are left alone when they exist", async () => {
     const material = await make(ROOTS);
-    expect(Object.keys(material).sort()).toEqual(["certificate", "problems", "verifiers"]);
+    expect(Object.keys(material).sort()).toEqual(["pki", "verifiers"]);
   });
 
   test.each([
@@ -41,10 +43,13 @@ describe("roots", () => {
     [{ roles: kept("bank-roles", undefined) }, "Secret bank-roles lacks a key or its value"],
     [{ caKey: kept("bank-ca-key", { certPem: "garbage", keyPem: "key" }) }, "Secret bank-ca-key holds no usable CA"],
   ])("that cannot be read are a problem for people, never overwritten (%#)", async (changes, sentence) => {
-    const material = await make({ ...ROOTS, ...changes } as Partial<Observed>);
-    expect(material.problems).toEqual([expect.stringContaining(sentence)]);
-    expect(Object.keys(material)).not.toEqual(expect.arrayContaining(["ca"]));
-    expect(material.certificate).toBeUndefined();
+    const { pki, problem = pki.problem, ...rest } = await make({ ...ROOTS, ...changes } as Seen);
+    expect(problem).toContain(sentence);
+    expect(problem).toMatch(/; restore it, or delete it to have it made anew$/);
+    expect(pki.ca).toBeUndefined();
+    expect(pki.leaves.size).toBe(0);
+    expect(rest).not.toHaveProperty("adminKey");
+    expect(rest).not.toHaveProperty("passwords");
   });
 });
 
@@ -65,7 +70,7 @@ describe("verifiers", () => {
 
   test("are computed once for the same passwords", async () => {
     let computed = 0;
-    const maker = createMaterialMaker(
+    const maker = createMaker(
       deps({
         scramVerifier: () => {
           computed += 1;
@@ -73,30 +78,26 @@ describe("verifiers", () => {
         },
       }),
     );
-    await maker(observed(ROOTS), target(), NOW);
-    await maker(observed(ROOTS), target(), NOW);
+    await maker(world(ROOTS), NOW);
+    await maker(world(ROOTS), NOW);
     expect(computed).toBe(3);
-    await maker(
-      observed({ ...ROOTS, roles: kept("bank-roles", { owner: "n", writer: "w", reader: "r" }) }),
-      target(),
-      NOW,
-    );
+    await maker(world({ ...ROOTS, roles: kept("bank-roles", { owner: "n", writer: "w", reader: "r" }) }), NOW);
     expect(computed).toBe(6);
   });
 });
 
 describe("server certificate", () => {
-  const good = `CA | until ${String(NOW + PLAIN_VALIDITY_MS)} | ${serverNames(target()).join(",")}`;
-  const tls = (certPem: string): Partial<Observed> => ({
+  const good = `CA | until ${String(NOW + PLAIN_VALIDITY_MS)} | ${serverNames(target()).join(",")},bank\n`;
+  const tls = (certPem: string): Seen => ({
     ...ROOTS,
-    tls: kept("bank-tls", { certPem, keyPem: "key", bundle: "CA\n" }),
+    tls: kept("bank-tls", { certPem, keyPem: "key" }),
   });
 
   test("that is good stays", async () => {
-    expect((await make(tls(good))).certificate).toBeUndefined();
+    expect((await make(tls(good))).pki.leaves.size).toBe(0);
   });
 
-  test.each<{ why: string; given: Partial<Observed> }>([
+  test.each<{ why: string; given: Seen }>([
     { why: "there is none", given: ROOTS },
     { why: "Secret bank-tls lacks a key", given: { ...ROOTS, tls: kept<never>("bank-tls", undefined) } },
     { why: "it is not from the CA that signs now", given: tls(good.replace("CA", "FORMER")) },
@@ -106,11 +107,11 @@ describe("server certificate", () => {
     },
     { why: "it lacks bank.bank-ns.svc.cluster.local", given: tls(good.replace("bank.bank-ns.svc.cluster.local,", "")) },
   ])("is made because $why", async ({ why, given }) => {
-    const { certificate } = await make(given);
-    expect(certificate).toEqual({ why, pair: { certPem: good, keyPem: "server key\n" } });
+    const { pki } = await make(given);
+    expect([...pki.leaves]).toEqual([["bank-tls", { why, pair: { certPem: good, keyPem: "leaf key\n" } }]]);
   });
 });
 
-function make(changes: Partial<Observed>): Promise<Material> {
-  return createMaterialMaker(deps())(observed(changes), target(), NOW);
+function make(changes: Seen): Promise<Made> {
+  return createMaker(deps())(world(changes), NOW);
 }

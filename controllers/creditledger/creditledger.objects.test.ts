@@ -1,26 +1,24 @@
 import { describe, expect, test } from "@jest/globals";
-import type { KubeObject } from "../../lib/kube/types.ts";
+import { type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
+import type { Action } from "../../operator/runtime/types.ts";
+import { accessActions } from "../kit/access.ts";
+import { pkiActions } from "../kit/pki/objects.ts";
+import { serverNames } from "./creditledger.names.ts";
 import {
+  adminKeySecret,
   databaseRequest,
-  desiredAdminKey,
-  desiredCa,
-  desiredCaKey,
-  desiredDatabaseRequest,
-  desiredDeployment,
-  desiredDisruptionBudget,
-  desiredMigrationJob,
-  desiredRole,
-  desiredRoleBinding,
-  desiredRoles,
-  desiredService,
-  desiredServiceAccount,
-  desiredTls,
-  desiredWriterLease,
+  databaseRequestSecret,
+  disruptionBudget,
+  ledgerDeployment,
+  ledgerService,
+  migrationJob,
   migrationJobName,
   podConfigHash,
-  serverNames,
-} from "./creditledger.desired.ts";
-import { spec, target } from "./testing/builders.ts";
+  podIdentity,
+  rolesSecret,
+  writerLease,
+} from "./creditledger.objects.ts";
+import { made, NAMES, target, world } from "./testing/builders.ts";
 
 // Each owned object as a whole, as the API server will get it.
 
@@ -55,8 +53,8 @@ const base64 = (text: string): string => Buffer.from(text).toString("base64");
 
 describe("secrets", () => {
   test("the database request: labels that the ShardSet looks for, canonical JSON, no owner", () => {
-    const request = databaseRequest("bank", { owner: "vo", writer: "vw", reader: "vr" });
-    expect(desiredDatabaseRequest(target(), request)).toEqual({
+    const request = databaseRequest(NAMES, { owner: "vo", writer: "vw", reader: "vr" });
+    expect(databaseRequestSecret(target(), request)).toEqual({
       apiVersion: "v1",
       kind: "Secret",
       metadata: {
@@ -80,23 +78,24 @@ describe("secrets", () => {
   });
 
   test("the server certificate goes with the ledger", () => {
-    expect(desiredTls(target(), { certPem: "cert", keyPem: "key" }, "ca")).toEqual({
-      apiVersion: "v1",
-      kind: "Secret",
-      metadata: { name: "bank-tls", namespace: "bank-ns", labels: LABELS, ownerReferences: [OWNER] },
-      type: "kubernetes.io/tls",
-      data: { "ca.crt": base64("ca"), "tls.crt": base64("cert"), "tls.key": base64("key") },
-    });
+    expect(pkiObjects("certificates")).toEqual([
+      {
+        apiVersion: "v1",
+        kind: "Secret",
+        metadata: { name: "bank-tls", namespace: "bank-ns", labels: LABELS, ownerReferences: [OWNER] },
+        type: "kubernetes.io/tls",
+        data: { "ca.crt": base64("ca"), "tls.crt": base64("cert"), "tls.key": base64("key") },
+      },
+    ]);
   });
 
   test("what must outlive the ledger has no owner", () => {
-    const pair = { certPem: "cert", keyPem: "key" };
     const kept: KubeObject[] = [
-      desiredCa(target(), "ca"),
-      desiredCaKey(target(), pair),
-      desiredAdminKey(target(), "sxk_1"),
-      desiredRoles(target(), PASSWORDS),
-      desiredWriterLease(target(), 0),
+      ...pkiObjects("authority"),
+      ...pkiObjects("authority", "made now"),
+      adminKeySecret(target(), "sxk_1"),
+      rolesSecret(target(), PASSWORDS),
+      writerLease(target(), 0),
     ];
     expect(kept.map(({ metadata }) => [metadata.name, metadata.ownerReferences])).toEqual([
       ["bank-ca", undefined],
@@ -120,8 +119,8 @@ describe("secrets", () => {
 
 describe("workload", () => {
   test("the Deployment", () => {
-    const options = target({ spec: spec({ scheduling: { nodeSelector: { disk: "fast" } } }) });
-    expect(desiredDeployment(options, PASSWORDS)).toEqual({
+    const options = target({ spec: { scheduling: { nodeSelector: { disk: "fast" } } } });
+    expect(ledgerDeployment(options, podConfigHash(options, PASSWORDS))).toEqual({
       apiVersion: "apps/v1",
       kind: "Deployment",
       metadata: { name: "bank", namespace: "bank-ns", labels: LABELS, ownerReferences: [OWNER] },
@@ -179,10 +178,16 @@ describe("workload", () => {
                   ...["--probe-listen", "8080", "--tls-dir", "/etc/shieldx/tls", "--snapshot-every", "100"],
                 ],
                 env: [
-                  { name: "SHIELDX_NAMESPACE", valueFrom: { fieldRef: { fieldPath: "metadata.namespace" } } },
-                  { name: "SHIELDX_POD_NAME", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },
-                  { name: "SHIELDX_POD_UID", valueFrom: { fieldRef: { fieldPath: "metadata.uid" } } },
-                  { name: "SHIELDX_POD_IP", valueFrom: { fieldRef: { fieldPath: "status.podIP" } } },
+                  {
+                    name: "SHIELDX_NAMESPACE",
+                    valueFrom: { fieldRef: { apiVersion: "v1", fieldPath: "metadata.namespace" } },
+                  },
+                  {
+                    name: "SHIELDX_POD_NAME",
+                    valueFrom: { fieldRef: { apiVersion: "v1", fieldPath: "metadata.name" } },
+                  },
+                  { name: "SHIELDX_POD_UID", valueFrom: { fieldRef: { apiVersion: "v1", fieldPath: "metadata.uid" } } },
+                  { name: "SHIELDX_POD_IP", valueFrom: { fieldRef: { apiVersion: "v1", fieldPath: "status.podIP" } } },
                 ],
                 ports: [
                   { name: "https", containerPort: 8443, protocol: "TCP" },
@@ -249,7 +254,7 @@ describe("workload", () => {
   });
 
   test("the migration Job sees the owner's password and the admin key, and never the Kubernetes API", () => {
-    const job = desiredMigrationJob(target(), "sxk_1");
+    const job = migrationJob(target(), "bank-migrate-1");
     expect(job).toMatchObject({
       apiVersion: "batch/v1",
       kind: "Job",
@@ -287,7 +292,7 @@ describe("workload", () => {
   test.each([
     ["image", { image: "shieldx:2" }, "sxk_1"],
     ["shards", { shards: 5 }, "sxk_1"],
-    ["asset", { spec: spec({ assets: [{ code: "USD", scale: 2 }] }) }, "sxk_1"],
+    ["asset", { spec: { assets: [{ code: "USD", scale: 2 }] } }, "sxk_1"],
     ["admin key", {}, "sxk_2"],
   ])("another %s is another migration", (_what, changes, adminKey) => {
     const before = migrationJobName(target(), "sxk_1");
@@ -299,15 +304,15 @@ describe("workload", () => {
     ["more replicas", { replicas: 3 }],
     ["deletion policy", { deletionPolicy: "Delete" as const }],
   ])("%s is no new migration", (_what, changes) => {
-    expect(migrationJobName(target({ spec: spec(changes) }), "sxk_1")).toBe(migrationJobName(target(), "sxk_1"));
+    expect(migrationJobName(target({ spec: changes }), "sxk_1")).toBe(migrationJobName(target(), "sxk_1"));
   });
 
   test("pods are replaced for new assets, shards and passwords, and for nothing else", () => {
     const before = podConfigHash(target(), PASSWORDS);
-    expect(podConfigHash(target({ spec: spec({ assets: [{ code: "USD", scale: 2 }] }) }), PASSWORDS)).not.toBe(before);
+    expect(podConfigHash(target({ spec: { assets: [{ code: "USD", scale: 2 }] } }), PASSWORDS)).not.toBe(before);
     expect(podConfigHash(target({ shards: 5 }), PASSWORDS)).not.toBe(before);
     expect(podConfigHash(target(), { ...PASSWORDS, writer: "new" })).not.toBe(before);
-    expect(podConfigHash(target({ spec: spec({ deletionPolicy: "Delete", replicas: 3 }) }), PASSWORDS)).toBe(before);
+    expect(podConfigHash(target({ spec: { deletionPolicy: "Delete", replicas: 3 } }), PASSWORDS)).toBe(before);
   });
 });
 
@@ -320,7 +325,7 @@ describe("network and access", () => {
   });
 
   test("the Service", () => {
-    expect(desiredService(target())).toEqual({
+    expect(ledgerService(target())).toEqual({
       apiVersion: "v1",
       kind: "Service",
       metadata: metadata("bank"),
@@ -333,7 +338,7 @@ describe("network and access", () => {
   });
 
   test("the disruption budget", () => {
-    expect(desiredDisruptionBudget(target())).toEqual({
+    expect(disruptionBudget(target())).toEqual({
       apiVersion: "policy/v1",
       kind: "PodDisruptionBudget",
       metadata: metadata("bank"),
@@ -342,12 +347,14 @@ describe("network and access", () => {
   });
 
   test("the pods may touch their own Leases and read one map", () => {
-    expect(desiredServiceAccount(target())).toEqual({
+    const aim = target({ shards: 2 });
+    const [account, role, binding] = objectsOf(accessActions(aim.owner, aim, podIdentity(aim)));
+    expect(account).toEqual({
       apiVersion: "v1",
       kind: "ServiceAccount",
       metadata: metadata("bank-ledger"),
     });
-    expect(desiredRole(target({ shards: 2 }))).toEqual({
+    expect(role).toEqual({
       apiVersion: "rbac.authorization.k8s.io/v1",
       kind: "Role",
       metadata: metadata("bank-ledger"),
@@ -356,12 +363,12 @@ describe("network and access", () => {
           apiGroups: ["coordination.k8s.io"],
           resources: ["leases"],
           resourceNames: ["bank-writer-0", "bank-writer-1"],
-          verbs: ["get", "patch", "update"],
+          verbs: ["get", "update", "patch"],
         },
         { apiGroups: [""], resources: ["configmaps"], resourceNames: ["main-map"], verbs: ["get", "list", "watch"] },
       ],
     });
-    expect(desiredRoleBinding(target())).toEqual({
+    expect(binding).toEqual({
       apiVersion: "rbac.authorization.k8s.io/v1",
       kind: "RoleBinding",
       metadata: metadata("bank-ledger"),
@@ -371,7 +378,7 @@ describe("network and access", () => {
   });
 
   test("a writer Lease", () => {
-    expect(desiredWriterLease(target(), 2)).toEqual({
+    expect(writerLease(target(), 2)).toEqual({
       apiVersion: "coordination.k8s.io/v1",
       kind: "Lease",
       metadata: { name: "bank-writer-2", namespace: "bank-ns", labels: { ...LABELS, "shieldx.dev/shard": "2" } },
@@ -379,3 +386,17 @@ describe("network and access", () => {
     });
   });
 });
+
+function objectsOf(actions: readonly Action[]): KubeObject[] {
+  return actions.flatMap((action) => ("object" in action ? [action.object] : []));
+}
+
+/** Secrets of CA or certificate. */
+function pkiObjects(part: "authority" | "certificates", ca: "kept" | "made now" = "kept"): KubeObject[] {
+  const pair = { certPem: "cert", keyPem: "key" };
+  const secret = (name: string) => ({ resource: RESOURCES.Secret, namespace: "bank-ns", name, uid: "u" });
+  const caKey = ca === "made now" ? undefined : { ...secret("bank-ca-key"), value: { certPem: "ca", keyPem: "key" } };
+  const seen = world({ caKey, tls: { ...secret("bank-tls"), value: pair } });
+  const { pki } = made(ca === "made now" ? { pki: { ca: pair, leaves: new Map() } } : {});
+  return objectsOf(pkiActions({ ...seen, owner: seen.target.owner, names: NAMES, made: pki })[part]);
+}

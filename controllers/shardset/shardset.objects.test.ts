@@ -1,26 +1,10 @@
 // Whole objects: what the API server gets is what stands here.
 import { describe, expect, test } from "@jest/globals";
 import { proposeOwners } from "../../lib/core/ring.ts";
-import {
-  desiredClaim,
-  desiredMap,
-  desiredPod,
-  desiredRole,
-  desiredService,
-  podHash,
-  serverNames,
-  type Target,
-} from "./shardset.desired.ts";
-import { spec } from "./testing/world.ts";
-
-function target(changes: Parameters<typeof spec>[0] = {}): Target {
-  return {
-    shardSet: { namespace: "demo", name: "bank", uid: "uid-bank" },
-    spec: spec(changes),
-    image: "shieldx-postgres:1",
-    clusterDomain: "cluster.local",
-  };
-}
+import { accessActions } from "../kit/access.ts";
+import { serverNames } from "./shardset.names.ts";
+import { agentIdentity, mapConfigMap, shardObjects } from "./shardset.objects.ts";
+import { target } from "./testing/builders.ts";
 
 const LABELS = {
   "app.kubernetes.io/name": "shieldx",
@@ -46,7 +30,7 @@ const OWNERS = [
 
 describe("objects of a shard", () => {
   test("the pod is restricted, has what the agent needs, and nothing else", () => {
-    const pod = desiredPod(target({ postgres: { parameters: { work_mem: "8MB", jit: "off" } } }), 1);
+    const pod = shardObjects(target({ postgres: { parameters: { work_mem: "8MB", jit: "off" } } }), 1).pod;
     expect(pod).toEqual({
       apiVersion: "v1",
       kind: "Pod",
@@ -157,19 +141,21 @@ describe("objects of a shard", () => {
 
   test("scheduling goes into the pod", () => {
     const scheduling = { nodeSelector: { disk: "ssd" }, tolerations: [{ key: "db", operator: "Exists" as const }] };
-    expect(desiredPod(target({ scheduling }), 0)["spec"]).toMatchObject(scheduling);
+    expect(shardObjects(target({ scheduling }), 0).pod["spec"]).toMatchObject(scheduling);
   });
 
   test("the hash changes with what a pod reads at its start and with nothing else", () => {
-    const base = podHash(target(), 0);
-    expect(podHash(target({ shards: 9, storage: { size: "5Gi" }, deletionPolicy: "Delete" }), 0)).toBe(base);
-    expect(podHash(target({ postgres: { parameters: { work_mem: "8MB" } } }), 0)).not.toBe(base);
-    expect(podHash({ ...target(), image: "shieldx-postgres:2" }, 0)).not.toBe(base);
-    expect(podHash(target(), 1)).not.toBe(base);
+    const base = shardObjects(target(), 0).podHash;
+    expect(shardObjects(target({ shards: 9, storage: { size: "5Gi" }, deletionPolicy: "Delete" }), 0).podHash).toBe(
+      base,
+    );
+    expect(shardObjects(target({ postgres: { parameters: { work_mem: "8MB" } } }), 0).podHash).not.toBe(base);
+    expect(shardObjects({ ...target(), image: "shieldx-postgres:2" }, 0).podHash).not.toBe(base);
+    expect(shardObjects(target(), 1).podHash).not.toBe(base);
   });
 
   test("the Service leads to the primary, ready or not", () => {
-    expect(desiredService(target(), 1)).toEqual({
+    expect(shardObjects(target(), 1).service).toEqual({
       apiVersion: "v1",
       kind: "Service",
       metadata: { name: "bank-1", namespace: "demo", labels: { ...LABELS, ...SHARD }, ownerReferences: OWNERS },
@@ -188,7 +174,7 @@ describe("objects of a shard", () => {
   });
 
   test("the volume outlives the ShardSet and knows who made it", () => {
-    expect(desiredClaim(target({ storage: { size: "5Gi", storageClassName: "fast" } }), 1)).toEqual({
+    expect(shardObjects(target({ storage: { size: "5Gi", storageClassName: "fast" } }), 1).claim).toEqual({
       apiVersion: "v1",
       kind: "PersistentVolumeClaim",
       metadata: {
@@ -204,7 +190,9 @@ describe("objects of a shard", () => {
 
 describe("objects of the set", () => {
   test("agents may touch their Leases, the map and the databases, each by name", () => {
-    expect(desiredRole(target({ shards: 2 }))["rules"]).toEqual([
+    const aim = target({ shards: 2 });
+    const [, role] = accessActions(aim.owner, aim, agentIdentity(aim));
+    expect((role as { object?: unknown }).object).toHaveProperty("rules", [
       {
         apiGroups: ["coordination.k8s.io"],
         resources: ["leases"],
@@ -217,7 +205,7 @@ describe("objects of the set", () => {
   });
 
   test("the map is written as runs", () => {
-    const { data, metadata } = desiredMap(target(), { version: 1, epoch: 1, owners: proposeOwners(1) });
+    const { data, metadata } = mapConfigMap(target(), { version: 1, epoch: 1, owners: proposeOwners(1) });
     expect(data).toEqual({ version: "1", epoch: "1", owners: "0:0" });
     expect(metadata.ownerReferences).toBeUndefined();
   });

@@ -1,0 +1,56 @@
+import type { DatabaseRequest } from "../../crds/database-request.ts";
+import { type LedgerConditions, ledgerConditions } from "./creditledger.conditions.ts";
+import type { ObservedLease } from "./creditledger.facts.ts";
+import { type KeptData, keptData } from "./creditledger.kept.ts";
+import type { Made } from "./creditledger.make.ts";
+import { currentMigration, type Migration } from "./creditledger.migration.ts";
+import { databaseRequest, podConfigHash } from "./creditledger.objects.ts";
+import type { World } from "./creditledger.observe.ts";
+
+/** What is so: computed once a reconcile, read by plan and report. */
+export interface Assessment {
+  readonly world: World;
+  readonly made: Made;
+  /** The request that the ledger makes, once its passwords are in the cache. */
+  readonly request: DatabaseRequest | undefined;
+  readonly migration: Migration | undefined;
+  readonly kept: KeptData;
+  /** Writer Leases of the shards that there are, in order; `undefined` where there is none yet. */
+  readonly writers: readonly (ObservedLease | undefined)[];
+  /** Hash of what the pods read at their start; unknown without passwords. */
+  readonly configHash: string | undefined;
+  /** Why the pods are not yet as the spec asks; `undefined` when they are. */
+  readonly unfinishedRollout: string | undefined;
+  readonly conditions: LedgerConditions;
+}
+
+/** Puts facts together to gates, problems and progress. */
+export function assessCreditLedger(world: World, made: Made): Assessment {
+  const { target, roles } = world;
+  const request = made.verifiers && databaseRequest(target.names, made.verifiers);
+  const migration = currentMigration(world);
+  const byShard = new Map(world.leases.map((lease) => [lease.shard, lease]));
+  const writers = target.shards.map((shard) => byShard.get(shard));
+  const withoutWriter = target.shards.filter((shard) => byShard.get(shard)?.holder === undefined);
+  const configHash = roles?.value && podConfigHash(target, roles.value);
+  return {
+    world,
+    made,
+    request,
+    migration,
+    kept: keptData(world, made, request),
+    writers,
+    configHash,
+    unfinishedRollout: unfinishedRollout(world, configHash),
+    conditions: ledgerConditions(world, { request, migration, withoutWriter }),
+  };
+}
+
+function unfinishedRollout({ deployment, target }: World, configHash: string | undefined): string | undefined {
+  if (deployment === undefined || configHash === undefined) return "no ledger pod was started yet";
+  const { replicas } = target.spec;
+  const pods = `${String(deployment.readyReplicas)} of ${String(replicas)} pods are ready`;
+  if (deployment.configHash !== configHash) return `the pods still run the earlier version; ${pods}`;
+  if (deployment.replicas !== replicas || !deployment.rolledOut) return `pods are being replaced; ${pods}`;
+  return deployment.readyReplicas < replicas ? pods : undefined;
+}

@@ -1,0 +1,110 @@
+import type { CommonConditionType, CreditLedgerConditionType, CreditLedgerReason } from "../../crds/conditions.ts";
+import type { DatabaseRequest } from "../../crds/database-request.ts";
+import type { Statement } from "../../operator/runtime/types.ts";
+import { no, yes } from "../kit/conditions.ts";
+import type { ObservedJob } from "./creditledger.facts.ts";
+import { shardsWithRequest } from "./creditledger.kept.ts";
+import type { Migration } from "./creditledger.migration.ts";
+import type { World } from "./creditledger.observe.ts";
+
+// The gates between a ledger and its data, one function each. The plan opens them in this order, the status reports
+// them as conditions, and both read the same sentence:
+//
+//   ShardSetReady ──► DatabaseReady ──► Migrated ──► Available
+
+/** The conditions of a ledger beside the three that every kind has. */
+export type LedgerConditions = Readonly<
+  Record<Exclude<CreditLedgerConditionType, CommonConditionType>, Statement<CreditLedgerReason>>
+>;
+
+/** What the gates are computed from, besides the world. */
+export interface GateFacts {
+  /** The request that the ledger makes, once its passwords are in the cache. */
+  readonly request: DatabaseRequest | undefined;
+  readonly migration: Migration | undefined;
+  /** Shards that have no writer. */
+  readonly withoutWriter: readonly number[];
+}
+
+type Says = Statement<CreditLedgerReason>;
+
+/** All gates, in their order. */
+export function ledgerConditions(world: World, { request, migration, withoutWriter }: GateFacts): LedgerConditions {
+  const database = databaseReady(world, request);
+  return {
+    ShardSetReady: shardSetReady(world),
+    DatabaseReady: database,
+    Migrated: migrated(world, migration, database),
+    Available: available(world, withoutWriter),
+  };
+}
+
+function shardSetReady({ shardSet, target }: World): Says {
+  const name = target.spec.shardSet;
+  if (shardSet === undefined) {
+    return no("ShardSetNotFound", `ShardSet ${name} does not exist in namespace ${target.owner.namespace}`);
+  }
+  if (shardSet.metadata.deletionTimestamp !== undefined) {
+    return no("ShardSetDeleting", `ShardSet ${name} is being deleted and waits for this ledger`);
+  }
+  const shards = target.shards.length;
+  const ready = Math.min(shardSet.status?.shardsReady ?? 0, shards);
+  const count = `${String(ready)} of ${String(shards)} shards of ShardSet ${name} accept writes`;
+  return ready < shards ? no("WaitingForShards", count) : yes("ShardSetReady", count);
+}
+
+function databaseReady(world: World, request: DatabaseRequest | undefined): Says {
+  const { shardSet, target, databaseTakenBy } = world;
+  if (shardSet === undefined) return no("WaitingForDatabase", `waits for ShardSet ${target.spec.shardSet}`);
+  if (request === undefined) return no("WaitingForDatabase", "the passwords of the database's roles are being made");
+  if (databaseTakenBy !== undefined) {
+    return no("DatabaseNameConflict", `Secret ${databaseTakenBy} asks for database ${request.database} too`);
+  }
+  const shards = target.shards.length;
+  const done = shardsWithRequest(world, request);
+  const count = `database ${request.database} is ready on ${String(done)} of ${String(shards)} shards`;
+  return done < shards ? no("WaitingForDatabase", count) : yes("DatabaseReady", count);
+}
+
+function migrated({ shardSet }: World, migration: Migration | undefined, database: Says): Says {
+  if (shardSet === undefined || migration === undefined) {
+    return no("WaitingForDatabase", "the migration waits for the database");
+  }
+  const { name, job } = migration;
+  switch (job?.state) {
+    case undefined:
+      return database.status === "True"
+        ? no("Migrating", `Job ${name} is being created`)
+        : no("WaitingForDatabase", "the migration waits for the database");
+    case "running":
+      return no("Migrating", `Job ${name} is running${lastWords(job)}`);
+    case "failed":
+      return no("MigrationFailed", `Job ${name} failed: ${job.message ?? "no reason given"}${lastWords(job)}`);
+    case "succeeded":
+      return yes("Migrated", `Job ${name} succeeded`);
+  }
+}
+
+function lastWords({ failures, podMessage }: ObservedJob): string {
+  if (failures === 0 && podMessage === undefined) return "";
+  const words = podMessage === undefined ? "" : `, last: ${oneLine(podMessage)}`;
+  return ` (failed attempts: ${String(failures)}${words})`;
+}
+
+/** Characters of a container's last words in a message: the log has the rest. */
+const LAST_WORDS_MAX = 400;
+
+function oneLine(text: string): string {
+  return text.trim().replaceAll(/\s+/g, " ").slice(-LAST_WORDS_MAX);
+}
+
+function available({ deployment, target }: World, withoutWriter: readonly number[]): Says {
+  if (deployment === undefined) return no("Deploying", "no ledger pod was started yet");
+  const pods = `${String(deployment.readyReplicas)} of ${String(deployment.replicas)} pods are ready`;
+  if (deployment.readyReplicas === 0) return no("PodsUnavailable", pods);
+  const shards = target.shards.length;
+  const writers = `${String(shards - withoutWriter.length)} of ${String(shards)} shards have a writer`;
+  return withoutWriter.length > 0
+    ? no("WritersUnavailable", `${writers}, none: ${withoutWriter.join(", ")}; ${pods}`)
+    : yes("Available", `${writers}; ${pods}`);
+}

@@ -1,0 +1,25 @@
+import type { ObservedJob } from "./creditledger.facts.ts";
+import { migrationJobName } from "./creditledger.objects.ts";
+import type { World } from "./creditledger.observe.ts";
+
+/** The migration that belongs to this version of the ledger. */
+export interface Migration {
+  readonly name: string;
+  readonly job: ObservedJob | undefined;
+}
+
+/** A failed migration Job is made anew after this time: most causes are an outage that somebody ended meanwhile. */
+export const MIGRATION_RETRY_SECONDS = 600;
+
+/** The current migration; its name is unknown until the admin key exists. */
+export function currentMigration({ adminKey, target, jobs }: World): Migration | undefined {
+  if (adminKey?.value === undefined) return undefined;
+  const name = migrationJobName(target, adminKey.value);
+  return { name, job: jobs.find((job) => job.name === name) };
+}
+
+/** Whole seconds until a Job that failed may be made anew. @param now milliseconds since the epoch */
+export function retryInSeconds({ failedAt }: ObservedJob, now: number): number {
+  if (failedAt === undefined) return 0;
+  return Math.max(0, Math.ceil((failedAt + MIGRATION_RETRY_SECONDS * 1_000 - now) / 1_000));
+}

@@ -1,0 +1,147 @@
+import { DATABASE_REQUEST_KEY, type DatabaseRequest } from "../../crds/database-request.ts";
+import { ANNOTATIONS, COMPONENTS, LABELS } from "../../crds/group.ts";
+import { canonicalJson, contentHash } from "../../lib/core/canonical.ts";
+import { type KubeObject, type LeaseObject, RESOURCES, type SecretObject } from "../../lib/kube/types.ts";
+import { type Access, type Identity, VERBS } from "../kit/access.ts";
+import { componentLabels, componentSelector, keptObject, ownedObject } from "../kit/objects.ts";
+import { textData } from "../kit/secrets.ts";
+import { ROLE_PASSWORD_KEYS, type RolePasswords } from "./creditledger.facts.ts";
+import { type LedgerNames, migrationHash, type Target } from "./creditledger.names.ts";
+import { migrationArgs, migrationPodSpec, servePodSpec } from "./creditledger.pods.ts";
+
+// One function per owned object, in the order of the table in ARCHITECTURE.md. Objects that must outlive the ledger
+// under `deletionPolicy: Retain` carry no owner reference; all others do.
+
+/** A migration is tried again by its kubelet for about an hour and a half (backoff up to 5 min). */
+export const MIGRATION_BACKOFF_LIMIT = 20;
+
+/** Old ReplicaSets kept for `kubectl rollout undo`; the controller itself never needs one. */
+const REVISION_HISTORY = 2;
+
+/** Secret `l-admin-key`: the raw API key; the database keeps its hash only. */
+export function adminKeySecret({ owner, names }: Target, key: string): SecretObject {
+  return keptObject(owner, RESOURCES.Secret, names.adminKey, { type: "Opaque", data: textData({ key }) });
+}
+
+/** Secret `l-roles`: passwords of the database roles. */
+export function rolesSecret({ owner, names }: Target, passwords: RolePasswords): SecretObject {
+  const data = textData({
+    [ROLE_PASSWORD_KEYS.owner]: passwords.owner,
+    [ROLE_PASSWORD_KEYS.reader]: passwords.reader,
+    [ROLE_PASSWORD_KEYS.writer]: passwords.writer,
+  });
+  return keptObject(owner, RESOURCES.Secret, names.roles, { type: "Opaque", data });
+}
+
+/** The request for the ledger's database, as the ShardSet's agents carry it out. */
+export function databaseRequest(names: LedgerNames, verifiers: RolePasswords): DatabaseRequest {
+  return {
+    database: names.database,
+    owner: { name: names.ownerRole, verifier: verifiers.owner },
+    writer: { name: names.writerRole, verifier: verifiers.writer },
+    reader: { name: names.readerRole, verifier: verifiers.reader },
+  };
+}
+
+/** Secret `l-database`: the database request, found by the ShardSet through its labels. */
+export function databaseRequestSecret({ owner, names, spec }: Target, request: DatabaseRequest): SecretObject {
+  return keptObject(owner, RESOURCES.Secret, names.databaseRequest, {
+    labels: { ...componentLabels(owner, COMPONENTS.databaseRequest), [LABELS.shardSet]: spec.shardSet },
+    type: "Opaque",
+    data: textData({ [DATABASE_REQUEST_KEY]: canonicalJson(request) }),
+  });
+}
+
+/** Lease `l-writer-n`: made without a holder; the pods take it, and its transitions are the epoch. */
+export function writerLease({ owner, names }: Target, shard: number): LeaseObject {
+  return keptObject(owner, RESOURCES.Lease, names.writerLease(shard), {
+    labels: { [LABELS.shard]: String(shard) },
+    spec: { leaseTransitions: 0 },
+  });
+}
+
+/**
+ * Name of the migration Job of this version. Another image, shard count, asset (each has its system account) or
+ * admin key (whose hash the migration stores) is another migration; all of them may run again on a database that has
+ * them already.
+ */
+export function migrationJobName(target: Target, adminKey: string): string {
+  const { names, image } = target;
+  return names.migration(migrationHash({ image, args: migrationArgs(target), adminKey }));
+}
+
+/** Job `l-migrate-<hash>`. */
+export function migrationJob(target: Target, name: string): KubeObject {
+  const labels = componentLabels(target.owner, COMPONENTS.migration);
+  return ownedObject(target.owner, RESOURCES.Job, name, {
+    labels,
+    spec: {
+      backoffLimit: MIGRATION_BACKOFF_LIMIT,
+      template: { metadata: { labels }, spec: migrationPodSpec(target) },
+    },
+  });
+}
+
+/**
+ * Deployment `l`: the HTTP API and one fenced writer per shard.
+ * @param configHash of everything that the pods read at their start, see `podConfigHash`
+ */
+export function ledgerDeployment(target: Target, configHash: string): KubeObject {
+  const { owner, names, spec } = target;
+  return ownedObject(owner, RESOURCES.Deployment, names.deployment, {
+    spec: {
+      replicas: spec.replicas,
+      revisionHistoryLimit: REVISION_HISTORY,
+      selector: { matchLabels: componentSelector(owner) },
+      // One more pod first, then one old pod less: each writer finds a ready peer when its pod ends, and a version
+      // that never gets ready costs nothing.
+      strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+      template: {
+        metadata: { labels: componentLabels(owner), annotations: { [ANNOTATIONS.configHash]: configHash } },
+        spec: servePodSpec(target),
+      },
+    },
+  });
+}
+
+/** New passwords replace the pods. Certificates do not: the program reads them again by itself. */
+export function podConfigHash(target: Target, passwords: RolePasswords): string {
+  return contentHash({ spec: servePodSpec(target), passwords });
+}
+
+/** Service `l`: port 443 to the ready pods. */
+export function ledgerService({ owner, names }: Target): KubeObject {
+  return ownedObject(owner, RESOURCES.Service, names.service, {
+    spec: {
+      type: "ClusterIP",
+      selector: componentSelector(owner),
+      ports: [{ name: "https", port: 443, protocol: "TCP", targetPort: "https" }],
+    },
+  });
+}
+
+/** PodDisruptionBudget `l`: a drain takes one pod at a time. */
+export function disruptionBudget({ owner, names }: Target): KubeObject {
+  return ownedObject(owner, RESOURCES.PodDisruptionBudget, names.disruptionBudget, {
+    spec: { maxUnavailable: 1, selector: { matchLabels: componentSelector(owner) } },
+  });
+}
+
+/** What the pods may do: their own Leases and the shard map, by name. */
+export const POD_ACCESS: readonly Access<Target>[] = [
+  { resource: RESOURCES.Lease, verbs: VERBS.hold, names: ({ names, shards }) => shards.map(names.writerLease) },
+  { resource: RESOURCES.ConfigMap, verbs: VERBS.follow, names: ({ spec }) => [`${spec.shardSet}-map`] },
+];
+
+/** Identity `l-ledger` of the pods. */
+export function podIdentity({ names, shards }: Target): Identity<Target> {
+  return {
+    name: names.access,
+    access: POD_ACCESS,
+    notes: {
+      identity: "identity of the pods",
+      role: `${String(shards.length)} writer Leases and the shard map, by name`,
+      binding: "the pods' identity gets the Role",
+    },
+  };
+}

@@ -1,0 +1,79 @@
+import { RESOURCES, type SecretObject } from "../../../lib/kube/types.ts";
+import { apply, create } from "../../../operator/runtime/actions.ts";
+import type { Action } from "../../../operator/runtime/types.ts";
+import { keptObject, type Owner, ownedObject } from "../objects.ts";
+import { type Kept, textData } from "../secrets.ts";
+import type { KeyPair } from "./certificates.ts";
+import type { Leaf, MadePki } from "./make.ts";
+
+// Secrets of a resource's CA and certificates. The CA outlives its resource: bundle and key carry no owner reference.
+// The bundle is apart from the key, so that a rotation can add a CA first and switch later.
+
+/** A certificate with what its Secret and the log say about it. */
+export interface NamedLeaf extends Leaf {
+  /** For example "certificate of shard 0". */
+  readonly what: string;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** What is observed and wanted of a resource's CA and certificates. */
+export interface PkiState {
+  readonly owner: Owner;
+  readonly names: { readonly ca: string; readonly caKey: string };
+  readonly caKey: Kept<KeyPair> | undefined;
+  /** The bundle of CA certificates that clients trust. */
+  readonly ca: Kept<string> | undefined;
+  readonly leaves: readonly NamedLeaf[];
+  readonly made: MadePki;
+}
+
+/** What is to be written, in two parts: pods and other steps may stand between them. */
+export interface PkiActions {
+  /** The CA: made once, or its bundle. */
+  readonly authority: readonly Action[];
+  /** The certificates, with the bundle beside each. */
+  readonly certificates: readonly Action[];
+}
+
+/** What makes the Secrets as they should be. Empty where the CA cannot be used: what is kept stays as it is. */
+export function pkiActions({ owner, names, caKey, ca, leaves, made }: PkiState): PkiActions {
+  const authority = made.ca && create(caKeySecret(owner, names.caKey, made.ca), "there is no CA yet");
+  if (authority !== undefined) return { authority: [authority], certificates: [] };
+  const signing = caKey?.value?.certPem;
+  if (signing === undefined || made.problem !== undefined) return { authority: [], certificates: [] };
+  const bundle = withAuthority(ca?.value, signing);
+  return {
+    authority: [apply(bundleSecret(owner, names.ca, bundle), "clients trust the CA that signs now")],
+    certificates: leaves.flatMap((leaf) => {
+      const renewed = made.leaves.get(leaf.secret);
+      const pair = renewed?.pair ?? leaf.kept?.value;
+      if (pair === undefined) return [];
+      const note = renewed === undefined ? `the ${leaf.what} is good` : `new ${leaf.what}: ${renewed.why}`;
+      return [apply(leafSecret(owner, leaf, { pair, bundle }), note)];
+    }),
+  };
+}
+
+/** The bundle with the signing CA in it; CAs that are trusted already stay. */
+export function withAuthority(bundle: string | undefined, signing: string): string {
+  if (bundle === undefined) return signing;
+  return bundle.includes(signing.trim()) ? bundle : `${bundle.trimEnd()}\n${signing}`;
+}
+
+function caKeySecret(owner: Owner, name: string, ca: KeyPair): SecretObject {
+  const data = textData({ "tls.crt": ca.certPem, "tls.key": ca.keyPem });
+  return keptObject(owner, RESOURCES.Secret, name, { type: "kubernetes.io/tls", data });
+}
+
+function bundleSecret(owner: Owner, name: string, bundle: string): SecretObject {
+  return keptObject(owner, RESOURCES.Secret, name, { type: "Opaque", data: textData({ "ca.crt": bundle }) });
+}
+
+function leafSecret(
+  owner: Owner,
+  { secret, labels }: NamedLeaf,
+  { pair, bundle }: { readonly pair: KeyPair; readonly bundle: string },
+): SecretObject {
+  const data = textData({ "ca.crt": bundle, "tls.crt": pair.certPem, "tls.key": pair.keyPem });
+  return ownedObject(owner, RESOURCES.Secret, secret, { labels, type: "kubernetes.io/tls", data });
+}

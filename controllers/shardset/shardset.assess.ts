@@ -1,0 +1,37 @@
+import type { MadePki } from "../kit/pki/make.ts";
+import type { Agents } from "./shardset.agents.ts";
+import { type ShardSetConditions, shardSetConditions } from "./shardset.conditions.ts";
+import { type DatabaseState, databaseStates } from "./shardset.databases.ts";
+import { type MapState, mapState } from "./shardset.map.ts";
+import { shardObjects } from "./shardset.objects.ts";
+import type { World } from "./shardset.observe.ts";
+import { type ShardState, shardStates } from "./shardset.shards.ts";
+import { type VolumeState, volumeState } from "./shardset.volumes.ts";
+
+/** What a reconcile of a ShardSet has read. */
+export interface Observed {
+  readonly world: World;
+  readonly agents: Agents;
+}
+
+/** What is so: computed once a reconcile, read by plan and report. */
+export interface Assessment extends Observed {
+  readonly made: MadePki;
+  readonly map: MapState;
+  readonly volumes: VolumeState;
+  readonly shards: readonly ShardState[];
+  readonly databases: readonly DatabaseState[];
+  readonly conditions: ShardSetConditions;
+}
+
+/** Puts facts together to states, problems and wanted objects. */
+export function assessShardSet({ world, agents }: Observed, made: MadePki): Assessment {
+  const { target } = world;
+  const map = mapState(world);
+  const volumes = volumeState(world, map, made.problem);
+  const objects = target.shards.map((shard) => shardObjects(target, shard));
+  const shards = shardStates(world, { objects, agents, bucketCounts: map.counts, lost: volumes.lost });
+  const databases = databaseStates(world.requests.accepted, agents, target.shards);
+  const conditions = shardSetConditions(world, { shards, map, databases });
+  return { world, agents, made, map, volumes, shards, databases, conditions };
+}

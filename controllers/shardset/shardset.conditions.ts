@@ -1,0 +1,82 @@
+import type { CommonConditionType, ShardSetConditionType, ShardSetReason } from "../../crds/conditions.ts";
+import { BUCKET_COUNT } from "../../lib/core/ring.ts";
+import type { Statement } from "../../operator/runtime/types.ts";
+import { no, yes } from "../kit/conditions.ts";
+import type { DatabaseState } from "./shardset.databases.ts";
+import type { MapState } from "./shardset.map.ts";
+import type { World } from "./shardset.observe.ts";
+import { describe, type ShardState } from "./shardset.shards.ts";
+
+/** The conditions of a ShardSet beside the three that every kind has. */
+export type ShardSetConditions = Readonly<
+  Record<Exclude<ShardSetConditionType, CommonConditionType>, Statement<ShardSetReason>>
+>;
+
+/** What the conditions are computed from, besides the world. */
+export interface ConditionFacts {
+  readonly shards: readonly ShardState[];
+  readonly map: MapState;
+  readonly databases: readonly DatabaseState[];
+}
+
+type Says = Statement<ShardSetReason>;
+
+/** What is so, in words with numbers. */
+export function shardSetConditions(world: World, { shards, map, databases }: ConditionFacts): ShardSetConditions {
+  return {
+    Available: available(world, shards),
+    MapPublished: mapPublished(world, shards, map),
+    Balanced: balanced(world, shards),
+    DatabasesReady: databasesReady(world, databases),
+  };
+}
+
+function available({ map }: World, shards: readonly ShardState[]): Says {
+  if (map?.value === undefined) return no("MapPending", "no shard owns buckets yet");
+  const owners = shards.filter(({ bucketCount }) => bucketCount > 0);
+  const down = owners.filter(({ ready }) => !ready);
+  if (down.length === 0)
+    return yes("ShardsAvailable", `${owners.length} of ${owners.length} shards that own buckets accept writes`);
+  const buckets = down.reduce((sum, { bucketCount }) => sum + bucketCount, 0);
+  return no("ShardUnavailable", `${buckets} of ${BUCKET_COUNT} buckets cannot be written: ${describe(down)}`);
+}
+
+function mapPublished({ map, target }: World, shards: readonly ShardState[], { wanted }: MapState): Says {
+  const name = target.names.map;
+  if (map === undefined) {
+    return wanted === undefined
+      ? no("MapInvalid", `ConfigMap ${name} is gone; restore it from a good copy`)
+      : no("MapPending", `ConfigMap ${name} does not exist yet`);
+  }
+  if (map.value === undefined) return no("MapInvalid", `ConfigMap ${name} cannot be read; restore it from a good copy`);
+  const { version } = map.value;
+  const behind = shards.filter(({ ready, agent }) => ready && agent?.mapVersion !== version);
+  if (behind.length > 0) {
+    const list = behind.map(({ shard, agent }) => `shard ${shard} has version ${agent?.mapVersion ?? 0}`).join(", ");
+    return no("MapPending", `version ${version} is published; ${list}`);
+  }
+  return yes("MapPublished", `version ${version} is published and in use`);
+}
+
+function balanced({ map }: World, shards: readonly ShardState[]): Says {
+  if (map?.value === undefined) return no("MapPending", "no shard owns buckets yet");
+  const empty = shards.filter(({ bucketCount }) => bucketCount === 0).map(({ shard }) => shard);
+  if (empty.length === 0) return yes("Balanced", `${BUCKET_COUNT} buckets on ${shards.length} shards`);
+  return no(
+    "MoveUnavailable",
+    `${empty.length === 1 ? `shard ${empty[0]} owns` : `shards ${empty.join(", ")} own`} no bucket, because moving data between shards is not available yet`,
+  );
+}
+
+function databasesReady({ requests }: World, databases: readonly DatabaseState[]): Says {
+  const { accepted, problems } = requests;
+  if (problems.length > 0) return no("DatabaseRequestInvalid", problems.join("; "));
+  if (accepted.length === 0) return yes("NoDatabases", "no database is requested");
+  const pending = databases.filter(({ missing }) => missing.length > 0);
+  if (pending.length === 0)
+    return yes("DatabasesReady", `${accepted.length} of ${accepted.length} requests are carried out on all shards`);
+  const list = pending.map(
+    ({ name, missing }) => `${name}: ${missing.map(({ shard, why }) => `shard ${shard} ${why}`).join(", ")}`,
+  );
+  return no("DatabasesPending", list.join("; "));
+}

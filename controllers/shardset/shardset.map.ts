@@ -1,0 +1,59 @@
+import type { ShardSet } from "../../crds/shardset.ts";
+import { proposeOwners } from "../../lib/core/ring.ts";
+import type { ShardMap } from "../../lib/core/shard-map.ts";
+import type { Target } from "./shardset.names.ts";
+import type { World } from "./shardset.observe.ts";
+
+// Which shard owns how many buckets: what the map says, and what is known when the map is lost.
+
+/** What is known about the shard map. */
+export interface MapState {
+  /** Buckets of each shard that owns some, by the map that is published; empty without a readable one. */
+  readonly counts: ReadonlyMap<number, number>;
+  /** The same, from the status where the map is lost: who lost volumes may have lost the map with them. */
+  readonly owners: ReadonlyMap<number, number>;
+  /** The map to publish when there is none; `undefined` when there is one, or when the lost one cannot be told. */
+  readonly wanted: ShardMap | undefined;
+}
+
+/** Reads the map and, where it is lost, the status. */
+export function mapState({ map, shardSet, target }: World): MapState {
+  const counts = bucketCounts(map?.value);
+  return {
+    counts,
+    owners: map?.value === undefined ? rememberedOwners(shardSet) : counts,
+    wanted: map === undefined ? wantedMap(shardSet, target) : undefined,
+  };
+}
+
+/** True until this very ShardSet has published a map: what is there already was left by an earlier one of its name. */
+export function isNew(shardSet: ShardSet): boolean {
+  return shardSet.status?.map === undefined;
+}
+
+function bucketCounts(map: ShardMap | undefined): ReadonlyMap<number, number> {
+  const counts = new Map<number, number>();
+  for (const owner of map?.owners ?? []) counts.set(owner, (counts.get(owner) ?? 0) + 1);
+  return counts;
+}
+
+/** As the status remembers the map that this very ShardSet published. */
+function rememberedOwners({ status }: ShardSet): ReadonlyMap<number, number> {
+  const states = status?.map === undefined ? [] : (status.shardStatuses ?? []);
+  const owners = states.filter(({ bucketCount }) => bucketCount > 0);
+  return new Map(owners.map(({ shard, bucketCount }) => [shard, bucketCount]));
+}
+
+/**
+ * The ring's proposal for a new ShardSet. A map that was lost is made anew from what the status remembers, with a higher
+ * epoch; as long as no bucket can move, the ring's proposal is the only map there can be.
+ */
+function wantedMap(shardSet: ShardSet, { spec }: Target): ShardMap | undefined {
+  const { status } = shardSet;
+  if (status?.map === undefined) return { version: 1, epoch: 1, owners: proposeOwners(spec.shards) };
+  const remembered = rememberedOwners(shardSet);
+  const owners = remembered.size === 0 ? [] : proposeOwners(remembered.size);
+  const counts = bucketCounts({ version: 1, epoch: 1, owners });
+  const fits = owners.length > 0 && [...remembered].every(([shard, count]) => counts.get(shard) === count);
+  return fits ? { version: status.map.version, epoch: status.map.epoch + 1, owners } : undefined;
+}

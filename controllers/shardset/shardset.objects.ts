@@ -1,0 +1,119 @@
+import { POSTGRES_PORT } from "../../crds/agent-status.ts";
+import { DATABASES_KEY, type DatabaseRequest } from "../../crds/database-request.ts";
+import { ANNOTATIONS, LABELS } from "../../crds/group.ts";
+import { canonicalJson, contentHash } from "../../lib/core/canonical.ts";
+import { formatShardMap, type ShardMap } from "../../lib/core/shard-map.ts";
+import {
+  type ConfigMapObject,
+  type KubeObject,
+  type LeaseObject,
+  RESOURCES,
+  type SecretObject,
+} from "../../lib/kube/types.ts";
+import { type Access, type Identity, VERBS } from "../kit/access.ts";
+import { keptObject, ownedObject, ownLabels } from "../kit/objects.ts";
+import { textData } from "../kit/secrets.ts";
+import { instanceLabels, shardLabels, type Target } from "./shardset.names.ts";
+import { shardPodSpec } from "./shardset.pod.ts";
+
+// The objects of a ShardSet, in the order of the table in ARCHITECTURE.md; its certificates are in shardset.certificates.
+// What must outlive the ShardSet under `deletionPolicy: Retain` (CA, map, volumes) carries no owner reference.
+
+/** The objects of one shard. */
+export interface ShardObjects {
+  readonly shard: number;
+  readonly lease: LeaseObject;
+  readonly claim: KubeObject;
+  readonly pod: KubeObject;
+  /** Hash that the pod carries: one with another hash was made from an older spec or by another version of the program. */
+  readonly podHash: string;
+  readonly service: KubeObject;
+}
+
+/** The objects of one shard, as they are to be. */
+export function shardObjects(target: Target, shard: number): ShardObjects {
+  const spec = shardPodSpec(target, shard);
+  const podHash = contentHash(spec);
+  return {
+    shard,
+    lease: ownedObject(target.owner, RESOURCES.Lease, target.names.shard(shard), {
+      labels: shardLabels(shard),
+      // Made once and empty; its agent fills it.
+      spec: {},
+    }),
+    claim: claimOf(target, shard),
+    pod: ownedObject(target.owner, RESOURCES.Pod, target.names.instance(shard), {
+      labels: instanceLabels(shard),
+      annotations: { [ANNOTATIONS.configHash]: podHash },
+      spec,
+    }),
+    podHash,
+    service: serviceOf(target, shard),
+  };
+}
+
+/** Secret `s-databases`: all database requests, sorted by database. */
+export function databasesSecret({ owner, names }: Target, requests: readonly DatabaseRequest[]): SecretObject {
+  const data = textData({ [DATABASES_KEY]: canonicalJson({ databases: requests }) });
+  return ownedObject(owner, RESOURCES.Secret, names.databases, { type: "Opaque", data });
+}
+
+/** ConfigMap `s-map`: made once. */
+export function mapConfigMap({ owner, names }: Target, map: ShardMap): ConfigMapObject {
+  return keptObject(owner, RESOURCES.ConfigMap, names.map, {
+    annotations: { [ANNOTATIONS.createdFor]: owner.uid },
+    data: formatShardMap(map),
+  });
+}
+
+/** What the agents may do: the Leases of the shards, the map and the databases, each by name. */
+export const AGENT_ACCESS: readonly Access<Target>[] = [
+  { resource: RESOURCES.Lease, verbs: VERBS.hold, names: ({ names, shards }) => shards.map(names.shard) },
+  { resource: RESOURCES.ConfigMap, verbs: VERBS.follow, names: ({ names }) => [names.map] },
+  { resource: RESOURCES.Secret, verbs: VERBS.follow, names: ({ names }) => [names.databases] },
+];
+
+/** Identity `s-shard` of the agents. */
+export function agentIdentity({ names, shards }: Target): Identity<Target> {
+  return {
+    name: names.access,
+    access: AGENT_ACCESS,
+    automount: false,
+    notes: {
+      identity: "identity of the agents",
+      role: `Leases of ${shards.length} shards, map and databases, by name`,
+      binding: "the agents' identity gets the Role",
+    },
+  };
+}
+
+/** PersistentVolumeClaim `s-n-i`: made once, grown later by a patch. */
+function claimOf({ owner, names, spec }: Target, shard: number): KubeObject {
+  const { size, storageClassName } = spec.storage;
+  return keptObject(owner, RESOURCES.PersistentVolumeClaim, names.instance(shard), {
+    labels: instanceLabels(shard),
+    annotations: { [ANNOTATIONS.createdFor]: owner.uid },
+    spec: {
+      accessModes: ["ReadWriteOnce"],
+      resources: { requests: { storage: size } },
+      ...(storageClassName === undefined ? {} : { storageClassName }),
+    },
+  });
+}
+
+/**
+ * Service `s-n`. It also leads to a pod that is not ready: there is only one, so its absence from the endpoints would
+ * only add the probe's period and the endpoints' way to each crash restart. A client is refused at once instead and
+ * connects the moment that PostgreSQL listens again.
+ */
+function serviceOf({ owner, names }: Target, shard: number): KubeObject {
+  return ownedObject(owner, RESOURCES.Service, names.shard(shard), {
+    labels: shardLabels(shard),
+    spec: {
+      type: "ClusterIP",
+      publishNotReadyAddresses: true,
+      selector: { ...ownLabels(owner), ...shardLabels(shard), [LABELS.role]: "primary" },
+      ports: [{ name: "postgres", port: POSTGRES_PORT, protocol: "TCP", targetPort: "postgres" }],
+    },
+  });
+}

@@ -1,0 +1,94 @@
+import { AGENT_PORT, AGENT_PROBE_PORT, POSTGRES_PORT } from "../../crds/agent-status.ts";
+import { canonicalJson } from "../../lib/core/canonical.ts";
+import { componentSelector } from "../kit/objects.ts";
+import { CONTAINER_SECURITY, httpProbe, POD_IDENTITY, podSecurity, readOnlyMount, secretVolume } from "../kit/pods.ts";
+import { INSTANCE, type Target } from "./shardset.names.ts";
+
+// The pod of a shard: the agent with PostgreSQL as its child. It is never changed, only replaced.
+
+/** uid and gid of user `postgres` in the image. */
+const USER_ID = 10_001;
+
+/** A fast shutdown may take 20 s and an immediate one 5 s more; giving back the Lease 2 s. The rest is for slow nodes. */
+const GRACE_SECONDS = 40;
+
+/** Settings of the spec, as JSON, for the agent. */
+export const PARAMETERS_VARIABLE = "SHIELDX_POSTGRES_PARAMETERS";
+
+const PATHS = {
+  /** Mount point of the volume; the data directory is below it. */
+  volume: "/var/lib/postgresql",
+  tls: "/etc/shieldx/tls",
+  ca: "/etc/shieldx/ca",
+  run: "/run/postgresql",
+} as const;
+
+/** `spec` of the pod of a shard. */
+export function shardPodSpec(target: Target, shard: number): Record<string, unknown> {
+  const { names } = target;
+  const { scheduling } = target.spec;
+  return {
+    serviceAccountName: names.access,
+    automountServiceAccountToken: true,
+    enableServiceLinks: false,
+    hostname: names.instance(shard),
+    restartPolicy: "Always",
+    terminationGracePeriodSeconds: GRACE_SECONDS,
+    // Walking a large volume at each start would cost minutes.
+    securityContext: { ...podSecurity(USER_ID), fsGroupChangePolicy: "OnRootMismatch" },
+    ...(scheduling.nodeSelector === undefined ? {} : { nodeSelector: scheduling.nodeSelector }),
+    ...(scheduling.tolerations === undefined ? {} : { tolerations: scheduling.tolerations }),
+    // The loss of a node should cost as few shards as possible; one node is enough all the same.
+    topologySpreadConstraints: [
+      {
+        maxSkew: 1,
+        topologyKey: "kubernetes.io/hostname",
+        whenUnsatisfiable: "ScheduleAnyway",
+        labelSelector: { matchLabels: componentSelector(target.owner) },
+      },
+    ],
+    containers: [postgresContainer(target, shard)],
+    volumes: [
+      { name: "data", persistentVolumeClaim: { claimName: names.instance(shard) } },
+      secretVolume("tls", names.shardTls(shard)),
+      secretVolume("ca", names.ca),
+      // Socket, configuration and the server's key: in memory, gone with the pod.
+      { name: "run", emptyDir: { medium: "Memory", sizeLimit: "16Mi" } },
+      { name: "tmp", emptyDir: { sizeLimit: "64Mi" } },
+      // Shared memory of parallel queries; the runtime's default of 64 MiB cannot be changed otherwise.
+      { name: "shm", emptyDir: { medium: "Memory", sizeLimit: "128Mi" } },
+    ],
+  };
+}
+
+function postgresContainer({ owner, spec, image }: Target, shard: number): Record<string, unknown> {
+  const flags = ["--shardset", owner.name, "--shard", String(shard), "--instance", String(INSTANCE)];
+  const healthy = { ...httpProbe("/healthz"), timeoutSeconds: 3 };
+  return {
+    name: "postgres",
+    image,
+    imagePullPolicy: "IfNotPresent",
+    args: ["shard-agent", ...flags, "--tls-dir", PATHS.tls, "--ca-dir", PATHS.ca],
+    env: [...POD_IDENTITY, { name: PARAMETERS_VARIABLE, value: canonicalJson(spec.postgres.parameters) }],
+    ports: [
+      { name: "postgres", containerPort: POSTGRES_PORT, protocol: "TCP" },
+      { name: "agent", containerPort: AGENT_PORT, protocol: "TCP" },
+      { name: "probes", containerPort: AGENT_PROBE_PORT, protocol: "TCP" },
+    ],
+    resources: spec.resources,
+    securityContext: CONTAINER_SECURITY,
+    // Starting may wait for a Lease for as long as it takes, so only the agent's own loop is a reason for a restart.
+    startupProbe: { ...healthy, periodSeconds: 1, failureThreshold: 60 },
+    livenessProbe: { ...healthy, periodSeconds: 10, failureThreshold: 6 },
+    // Answered from memory: asking every second costs nothing, and others see a change a second after it.
+    readinessProbe: { ...httpProbe("/readyz"), timeoutSeconds: 3, periodSeconds: 1, failureThreshold: 1 },
+    volumeMounts: [
+      { name: "data", mountPath: PATHS.volume },
+      readOnlyMount("tls", PATHS.tls),
+      readOnlyMount("ca", PATHS.ca),
+      { name: "run", mountPath: PATHS.run },
+      { name: "tmp", mountPath: "/tmp" },
+      { name: "shm", mountPath: "/dev/shm" },
+    ],
+  };
+}

@@ -1,0 +1,112 @@
+import type { ShardSetReason } from "../../crds/conditions.ts";
+import { isRefusal } from "../../operator/runtime/aside.ts";
+import { failureState, type ResourceState, ready, stuck, working } from "../../operator/runtime/summary.ts";
+import type { Policy } from "../kit/conditions.ts";
+import type { Assessment } from "./shardset.assess.ts";
+import { isNew } from "./shardset.map.ts";
+import { describe, type ShardState } from "./shardset.shards.ts";
+
+type State = ResourceState<ShardSetReason>;
+
+/** What the state is found from. */
+export interface Standing extends Assessment {
+  /** Why volumes did not grow. */
+  readonly growthError: Error | undefined;
+}
+
+/** Where a ShardSet stands: the first thing that stands in the way, from the strangest to the usual. */
+export const SHARD_SET_POLICIES: readonly Policy<Standing, State>[] = [
+  ["it is being deleted", deletion],
+  ["kept data does not fit", keptData],
+  ["the CA cannot be used", authority],
+  ["the map cannot be read", map],
+  ["a volume is about to go", endingVolumes],
+  ["a shard is not ready", unreadyShards],
+  ["a pod does not follow the spec", outdatedPods],
+  ["the map is not in use everywhere", mapInUse],
+  ["a volume is not of the spec's size", storage],
+  ["all is as it should be", rest],
+];
+
+function deletion({ world }: Standing): State | undefined {
+  const { shardSet, isEnding, ledgers, pods } = world;
+  if (shardSet.metadata.deletionTimestamp === undefined) return undefined;
+  if (isEnding) {
+    return working(
+      "Deleting",
+      pods.size > 0 ? `${pods.size} pods are ending` : "the ShardSet's objects are being removed",
+    );
+  }
+  const names = ledgers.map((name) => `CreditLedger ${name}`).join(", ");
+  return { ...stuck("DeletionBlocked", `waits for the deletion of ${names}`), tellsEachMessage: true };
+}
+
+function keptData({ volumes }: Standing): State | undefined {
+  return volumes.conflict === undefined ? undefined : stuck("RetainedDataConflict", volumes.conflict);
+}
+
+function authority({ made }: Standing): State | undefined {
+  return made.problem === undefined ? undefined : stuck("AuthorityInvalid", made.problem);
+}
+
+function map({ conditions }: Standing): State | undefined {
+  const { reason, message } = conditions.MapPublished;
+  return reason === "MapInvalid" ? stuck("MapInvalid", message) : undefined;
+}
+
+function endingVolumes({ world, volumes }: Standing): State | undefined {
+  if (volumes.ending.length === 0) return undefined;
+  const list = volumes.ending.map(world.target.names.instance).join(", ");
+  return stuck(
+    "VolumeDeleting",
+    `PersistentVolumeClaims ${list} are deleted and go with their pods; before a pod ends, set the reclaim policy of its PersistentVolume to Retain`,
+  );
+}
+
+/** Why shards are not ready: what only people can change first, then what the controller itself is doing. */
+function unreadyShards({ world, shards }: Standing): State | undefined {
+  const notReady = shards.filter(({ ready: isReady }) => !isReady);
+  if (notReady.length === 0) return undefined;
+  const message = `${shards.length - notReady.length} of ${shards.length} shards are ready; ${describe(notReady)}`;
+  if (notReady.some(({ reason }) => reason === "VolumeLost")) return stuck("VolumeLost", message);
+  const isRefused = ({ agent }: ShardState): boolean =>
+    agent?.reason === "DataRefused" || agent?.reason === "ConfigInvalid";
+  if (notReady.some(isRefused)) return stuck("ShardNotReady", message);
+  if (shards.some(({ difference }) => difference !== undefined)) return working("Updating", message);
+  const { status } = world.shardSet;
+  if (isNew(world.shardSet) || status?.initialized !== true) return working("Provisioning", message);
+  const isNewShard = ({ shard, bucketCount }: ShardState): boolean =>
+    bucketCount === 0 && !status.shardStatuses?.some((known) => known.shard === shard && known.ready);
+  if (notReady.every(isNewShard)) return working("ScalingUp", message);
+  return working(notReady[0]?.reason === "AgentUnreachable" ? "AgentUnreachable" : "ShardNotReady", message);
+}
+
+function outdatedPods({ shards }: Standing): State | undefined {
+  const outdated = shards.filter(({ difference }) => difference !== undefined);
+  if (outdated.length === 0) return undefined;
+  return working("Updating", `${shards.length - outdated.length} of ${shards.length} pods follow the spec`);
+}
+
+function mapInUse({ conditions }: Standing): State | undefined {
+  const { status, message } = conditions.MapPublished;
+  return status === "True" ? undefined : working("MapPending", message);
+}
+
+function storage({ world, volumes, growthError }: Standing): State | undefined {
+  const { size } = world.target.spec.storage;
+  if (growthError !== undefined && volumes.toGrow.length > 0) {
+    return isRefusal(growthError)
+      ? stuck("StorageExpansionUnsupported", growthError.message)
+      : failureState(growthError);
+  }
+  if (volumes.larger.length > 0) {
+    const list = volumes.larger.map((shard) => `shard ${shard} has ${world.claims.get(shard)?.requested ?? "?"}`);
+    return stuck("StorageShrinkRefused", `storage.size is ${size}, but ${list.join(", ")}`);
+  }
+  if (volumes.growing.length === 0) return undefined;
+  return working("StorageExpanding", `volumes of shards ${volumes.growing.join(", ")} grow to ${size}`);
+}
+
+function rest({ shards }: Standing): State {
+  return ready(`${shards.length} of ${shards.length} shards accept writes`);
+}

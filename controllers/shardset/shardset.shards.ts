@@ -1,0 +1,112 @@
+import type { AgentStatus } from "../../crds/agent-status.ts";
+import type { ShardSetReason } from "../../crds/conditions.ts";
+import { LABELS } from "../../crds/group.ts";
+import { type Difference, differencesOf, inWords } from "../kit/difference.ts";
+import { ownLabels } from "../kit/objects.ts";
+import type { Agents } from "./shardset.agents.ts";
+import type { ObservedPod } from "./shardset.facts.ts";
+import type { ShardObjects } from "./shardset.objects.ts";
+import type { World } from "./shardset.observe.ts";
+import { PARAMETERS_VARIABLE } from "./shardset.pod.ts";
+
+// The state of each shard: what its pod is like, what its agent says, and why it is not ready.
+
+/** State of one shard. */
+export interface ShardState {
+  readonly shard: number;
+  readonly ready: boolean;
+  /** Why not, as a sentence. */
+  readonly message: string | undefined;
+  readonly reason: ShardSetReason;
+  readonly bucketCount: number;
+  readonly objects: ShardObjects;
+  readonly pod: ObservedPod | undefined;
+  /** What the spec wants otherwise than the pod was made, in words; `undefined` for a pod that follows it. */
+  readonly difference: string | undefined;
+  readonly agent: AgentStatus | undefined;
+}
+
+/** What the state of a shard is computed from, besides the world. */
+export interface ShardFacts {
+  readonly objects: readonly ShardObjects[];
+  readonly agents: Agents;
+  readonly bucketCounts: ReadonlyMap<number, number>;
+  /** Shards whose volume is lost. */
+  readonly lost: readonly number[];
+}
+
+/** States of all shards of the spec, in order. */
+export function shardStates(world: World, facts: ShardFacts): ShardState[] {
+  const lost = new Set(facts.lost);
+  return facts.objects.map((objects) => {
+    const { shard } = objects;
+    const pod = world.pods.get(shard);
+    const agent = facts.agents.get(shard);
+    const problem = lost.has(shard) ? volumeLost(world, shard) : podProblem(world, { shard, pod, agent });
+    return {
+      shard,
+      ready: problem === undefined,
+      message: problem?.message,
+      reason: problem?.reason ?? "Ready",
+      bucketCount: facts.bucketCounts.get(shard) ?? 0,
+      objects,
+      pod,
+      difference: pod === undefined || pod.configHash === objects.podHash ? undefined : differenceOf(pod, objects),
+      agent,
+    };
+  });
+}
+
+/** Shards that are not ready, each with its reason. */
+export function describe(states: readonly ShardState[]): string {
+  return states.map(({ shard, message }) => `shard ${shard}: ${message ?? "ready"}`).join("; ");
+}
+
+interface Problem {
+  readonly reason: ShardSetReason;
+  readonly message: string;
+}
+
+function volumeLost({ target }: World, shard: number): Problem {
+  const name = target.names.instance(shard);
+  const labels = Object.entries({ ...ownLabels(target.owner), [LABELS.shard]: String(shard) });
+  const list = labels.map(([label, value]) => `${label}=${value}`).join(", ");
+  return { reason: "VolumeLost", message: `volume ${name} is gone; restore it under this name with labels ${list}` };
+}
+
+function podProblem(
+  { target }: World,
+  { shard, pod, agent }: Pick<ShardState, "shard" | "pod" | "agent">,
+): Problem | undefined {
+  const name = target.names.instance(shard);
+  if (pod === undefined) return { reason: "Provisioning", message: `pod ${name} does not exist yet` };
+  if (pod.deleting) return { reason: "ShardNotReady", message: `pod ${name} is ending` };
+  if (agent?.ready === true) return undefined;
+  if (agent !== undefined) return { reason: "ShardNotReady", message: `${agent.reason}: ${agent.message}` };
+  if (pod.problem !== undefined) return { reason: "Provisioning", message: `pod ${name}: ${pod.problem}` };
+  if (pod.phase !== "Running") return { reason: "Provisioning", message: `pod ${name} is ${pod.phase}` };
+  return { reason: "AgentUnreachable", message: `the agent of pod ${name} does not answer` };
+}
+
+function differenceOf(pod: ObservedPod, { pod: wanted }: ShardObjects): string {
+  const differences = differencesOf(pod.spec, wanted["spec"]).flatMap(namesOf);
+  // A member that is not wanted any more is not seen beside those that the server adds.
+  return differences.length === 0 ? "a field that was taken out of the spec" : inWords(differences);
+}
+
+/** PostgreSQL's parameters are one variable to Kubernetes; to people each has a name. */
+function namesOf({ what, live, desired }: Difference): string[] {
+  if (!what.startsWith(`${PARAMETERS_VARIABLE} `)) return [what];
+  const [before, after] = [parametersOf(live), parametersOf(desired)];
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
+  return names.filter((name) => before[name] !== after[name]);
+}
+
+function parametersOf(json: unknown): Readonly<Record<string, unknown>> {
+  try {
+    return typeof json === "string" ? (JSON.parse(json) as Record<string, unknown>) : {};
+  } catch {
+    // Whatever somebody wrote there: every parameter is another one then.
+    return {};
+  }
+}
