@@ -7,14 +7,20 @@ import { apply } from "../operator/runtime/actions.ts";
 import { createMemoryWorld } from "./memory-world.ts";
 import { conditionOf, reconcileOnce, type StoryCast, toRest } from "./story.ts";
 import { configMap, WIDGET, widget } from "./widget.ts";
-import { createWidgetController } from "./widget-controller.ts";
+import { createWidgetOperator } from "./widget-operator.ts";
 
 const KEY = { namespace: "default", name: "w" };
 
 function begin(): StoryCast {
   const world = createMemoryWorld({ namespace: "default" });
   world.put(widget("w", { size: 2, text: "hello" }));
-  return { world, controller: createWidgetController(), key: KEY, kind: "Widget", steps: [] };
+  return {
+    world,
+    controller: createWidgetOperator({ cleansUp: false, isTerse: true }),
+    key: KEY,
+    kind: "Widget",
+    steps: [],
+  };
 }
 
 const dataOf = ({ world }: StoryCast): unknown => world.find("ConfigMap", "w")?.["data"];
@@ -31,7 +37,7 @@ describe("drift", () => {
     const cast = begin();
     await toRest(cast);
     cast.world.edit("ConfigMap", "w", (object) => ({ ...object, data: { size: "2" } }));
-    expect(await reconcileOnce(cast)).toEqual(["apply ConfigMap w: text hello"]);
+    expect(await reconcileOnce(cast)).toEqual(["apply ConfigMap w: size 2"]);
     expect(dataOf(cast)).toEqual({ text: "hello", size: "2" });
     expect(await reconcileOnce(cast)).toEqual([]);
   });
@@ -127,7 +133,7 @@ describe("the world", () => {
 
   test("keeps what somebody else has to end, marked, until he ends it", async () => {
     const world = createMemoryWorld({ namespace: "default", lingering: ["ConfigMap"] });
-    const cast = { ...begin(), world, controller: createWidgetController({ cleansUp: true }) };
+    const cast = { ...begin(), world, controller: createWidgetOperator() };
     world.put(widget("w"));
     await toRest(cast);
     world.markDeleted("Widget", "w");

@@ -1,7 +1,7 @@
 import { KINDS } from "../crds/kinds.ts";
 import { createManualClock, type ManualClock } from "../lib/core/manual-clock.ts";
 import { deepFreeze } from "../lib/core/objects.ts";
-import { createKubeClient, type KubeClient } from "../lib/kube/client.ts";
+import type { KubeClient } from "../lib/kube/client.ts";
 import { type KubeObject, RESOURCES, type ResourceType } from "../lib/kube/types.ts";
 import { silentLogger } from "../lib/node/logger.ts";
 import { type Applier, createApplier } from "../operator/kube/apply.ts";
@@ -10,11 +10,9 @@ import type { IndexFunction } from "../operator/kube/object-index.ts";
 import { createStatusWriter, type StatusWriter } from "../operator/kube/status.ts";
 import { createExecutor } from "../operator/runtime/execute.ts";
 import type { Action, CacheReader, ReconcileContext } from "../operator/runtime/types.ts";
-import { createFakeApi } from "./fake/api.ts";
-import { createMemoryTransport } from "./fake/memory-transport.ts";
-import { createFakeStore } from "./fake/store.ts";
 import type { FakeStore } from "./fake/store-types.ts";
 import { storeKey } from "./fake-kube.ts";
+import { createMemoryServer } from "./memory-client.ts";
 import { WIDGET } from "./widget.ts";
 
 /**
@@ -68,20 +66,12 @@ const TYPES = new Map(
 export function createMemoryWorld(options: MemoryWorldOptions): MemoryWorld {
   const { namespace, indexes = {}, lingering = [] } = options;
   const clock = createManualClock();
-  const store = createFakeStore({ clock, random: () => 0 });
-  const client = lingeringClient(
-    createKubeClient({
-      transport: createMemoryTransport(createFakeApi(store)),
-      namespace,
-      userAgent: "shieldx/story",
-      clock,
-      random: () => 0,
-    }),
-    { store, kinds: lingering },
-  );
+  const server = createMemoryServer(clock);
+  const { store } = server;
+  const client = lingeringClient(server.client, { store, kinds: lingering });
   const cache = cacheOf(store, indexes);
   const failures = createFailures();
-  let transcript: string[] = [];
+  const transcript: string[] = [];
 
   const fence = (): void => undefined;
   // Reads never lag behind, so there is nothing to lay over them.
