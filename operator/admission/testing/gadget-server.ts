@@ -25,28 +25,25 @@ const LOG_LEVEL = "silent";
 /** Looks in the life of a certificate: what only time does is seen in time, however short lives are. */
 const LOOKS_A_LIFE = 50;
 
-/** Starts it with the certificates that the options ask for. */
+/** Starts it with certificates of its own. */
 export async function startGadgetServer(kube: CertificateKube, options: CallerOptions): Promise<GadgetServer> {
   const metrics = createMetrics();
   const log = createLogger(LOG_LEVEL);
-  const { policy, foreign } = options;
+  const { policy } = options;
   const server = createWebhookServer({
     webhooks: GADGET_WEBHOOKS,
-    certificates:
-      foreign?.source ??
-      ((onRead) =>
-        createOwnCertificates({
-          client: kube,
-          secret: SECRET,
-          targets: TARGETS,
-          names: { dnsNames: [], ipAddresses: ["127.0.0.1"] },
-          clock: systemClock,
-          random: () => 0.5,
-          log,
-          onRead,
-          ...(policy === undefined ? {} : { lookMs: policy.certificate.validityMs / LOOKS_A_LIFE }),
-          ...(policy === undefined ? {} : { policy }),
-        })),
+    certificates: (onRead) =>
+      createOwnCertificates({
+        client: kube,
+        secret: SECRET,
+        targets: TARGETS,
+        names: { dnsNames: [], ipAddresses: ["127.0.0.1"] },
+        clock: systemClock,
+        random: () => 0.5,
+        log,
+        onRead,
+        ...(policy === undefined ? {} : { policy, lookMs: policy.certificate.validityMs / LOOKS_A_LIFE }),
+      }),
     port: 0,
     host: "127.0.0.1",
     clock: systemClock,
@@ -96,7 +93,7 @@ export async function installGadgets(
   await apply(MUTATING, webhookConfiguration("mutating", GADGET_WEBHOOKS, { ...options, failurePolicy: "Fail" }));
 }
 
-/** Tells all targets whom to trust, as cert-manager's injector does. */
+/** Tells all targets to trust somebody else. */
 export async function injectTrust(kube: Pick<CertificateKube, "find" | "apply">, caPem: string): Promise<void> {
   const { signal } = new AbortController();
   const targets = createTrustTargets(kube, TARGETS);
