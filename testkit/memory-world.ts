@@ -12,7 +12,7 @@ import { createExecutor } from "../operator/runtime/execute.ts";
 import type { Action, CacheReader, ReconcileContext } from "../operator/runtime/types.ts";
 import type { FakeStore } from "./fake/store-types.ts";
 import { storeKey } from "./fake-kube.ts";
-import { createMemoryServer } from "./memory-client.ts";
+import { createMemoryServer } from "./memory-server.ts";
 import { WIDGET } from "./widget.ts";
 
 /**

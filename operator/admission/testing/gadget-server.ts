@@ -6,7 +6,7 @@ import { eventually } from "../../../testkit/wait.ts";
 import { webhookConfiguration } from "../configurations.ts";
 import { createOwnCertificates } from "../own-certificates.ts";
 import { createWebhookServer, type WebhookServer } from "../server.ts";
-import { createTrustTargets, type SeenTarget } from "../trust-targets.ts";
+import { createTrustTargets, type SeenTarget, TARGET_TYPES } from "../trust-targets.ts";
 import { type CallerOptions, CONFIGURATION, SECRET, TARGETS } from "./caller.ts";
 import { GADGET_WEBHOOKS, gadgetCrd } from "./gadget.ts";
 import type { CertificateKube } from "./memory-kube.ts";
@@ -65,19 +65,6 @@ export async function startGadgetServer(kube: CertificateKube, options: CallerOp
   };
 }
 
-const VALIDATING: ResourceType = {
-  group: "admissionregistration.k8s.io",
-  version: "v1",
-  kind: "ValidatingWebhookConfiguration",
-  plural: "validatingwebhookconfigurations",
-  namespaced: false,
-};
-const MUTATING: ResourceType = {
-  ...VALIDATING,
-  kind: "MutatingWebhookConfiguration",
-  plural: "mutatingwebhookconfigurations",
-};
-
 /** Whoever installs the kind and its webhooks: a chart, for example. It leaves the bundles to others. */
 export async function installGadgets(
   kube: Pick<CertificateKube, "apply">,
@@ -89,8 +76,11 @@ export async function installGadgets(
   const apply = (type: ResourceType, object: KubeObject) => kube.apply(type, object, how);
   const options = { name: CONFIGURATION, address, failurePolicy };
   await apply(RESOURCES.CustomResourceDefinition, gadgetCrd(address));
-  await apply(VALIDATING, webhookConfiguration("validating", GADGET_WEBHOOKS, options));
-  await apply(MUTATING, webhookConfiguration("mutating", GADGET_WEBHOOKS, { ...options, failurePolicy: "Fail" }));
+  await apply(TARGET_TYPES.validating, webhookConfiguration("validating", GADGET_WEBHOOKS, options));
+  await apply(
+    TARGET_TYPES.mutating,
+    webhookConfiguration("mutating", GADGET_WEBHOOKS, { ...options, failurePolicy: "Fail" }),
+  );
 }
 
 /** Tells all targets to trust somebody else. */
@@ -107,7 +97,7 @@ export function readTargets(kube: Pick<CertificateKube, "find" | "apply">): Prom
 
 /** The failure policy that is installed. */
 export async function failurePolicyOf(kube: Pick<CertificateKube, "find">): Promise<"Fail" | "Ignore"> {
-  const configuration = await kube.find(VALIDATING, { name: CONFIGURATION });
+  const configuration = await kube.find(TARGET_TYPES.validating, { name: CONFIGURATION });
   const [webhook] = (configuration?.["webhooks"] ?? []) as { readonly failurePolicy: "Fail" | "Ignore" }[];
   return webhook?.failurePolicy ?? "Fail";
 }

@@ -1,7 +1,7 @@
 import type { OperatorError } from "../../../lib/core/errors.ts";
 import type { KubeClient } from "../../../lib/kube/client.ts";
 import type { KubeObject } from "../../../lib/kube/types.ts";
-import { createMemoryServer } from "../../../testkit/memory-client.ts";
+import { createMemoryServer } from "../../../testkit/memory-server.ts";
 
 /** What certificates of our own ask of the API server. */
 export type CertificateKube = Pick<KubeClient, "find" | "create" | "replace" | "apply" | "delete" | "pages" | "watch">;
