@@ -18,6 +18,7 @@ import { createControllerMetrics } from "./runtime/metrics.ts";
 import { createQueue } from "./runtime/queue.ts";
 import type { Controller } from "./runtime/types.ts";
 import { connectWatches } from "./runtime/watch.ts";
+import { startWhenFilled } from "./start-gate.ts";
 
 /** What all controllers of a process share. */
 export interface AssemblyParts {
@@ -93,7 +94,7 @@ export function assembleController(controller: Controller, parts: AssemblyParts)
     clock,
     log,
   });
-  return createControllerLoop({
+  const loop = createControllerLoop({
     controller,
     view,
     queue,
@@ -105,6 +106,7 @@ export function assembleController(controller: Controller, parts: AssemblyParts)
     random,
     log: parts.log,
   });
+  return startWhenFilled(loop, view, log);
 }
 
 function kindOf(type: ResourceType): string {

@@ -1,9 +1,11 @@
 import { describe, expect, it } from "@jest/globals";
+import { OperatorError } from "../lib/core/errors.ts";
 import { createHealth, type HealthSources } from "./health.ts";
 
 // Goal: each cause that makes a replica useless is named, and nothing else does.
 
 const INFORMER = { informer: "widgets", synced: true, silentMs: 1_000, relists: 0, missed: 0, objects: 3 };
+const refused = new OperatorError("KUBE_FORBIDDEN", "GET /apis/widgets: no right");
 
 function health(change: Partial<HealthSources> = {}) {
   return createHealth({
@@ -18,13 +20,16 @@ function health(change: Partial<HealthSources> = {}) {
   });
 }
 
-const informer = (change: Partial<typeof INFORMER>) => ({ informers: () => [{ ...INFORMER, ...change }] as never });
+const informer = (change: Partial<typeof INFORMER & { refused: OperatorError }>) => ({
+  informers: () => [{ ...INFORMER, ...change }] as never,
+});
 
 describe("readiness", () => {
   it.each<[string, Partial<HealthSources>, string]>([
     ["a leader", {}, "leading"],
     ["a standby", { lease: { isHeld: () => false, heldForMs: () => 0 } }, "standing by"],
     ["a cache that was quiet for two minutes", informer({ silentMs: 120_000 }), "leading"],
+    ["a cache that was refused a moment ago", informer({ refused }), "leading"],
     ["a leader whose renewal is due", { lease: { isHeld: () => true, heldForMs: () => 5_001 } }, "leading"],
   ])("of %s is given", (_name, change, reason) => {
     expect(health(change).ready()).toEqual({ ok: true, reasons: [reason] });
@@ -32,6 +37,16 @@ describe("readiness", () => {
 
   it.each<[string, Partial<HealthSources>, string]>([
     ["a cache without its first list", informer({ synced: false }), "widgets: not listed yet"],
+    [
+      "a cache that the server refuses",
+      informer({ synced: false, refused }),
+      "widgets: cannot be listed: KUBE_FORBIDDEN GET /apis/widgets: no right",
+    ],
+    [
+      "a cache whose kind was taken away",
+      informer({ silentMs: 130_000, refused }),
+      "widgets: silent for 130 s, cannot be listed: KUBE_FORBIDDEN GET /apis/widgets: no right",
+    ],
     ["a cache that was silent for longer", informer({ silentMs: 120_001 }), "widgets: silent for 120 s"],
     [
       "a leader that cannot renew",

@@ -43,9 +43,11 @@ const seconds = (ms: number): number => Math.round(ms / 1_000);
 /** Probes of one replica; they only read. */
 export function createHealth(sources: HealthSources): Health {
   const informersOf = (): string[] =>
-    sources.informers().flatMap(({ informer, synced, silentMs }) => {
-      if (!synced) return [`${informer}: not listed yet`];
-      return silentMs > STALE_MS ? [`${informer}: silent for ${seconds(silentMs)} s`] : [];
+    sources.informers().flatMap(({ informer, synced, silentMs, refused }) => {
+      const why = refused === undefined ? undefined : `cannot be listed: ${refused.code} ${refused.message}`;
+      if (!synced) return [`${informer}: ${why ?? "not listed yet"}`];
+      if (silentMs <= STALE_MS) return [];
+      return [`${informer}: silent for ${seconds(silentMs)} s${why === undefined ? "" : `, ${why}`}`];
     });
 
   const leaseOf = (): string[] => {

@@ -5,6 +5,7 @@ import { type ProbeResult, startProbeServer } from "../lib/node/http-server.ts";
 import { createLifecycle, type Lifecycle } from "../lib/node/lifecycle.ts";
 import type { Logger } from "../lib/node/logger.ts";
 import type { Metrics } from "../lib/node/metrics.ts";
+import type { NamedInformerState } from "./kube/cache.ts";
 import type { LeaseTimes } from "./leadership.ts";
 import { createReplica, type Replica } from "./replica.ts";
 import type { Runnable } from "./runtime/runnable.ts";
@@ -12,7 +13,9 @@ import type { Controller } from "./runtime/types.ts";
 
 /*
  * Start:  probes and metrics → runnables of every replica → caches (also in a standby, so that it takes over warm)
- *         → Lease → workers and runnables of the leader.
+ *         → Lease → runnables of the leader, and the workers of each controller whose caches are full.
+ *         A kind that the server refuses to list, because it is not there or not allowed, holds up nothing but the
+ *         workers that need it; a server that does not answer holds up the Lease, and after two minutes ends the start.
  * Stop:   workers (no new run, 30 s for running ones) and runnables of the leader → Lease given back (left to expire
  *         when one of them still runs) → caches
  *         → runnables of every replica → probes. Exit code 0.
@@ -54,13 +57,13 @@ export interface Manager {
   port(): number | undefined;
   /** This replica leads. */
   isLeader(): boolean;
-  /** Answer of `/readyz`: caches are full and alive, a leader renews its Lease, the process gets to run. A standby is ready too. */
+  /** Answer of `/readyz`: all caches are full and alive, a leader renews its Lease, the process gets to run. A standby is ready too. */
   ready(): ProbeResult;
 }
 
 export { LEASE_NAME } from "./leadership.ts";
 
-/** A first list that takes longer means: no permission, no CRD or no server. A restart says so again. */
+/** A first list that has no answer for longer means: no server. A restart says so again. */
 const SYNC_TIMEOUT_MS = 120_000;
 /** controller-runtime's graceful shutdown timeout. */
 const GRACE_MS = 30_000;
@@ -85,7 +88,7 @@ export function createManager(options: ManagerOptions): Manager {
       const filled = replica.cache.waitForSync(SYNC_TIMEOUT_MS, isAsked).then(() => "filled" as const);
       const isFilled = (await Promise.race([filled, ending.promise])) === "filled";
       if (isFilled) {
-        log.info({ informers: replica.cache.states().length }, "caches are filled");
+        tellStates(replica.cache.states(), log);
         startLeading(replica, lifecycle, { end: ending.resolve, graceMs: options.graceMs ?? GRACE_MS });
       }
       const reason = await Promise.race([ending.promise, stopRequest.promise]);
@@ -123,6 +126,14 @@ async function startServing(
   lifecycle.defer("caches", () => cache.stop());
   cache.start();
   return opened;
+}
+
+function tellStates(states: readonly NamedInformerState[], log: Logger): void {
+  const refused = states.filter(({ synced }) => !synced);
+  log.info({ informers: states.length - refused.length }, "caches are filled");
+  for (const { informer, refused: error } of refused) {
+    log.error({ informer, code: error?.code, error: error?.message }, "cannot be listed; who watches it has to wait");
+  }
 }
 
 /** Takes part in the Lease; who holds it starts the workers (`replica.ts`). */

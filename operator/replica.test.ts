@@ -5,6 +5,7 @@ import { RESOURCES } from "../lib/kube/types.ts";
 import { silentLogger } from "../lib/node/logger.ts";
 import { createMetrics, type Metrics } from "../lib/node/metrics.ts";
 import { type FakeKube, startFakeKube } from "../testkit/fake-kube.ts";
+import { createScaledClock } from "../testkit/scaled-clock.ts";
 import { eventually } from "../testkit/wait.ts";
 import { configMap, WIDGET, widget } from "../testkit/widget.ts";
 import { createManager, LEASE_NAME, type Manager, type ManagerOptions } from "./manager.ts";
@@ -262,5 +263,98 @@ describe("a controller", () => {
     await eventually("the other one came", () => names.includes("good"));
     expect(manager.ready().ok).toBe(true);
     expect(await metrics.text()).toContain('controller_runtime_reconcile_panics_total{controller="widget"} 1');
+  });
+});
+
+describe("a kind that cannot be listed", () => {
+  const { ConfigMap } = RESOURCES;
+  const waiting = (runs: string[]): Controller =>
+    controllerOf({
+      name: "waiting",
+      watches: [{ resource: ConfigMap, keys: ({ metadata }) => [{ namespace: "default", name: metadata.name }] }],
+      reconcile: async ({ name }) => {
+        runs.push(name);
+        return {};
+      },
+    });
+  const working = (runs: string[]): Controller =>
+    controllerOf({
+      name: "working",
+      reconcile: async ({ name }) => {
+        runs.push(name);
+        return {};
+      },
+    });
+  const refuse = (status: number): (() => void) =>
+    fake.inject({ path: /configmaps/, times: Number.POSITIVE_INFINITY, action: { type: "answer", status } });
+  const quick = createScaledClock(100);
+
+  it.each([
+    [403, "KUBE_FORBIDDEN"],
+    [404, "KUBE_NOT_FOUND"],
+  ] as const)("stops who watches it, nobody else, and only until it can (%s)", async (status, code) => {
+    await fake.client().create(WIDGET, widget("w"));
+    const [held, free]: [string[], string[]] = [[], []];
+    const heal = refuse(status);
+    const { manager, metrics, stop } = start({ controllers: [waiting(held), working(free)] });
+    await eventually("it leads", () => manager.isLeader());
+    await eventually("the other one works", () => free.includes("w"));
+    expect(manager.ready().ok).toBe(false);
+    expect(manager.ready().reasons).toEqual([
+      expect.stringMatching(new RegExp(`^configmaps: cannot be listed: ${code} GET /api/v1/configmaps: .`)),
+    ]);
+    expect(await metrics.text()).toMatch(
+      /shieldx_informer_faults_total\{informer="configmaps",fault="refused"\} [1-9]/,
+    );
+    expect(held).toEqual([]);
+    heal();
+    await eventually("it begins by itself", () => held.includes("w"));
+    await eventually("ready", () => manager.ready().ok);
+    expect(await stop()).toBe(0);
+  });
+
+  it("does not hold up a stand-by, and says so there too", async () => {
+    refuse(403);
+    const leader = start({ controllers: [waiting([])] });
+    await eventually("it leads", () => leader.manager.isLeader());
+    const runs: string[] = [];
+    const standby = start({ controllers: [waiting([]), working(runs)], identity: "b" });
+    await eventually("named", () => standby.manager.ready().reasons?.[0]?.includes("cannot be listed") === true);
+    await fake.client().create(WIDGET, widget("w"));
+    expect(await leader.stop()).toBe(0);
+    await eventually("it takes over", () => runs.includes("w"));
+  });
+
+  it("lets the replica stop while a controller waits for it", async () => {
+    refuse(404);
+    const runs: string[] = [];
+    const { manager, stop } = start({ controllers: [waiting(runs)] });
+    await eventually("it leads", () => manager.isLeader());
+    expect(await stop()).toBe(0);
+    expect(await holder()).toBe("");
+    expect(runs).toEqual([]);
+  });
+
+  it("starts nobody who got it after the Lease was lost", async () => {
+    await fake.client().create(WIDGET, widget("w"));
+    const heal = refuse(403);
+    const runs: string[] = [];
+    const { manager, exited } = start({ controllers: [waiting(runs)] });
+    await eventually("it leads", () => manager.isLeader());
+    const spec = { holderIdentity: "usurper", leaseTransitions: 90 };
+    await fake.client().patch(RESOURCES.Lease, LEASE, { format: "merge", patch: { spec } });
+    await eventually("the loss is noticed", () => !manager.isLeader());
+    heal();
+    expect(await exited).toBe(1);
+    expect(runs).toEqual([]);
+  });
+
+  it("is told from a server that does not answer: without one there is no start", async () => {
+    refuse(403);
+    fake.inject({ path: /widgets/, times: Number.POSITIVE_INFINITY, action: { type: "reset" } });
+    // Two minutes pass in about a second.
+    const { exited } = start({ controllers: [waiting([])], clock: quick });
+    expect(await exited).toBe(1);
+    expect(await holder()).toBeUndefined();
   });
 });

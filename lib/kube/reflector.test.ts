@@ -112,6 +112,17 @@ describe("a streaming list", () => {
     expect(requests).toEqual(["stream", "page", "watch 5"]);
     expect(faults).toEqual([fault]);
   });
+
+  it.each([
+    ["403", [{ status: 403, body: { reason: "Forbidden", message: "no right" } }], "KUBE_FORBIDDEN"],
+    ["404", [{ status: 404, body: "404 page not found" }], "KUBE_NOT_FOUND"],
+    ["401", [{ status: 401, body: { reason: "Unauthorized" } }, { status: 401 }], undefined],
+    ["403 and then no answer", [{ status: 403 }, ...Array<Answer>(5).fill({ error: new Error("reset") })], undefined],
+    ["403 and then a list", [{ status: 403 }, page(5, [])], undefined],
+  ] as const)("that meets %s is known as refused, or not", async (_name, answers, code) => {
+    const { state } = await run(...answers);
+    expect(state.refused?.code).toBe(code);
+  });
 });
 
 describe("a paged list", () => {
@@ -190,5 +201,5 @@ it("needs no clock of the machine", () => {
     random: () => 0,
     log: silentLogger,
   });
-  expect(reflector.state()).toEqual({ synced: false, lastSeenAt: 0, relists: 0 });
+  expect(reflector.state()).toEqual({ synced: false, lastSeenAt: 0, relists: 0, refused: undefined });
 });

@@ -61,6 +61,11 @@ export interface ReflectorState {
   readonly lastSeenAt: number;
   /** Lists after the first one. */
   readonly relists: number;
+  /**
+   * The server's answer to the last attempt was that it has no such kind (KUBE_NOT_FOUND) or that we may not read it
+   * (KUBE_FORBIDDEN): it is there, and somebody has to change something before another attempt can succeed.
+   */
+  readonly refused: OperatorError | undefined;
 }
 
 export interface ReflectorOptions<T extends KubeObject> {
@@ -99,6 +104,7 @@ export function createReflector<T extends KubeObject>(options: ReflectorOptions<
   let synced = false;
   let lastSeenAt = clock.monotonic();
   let relists = 0;
+  let refused: OperatorError | undefined;
   /** Where to go on; `undefined` when only a list helps. */
   let resourceVersion: string | undefined;
   /** The latest version that this server ever showed us. */
@@ -108,6 +114,10 @@ export function createReflector<T extends KubeObject>(options: ReflectorOptions<
   /** The server was away: before the next watch it is asked whether it is the one that we knew. */
   let suspect = false;
 
+  const noteLife = (): void => {
+    lastSeenAt = clock.monotonic();
+    refused = undefined;
+  };
   const goOnFrom = (version: string | undefined): void => {
     if (version === undefined || version === "") return;
     resourceVersion = version;
@@ -135,7 +145,7 @@ export function createReflector<T extends KubeObject>(options: ReflectorOptions<
     let count = 0;
     for await (const page of client.pages(type, { ...selection, signal })) {
       version = page.resourceVersion;
-      lastSeenAt = clock.monotonic();
+      noteLife();
       listing ??= sink.list({ rewound: isOlder(version, newest) });
       for (const item of page.items) {
         listing.add(item);
@@ -152,18 +162,15 @@ export function createReflector<T extends KubeObject>(options: ReflectorOptions<
     let listing = from === undefined ? sink.list({ rewound: false }) : undefined;
     let start = from;
     let count = 0;
-    const onOpen = (): void => {
-      lastSeenAt = clock.monotonic();
-    };
     const { inactivityMs } = options;
     for await (const event of client.watch(type, {
       ...selection,
       resourceVersion: from,
       signal,
-      onOpen,
+      onOpen: noteLife,
       inactivityMs,
     })) {
-      lastSeenAt = clock.monotonic();
+      noteLife();
       const version = event.object.metadata.resourceVersion;
       if (listing === undefined) {
         if (isOlder(version, start)) throw rewound(version, start);
@@ -194,7 +201,7 @@ export function createReflector<T extends KubeObject>(options: ReflectorOptions<
   /** Asks for the server's version, and nearly nothing else. */
   const probe = async (signal: AbortSignal): Promise<void> => {
     for await (const page of client.pages(type, { ...selection, signal, pageSize: 1, retries: 0 })) {
-      lastSeenAt = clock.monotonic();
+      noteLife();
       if (isOlder(page.resourceVersion, newest)) throw rewound(page.resourceVersion, newest);
       suspect = false;
       return;
@@ -218,7 +225,7 @@ export function createReflector<T extends KubeObject>(options: ReflectorOptions<
   };
 
   return {
-    state: () => ({ synced, lastSeenAt, relists }),
+    state: () => ({ synced, lastSeenAt, relists, refused }),
     run: async (signal) => {
       let failures = 0;
       while (!signal.aborted) {
@@ -239,13 +246,15 @@ export function createReflector<T extends KubeObject>(options: ReflectorOptions<
             continue;
           }
           const fault = faultOf(error);
+          refused = isRefusal(error) ? error : undefined;
           if (clock.monotonic() - startedAt > HEALTHY_MS) failures = 0;
           options.onFault?.(fault);
           const requestId = error.details["requestId"];
           log.warn({ path, fault, failures, error: error.message, requestId }, "watch interrupted");
           if (fault === "gone" || fault === "rewound") resourceVersion = undefined;
           if (fault === "rewound") streaming = streaming === "never" ? "never" : "not now";
-          if (fault === "stalled" || fault === "failed") suspect = true;
+          // Also a refusal: a backup may lack the kind, or the right to read it.
+          if (fault === "stalled" || fault === "failed" || fault === "refused") suspect = true;
           // The first relist after a compaction is not the server's trouble: it starts at once.
           waitMs = resourceVersion === undefined && isNews(fault) && failures === 0 ? 0 : delayMs(failures);
           if (error.retryAfterSeconds !== undefined) waitMs = Math.max(waitMs, error.retryAfterSeconds * 1000);
@@ -267,6 +276,11 @@ function faultOf(error: OperatorError): ReflectorFault {
   if (cause === "cut" || cause === "stalled" || cause === "garbage" || cause === "rewound") return cause;
   if (isOperatorError(error, "KUBE_GONE")) return "gone";
   if (isOperatorError(error, "KUBE_THROTTLED")) return "throttled";
-  if (isOperatorError(error, "KUBE_FORBIDDEN") || isOperatorError(error, "KUBE_UNAUTHORIZED")) return "refused";
+  if (isRefusal(error) || isOperatorError(error, "KUBE_UNAUTHORIZED")) return "refused";
   return "failed";
+}
+
+/** Not for bad credentials: with those nothing at all can be read. */
+function isRefusal(error: OperatorError): boolean {
+  return isOperatorError(error, "KUBE_FORBIDDEN") || isOperatorError(error, "KUBE_NOT_FOUND");
 }

@@ -153,11 +153,52 @@ describe.each(["streaming", "paged"] as const)("with %s lists", (how) => {
     });
 
     it("gives up when the first list does not come", async () => {
-      fake.inject({ action: { type: "answer", status: 403 }, times: Number.POSITIVE_INFINITY });
+      fake.inject({ action: { type: "reset" }, times: Number.POSITIVE_INFINITY });
       open();
       cache.start();
-      await eventually("refused", () => faults.includes("refused"));
+      await eventually("broken", () => faults.includes("failed"));
       await expect(cache.waitForSync(1_000)).rejects.toMatchObject({ code: "KUBE_UNREACHABLE" });
+    });
+
+    it.each([403, 404])(
+      "does not wait for a list that is refused (%s), and tells whom it keeps waiting",
+      async (status) => {
+        const heal = fake.inject({
+          path: /widgets/,
+          action: { type: "answer", status },
+          times: Number.POSITIVE_INFINITY,
+        });
+        const view = open();
+        const other = cache.view();
+        other.include({ type: WIDGET }, () => undefined);
+        await fill();
+        expect([view.missing(), other.missing()]).toEqual([[], ["widgets.test.shieldx.dev"]]);
+        expect(cache.states().map(({ synced, refused }) => [synced, refused?.details["httpStatus"]])).toEqual([
+          [true, undefined],
+          [false, status],
+        ]);
+        heal();
+        await other.whenFilled();
+        expect(other.missing()).toEqual([]);
+        expect(cache.states().map(({ synced, refused }) => [synced, refused])).toEqual([
+          [true, undefined],
+          [true, undefined],
+        ]);
+      },
+    );
+
+    it("of several namespaces waits for those that have no answer, and names a refusal once all others have come", async () => {
+      fake.store.create(storeKey(ConfigMap, "other", "a"), configMap("a", {}), "user");
+      const times = Number.POSITIVE_INFINITY;
+      fake.inject({ path: /namespaces.default/, action: { type: "answer", status: 403 }, times });
+      const heal = fake.inject({ path: /namespaces.other/, action: { type: "reset" }, times });
+      open({ namespaces: ["default", "other"] });
+      cache.start();
+      await eventually("both have failed", () => faults.includes("failed") && faults.includes("refused"));
+      expect(cache.states()[0]).toMatchObject({ synced: false, refused: undefined });
+      heal();
+      await cache.waitForSync(600_000);
+      expect(cache.states()[0]).toMatchObject({ synced: false, refused: { code: "KUBE_FORBIDDEN" }, objects: 1 });
     });
   });
 

@@ -33,6 +33,14 @@ export interface CacheView {
   include<T extends KubeObject>(spec: CacheSpec<T>, listener: (change: ObjectChange<T>) => void): void;
 }
 
+/** A view whose owner can wait until it shows anything. */
+export interface WaitableView extends CacheView {
+  /** Resolves when every informer of this view has its first list. */
+  whenFilled(): Promise<void>;
+  /** Informers without their first list, by name. */
+  missing(): readonly string[];
+}
+
 /** State of one informer under the name that metrics and probes show. */
 export interface NamedInformerState extends InformerState {
   readonly informer: string;
@@ -40,10 +48,13 @@ export interface NamedInformerState extends InformerState {
 
 /** All informers of the process. */
 export interface KubeCache {
-  view(): CacheView;
+  view(): WaitableView;
   /** Starts all informers; returns at once. What is included afterwards is a programmer's error. */
   start(): void;
-  /** Resolves when every informer has its first list. @throws OperatorError KUBE_UNREACHABLE after `timeoutMs`, ABORTED */
+  /**
+   * Resolves when every informer has its first list or is refused one; nobody can tell when a missing kind or right will
+   * be there. @throws OperatorError KUBE_UNREACHABLE when one has no answer after `timeoutMs`, ABORTED
+   */
   waitForSync(timeoutMs: number, signal?: AbortSignal): Promise<void>;
   /** Takes in the server's answer to a write of ours: the next read is never older than our own write. */
   overlay(type: ResourceType, object: KubeObject): void;
@@ -119,7 +130,7 @@ export function createCache(options: CacheOptions): KubeCache {
     waitForSync: async (timeoutMs, signal) => {
       const endsAt = clock.monotonic() + timeoutMs;
       for (;;) {
-        const missing = informers.filter((held) => !held.informer.state().synced).map((held) => held.name);
+        const missing = informers.filter(({ informer }) => isUnanswered(informer)).map((held) => held.name);
         if (missing.length === 0) return;
         if (signal?.aborted) throw new OperatorError("ABORTED", "stopped while the caches were filled");
         if (clock.monotonic() >= endsAt) {
@@ -142,7 +153,12 @@ export function createCache(options: CacheOptions): KubeCache {
   };
 }
 
-function createView(hold: (spec: CacheSpec) => Held): CacheView {
+function isUnanswered(informer: Informer): boolean {
+  const { synced, refused } = informer.state();
+  return !synced && refused === undefined;
+}
+
+function createView(hold: (spec: CacheSpec) => Held): WaitableView {
   const mine: Held[] = [];
   /** By kind and name of the index: one for each informer that declares it. */
   const indexes = new Map<string, ObjectIndex<KubeObject>[]>();
@@ -177,6 +193,8 @@ function createView(hold: (spec: CacheSpec) => Held): CacheView {
     *all(type) {
       for (const store of storesOf(type)) yield* store.all();
     },
+    whenFilled: async () => void (await Promise.all(mine.map(({ informer }) => informer.firstList))),
+    missing: () => mine.filter(({ informer }) => !informer.state().synced).map(({ name }) => name),
     include: (spec, listener) => {
       const held = hold(spec as unknown as CacheSpec);
       if (!mine.includes(held)) mine.push(held);

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../lib/core/clock.ts";
-import { toOperatorError } from "../../lib/core/errors.ts";
+import { type OperatorError, toOperatorError } from "../../lib/core/errors.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { createReflector, type Reflector, type ReflectorFault, type ReflectorSink } from "../../lib/kube/reflector.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
@@ -44,6 +44,8 @@ export interface InformerOptions<T extends KubeObject> {
 /** For health and metrics. */
 export interface InformerState {
   readonly synced: boolean;
+  /** Why the server refuses it; `undefined` while any part of what is missing still waits for an answer. */
+  readonly refused: OperatorError | undefined;
   /** Milliseconds since the last sign of life, of the most silent reflector. */
   readonly silentMs: number;
   readonly relists: number;
@@ -59,6 +61,8 @@ export interface Informer<T extends KubeObject = KubeObject> {
   index(keysOf: IndexFunction<T>): ObjectIndex<T>;
   /** Called for every change of content from now on. */
   subscribe(listener: (change: ObjectChange<T>) => void): void;
+  /** Resolves with the first list, of each namespace. */
+  readonly firstList: Promise<undefined>;
   /** Reads until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
   /** Takes in the server's answer to a write of ours. */
@@ -86,6 +90,7 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
   const gone = new Map<string, string | undefined>();
   /** Version of the last list of each reflector, by its namespace. */
   const listedAt = new Map<string | undefined, string>();
+  const firstList = Promise.withResolvers<undefined>();
   const remember = (uid: string, version: string | undefined): void => {
     gone.set(uid, version);
     const [oldest] = gone.keys();
@@ -183,6 +188,7 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
             listedAt.set(namespace, listVersion);
             dropUnlisted({ namespace, listed, listVersion, rewound });
             initial = false;
+            if (listedAt.size === reflectors.length) firstList.resolve(undefined);
           },
         };
       },
@@ -223,6 +229,7 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
       }
       return index;
     },
+    firstList: firstList.promise,
     subscribe: (listener) => void listeners.push(listener),
     run: async (signal) => void (await Promise.all(reflectors.map((reflector) => reflector.run(signal)))),
     overlay: (object) => {
@@ -245,6 +252,9 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
       const states = reflectors.map((reflector) => reflector.state());
       return {
         synced: states.every((state) => state.synced),
+        refused: states.every(({ synced, refused }) => synced || refused !== undefined)
+          ? states.find(({ refused }) => refused !== undefined)?.refused
+          : undefined,
         silentMs: clock.monotonic() - Math.min(...states.map((state) => state.lastSeenAt)),
         relists: states.reduce((sum, state) => sum + state.relists, 0),
         missed,
