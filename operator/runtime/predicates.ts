@@ -31,6 +31,19 @@ export function factsChanged<T extends KubeObject>(read: (object: T) => unknown)
   return (previous, current) => !isDeepStrictEqual(read(previous), read(current));
 }
 
+/**
+ * The object asks for something else than before: its spec, labels, annotations or deletion. Not its status and not its
+ * finalizers, which controllers write themselves, failures included. Of a kind without generations everything else counts.
+ */
+export const inputChanged: Predicate = (previous, current) =>
+  generationChanged(previous, current) ||
+  previous.metadata.deletionTimestamp !== current.metadata.deletionTimestamp ||
+  labelsChanged(previous, current) ||
+  annotationsChanged(previous, current) ||
+  (current.metadata.generation === undefined && bodyChanged(previous, current));
+
+const bodyChanged = factsChanged(({ metadata: _metadata, status: _status, ...body }) => body);
+
 /** At least one of them. */
 export function any<T extends KubeObject>(...predicates: readonly Predicate<T>[]): Predicate<T> {
   return (previous, current) => predicates.some((predicate) => predicate(previous, current));

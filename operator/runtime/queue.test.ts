@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import { createManualClock } from "../../lib/core/manual-clock.ts";
+import { createManualClock, type ManualClock } from "../../lib/core/manual-clock.ts";
 import { createPace } from "../../lib/core/pace.ts";
 import { createQueue, type Queue } from "./queue.ts";
 import { type Key, PRIORITIES } from "./types.ts";
@@ -83,9 +83,13 @@ describe("de-duplication", () => {
 });
 
 it("loses no key and runs none twice, whatever is added, delayed, retried, paced and taken when", async () => {
-  type Step = { readonly do: "add" | "retry" | "take" | "done" | "wait"; readonly name: string; readonly ms: number };
+  type Step = {
+    readonly do: "add" | "edit" | "retry" | "take" | "done" | "wait";
+    readonly name: string;
+    readonly ms: number;
+  };
   const step = fc.record<Step & { priority: keyof typeof PRIORITIES }>({
-    do: fc.constantFrom("add", "add", "retry", "take", "take", "done", "wait"),
+    do: fc.constantFrom("add", "add", "edit", "retry", "take", "take", "done", "wait"),
     name: fc.constantFrom("a", "b", "c", "d"),
     ms: fc.constantFrom(0, 0, 1, 50, 999, 5_000),
     priority: fc.constantFrom("live", "resync", "start"),
@@ -104,9 +108,11 @@ it("loses no key and runs none twice, whatever is added, delayed, retried, paced
       };
       for (const { do: action, name, ms, priority } of steps) {
         if (action === "wait") await clock.advance(ms);
-        if (action === "add") queue.add(key(name), { afterMs: ms, priority: PRIORITIES[priority] });
+        const isNewInput = action === "edit";
+        if (action === "add" || isNewInput)
+          queue.add(key(name), { afterMs: ms, priority: PRIORITIES[priority], isNewInput });
         if (action === "retry") queue.addRateLimited(key(name), PRIORITIES[priority]);
-        if (action === "add" || action === "retry") owed.add(name);
+        if (action === "add" || isNewInput || action === "retry") owed.add(name);
         if (action === "done" && running.delete(name)) queue.done(key(name));
         if (action === "take" && ready(queue) > 0) await take();
       }
@@ -135,14 +141,150 @@ describe("backoff", () => {
     expect(queue.addRateLimited(key("a"))).toBe(5);
   });
 
-  it("lets a live event overtake the wait of a failed key", async () => {
+  /** Runs of a key, one after the other, each of which ends as `conclude` says. @returns their times */
+  const runsOf = (queue: Queue, clock: ManualClock, conclude: () => void): number[] => {
+    const runs: number[] = [];
+    const work = async (): Promise<void> => {
+      for (let item = await queue.take(); item !== undefined; item = await queue.take()) {
+        runs.push(clock.monotonic());
+        // A key that runs without end would never let the clock go on.
+        if (runs.length === 2_000) return queue.shutDown();
+        conclude();
+        queue.done(item.key);
+      }
+    };
+    void work();
+    return runs;
+  };
+  const failing = () => {
+    const clock = createManualClock();
+    const queue = createQueue({ clock, pace: createPace({ burst: 20, intervalSeconds: 1 }, clock) });
+    const runs = runsOf(queue, clock, () => void queue.addRateLimited(key("a")));
+    queue.add(key("a"));
+    return { clock, queue, runs };
+  };
+  const second = 1_000;
+
+  it("is not passed by an event a second: 16 tries in five minutes, and then one in two and a half", async () => {
+    const { clock, queue, runs } = failing();
+    for (let at = 0; at < 300; at += 1) {
+      await clock.advance(second);
+      queue.add(key("a"));
+    }
+    expect(runs).toHaveLength(16);
+    const [, ...rest] = Array.from({ length: 16 }, (_none, n) => 5 * (2 ** n - 1));
+    expect(runs.slice(1)).toEqual(rest);
+    for (let at = 0; at < 700; at += 1) {
+      await clock.advance(second);
+      queue.add(key("a"));
+    }
+    expect(runs.slice(15).map((at, index) => at - (runs[15 + index - 1] ?? 0))).toEqual([
+      81_920, 150_000, 150_000, 150_000, 150_000, 150_000,
+    ]);
+    queue.shutDown();
+  });
+
+  it("is followed alone when nothing happens, up to 1000 s", async () => {
+    const { clock, queue, runs } = failing();
+    await clock.advance(4_000 * second);
+    expect(runs.at(-1)).toBe(3_310_715);
+    queue.shutDown();
+  });
+
+  it("is not passed by an event that came while the run that failed was going on", async () => {
     const clock = createManualClock();
     const queue = createQueue({ clock });
-    for (let failure = 0; failure < 12; failure += 1) queue.addRateLimited(key("a"));
+    const runs = runsOf(queue, clock, () => {
+      queue.add(key("a"));
+      queue.addRateLimited(key("a"));
+      queue.add(key("a"));
+    });
     queue.add(key("a"));
-    expect(await takeAll(queue, 1)).toEqual(["a"]);
-    await clock.advance(2_000_000);
-    expect(ready(queue)).toBe(0);
+    await clock.advance(40);
+    expect(runs).toEqual([0, 5, 15, 35]);
+    queue.shutDown();
+  });
+
+  it("is forgotten with new input, which runs at once, also when it came during the run", async () => {
+    const { clock, queue, runs } = failing();
+    await clock.advance(60 * second);
+    runs.length = 0;
+    queue.add(key("a"), { isNewInput: true });
+    await clock.advance(40);
+    expect(runs.map((at) => at - 60 * second)).toEqual([0, 5, 15, 35]);
+    queue.shutDown();
+
+    const during = createManualClock();
+    const other = createQueue({ clock: during });
+    let edits = 0;
+    const times = runsOf(other, during, () => {
+      if (during.monotonic() >= 5_115 && edits++ === 0) other.add(key("a"), { isNewInput: true });
+      other.addRateLimited(key("a"));
+    });
+    other.add(key("a"));
+    await during.advance(5_149);
+    expect(times.slice(-4)).toEqual([5_115, 5_115, 5_120, 5_130]);
+    other.shutDown();
+  });
+
+  it("ends with a success: what came during that run is served at once", async () => {
+    const clock = createManualClock();
+    const queue = createQueue({ clock });
+    let failures = 10;
+    const runs = runsOf(queue, clock, () => {
+      queue.add(key("a"));
+      failures -= 1;
+      if (failures >= 0) queue.addRateLimited(key("a"));
+      else if (failures === -1) queue.forget(key("a"));
+      else queue.shutDown();
+    });
+    queue.add(key("a"));
+    await clock.advance(10 * second);
+    expect(runs.slice(-2)).toEqual([5_115, 5_115]);
+  });
+
+  it("neither uses up the pace of a key nor makes it wait, with events or without", async () => {
+    const clock = createManualClock();
+    const queue = createQueue({ clock, pace: createPace({ burst: 2, intervalSeconds: 1_000 }, clock) });
+    const runs = runsOf(queue, clock, () => void queue.addRateLimited(key("a")));
+    queue.add(key("a"));
+    for (let at = 0; at < 60; at += 1) {
+      await clock.advance(second);
+      queue.add(key("a"));
+    }
+    expect(runs).toHaveLength(14);
+    queue.add(key("a"), { isNewInput: true });
+    await clock.advance(0);
+    expect(runs).toHaveLength(15);
+    queue.shutDown();
+  });
+
+  it("of other keys is not touched", async () => {
+    const { clock, queue, runs } = failing();
+    await clock.advance(100 * second);
+    const before = runs.length;
+    queue.add(key("b"));
+    await clock.advance(0);
+    expect(runs).toHaveLength(before + 1);
+    queue.shutDown();
+  });
+
+  it("a time that a failure names is kept to as well, and leaves the backoff as it was", async () => {
+    const clock = createManualClock();
+    const queue = createQueue({ clock });
+    const asked = [7, 7, 200];
+    const runs = runsOf(queue, clock, () => {
+      const after = asked.shift();
+      if (after === undefined) queue.addRateLimited(key("a"));
+      else queue.addAfter(key("a"), after * second);
+    });
+    queue.add(key("a"));
+    for (let at = 0; at < 170; at += 1) {
+      await clock.advance(second);
+      queue.add(key("a"));
+    }
+    expect(runs.slice(0, 6)).toEqual([0, 7_000, 14_000, 164_000, 164_005, 164_015]);
+    queue.shutDown();
   });
 });
 
@@ -295,7 +437,7 @@ describe("the pace of a key", () => {
   it("lets a failed key be tried again at once when its input was changed", async () => {
     const { queue } = paced();
     for (let failure = 0; failure < 12; failure += 1) queue.addRateLimited(key("a"));
-    queue.add(key("a"));
+    queue.add(key("a"), { isNewInput: true });
     expect(await takeAll(queue, 1)).toEqual(["a"]);
   });
 });

@@ -1,7 +1,7 @@
-import { backoffMs } from "../../lib/core/backoff.ts";
 import type { Clock } from "../../lib/core/clock.ts";
 import { type Pace, unboundedPace } from "../../lib/core/pace.ts";
 import { createLanes, type Lanes } from "./lanes.ts";
+import { createRetries, type Retries } from "./retries.ts";
 import { createTimetable, type Timetable } from "./timetable.ts";
 import { type Key, PRIORITIES, type Priority } from "./types.ts";
 
@@ -20,6 +20,14 @@ import { type Key, PRIORITIES, type Priority } from "./types.ts";
  * key never runs twice at once, and no event is ever lost between two runs. Of several adds the highest priority and the
  * soonest time count. A key that ran too often of late waits for its pace, whatever the adds say; retries after a failure
  * do not, because the backoff is pace enough. No operation looks at all keys.
+ *
+ * Events do not pass the backoff. The failing run itself makes some (its status, what it wrote before it failed), and what
+ * the key depends on may change all the time; each of them would run the key at once, and no backoff would be left:
+ *
+ *   an event, while the key waits after a failure      waits with it, at most 150 s after that failure
+ *   an event, while the key runs and the run fails     the same
+ *   an event, while the key runs and the run succeeds  one further run, at once
+ *   new input (the resource itself was edited)         forgets the backoff and runs at once: what failed was another task
  */
 
 /** A key that was taken; give it back with `done`. */
@@ -35,6 +43,8 @@ export interface AddOptions {
   readonly priority?: Priority;
   /** Not before this many milliseconds, a finite number; the soonest of all adds counts. */
   readonly afterMs?: number;
+  /** Somebody changed what the key is asked to do: a backoff that the old task had earned is none of the new one's. */
+  readonly isNewInput?: boolean;
 }
 
 /** Numbers for metrics. */
@@ -52,6 +62,8 @@ export interface Queue {
   add(key: Key, options?: AddOptions): void;
   /** Adds after the key's backoff: 5 ms·2ⁿ, at most 1000 s, n = failures since the last `forget`. @returns the delay, ms */
   addRateLimited(key: Key, priority?: Priority): number;
+  /** Adds after a time that a failure has named; events wait as for a backoff, which stays as it is. */
+  addAfter(key: Key, afterMs: number, priority?: Priority): void;
   /** Resets the key's backoff. */
   forget(key: Key): void;
   /** The next key, when there is one; `undefined` after `shutDown`. */
@@ -75,17 +87,15 @@ export interface QueueOptions {
   readonly onPaced?: () => void;
 }
 
-/** controller-runtime's limits: 5 ms·2ⁿ reaches the cap with the 18th failure. */
-const BACKOFF = { baseMs: 5, capMs: 1_000_000 };
-
 interface Entry {
   readonly id: string;
   readonly key: Key;
   readonly priority: Priority;
   /** Monotonic time from which the key may be taken. */
   readonly readyAt: number;
-  /** Counts for the pace: more than a retry. */
+  /** Counts for the pace: more than a retry, and than what waits with one. */
   readonly isPaced: boolean;
+  readonly isNewInput: boolean;
 }
 
 /** The highest priority and the soonest time of two adds of one key. */
@@ -96,6 +106,7 @@ function merge(a: Entry, b: Entry | undefined): Entry {
     priority: a.priority > b.priority ? a.priority : b.priority,
     readyAt: Math.min(a.readyAt, b.readyAt),
     isPaced: a.isPaced || b.isPaced,
+    isNewInput: a.isNewInput || b.isNewInput,
   };
 }
 
@@ -106,21 +117,23 @@ interface Places {
   /** Start times of what is being processed, by id. */
   readonly processing: Map<string, number>;
   readonly again: Map<string, Entry>;
+  /** What keeps an entry from being ready. */
+  readonly retries: Retries;
   readonly takers: ((item: QueueItem | undefined) => void)[];
 }
 
 /** An empty queue. */
 export function createQueue(options: QueueOptions): Queue {
   const { clock, pace = unboundedPace } = options;
-  const failures = new Map<string, number>();
   const places: Places = {
     ready: createLanes<Entry>(Object.values(PRIORITIES)),
     waiting: createTimetable<Entry>(clock, (entry) => makeReady(places, entry, options)),
     processing: new Map(),
     again: new Map(),
+    retries: createRetries(),
     takers: [],
   };
-  const { ready, waiting, processing, again, takers } = places;
+  const { ready, waiting, processing, again, retries, takers } = places;
   let closed = false;
 
   const put = (entry: Entry): void => {
@@ -129,25 +142,40 @@ export function createQueue(options: QueueOptions): Queue {
     if (isDue) makeReady(places, entry, options);
     else waiting.put(merge(entry, waiting.get(entry.id)));
   };
+  /** The entry as it may be served: later when its key waits after a failure, and then with that retry. */
+  const held = (entry: Entry): Entry => {
+    const earliest = entry.isNewInput ? undefined : retries.earliest(entry.id);
+    if (earliest === undefined || earliest <= clock.monotonic()) return entry;
+    return { ...entry, readyAt: Math.max(entry.readyAt, earliest), isPaced: false };
+  };
+  const paced = (entry: Entry): Entry => {
+    const allowed = pace.earliest(entry.id);
+    if (!entry.isPaced || allowed <= entry.readyAt) return entry;
+    if (waiting.get(entry.id) === undefined) options.onPaced?.();
+    return { ...entry, readyAt: allowed };
+  };
 
   return {
-    add: (key, { priority = PRIORITIES.live, afterMs = 0 } = {}) => {
+    add: (key, { priority = PRIORITIES.live, afterMs = 0, isNewInput = false } = {}) => {
       const id = idOf(key);
-      const wanted = clock.monotonic() + afterMs;
-      const allowed = pace.earliest(id);
-      if (allowed > wanted && waiting.get(id) === undefined) options.onPaced?.();
-      put({ id, key, priority, readyAt: Math.max(wanted, allowed), isPaced: true });
+      if (isNewInput) retries.forget(id);
+      put(paced(held({ id, key, priority, readyAt: clock.monotonic() + afterMs, isPaced: true, isNewInput })));
     },
     addRateLimited: (key, priority = PRIORITIES.live) => {
       const id = idOf(key);
-      const count = failures.get(id) ?? 0;
-      failures.set(id, count + 1);
-      const afterMs = backoffMs(count, BACKOFF);
+      const now = clock.monotonic();
+      const afterMs = retries.failed(id, now);
       options.onRetry?.();
-      put({ id, key, priority, readyAt: clock.monotonic() + afterMs, isPaced: false });
+      put({ id, key, priority, readyAt: now + afterMs, isPaced: false, isNewInput: false });
       return afterMs;
     },
-    forget: (key) => void failures.delete(idOf(key)),
+    addAfter: (key, afterMs, priority = PRIORITIES.live) => {
+      const id = idOf(key);
+      const now = clock.monotonic();
+      retries.failedUntil(id, { now, until: now + afterMs });
+      put({ id, key, priority, readyAt: now + afterMs, isPaced: false, isNewInput: false });
+    },
+    forget: (key) => retries.forget(idOf(key)),
     take: () => {
       if (closed) return Promise.resolve(undefined);
       const item = takeReady(places, options);
@@ -159,7 +187,11 @@ export function createQueue(options: QueueOptions): Queue {
       const entry = again.get(id);
       again.delete(id);
       if (entry === undefined || closed) return;
-      ready.push(entry);
+      if (entry.isNewInput) retries.forget(id);
+      const next = held(entry);
+      if (next !== entry) return waiting.put(merge(next, waiting.get(id)));
+      // What waited is served by the same run.
+      ready.push(merge(entry, waiting.remove(id)));
       handOut(places, options);
     },
     shutDown: () => {
@@ -196,10 +228,11 @@ function handOut(places: Places, options: QueueOptions): void {
   }
 }
 
-function takeReady({ ready, processing }: Places, { clock, pace }: QueueOptions): QueueItem | undefined {
+function takeReady({ ready, processing, retries }: Places, { clock, pace }: QueueOptions): QueueItem | undefined {
   const entry = ready.shift();
   if (entry === undefined) return undefined;
   if (entry.isPaced) pace?.spend(entry.id);
+  retries.begin(entry.id);
   processing.set(entry.id, clock.monotonic());
   return { key: entry.key, priority: entry.priority, readyAt: entry.readyAt };
 }

@@ -3,7 +3,7 @@ import type { KubeObject } from "../../lib/kube/types.ts";
 import { configMap, WIDGET, widget } from "../../testkit/widget.ts";
 import type { CacheSpec, CacheView } from "../kube/cache.ts";
 import type { ObjectChange } from "../kube/informer.ts";
-import { labelKeys } from "./mapping.ts";
+import { labelKeys, ownKey } from "./mapping.ts";
 import { generationChanged } from "./predicates.ts";
 import type { Controller, Watch } from "./types.ts";
 import { connectWatches } from "./watch.ts";
@@ -37,7 +37,9 @@ function connect(change: Partial<Controller> = {}) {
   };
   connectWatches(controller, {
     view,
-    queue: { add: ({ name }, how) => void added.push(`${name} ${how?.priority}`) },
+    queue: {
+      add: ({ name }, how) => void added.push(`${name} ${how?.priority}${how?.isNewInput === true ? " new" : ""}`),
+    },
     onPanic: (kind, error) => void panics.push(`${kind}: ${(error as Error).message}`),
   });
   const tell = (
@@ -56,9 +58,38 @@ describe("a change", () => {
   it("of the kind itself wakes its key; the first list waits for what is live", () => {
     const { tell } = connect();
     expect(tell(0, undefined, widget("a"), true)).toEqual(["a -100"]);
-    expect(tell(0, undefined, widget("a"))).toEqual(["a 0"]);
-    expect(tell(0, widget("a"), widget("a", { size: 2 }))).toEqual(["a 0"]);
-    expect(tell(0, widget("a"), undefined)).toEqual(["a 0"]);
+    expect(tell(0, undefined, widget("a"))).toEqual(["a 0 new"]);
+    expect(tell(0, widget("a"), { ...widget("a"), status: { ready: true } })).toEqual(["a 0"]);
+    expect(tell(0, widget("a"), undefined)).toEqual(["a 0 new"]);
+  });
+
+  it("of what the object itself asks for is new input; its status, its finalizers and other objects are none", () => {
+    const { tell } = connect({ watches: [{ resource: CONFIG_MAP, keys: ownKey }] });
+    const at = (metadata: object, body: object = {}): KubeObject => ({
+      ...widget("a", {}, { generation: 1, uid: "u", ...metadata }),
+      ...body,
+    });
+    const edits: KubeObject[] = [
+      at({ generation: 2 }),
+      at({ labels: { a: "1" } }),
+      at({ annotations: { a: "1" } }),
+      at({ deletionTimestamp: "2026-01-01T00:00:00Z" }),
+      at({ uid: "v" }),
+    ];
+    for (const edit of edits) expect(tell(0, at({}), edit)).toEqual(["a 0 new"]);
+    for (const other of [at({}, { status: { a: 1 } }), at({ finalizers: ["f"] }), at({ resourceVersion: "9" })]) {
+      expect(tell(0, at({}), other)).toEqual(["a 0"]);
+    }
+    const child = (data: Record<string, string>): KubeObject => configMap("a", data, data);
+    expect(tell(1, child({ a: "1" }), child({ a: "2" }))).toEqual(["a 0"]);
+    expect(tell(1, undefined, child({}))).toEqual(["a 0"]);
+    expect(tell(1, child({}), undefined)).toEqual(["a 0"]);
+  });
+
+  it("of a kind that has no generations is new input with everything but the status", () => {
+    const { tell } = connect({ resource: CONFIG_MAP });
+    expect(tell(0, configMap("a", { a: "1" }), configMap("a", { a: "2" }))).toEqual(["a 0 new"]);
+    expect(tell(0, configMap("a", {}), { ...configMap("a", {}), status: { a: 1 } })).toEqual(["a 0"]);
   });
 
   it("of an owner wakes both the old and the new one", () => {
@@ -72,15 +103,15 @@ describe("a change", () => {
     const { tell } = connect({ changed: generationChanged });
     const at = (generation: number): KubeObject => widget("a", {}, { generation });
     expect(tell(0, at(1), at(1))).toEqual([]);
-    expect(tell(0, at(1), at(2))).toEqual(["a 0"]);
-    expect(tell(0, at(1), undefined)).toEqual(["a 0"]);
+    expect(tell(0, at(1), at(2))).toEqual(["a 0 new"]);
+    expect(tell(0, at(1), undefined)).toEqual(["a 0 new"]);
   });
 
   it("of one object into another of its name always counts: a list shows an end and a beginning as one update", () => {
     const { tell } = connect({ changed: generationChanged });
     const at = (uid: string): KubeObject => widget("a", {}, { uid, generation: 1 });
     expect(tell(0, at("old"), at("old"))).toEqual([]);
-    expect(tell(0, at("old"), at("new"))).toEqual(["a 0"]);
+    expect(tell(0, at("old"), at("new"))).toEqual(["a 0 new"]);
   });
 });
 

@@ -2,6 +2,7 @@ import type { KubeObject } from "../../lib/kube/types.ts";
 import type { CacheView } from "../kube/cache.ts";
 import type { ObjectChange } from "../kube/informer.ts";
 import { ownKey } from "./mapping.ts";
+import { inputChanged } from "./predicates.ts";
 import type { Queue } from "./queue.ts";
 import { type Controller, type Key, PRIORITIES, type Predicate, type Watch } from "./types.ts";
 
@@ -54,10 +55,17 @@ export function connectWatches(controller: Controller, connection: WatchConnecti
       },
       (change) => {
         const priority = change.initial ? PRIORITIES.start : PRIORITIES.live;
-        for (const key of keysOf(change)) queue.add(key, { priority });
+        const how = watch === own && isNewInput(change) ? { priority, isNewInput: true } : { priority };
+        for (const key of keysOf(change)) queue.add(key, how);
       },
     );
   }
+}
+
+/** Of the reconciled object itself: its beginning, its end, or an edit of what it asks for. */
+function isNewInput({ before, after, initial }: ObjectChange<KubeObject>): boolean {
+  if (before === undefined || after === undefined) return !initial;
+  return before.metadata.uid !== after.metadata.uid || inputChanged(before, after);
 }
 
 function hasChanged({ changed }: { readonly changed?: Predicate }, before: KubeObject, after: KubeObject): boolean {

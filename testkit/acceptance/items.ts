@@ -8,7 +8,7 @@ import type { AcceptanceServer } from "./server.ts";
  */
 export const ITEMS = {
   1: "10,000 events on one key while it reconciles cause exactly one further run; the same key never overlaps itself",
-  2: "Fail 12 times: delays follow 5 ms·2ⁿ; one success resets them; a terminal error never requeues; retry-after is honoured",
+  2: "Fail 12 times: delays follow 5 ms·2ⁿ; one success resets them; events do not pass them; a terminal error never requeues; retry-after is honoured",
   3: "A live edit made during a 10,000-object start-up list is reconciled before the backlog ends",
   4: "Watch cut, silent stall, 410 as status, 410 as frame, 429 with Retry-After, garbage line: the cache equals the server again, no duplicate effect, each case counted in a metric",
   5: "A second pass over converged state sends 0 writes; resource versions stay stable for 10 min",

@@ -104,13 +104,13 @@ export function describeQueueItems(suite: AcceptanceSuite): void {
     const { start, create, patch } = useFixture(server);
 
     /** A replica on a clock that stands still, and the times of its runs on that clock. */
-    const begin = async (reconcile: () => Promise<object>) => {
+    const begin = async (reconcile: () => Promise<object>, watches: Controller["watches"] = []) => {
       const clock = createManualClock();
       const times: number[] = [];
       const controller: Controller = {
         name: "widget",
         resource: WIDGET,
-        watches: [],
+        watches,
         concurrency: 1,
         reconcile: async () => {
           times.push(clock.monotonic());
@@ -139,6 +139,36 @@ export function describeQueueItems(suite: AcceptanceSuite): void {
       await eventually("the run of the change", () => times.length === 1);
       await clock.advance(60_000);
       expect(gapsOf(times)).toEqual([5]);
+    });
+
+    it("events of what the key depends on do not pass the delay; an edit of the resource does", async () => {
+      const { user, namespace } = server();
+      const source = { namespace, name: "source-of-failing" };
+      const keys = () => [{ namespace, name: "failing" }];
+      const { clock, times, replica } = await begin(async () => {
+        throw new OperatorError("KUBE_FAILED", "injected");
+      }, [{ resource: ConfigMap, labelSelector: SOURCE_LABEL, keys }]);
+      await create("failing");
+      await eventually("the first run", () => times.length === 1);
+      await user.create(ConfigMap, configMapOf(source.name, namespace));
+      await clock.advance(21_000);
+      const due = [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10_240];
+      expect(gapsOf(times)).toEqual(due);
+      for (let event = 0; event < 10; event += 1) {
+        const data = { event: String(event) };
+        await user.patch(ConfigMap, source, { format: "merge", patch: { data } });
+        const isHere = () => replica.cache().get(ConfigMap, namespace, source.name)?.data?.["event"] === data.event;
+        await eventually("the event has come", isHere);
+        await clock.advance(1_000);
+      }
+      expect(gapsOf(times)).toEqual(due);
+      await clock.advance(10_000);
+      expect(gapsOf(times)).toEqual([...due, 20_480]);
+      times.length = 0;
+      await patch("failing", { spec: { size: 2 } });
+      await eventually("the run of the edit", () => times.length === 1);
+      await clock.advance(40);
+      expect(gapsOf(times)).toEqual([5, 10, 20]);
     });
 
     it("a terminal error waits for a change, however long that takes", async () => {
