@@ -1,4 +1,3 @@
-import { backoffMs } from "../../lib/core/backoff.ts";
 import type { Clock } from "../../lib/core/clock.ts";
 import { isOperatorError, OperatorError, toOperatorError } from "../../lib/core/errors.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
@@ -6,11 +5,12 @@ import { type Logger, withLogContext } from "../../lib/node/logger.ts";
 import type { CacheView } from "../kube/cache.ts";
 import type { StatusWriter } from "../kube/status.ts";
 import type { Execute } from "./execute.ts";
+import { feed } from "./feed.ts";
 import { ownKey } from "./mapping.ts";
 import type { ControllerMetrics } from "./metrics.ts";
 import type { Queue, QueueItem } from "./queue.ts";
 import { timerSource } from "./sources.ts";
-import type { Controller, Key, ReconcileContext, Result, Source, SourceContext } from "./types.ts";
+import type { Controller, Key, ReconcileContext, Result, SourceContext } from "./types.ts";
 
 /*
  * The loop of one controller: take a key, reconcile it from memory, decide when to look again.
@@ -65,8 +65,6 @@ const IN_TIME = "the reconcile ended in time";
 const AFTER_DEFAULT_SECONDS = 5;
 /** Everything is looked at again this often, spread, in case an event was lost in a way that nobody thought of. */
 const RESYNC = timerSource({ name: "resync", everySeconds: 10 * 3_600 });
-/** A source that broke is begun again after this. */
-const SOURCE_BACKOFF = { baseMs: 800, capMs: 30_000 };
 
 /** Nothing runs before `start`. */
 export function createControllerLoop(options: ControllerLoopOptions): ControllerLoop {
@@ -246,19 +244,6 @@ function sourceContextOf(options: ControllerLoopOptions, signal: AbortSignal): S
     log: options.log.child({ controller: controller.name }),
     signal,
   };
-}
-
-/** Runs a source until it ends or the loop stops; one that breaks is begun again. */
-async function feed(source: Source, context: SourceContext): Promise<void> {
-  const { clock, signal, log } = context;
-  for (let attempt = 0; !signal.aborted; attempt += 1) {
-    try {
-      return await source.run(context);
-    } catch (error) {
-      log.error({ source: source.name, error: toOperatorError(error).message }, "source broke");
-      await clock.sleep(backoffMs(attempt, SOURCE_BACKOFF), signal);
-    }
-  }
 }
 
 /** Eight hex digits that tell the log lines of one reconcile. */
