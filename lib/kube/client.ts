@@ -83,6 +83,12 @@ export interface ObjectList<T extends KubeObject> {
   readonly items: T[];
 }
 
+/** A part of a list. */
+export interface ListPage<T extends KubeObject> extends ObjectList<T> {
+  /** The server lost the list half-way, and this is the beginning of another one: no page before it counts. */
+  readonly isRestart?: boolean;
+}
+
 /** One finished HTTP exchange, for metrics. */
 export interface RequestRecord {
   /** HTTP status, or `<error>` when there was no answer (as client-go counts). */
@@ -103,8 +109,11 @@ export interface ObjectClient {
   find<T extends KubeObject>(type: ResourceType<T>, ref: ObjectRef, options?: ReadOptions): Promise<T | undefined>;
   /** The whole list, read in pages. */
   list<T extends KubeObject>(type: ResourceType<T>, options?: ListOptions): Promise<ObjectList<T>>;
-  /** One page after the other; all pages show the same resource version. */
-  pages<T extends KubeObject>(type: ResourceType<T>, options?: ListOptions): AsyncGenerator<ObjectList<T>>;
+  /**
+   * One page after the other; all pages show the same resource version. When the server cannot go on (its version was
+   * compacted away, the token got lost), the list is read anew and whole, once, at its present version.
+   */
+  pages<T extends KubeObject>(type: ResourceType<T>, options?: ListOptions): AsyncGenerator<ListPage<T>>;
   /** With `metadata.generateName` and an empty name the server chooses the name; never sent twice, so never made twice. */
   create<T extends KubeObject>(type: ResourceType<T>, object: T, options?: WriteOptions): Promise<T>;
   /** Replaces the whole object; with `metadata.resourceVersion` only if it is still that one. */

@@ -11,6 +11,12 @@ const PATCH_TYPES = { merge: "application/merge-patch+json", json: "application/
 /** JSON is YAML; this media type is accepted by every version that knows server-side apply. */
 const APPLY_TYPE = "application/apply-patch+yaml";
 
+/** A list as it comes. */
+interface RawList<T> {
+  readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string };
+  readonly items?: readonly T[] | null;
+}
+
 /** Reads and writes of objects. */
 export function createObjectClient({ request }: Pick<Requests, "request">): ObjectClient {
   const get = async <T extends KubeObject>(type: ResourceType<T>, ref: ObjectRef, how?: ReadOptions): Promise<T> =>
@@ -18,18 +24,31 @@ export function createObjectClient({ request }: Pick<Requests, "request">): Obje
 
   async function* pages<T extends KubeObject>(type: ResourceType<T>, how: Parameters<ObjectClient["pages"]>[1] = {}) {
     let next: string | undefined;
-    do {
-      const query: Query = { ...selectionQuery(how), limit: how.pageSize ?? PAGE_SIZE, continue: next };
+    let isWhole = false;
+    const read = (limit: number | undefined) => {
+      const query: Query = { ...selectionQuery(how), limit, continue: next };
       const call = { method: "GET", path: collectionPath(type, how.namespace), query, idempotent: true } as const;
-      const page = (await request(call, how)) as {
-        metadata?: { resourceVersion?: string; continue?: string };
-        items?: T[] | null;
-      };
+      return request(call, how) as Promise<RawList<T>>;
+    };
+    do {
+      let page: RawList<T>;
+      let isRestart = false;
+      try {
+        page = await read(isWhole ? undefined : (how.pageSize ?? PAGE_SIZE));
+      } catch (error) {
+        // Once: whoever pages without being asked to, and loses that too, is not helped by a third beginning.
+        if (next === undefined || isWhole || !isLost(error)) throw error;
+        next = undefined;
+        isWhole = true;
+        isRestart = true;
+        page = await read(undefined);
+      }
       // Items of built-in kinds come without apiVersion and kind.
       const named = { apiVersion: apiVersionOf(type), kind: type.kind };
       yield {
         resourceVersion: page.metadata?.resourceVersion ?? "",
         items: (page.items ?? []).map((item) => ({ ...item, ...named })),
+        ...(isRestart ? { isRestart } : {}),
       };
       next = page.metadata?.continue === "" ? undefined : page.metadata?.continue;
     } while (next !== undefined);
@@ -50,6 +69,7 @@ export function createObjectClient({ request }: Pick<Requests, "request">): Obje
       const items: T[] = [];
       let resourceVersion = "";
       for await (const page of pages(type, how)) {
+        if (page.isRestart === true) items.length = 0;
         for (const item of page.items) items.push(item);
         resourceVersion = page.resourceVersion;
       }
@@ -113,6 +133,15 @@ export function createObjectClient({ request }: Pick<Requests, "request">): Obje
       return answer.kind === type.kind ? answer : undefined;
     },
   };
+}
+
+/**
+ * A further page that the server cannot give: its version was compacted away (410, also with a token for an inconsistent
+ * rest, which nobody here wants), or the token reached it garbled, or not at all because a proxy takes no such query (400,
+ * 414). As client-go's pager does, the list is then read without a limit.
+ */
+function isLost(error: unknown): boolean {
+  return isOperatorError(error, "KUBE_GONE") || isOperatorError(error, "KUBE_INVALID");
 }
 
 function selectionQuery({ labelSelector, fieldSelector }: Selection): Query {

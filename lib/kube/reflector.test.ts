@@ -59,6 +59,7 @@ async function run(...answers: Answer[]) {
     const query = new URLSearchParams(path.split("?")[1]);
     if (query.get("sendInitialEvents") !== null) return "stream";
     if (query.get("watch") !== null) return `watch ${query.get("resourceVersion")}`;
+    if (query.get("limit") === null) return "whole";
     return query.get("limit") === "1" ? "probe" : `page ${query.get("continue") ?? ""}`.trim();
   });
   return { requests, story, faults, state: reflector.state() };
@@ -126,11 +127,30 @@ describe("a streaming list", () => {
 });
 
 describe("a paged list", () => {
-  it("is whole only with its last page; one that expires begins anew", async () => {
-    const gone: Answer = { status: 410, body: { reason: "Expired" } };
-    const { story, faults } = await run(refused, page(5, ["a"], "next"), gone, page(7, ["a"], "more"), page(7, ["b"]));
-    expect(story).toEqual(["list", "list", "+a", "list", "+a", "+b", "end 7"]);
-    expect(faults).toEqual(["gone"]);
+  const gone: Answer = { status: 410, body: { reason: "Expired" } };
+  const lost: Answer = { status: 400, body: { message: "continue key is not valid" } };
+
+  it.each([
+    ["expires", gone],
+    ["cannot be gone on with", lost],
+  ])(
+    "is whole only with its last page; one that %s is read whole, and what it began with does not count",
+    async (_name, answer) => {
+      const { requests, story, faults, state } = await run(refused, page(5, ["a"], "next"), answer, page(7, ["b"]));
+      expect(requests).toEqual(["stream", "page", "page next", "whole", "watch 7"]);
+      expect(story).toEqual(["list", "list", "+a", "list", "+b", "end 7"]);
+      expect(faults).toEqual(["gone"]);
+      expect(state).toMatchObject({ synced: true, relists: 0 });
+    },
+  );
+
+  it("that is lost again and again is tried with the pauses of a failure", async () => {
+    const lostTwice = [page(5, ["a"], "x"), gone, page(6, ["a"], "y"), gone];
+    const { story, faults, state } = await run(refused, ...lostTwice, ...lostTwice, ...lostTwice, page(9, ["b"]));
+    expect(faults).toEqual(Array(6).fill("gone"));
+    expect(story.slice(-3)).toEqual(["list", "+b", "end 9"]);
+    expect(story.filter((step) => step.startsWith("end"))).toHaveLength(1);
+    expect(state.lastSeenAt).toBeGreaterThanOrEqual(2_400);
   });
 
   it.each(["pages", "a stream"])("of many objects leaves turns to others (%s)", async (how) => {

@@ -12,7 +12,7 @@ import { isEndOfList, type WatchEvent } from "./watch-stream.ts";
 /*
  *            ┌── streaming list: objects, end mark, then events on the same connection
  *   start ───┤      refused ──► paged, from now on      broken ──► paged, once
- *            └── paged list ──► watch from its version
+ *            └── paged list ──► watch from its version   a further page lost ──► read whole, once
  *                                  │ ended in order, cut, silent, garbage ──► watch again from the last version
  *                                  │ 410 ──► list again
  *                                  │ a version before its own start ──► list again: the server was restored
@@ -146,6 +146,12 @@ export function createReflector<T extends KubeObject>(options: ReflectorOptions<
     for await (const page of client.pages(type, { ...selection, signal })) {
       version = page.resourceVersion;
       noteLife();
+      if (page.isRestart === true) {
+        // What the first pages showed may be gone by now, so it must not count as listed.
+        listing = undefined;
+        options.onFault?.("gone");
+        log.info({ path, version }, "the rest of a list in pages was lost; read whole");
+      }
       listing ??= sink.list({ rewound: isOlder(version, newest) });
       for (const item of page.items) {
         listing.add(item);

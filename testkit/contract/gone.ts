@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import { RESOURCES } from "../../lib/kube/types.ts";
 import { configMap } from "../widget.ts";
-import { type ContractCases, collect } from "./server.ts";
+import { type ContractCases, collect, ref } from "./server.ts";
 import { pathOf, sendWire, watchWire } from "./wire.ts";
 
 const { ConfigMap } = RESOURCES;
@@ -37,6 +37,24 @@ export const goneCases: ContractCases = (server) => {
       const query = { labelSelector: "gone=yes", limit: "1", continue: token };
       const page = await sendWire(server().target.server, `GET ${pathOf(ConfigMap, "", query)}`);
       expect([page.status, page.body.reason]).toEqual([410, "Expired"]);
+    });
+
+    it("under a list in pages make the client read the rest whole, with what came and without what went", async () => {
+      const options = { namespace: "default", labelSelector: "pages=yes", pageSize: 1 };
+      const make = (name: string) => client().create(ConfigMap, configMap(name, {}, { pages: "yes" }));
+      for (const name of ["pages-a", "pages-b", "pages-c"]) await make(name);
+      const seen: { readonly names: string[]; readonly isRestart: boolean }[] = [];
+      for await (const { items, isRestart = false } of client().pages(ConfigMap, options)) {
+        seen.push({ names: items.map(({ metadata }) => metadata.name), isRestart });
+        if (seen.length > 1) continue;
+        await client().delete(ConfigMap, ref("pages-a"));
+        await make("pages-d");
+        await server().forgetVersions();
+      }
+      expect(seen).toEqual([
+        { names: ["pages-a"], isRestart: false },
+        { names: ["pages-b", "pages-c", "pages-d"], isRestart: true },
+      ]);
     });
 
     it("are helped by a new list, from which a watch goes on", async () => {
