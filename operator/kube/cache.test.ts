@@ -121,7 +121,7 @@ describe.each(["streaming", "paged"] as const)("with %s lists", (how) => {
       // A function that throws finds nothing and stops nothing.
       expect(view.byIndex(ConfigMap, "throws", "x")).toEqual([]);
       expect(() => view.byIndex(ConfigMap, "other", "x")).toThrow("no index");
-      expect(() => cache.view().byIndex(ConfigMap, "value", "1")).toThrow("no index");
+      expect(() => cache.view().byIndex(ConfigMap, "value", "1")).toThrow("not watched");
     });
 
     it("shares an informer between controllers, but not what they did not declare", async () => {

@@ -5,8 +5,10 @@ import type { ObjectRef } from "../../lib/kube/paths.ts";
 import type { ReflectorFault } from "../../lib/kube/reflector.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
 import type { Logger } from "../../lib/node/logger.ts";
-import { createInformer, type Informer, type InformerState, type ObjectChange } from "./informer.ts";
-import { byName, type IndexFunction, type ObjectIndex } from "./object-index.ts";
+import { createInformer, type Informer, type InformerState, type ObjectChange, type Restores } from "./informer.ts";
+import type { IndexFunction } from "./object-index.ts";
+import { createOneAnswer, type OneAnswer } from "./one-answer.ts";
+import { labelMatcher } from "./selectors.ts";
 
 /** What to keep in memory. */
 export interface CacheSpec<T extends KubeObject = KubeObject> {
@@ -90,8 +92,16 @@ const SYNC_POLL_MS = 20;
 export function createCache(options: CacheOptions): KubeCache {
   const { clock, log } = options;
   const informers: Held[] = [];
+  const restores = new Map<string, Restores>();
   const stopping = new AbortController();
   let running: Promise<unknown> | undefined;
+
+  const restoresOf = (type: ResourceType): Restores => {
+    const id = kindId(type);
+    const known = restores.get(id) ?? { latest: 0 };
+    restores.set(id, known);
+    return known;
+  };
 
   const hold = (spec: CacheSpec): Held => {
     const found = informers.find(
@@ -113,6 +123,7 @@ export function createCache(options: CacheOptions): KubeCache {
       random: options.random,
       log,
       onFault: (fault) => options.onFault?.(name, fault),
+      restores: restoresOf(spec.type),
       inactivityMs: options.inactivityMs,
     });
     const held = { name, spec, informer };
@@ -158,65 +169,97 @@ function isUnanswered(informer: Informer): boolean {
   return !synced && refused === undefined;
 }
 
+/** What a view holds of one kind. */
+interface HeldKind {
+  /** In the order of the watches. */
+  readonly informers: Informer[];
+  readonly answer: OneAnswer<KubeObject>;
+  /** By name. */
+  readonly indexes: Map<string, DeclaredIndex[]>;
+}
+
+/** One watch's word for an index: it covers what this watch selects. */
+interface DeclaredIndex {
+  readonly keysOf: IndexFunction;
+  readonly informer: Informer;
+  readonly selects: (object: KubeObject) => boolean;
+}
+
 function createView(hold: (spec: CacheSpec) => Held): WaitableView {
   const mine: Held[] = [];
-  /** By kind and name of the index: one for each informer that declares it. */
-  const indexes = new Map<string, ObjectIndex<KubeObject>[]>();
-  const storesOf = <T extends KubeObject>(type: ResourceType<T>): Informer<T>["store"][] => {
-    const stores = mine.filter((held) => sameType(held.spec.type, type)).map((held) => held.informer.store);
-    if (stores.length === 0) throw new Error(`${type.kind} is read but not watched by this controller`);
-    return stores as unknown as Informer<T>["store"][];
+  const kinds = new Map<string, HeldKind>();
+  const find = (type: ResourceType): HeldKind => {
+    const kind = kinds.get(kindId(type));
+    if (kind === undefined) throw new Error(`${type.kind} is read but not watched by this controller`);
+    return kind;
+  };
+  const open = (type: ResourceType): HeldKind => {
+    const informers: Informer[] = [];
+    const kind = { informers, answer: createOneAnswer(informers), indexes: new Map<string, DeclaredIndex[]>() };
+    kinds.set(kindId(type), kind);
+    return kind;
   };
   return {
-    get: (type, namespace, name) => {
-      for (const store of storesOf(type)) {
-        const object = store.get(namespace, name);
-        if (object !== undefined) return object;
-      }
-      return undefined;
+    get: <T extends KubeObject>(type: ResourceType<T>, namespace: string, name: string) => {
+      const { informers, answer } = find(type);
+      const source = informers.length === 1 ? informers[0]?.store : answer;
+      return source?.get(namespace, name) as T | undefined;
     },
     list: <T extends KubeObject>(
       type: ResourceType<T>,
       namespace: string,
       labels?: Readonly<Record<string, string>>,
     ) => {
-      const stores = storesOf(type);
-      if (stores.length === 1) return stores[0]?.list(namespace, labels) ?? [];
-      return merged(stores.map((store) => store.list(namespace, labels)));
+      const { informers, answer } = find(type);
+      if (informers.length === 1) return (informers[0]?.store.list(namespace, labels) ?? []) as T[];
+      return answer.current(informers.flatMap(({ store }) => store.list(namespace, labels))) as T[];
     },
     byIndex: <T extends KubeObject>(type: ResourceType<T>, index: string, key: string) => {
-      const found = indexes.get(indexId(type, index));
-      if (found === undefined) throw new Error(`${type.kind} has no index "${index}" for this controller`);
-      if (found.length === 1) return (found[0]?.get(key) ?? []) as T[];
-      return merged(found.map((one) => one.get(key) as T[]));
+      const { informers, answer, indexes } = find(type);
+      const declared = indexes.get(index);
+      if (declared === undefined) throw new Error(`${type.kind} has no index "${index}" for this controller`);
+      const [first, ...others] = declared;
+      if (informers.length === 1 && others.length === 0)
+        return (first?.informer.index(first.keysOf).get(key) ?? []) as T[];
+      // The newest version of an object may be held by an informer whose watch did not declare the index.
+      const candidates = declared.flatMap(({ keysOf, selects }) =>
+        informers.flatMap((informer) => informer.index(keysOf).get(key).filter(selects)),
+      );
+      return answer.current(candidates) as T[];
     },
-    *all(type) {
-      for (const store of storesOf(type)) yield* store.all();
+    *all<T extends KubeObject>(type: ResourceType<T>) {
+      const { informers, answer } = find(type);
+      const [first] = informers;
+      if (informers.length === 1) yield* (first?.store.all() ?? []) as Iterable<T>;
+      else yield* answer.current(informers.flatMap(({ store }) => [...store.all()])) as T[];
     },
     whenFilled: async () => void (await Promise.all(mine.map(({ informer }) => informer.firstList))),
     missing: () => mine.filter(({ informer }) => !informer.state().synced).map(({ name }) => name),
     include: (spec, listener) => {
       const held = hold(spec as unknown as CacheSpec);
+      const { informer } = held;
       if (!mine.includes(held)) mine.push(held);
+      const { informers, indexes } = kinds.get(kindId(spec.type)) ?? open(spec.type);
+      if (!informers.includes(informer)) informers.push(informer);
+      const matches = labelMatcher(spec.labelSelector);
       for (const [name, keysOf] of Object.entries(spec.indexes ?? {})) {
-        const index = held.informer.index(keysOf);
-        const declared = indexes.get(indexId(spec.type, name)) ?? [];
-        if (!declared.includes(index)) indexes.set(indexId(spec.type, name), [...declared, index]);
+        const declared = {
+          keysOf: keysOf as IndexFunction,
+          informer,
+          selects: ({ metadata }: KubeObject) => matches(metadata.labels),
+        };
+        informer.index(declared.keysOf);
+        const known = indexes.get(name) ?? [];
+        const isKnown = known.some((other) => other.informer === informer && other.keysOf === keysOf);
+        if (!isKnown) indexes.set(name, [...known, declared]);
       }
-      held.informer.subscribe(listener as unknown as (change: ObjectChange<KubeObject>) => void);
+      informer.subscribe(listener as unknown as (change: ObjectChange<KubeObject>) => void);
     },
   };
 }
 
-/** Two selectors may keep the same object. */
-function merged<T extends KubeObject>(lists: readonly (readonly T[])[]): T[] {
-  const byId = new Map<string, T>();
-  for (const object of lists.flat()) byId.set(`${object.metadata.namespace ?? ""}/${object.metadata.name}`, object);
-  return [...byId.values()].sort(byName);
-}
-
-function indexId({ group, plural }: ResourceType, index: string): string {
-  return `${group}/${plural}/${index}`;
+function kindId({ group, version, plural }: ResourceType): string {
+  return `${group}/${version}/${plural}`;
 }
 
 function sameType(a: ResourceType, b: ResourceType): boolean {

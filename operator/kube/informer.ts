@@ -38,7 +38,14 @@ export interface InformerOptions<T extends KubeObject> {
   readonly random: () => number;
   readonly log: Logger;
   readonly onFault: (fault: ReflectorFault) => void;
+  /** Restores of the server, counted together by all informers of the kind. */
+  readonly restores: Restores;
   readonly inactivityMs?: number | undefined;
+}
+
+/** A number that all informers of one kind share: how often the server was found to be older than before. */
+export interface Restores {
+  latest: number;
 }
 
 /** For health and metrics. */
@@ -69,6 +76,10 @@ export interface Informer<T extends KubeObject = KubeObject> {
   overlay(object: T): void;
   /** Takes note that an object is gone for good. */
   overlayDeleted(namespace: string, name: string, uid: string): void;
+  /** True when this very object is known to be gone, whoever else still holds it; see `one-answer.ts`. */
+  knowsEnd(object: T): boolean;
+  /** Restores of the server that this memory of a namespace has been through, as its kind counts them. */
+  rewinds(namespace: string): number;
   state(): InformerState;
 }
 
@@ -107,6 +118,16 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
     if (store.get(namespace, name)?.metadata.uid === uid) return false;
     const listVersion = listedAt.get(options.namespaces.length === 0 ? undefined : namespace);
     return (compareVersions(resourceVersion, listVersion) ?? 1) <= 0;
+  };
+
+  /** Restores that each reflector has seen, by its namespace. */
+  const rewinds = new Map<string | undefined, number>();
+  const noteRewind = (namespace: string | undefined): void => {
+    const seen = rewinds.get(namespace) ?? 0;
+    const { restores } = options;
+    // Whoever is behind the others sees now what they saw; whoever is not is the first to see another one.
+    if (seen === restores.latest) restores.latest += 1;
+    rewinds.set(namespace, restores.latest);
   };
 
   const indexes = new Map<IndexFunction<T>, ObjectIndex<T>>();
@@ -174,10 +195,16 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
 
   const sinkOf = (namespace: string | undefined): ReflectorSink<T> => {
     let initial = true;
+    /** Its list was begun and not ended: another attempt is about the same restore. */
+    let isRewinding = false;
     return {
       list: ({ rewound }) => {
         // What a restored server brings back from the dead lives.
         if (rewound) gone.clear();
+        // Nor does a list from before the restore say anything about what there is now.
+        if (rewound) listedAt.delete(namespace);
+        if (rewound && !isRewinding) noteRewind(namespace);
+        isRewinding ||= rewound;
         const listed = new Set<string>();
         return {
           add: (object) => {
@@ -188,6 +215,7 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
             listedAt.set(namespace, listVersion);
             dropUnlisted({ namespace, listed, listVersion, rewound });
             initial = false;
+            isRewinding = false;
             if (listedAt.size === reflectors.length) firstList.resolve(undefined);
           },
         };
@@ -244,10 +272,18 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
       }
     },
     overlayDeleted: (namespace, name, uid) => {
-      if (store.get(namespace, name)?.metadata.uid !== uid) return;
-      remember(uid, undefined);
-      drop(namespace, name);
+      // Also by who does not hold it: news of its beginning may be on their way.
+      if (uid !== "") remember(uid, undefined);
+      if (store.get(namespace, name)?.metadata.uid === uid) drop(namespace, name);
     },
+    knowsEnd: (object) => {
+      const { uid, resourceVersion } = object.metadata;
+      if (uid === undefined) return false;
+      // With a selector, an end may have been a label that was taken off.
+      if (options.labelSelector !== undefined) return gone.has(uid) && gone.get(uid) === undefined;
+      return isGone(uid, resourceVersion) || isUnlisted(object);
+    },
+    rewinds: (namespace) => rewinds.get(options.namespaces.length === 0 ? undefined : namespace) ?? 0,
     state: () => {
       const states = reflectors.map((reflector) => reflector.state());
       return {
