@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { systemClock } from "../lib/core/clock.ts";
 import { createKubeClient } from "../lib/kube/client.ts";
 import { createTransport } from "../lib/kube/transport.ts";
-import { RESOURCES } from "../lib/kube/types.ts";
+import { RESOURCES, type ResourceType } from "../lib/kube/types.ts";
 import { silentLogger } from "../lib/node/logger.ts";
 import { createMetrics } from "../lib/node/metrics.ts";
 import { startRealAcceptance } from "../testkit/acceptance/server.ts";
@@ -10,8 +10,9 @@ import { startControlPlane, type TestControlPlane } from "../testkit/kube-apiser
 import { waitForKind } from "../testkit/kube-contract.ts";
 import { describeManagerContract } from "../testkit/manager-contract.ts";
 import { eventually } from "../testkit/wait.ts";
-import { WIDGET, WIDGET_CRD } from "../testkit/widget.ts";
-import { createManager, LEASE_NAME } from "./manager.ts";
+import { WIDGET, WIDGET_CRD, widget } from "../testkit/widget.ts";
+import { createManager, LEASE_NAME, type ManagerOptions } from "./manager.ts";
+import type { Controller } from "./runtime/types.ts";
 
 let controlPlane: TestControlPlane;
 beforeAll(async () => {
@@ -24,32 +25,34 @@ afterAll(() => controlPlane.stop());
 
 describeManagerContract(() => startRealAcceptance(controlPlane, "manager"));
 
+function start(identity: string, change: Partial<ManagerOptions> = {}) {
+  const abort = new AbortController();
+  const client = createKubeClient({
+    transport: createTransport(controlPlane.endpoint()),
+    namespace: "default",
+    userAgent: "shieldx/test",
+    clock: systemClock,
+    random: () => 0.5,
+  });
+  const manager = createManager({
+    client,
+    controllers: [],
+    namespace: "kube-system",
+    identity,
+    watchNamespaces: [],
+    port: 0,
+    metrics: createMetrics(),
+    clock: systemClock,
+    random: () => 0.5,
+    log: silentLogger,
+    lease: { durationSeconds: 3, renewSeconds: 2, retrySeconds: 0.2 },
+    ...change,
+  });
+  return { manager, abort, exited: manager.run(abort.signal).finally(() => client.close()) };
+}
+
 describe("a partition from the API server", () => {
   it("ends the leader by its own clock; the next one takes over under a higher epoch", async () => {
-    const start = (identity: string) => {
-      const abort = new AbortController();
-      const client = createKubeClient({
-        transport: createTransport(controlPlane.endpoint()),
-        namespace: "default",
-        userAgent: "shieldx/test",
-        clock: systemClock,
-        random: () => 0.5,
-      });
-      const manager = createManager({
-        client,
-        controllers: [],
-        namespace: "kube-system",
-        identity,
-        watchNamespaces: [],
-        port: 0,
-        metrics: createMetrics(),
-        clock: systemClock,
-        random: () => 0.5,
-        log: silentLogger,
-        lease: { durationSeconds: 3, renewSeconds: 2, retrySeconds: 0.2 },
-      });
-      return { manager, abort, exited: manager.run(abort.signal).finally(() => client.close()) };
-    };
     const first = start("a");
     await eventually("the first leads", () => first.manager.isLeader());
     controlPlane.pause();
@@ -65,4 +68,46 @@ describe("a partition from the API server", () => {
     second.abort.abort();
     expect(await second.exited).toBe(0);
   });
+});
+
+describe("a kind that the server does not have yet", () => {
+  it("holds up the controller of that kind alone, which begins by itself once the kind is there", async () => {
+    const gadget = { ...WIDGET, kind: "Gadget", plural: "gadgets" };
+    const runs: string[] = [];
+    const controllerOf = (resource: ResourceType): Controller => ({
+      name: resource.plural,
+      resource,
+      watches: [],
+      concurrency: 1,
+      reconcile: async ({ name }) => {
+        runs.push(`${resource.kind} ${name}`);
+        return {};
+      },
+    });
+    const user = controlPlane.client();
+    await user.create(WIDGET, widget("early"));
+    const { manager, abort, exited } = start("a", {
+      controllers: [controllerOf(gadget), controllerOf(WIDGET)],
+      namespace: "default",
+    });
+    await eventually("the other one works", () => runs.includes("Widget early"));
+    expect(manager.isLeader()).toBe(true);
+    expect(manager.ready()).toEqual({
+      ok: false,
+      reasons: [
+        "gadgets.test.shieldx.dev: cannot be listed: KUBE_NOT_FOUND GET /apis/test.shieldx.dev/v1/gadgets: 404 page not found",
+      ],
+    });
+    const names = { kind: gadget.kind, plural: gadget.plural, singular: "gadget", listKind: "GadgetList" };
+    const spec = { ...(WIDGET_CRD["spec"] as object), names };
+    const definition = { ...WIDGET_CRD, metadata: { name: "gadgets.test.shieldx.dev" }, spec };
+    await user.create(RESOURCES.CustomResourceDefinition, definition);
+    await waitForKind(user, gadget);
+    await user.create(gadget, { ...widget("late"), kind: gadget.kind });
+    // The list is tried again up to 45 s after the last time; after a second or two of failures much sooner.
+    await eventually("it begins", () => runs.includes("Gadget late"), 60_000);
+    await eventually("ready", () => manager.ready().ok);
+    abort.abort();
+    expect(await exited).toBe(0);
+  }, 90_000);
 });

@@ -118,7 +118,7 @@ function describe(context: RequestContext, status: KubeStatus): string {
     const fields = (status.details?.causes ?? []).map((cause) => cause.field ?? "").filter((field) => field !== "");
     return [status.reason ?? "", ...fields].join(" ").trim();
   }
-  return (status.message ?? status.reason ?? "").slice(0, MESSAGE_LENGTH_MAX);
+  return (status.message ?? status.reason ?? "").trim().slice(0, MESSAGE_LENGTH_MAX);
 }
 
 function parseStatus(body: string): KubeStatus {
