@@ -1,15 +1,9 @@
-import type { Clock } from "../lib/core/clock.ts";
 import { OperatorError, toOperatorError } from "../lib/core/errors.ts";
-import type { KubeClient } from "../lib/kube/client.ts";
 import { type ProbeResult, startProbeServer } from "../lib/node/http-server.ts";
 import { createLifecycle, type Lifecycle } from "../lib/node/lifecycle.ts";
 import type { Logger } from "../lib/node/logger.ts";
-import type { Metrics } from "../lib/node/metrics.ts";
 import type { NamedInformerState } from "./kube/cache.ts";
-import type { LeaseTimes } from "./leadership.ts";
-import { createReplica, type Replica } from "./replica.ts";
-import type { Runnable } from "./runtime/runnable.ts";
-import type { Controller } from "./runtime/types.ts";
+import { createReplica, type Replica, type ReplicaOptions } from "./replica.ts";
 
 /*
  * Start:  probes and metrics → runnables of every replica → caches (also in a standby, so that it takes over warm)
@@ -24,27 +18,10 @@ import type { Controller } from "./runtime/types.ts";
  * Failure of a runnable: a stop in the same order, and exit code 1.
  */
 
-export interface ManagerOptions {
-  readonly client: KubeClient;
-  readonly controllers: readonly Controller[];
-  /** What else the process runs; none unless told. */
-  readonly runnables?: readonly Runnable[];
-  /** Namespace of the Lease. */
-  readonly namespace: string;
-  /** Identity in the Lease: unique among processes that live at the same time. */
-  readonly identity: string;
-  /** Namespaces that the caches hold; empty for all. */
-  readonly watchNamespaces: readonly string[];
+/** What a manager takes besides what its replica does. */
+export interface ManagerOptions extends ReplicaOptions {
   /** Port of probes and metrics: 0 for any, "none" for no server at all. */
   readonly port: number | "none";
-  readonly metrics: Metrics;
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly log: Logger;
-  /** Shorter times, for tests. */
-  readonly lease?: LeaseTimes;
-  /** See `WatchOptions`; shorter for tests. */
-  readonly inactivityMs?: number;
   /** Milliseconds that running reconciles and runnables have after the stop signal; 30 s unless told. */
   readonly graceMs?: number;
 }

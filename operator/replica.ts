@@ -1,12 +1,38 @@
+import type { Clock } from "../lib/core/clock.ts";
+import type { KubeClient } from "../lib/kube/client.ts";
 import { createEventLoopMonitor, type EventLoopMonitor } from "../lib/node/event-loop.ts";
+import type { Logger } from "../lib/node/logger.ts";
+import type { Metrics } from "../lib/node/metrics.ts";
 import { assembleController } from "./assembly.ts";
 import { createCacheMetrics } from "./cache-metrics.ts";
 import { createHealth, type Health } from "./health.ts";
 import { createCache, type KubeCache } from "./kube/cache.ts";
-import { createLeadership, type Leadership } from "./leadership.ts";
-import type { ManagerOptions } from "./manager.ts";
+import { createLeadership, type Leadership, type LeaseTimes } from "./leadership.ts";
 import type { ControllerLoop } from "./runtime/controller.ts";
 import { createRunnableGroup, type Runnable, type RunnableGroup } from "./runtime/runnable.ts";
+import type { Controller } from "./runtime/types.ts";
+
+/** What a replica is made of. */
+export interface ReplicaOptions {
+  readonly client: KubeClient;
+  readonly controllers: readonly Controller[];
+  /** What else the process runs; none unless told. */
+  readonly runnables?: readonly Runnable[];
+  /** Namespace of the Lease. */
+  readonly namespace: string;
+  /** Identity in the Lease: unique among processes that live at the same time. */
+  readonly identity: string;
+  /** Namespaces that the caches hold; empty for all. */
+  readonly watchNamespaces: readonly string[];
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Logger;
+  /** Shorter times, for tests. */
+  readonly lease?: LeaseTimes;
+  /** See `WatchOptions`; shorter for tests. */
+  readonly inactivityMs?: number;
+}
 
 /** The parts of one replica, connected; `manager.ts` starts and stops them in order. */
 export interface Replica {
@@ -21,7 +47,7 @@ export interface Replica {
 }
 
 /** Nothing runs yet. @param onEnd the replica must stop: its Lease is lost, or a runnable failed */
-export function createReplica(options: ManagerOptions, onEnd: (reason: string) => void): Replica {
+export function createReplica(options: ReplicaOptions, onEnd: (reason: string) => void): Replica {
   const { clock, random, log, metrics } = options;
   const cacheMetrics = createCacheMetrics(metrics);
   const cache = createCache({

@@ -1,6 +1,7 @@
 import { LABELS } from "../../crds/group.ts";
 import { systemClock } from "../../lib/core/clock.ts";
-import type { KubeClient, Selection } from "../../lib/kube/client.ts";
+import type { KubeClient } from "../../lib/kube/client.ts";
+import type { Selection } from "../../lib/kube/object-client.ts";
 import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
 import { WIDGET } from "../../testkit/widget.ts";
 

@@ -5,8 +5,9 @@ import { eventually } from "../../testkit/wait.ts";
 import { systemClock } from "../core/clock.ts";
 import { isOperatorError, OperatorError } from "../core/errors.ts";
 import { silentLogger } from "../node/logger.ts";
-import { createKubeClient, type KubeClient, type RequestRecord } from "./client.ts";
+import { createKubeClient, type KubeClient } from "./client.ts";
 import { createReflector, type ReflectorFault } from "./reflector.ts";
+import type { RequestRecord } from "./request-options.ts";
 import { createTransport, type KubeEndpoint } from "./transport.ts";
 import { type ConfigMapObject, type KubeObject, RESOURCES, type ResourceType } from "./types.ts";
 

@@ -1,5 +1,5 @@
 import { isOperatorError, OperatorError } from "../core/errors.ts";
-import type { RequestOptions } from "./client.ts";
+import type { RequestOptions } from "./request-options.ts";
 import type { Requests } from "./requests.ts";
 import type { ResourceType } from "./types.ts";
 

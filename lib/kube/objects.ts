@@ -1,5 +1,5 @@
 import { isOperatorError } from "../core/errors.ts";
-import type { ObjectClient, ReadOptions, Selection, WriteOptions } from "./client.ts";
+import type { ObjectClient, ReadOptions, Selection, WriteOptions } from "./object-client.ts";
 import { apiVersionOf, collectionPath, type ObjectRef, objectPath, type Query, refOf } from "./paths.ts";
 import type { Requests } from "./requests.ts";
 import type { KubeObject, ResourceType } from "./types.ts";

@@ -2,7 +2,8 @@ import type { WebSocket } from "undici";
 import { OperatorError } from "../core/errors.ts";
 import { createDeadline, type Deadline } from "./deadline.ts";
 import { type ObjectRef, objectPath, queryText } from "./paths.ts";
-import type { PodClientParts } from "./pods.ts";
+import type { Requests } from "./requests.ts";
+import type { Transport } from "./transport.ts";
 import { RESOURCES } from "./types.ts";
 
 export interface ExecOptions {
@@ -17,6 +18,13 @@ export interface ExecOptions {
   readonly timeoutMs?: number | undefined;
   /** See `RequestOptions`. */
   readonly fence?: (() => void) | undefined;
+}
+
+/** What questions to pods go through. */
+export interface PodParts {
+  readonly requests: Requests;
+  readonly transport: Pick<Transport, "openSocket">;
+  readonly userAgent: string;
 }
 
 export interface ExecResult {
@@ -45,7 +53,7 @@ interface ExecStatus {
 }
 
 /** See `PodClient.exec`. @throws OperatorError KUBE_UNREACHABLE (cut, deadline), KUBE_FAILED (not started, too much output), KUBE_…, ABORTED */
-export async function runExec(parts: PodClientParts, ref: ObjectRef, options: ExecOptions): Promise<ExecResult> {
+export async function runExec(parts: PodParts, ref: ObjectRef, options: ExecOptions): Promise<ExecResult> {
   const { container, command, stdin } = options;
   const path = objectPath(RESOURCES.Pod, ref, "exec");
   const query = queryText({ container, command, stdin: stdin !== undefined, stdout: true, stderr: true });

@@ -1,12 +1,11 @@
 import { OperatorError } from "../core/errors.ts";
-import type { RequestOptions } from "./client.ts";
 import { createDeadline } from "./deadline.ts";
 import { errorFromNetwork } from "./kube-errors.ts";
 import { LineTooLong, linesOf } from "./lines.ts";
 import { type ObjectRef, objectPath, type Query } from "./paths.ts";
-import { type ExecOptions, type ExecResult, runExec } from "./pod-exec.ts";
+import { type ExecOptions, type ExecResult, type PodParts, runExec } from "./pod-exec.ts";
+import type { RequestOptions } from "./request-options.ts";
 import type { Requests } from "./requests.ts";
-import type { Transport } from "./transport.ts";
 import { RESOURCES } from "./types.ts";
 
 export interface EvictOptions extends RequestOptions {
@@ -50,14 +49,8 @@ const LOG_TIMEOUT_MS = 30_000;
 /** The kubelet cuts lines at 16 KiB; runtimes that do not are not worth more memory than this. */
 const LOG_LINE_BYTES_MAX = 1024 * 1024;
 
-export interface PodClientParts {
-  readonly requests: Requests;
-  readonly transport: Pick<Transport, "openSocket">;
-  readonly userAgent: string;
-}
-
 /** Subresources of pods that are not objects. */
-export function createPodClient(parts: PodClientParts): PodClient {
+export function createPodClient(parts: PodParts): PodClient {
   const { requests } = parts;
   return {
     evict: async ({ namespace, name }, how = {}) => {

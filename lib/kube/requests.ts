@@ -1,11 +1,11 @@
 import { backoffMs, jitter } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { OperatorError } from "../core/errors.ts";
-import type { RequestOptions, RequestRecord } from "./client.ts";
 import { createDeadline } from "./deadline.ts";
 import type { FlowControl } from "./flow-control.ts";
 import { errorFromAnswer, errorFromNetwork, isRetryable, type RequestContext } from "./kube-errors.ts";
 import { type Query, queryText } from "./paths.ts";
+import type { RequestOptions, RequestRecord } from "./request-options.ts";
 import type { Transport, TransportRequest, TransportResponse } from "./transport.ts";
 
 /*

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { OperatorError } from "../../lib/core/errors.ts";
 import { createManualClock, type ManualClock } from "../../lib/core/manual-clock.ts";
-import type { KubeClient, ListPage } from "../../lib/kube/client.ts";
+import type { KubeClient } from "../../lib/kube/client.ts";
+import type { ListPage } from "../../lib/kube/object-client.ts";
 import { type ConfigMapObject, type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
 import type { WatchEvent } from "../../lib/kube/watch-stream.ts";
 import { silentLogger } from "../../lib/node/logger.ts";

@@ -1,6 +1,7 @@
 import { Readable } from "node:stream";
 import { createManualClock } from "../../core/manual-clock.ts";
-import { createKubeClient, type KubeClient, type KubeClientOptions, type RequestRecord } from "../client.ts";
+import { createKubeClient, type KubeClient, type KubeClientOptions } from "../client.ts";
+import type { RequestRecord } from "../request-options.ts";
 import type { Transport, TransportRequest, TransportResponse } from "../transport.ts";
 
 /** What the scripted transport answers to one request. */
