@@ -5,8 +5,9 @@ import { isOperatorError, OperatorError } from "../../lib/core/errors.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { type ObjectRef, refOf } from "../../lib/kube/paths.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
+import { createAppliedMemory, type Wanted } from "./applied.ts";
 import type { CacheView, KubeCache } from "./cache.ts";
-import { covers, isSatisfied, project } from "./projection.ts";
+import { covers, isSatisfied } from "./projection.ts";
 import { createUnsettledWrites } from "./unsettled.ts";
 
 /** Whether a step wrote to the server. */
@@ -47,19 +48,6 @@ export interface ApplierOptions {
   readonly clock: Clock;
 }
 
-/**
- * What our last apply left behind where the server writes a field in another form than we do, to tell when somebody else
- * changed it.
- */
-interface Applied {
-  readonly desiredHash: string;
-  /** Hash of the named fields of the answer: 10,000 of them as text would be megabytes. */
-  readonly projectionHash: string;
-  /** Until this version, nothing needs to be compared. */
-  resourceVersion: string | undefined;
-  readonly at: number;
-}
-
 /** Watches see only what carries our labels, so the end of a name conflict is found by looking again. */
 const CONFLICT_RETRY_SECONDS = 60;
 /**
@@ -67,15 +55,10 @@ const CONFLICT_RETRY_SECONDS = 60;
  * answers 409 for one that is, whatever it is. So nobody else's object is merged into, without a read before each creation.
  */
 const ONLY_IF_ABSENT = "1";
-/** Entries of objects that nobody asked for in this time are dropped. */
-const APPLIED_LIFETIME_MS = 30 * 60_000;
-const APPLIED_SWEEP_SIZE = 10_000;
-
 /** An applier of one controller. */
 export function createApplier(options: ApplierOptions): Applier {
-  const { client, cache, view, clock, fence } = options;
-  const applied = new Map<string, Applied>();
-
+  const { client, cache, view, fence } = options;
+  const applied = createAppliedMemory(options);
   const { send, has: isUnsettled, settle } = createUnsettledWrites({ client, cache });
 
   const observe = async (type: ResourceType, ref: ObjectRef, signal: AbortSignal): Promise<KubeObject | undefined> => {
@@ -85,50 +68,26 @@ export function createApplier(options: ApplierOptions): Applier {
     return known ?? (await client.find(type, ref, { signal }));
   };
 
-  const remember = (object: KubeObject, desired: KubeObject, desiredHash: string): void => {
-    const uid = object.metadata.uid ?? "";
-    // Nothing to remember of what is as it was asked for: looking at it tells the same.
-    if (covers(object, desired)) return void applied.delete(uid);
-    if (applied.size > APPLIED_SWEEP_SIZE) {
-      for (const [each, entry] of applied) {
-        if (clock.monotonic() - entry.at > APPLIED_LIFETIME_MS) applied.delete(each);
-      }
-    }
-    applied.set(uid, {
-      desiredHash,
-      projectionHash: contentHash(project(object, desired)),
-      resourceVersion: object.metadata.resourceVersion,
-      at: clock.monotonic(),
-    });
-  };
-
   /** True when a further apply would change nothing. */
-  const isApplied = (live: KubeObject, desired: KubeObject, desiredHash: string): boolean => {
+  const isApplied = (live: KubeObject, wanted: Wanted): boolean =>
     // The annotation says what was applied, the fields say whether it is still so.
-    if (live.metadata.annotations?.[ANNOTATIONS.appliedHash] !== desiredHash) return false;
-    if (covers(live, desired)) return true;
-    // A field that the server writes in another form (quantities) costs one request after a restart, and no write.
-    const entry = applied.get(live.metadata.uid ?? "");
-    if (entry?.desiredHash !== desiredHash) return false;
-    if (entry.resourceVersion === live.metadata.resourceVersion) return true;
-    if (entry.projectionHash !== contentHash(project(live, desired))) return false;
-    entry.resourceVersion = live.metadata.resourceVersion;
-    return true;
-  };
+    live.metadata.annotations?.[ANNOTATIONS.appliedHash] === wanted.hash &&
+    // What the server writes in another form costs one request after a restart, and no write.
+    (covers(live, wanted.object) || applied.isAsLeft(live, wanted));
 
   return {
     apply: async (owner, object, signal) => {
       const type = options.typeOf(object);
-      const desiredHash = contentHash(object);
+      const wanted = { object, hash: contentHash(object) };
       const sendApply = async (precondition: { uid?: string; resourceVersion?: string }): Promise<KubeObject> => {
-        const annotations = { ...object.metadata.annotations, [ANNOTATIONS.appliedHash]: desiredHash };
+        const annotations = { ...object.metadata.annotations, [ANNOTATIONS.appliedHash]: wanted.hash };
         fence();
         const answer = await client.apply(
           type,
           { ...object, metadata: { ...object.metadata, ...precondition, annotations } },
           { fieldManager: FIELD_MANAGER, signal, fence },
         );
-        remember(answer, object, desiredHash);
+        applied.remember(type, answer, wanted);
         cache.overlay(type, answer);
         return answer;
       };
@@ -155,7 +114,7 @@ export function createApplier(options: ApplierOptions): Applier {
         }
       }
       assertOurs(owner, live);
-      if (isApplied(live, object, desiredHash)) return "unchanged";
+      if (isApplied(live, wanted)) return "unchanged";
       // The uid makes the server refuse when the object was replaced by another one of its name meanwhile.
       const answer = await sendApply(live.metadata.uid === undefined ? {} : { uid: live.metadata.uid });
       return live.metadata.resourceVersion === answer.metadata.resourceVersion ? "unchanged" : "written";
