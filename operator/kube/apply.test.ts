@@ -219,6 +219,13 @@ describe("create", () => {
     expect(fake.store.get(configMapKey("late"))).toMatchObject({ data: { a: "1" } });
   });
 
+  it("costs one request", async () => {
+    const process = await startProcess();
+    fake.forgetRequests();
+    expect(await process.execute(create(owned("keys", { key: "first" })))).toEqual({ written: 1 });
+    expect(fake.requests().map(({ method }) => method)).toEqual(["POST"]);
+  });
+
   it("creates once and leaves what is there, also when the cache is late", async () => {
     const process = await startProcess();
     expect((await process.execute(create(owned("keys", { key: "first" })))).written).toBe(1);

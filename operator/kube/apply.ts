@@ -61,8 +61,11 @@ export function createApplier(options: ApplierOptions): Applier {
   const applied = createAppliedMemory(options);
   const { send, has: isUnsettled, settle } = createUnsettledWrites({ client, cache });
 
+  const held = (type: ResourceType, { namespace = "", name }: ObjectRef): KubeObject | undefined =>
+    options.isWatched(type) ? view.get(type, namespace, name) : undefined;
+
   const observe = async (type: ResourceType, ref: ObjectRef, signal: AbortSignal): Promise<KubeObject | undefined> => {
-    const known = options.isWatched(type) ? view.get(type, ref.namespace ?? "", ref.name) : undefined;
+    const known = held(type, ref);
     if (isUnsettled(type, ref)) return settle(type, ref, { held: known, signal });
     // Watches are narrowed by labels: what they do not show may still be there, and may be somebody else's.
     return known ?? (await client.find(type, ref, { signal }));
@@ -92,9 +95,7 @@ export function createApplier(options: ApplierOptions): Applier {
         return answer;
       };
 
-      let live = options.isWatched(type)
-        ? view.get(type, object.metadata.namespace ?? "", object.metadata.name)
-        : undefined;
+      let live = held(type, refOf(object));
       if (live === undefined && !options.isWatched(type)) live = await client.find(type, refOf(object), { signal });
       if (live === undefined) {
         try {
@@ -121,7 +122,9 @@ export function createApplier(options: ApplierOptions): Applier {
     },
     create: async (owner, object, signal) => {
       const type = options.typeOf(object);
-      const known = await observe(type, refOf(object), signal);
+      // What memory does not show is asked for at once: the server makes it, or says that the name is taken.
+      const isMemoryEnough = options.isWatched(type) && !isUnsettled(type, refOf(object));
+      const known = isMemoryEnough ? held(type, refOf(object)) : await observe(type, refOf(object), signal);
       if (known !== undefined) {
         assertOurs(owner, known);
         cache.overlay(type, known);
@@ -165,8 +168,8 @@ export function createApplier(options: ApplierOptions): Applier {
     },
     patch: async ({ resource, namespace, name, patch }, signal) => {
       const ref = { namespace, name };
-      const held = options.isWatched(resource) ? view.get(resource, namespace, name) : undefined;
-      const known = isUnsettled(resource, ref) ? await settle(resource, ref, { held, signal }) : held;
+      const before = held(resource, ref);
+      const known = isUnsettled(resource, ref) ? await settle(resource, ref, { held: before, signal }) : before;
       if (known !== undefined && isSatisfied(known, patch)) return "unchanged";
       fence();
       const answer = await send(resource, ref, () =>
