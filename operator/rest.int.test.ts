@@ -16,8 +16,9 @@ import { eventually } from "../testkit/wait.ts";
 import { createManager, type Manager } from "./manager.ts";
 import { createControllers } from "./wiring.ts";
 
-// Goal: with the real controllers and the samples, an operator at rest and a restarted operator write nothing but their
-// Lease. No pod ever runs here, so the resources rest at "Provisioning"; that is a state like any other.
+// Goal: with the real controllers, the samples and resources that are spelled as no server spells them, an operator at rest
+// and a restarted operator send nothing but their Lease, whatever others state beside them. No pod ever runs here, so the
+// resources rest at "Provisioning"; that is a state like any other.
 
 const CRDS = resolve(import.meta.dirname, "../crds");
 
@@ -35,6 +36,50 @@ beforeAll(async () => {
 });
 afterAll(() => controlPlane.stop());
 
+/** Quantities that the server writes otherwise, and lists, maps and texts that it does not keep when they are empty. */
+const SPELLED = {
+  resources: { requests: { cpu: "1000m", memory: "1024Mi" }, limits: { cpu: "1.5", memory: "2048Mi" } },
+  scheduling: { nodeSelector: {}, tolerations: [{ key: "", operator: "Exists", value: "" }] },
+};
+const UNUSUAL: readonly KubeObject[] = [
+  {
+    apiVersion: "shieldx.dev/v1alpha1",
+    kind: "ShardSet",
+    metadata: { name: "spelled" },
+    spec: { shards: 1, storage: { size: "1024Mi" }, ...SPELLED },
+  },
+  {
+    apiVersion: "shieldx.dev/v1alpha1",
+    kind: "CreditLedger",
+    metadata: { name: "spelled-ledger" },
+    spec: { shardSet: "spelled", assets: [{ code: "CZK", scale: 2 }], ...SPELLED },
+  },
+  {
+    apiVersion: "shieldx.dev/v1alpha1",
+    kind: "ShardSet",
+    metadata: { name: "empty" },
+    spec: { shards: 1, resources: { requests: {}, limits: {} }, scheduling: { nodeSelector: {}, tolerations: [] } },
+  },
+];
+
+/** Somebody else's condition in the status of a resource. */
+async function addCondition(type: ResourceType, name: string): Promise<void> {
+  const { apiVersion, kind } = UNUSUAL.find((object) => object.kind === type.kind) as KubeObject;
+  const condition = {
+    type: "Backed",
+    status: "True",
+    reason: "Done",
+    message: "",
+    observedGeneration: 1,
+    lastTransitionTime: "2026-01-01T00:00:00Z",
+  };
+  await user.apply(
+    type,
+    { apiVersion, kind, metadata: { name, namespace: "default" }, status: { conditions: [condition] } },
+    { fieldManager: "backup", subresource: "status" },
+  );
+}
+
 interface Running {
   readonly manager: Manager;
   readonly requests: string[];
@@ -43,13 +88,19 @@ interface Running {
 
 function start(identity: string): Running {
   const requests: string[] = [];
+  const transport = createTransport(controlPlane.endpoint());
   const client = createKubeClient({
-    transport: createTransport(controlPlane.endpoint()),
+    transport: {
+      ...transport,
+      send: (request) => {
+        requests.push(`${request.method} ${request.path}`);
+        return transport.send(request);
+      },
+    },
     namespace: "default",
     userAgent: "shieldx/test",
     clock: systemClock,
     random: () => 0.5,
-    onRequest: ({ method }) => requests.push(method),
   });
   const environment = { SHIELDX_NAMESPACE: "default" };
   const manager = createManager({
@@ -85,7 +136,7 @@ function start(identity: string): Running {
 }
 
 /** Writes other than renewals of the Lease, which are the only PUTs. */
-const writes = ({ requests }: Running): string[] => requests.filter((method) => method !== "GET" && method !== "PUT");
+const writes = ({ requests }: Running): string[] => requests.filter((request) => !/^(GET|PUT) /.test(request));
 
 async function rest(running: Running): Promise<void> {
   let last = -1;
@@ -109,22 +160,29 @@ async function world(): Promise<string[]> {
     .sort();
 }
 
+async function add(object: KubeObject): Promise<void> {
+  const type: ResourceType = object.kind === "ShardSet" ? SHARD_SET : CREDIT_LEDGER;
+  await user.create(type, { ...object, metadata: { ...object.metadata, namespace: "default" } });
+}
+
 describe("the operator over the samples", () => {
-  it("comes to rest, stays there, and a restart writes nothing", async () => {
+  it("comes to rest, stays there, and a restart sends nothing", async () => {
     const first = start("a");
     await eventually("it leads", () => first.manager.isLeader());
     for (const file of await readdir(`${CRDS}/samples`)) {
       if (!file.endsWith(".yaml")) continue;
       for (const document of parseAllDocuments(await readFile(`${CRDS}/samples/${file}`, "utf8"))) {
-        const sample = document.toJS() as KubeObject;
-        const type: ResourceType = sample.kind === "ShardSet" ? SHARD_SET : CREDIT_LEDGER;
-        await user.create(type, { ...sample, metadata: { ...sample.metadata, namespace: "default" } });
+        await add(document.toJS() as KubeObject);
       }
     }
+    for (const object of UNUSUAL) await add(object);
     await eventually(
       "pods are wanted",
       async () => (await user.list(RESOURCES.Pod, { namespace: "default" })).items.length > 0,
     );
+    await rest(first);
+    await addCondition(SHARD_SET, "spelled");
+    await addCondition(CREDIT_LEDGER, "spelled-ledger");
     await rest(first);
     const atRest = await world();
     const written = writes(first).length;

@@ -437,6 +437,43 @@ describe("the status", () => {
     expect(fake.store.get(widgetKey)?.["status"]).toEqual({ phase: "a" });
   });
 
+  it("may have members of somebody else: neither they nor a restart cost a request", async () => {
+    const process = await startProcess();
+    const wanted = { phase: "a", conditions: [{ type: "Ready", status: "True" }], nested: { ours: 1 } };
+    await process.status(wanted);
+    const theirs = (count: number): void =>
+      void fake.store.merge(
+        widgetKey,
+        { status: { theirs: { count }, nested: { theirs: count } } },
+        { manager: "else", subresource: "status" },
+      );
+    const sees = (one: Process, count: number) =>
+      eventually("seen", () => (one.owner()["status"] as { nested: { theirs?: number } }).nested.theirs === count);
+    fake.forgetRequests();
+    for (const count of [1, 2]) {
+      theirs(count);
+      await sees(process, count);
+      expect(await process.status(wanted)).toBe("unchanged");
+    }
+    const restarted = await startProcess();
+    expect(await restarted.status(wanted)).toBe("unchanged");
+    expect(fake.writes()).toEqual([]);
+    // What we stated before the restart and do not state any more goes, and theirs stays.
+    expect(await restarted.status({ phase: "a", nested: { ours: 1 } })).toBe("written");
+    expect(fake.store.get(widgetKey)?.["status"]).toEqual({
+      phase: "a",
+      nested: { ours: 1, theirs: 2 },
+      theirs: { count: 2 },
+    });
+  });
+
+  it("is taken back from who took a member of it, also after a restart", async () => {
+    await (await startProcess()).status({ phase: "a", size: 1 });
+    fake.store.merge(widgetKey, { status: { size: 9, theirs: 1 } }, { manager: "else", subresource: "status" });
+    expect(await (await startProcess()).status({ phase: "a", size: 1 })).toBe("written");
+    expect(fake.store.get(widgetKey)?.["status"]).toEqual({ phase: "a", size: 1, theirs: 1 });
+  });
+
   it("is of no use when the owner is gone or another one", async () => {
     const process = await startProcess();
     // The cache still shows the old one.

@@ -9,6 +9,7 @@ import type { Logger } from "../../lib/node/logger.ts";
 import { createCompactor } from "./compact.ts";
 import type { IndexFunction, ObjectIndex } from "./object-index.ts";
 import { labelMatcher } from "./selectors.ts";
+import { noteStatedStatus } from "./stated-status.ts";
 import { createStore, type ObjectStore } from "./store.ts";
 
 /*
@@ -157,6 +158,7 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
     // Older: an echo of the past. Equal: the echo of a write whose answer is held already.
     if (before !== undefined && age !== undefined && age <= 0 && !rewound) return false;
     const after = compact(prepare(raw));
+    noteStatedStatus(after, raw);
     store.put(after);
     const isNews = before === undefined || !sameContent(before, after);
     if (isNews) tell({ before, after, initial });
@@ -187,7 +189,7 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
 
   const prepare = (raw: T): T => {
     const { managedFields: _bulk, ...metadata } = raw.metadata;
-    // Half of a typical object is the bookkeeping of its managers, which nobody here reads.
+    // Half of a typical object is the bookkeeping of its managers; what of it is needed stays as a hash (`stated-status.ts`).
     const slim = { ...raw, metadata } as T;
     const { transform } = options;
     return transform === undefined ? slim : isolated("transform", slim, slim, () => transform(slim));

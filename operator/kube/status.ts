@@ -1,9 +1,10 @@
 import { FIELD_MANAGER } from "../../crds/group.ts";
-import { canonicalJson } from "../../lib/core/canonical.ts";
+import { contentHash } from "../../lib/core/canonical.ts";
 import { isOperatorError } from "../../lib/core/errors.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
 import type { CacheView, KubeCache } from "./cache.ts";
+import { isStated, noteStatedStatus, statedStatusHash } from "./stated-status.ts";
 
 export interface StatusWriterOptions {
   readonly client: Pick<KubeClient, "apply">;
@@ -17,8 +18,8 @@ export interface StatusWriterOptions {
 /** Writes whole statuses of one kind. */
 export interface StatusWriter {
   /**
-   * Server-side apply on the status subresource, only when it differs from what the cache holds. Members that the new
-   * status lacks are removed. An owner that is gone meanwhile needs no status.
+   * Server-side apply on the status subresource, only when what we stated there differs from it. Members that we stated
+   * and that the new status lacks are removed; those of others stay. An owner that is gone meanwhile needs no status.
    */
   write(
     owner: KubeObject,
@@ -27,7 +28,7 @@ export interface StatusWriter {
   ): Promise<"written" | "unchanged">;
 }
 
-/** What we sent and what the server made of it, canonical JSON both. */
+/** What we sent and what the server made of it, hashes both. */
 interface Sent {
   readonly namespace: string;
   readonly name: string;
@@ -41,7 +42,7 @@ const SWEEP_SIZE_MIN = 1_000;
 /** A status writer of one controller's kind. */
 export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
   const { client, cache, view, type, fence } = options;
-  /** By uid, where the two differ (defaults, pruning): equal on both sides means nothing to say. */
+  /** By uid, where the two differ (pruning): equal on both sides means nothing to say. */
   const sent = new Map<string, Sent>();
   let sweepAt = SWEEP_SIZE_MIN;
 
@@ -63,10 +64,10 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
         sent.delete(uid);
         return "unchanged";
       }
-      const wanted = canonicalJson(status);
-      const held = canonicalJson(current["status"] ?? {});
+      if (isStated(current, status)) return "unchanged";
+      const wanted = contentHash(status);
       const last = sent.get(uid);
-      if (wanted === held || (last?.status === wanted && last.answer === held)) return "unchanged";
+      if (last?.status === wanted && last.answer === statedStatusHash(current)) return "unchanged";
       fence();
       try {
         const answer = await client.apply(
@@ -75,9 +76,9 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
           // The status is this controller's by design, whoever wrote into it.
           { fieldManager: FIELD_MANAGER, force: true, subresource: "status", signal, fence },
         );
-        const kept = canonicalJson(answer["status"] ?? {});
-        if (kept === wanted) sent.delete(uid);
-        else remember(uid, { namespace, name, status: wanted, answer: kept });
+        noteStatedStatus(answer, answer);
+        if (isStated(answer, status)) sent.delete(uid);
+        else remember(uid, { namespace, name, status: wanted, answer: statedStatusHash(answer) });
         cache.overlay(type, answer);
         return "written";
       } catch (error) {
