@@ -1,3 +1,4 @@
+import { taking } from "../../crds/forced-fields.ts";
 import { isOperatorError } from "../../lib/core/errors.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
@@ -86,8 +87,7 @@ export function createTrustTargets(
             },
             ...bodyWith(object, caBundle),
           },
-          // The field is ours by design; a value that somebody else left there would end all admissions.
-          { fieldManager: FIELD_MANAGER, force: true, signal },
+          { fieldManager: FIELD_MANAGER, ...taking("trust"), signal },
         );
       } catch (error) {
         // It was deleted meanwhile: there is nothing left to trust us.

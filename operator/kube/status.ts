@@ -1,3 +1,4 @@
+import { taking } from "../../crds/forced-fields.ts";
 import { FIELD_MANAGER } from "../../crds/group.ts";
 import { contentHash } from "../../lib/core/canonical.ts";
 import { isOperatorError } from "../../lib/core/errors.ts";
@@ -73,8 +74,7 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
         const answer = await client.apply(
           type,
           { apiVersion: owner.apiVersion, kind: owner.kind, metadata: { namespace, name, uid }, status },
-          // The status is this controller's by design, whoever wrote into it.
-          { fieldManager: FIELD_MANAGER, force: true, subresource: "status", signal, fence },
+          { fieldManager: FIELD_MANAGER, ...taking("status"), subresource: "status", signal, fence },
         );
         noteStatedStatus(answer, answer);
         if (isStated(answer, status)) sent.delete(uid);
