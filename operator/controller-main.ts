@@ -7,6 +7,7 @@ import { switchLevelOnSignals } from "../lib/node/log-signals.ts";
 import { createLogger } from "../lib/node/logger.ts";
 import { createMetrics } from "../lib/node/metrics.ts";
 import { programVersion } from "../lib/node/version.ts";
+import { createClientMetrics } from "./client-metrics.ts";
 import { CONTROLLER_USAGE, type ControllerConfig, parseControllerConfig } from "./config.ts";
 import { createManager } from "./manager.ts";
 import { createControllers } from "./wiring.ts";
@@ -33,9 +34,6 @@ export async function run(args: readonly string[]): Promise<number> {
   const restoreSignals = switchLevelOnSignals(log, process);
   const metrics = createMetrics({ processMetrics: true });
   const random = (): number => randomInt(RANDOM_RANGE) / RANDOM_RANGE;
-  const requests = metrics.counter("rest_client_requests_total");
-  const latencies = metrics.histogram("rest_client_request_duration_seconds");
-  const waits = metrics.histogram("rest_client_rate_limiter_duration_seconds");
   const client = await connectKube({
     environment: env,
     kubeconfig: config.kubeconfig,
@@ -43,11 +41,7 @@ export async function run(args: readonly string[]): Promise<number> {
     userAgent: `shieldx/${programVersion()} (controller)`,
     clock: systemClock,
     random,
-    onRequest: ({ code, method, host, seconds, queuedSeconds }) => {
-      requests.inc({ code, method, host });
-      latencies.observe({ verb: method, host }, seconds);
-      waits.observe({ verb: method, host }, queuedSeconds);
-    },
+    onRequest: createClientMetrics(metrics),
   });
   const manager = createManager({
     client,

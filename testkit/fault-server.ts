@@ -1,5 +1,5 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { KubeEndpoint } from "../lib/kube/transport.ts";
 import type { Fault, FaultAction, FaultTarget, SeenRequest } from "./faults.ts";
@@ -46,6 +46,8 @@ export async function startFaultServer(options: FaultServerOptions): Promise<Fau
   const troubles: ActiveTrouble[] = [];
   const seen: SeenRequest[] = [];
   const pipes = new Set<WatchPipe>();
+  const sockets = new Set<Socket>();
+  const silenced = new WeakSet<Socket>();
 
   const takeFault = (request: SeenRequest): FaultAction | undefined => {
     const isWatch = isWatchRequest(request);
@@ -67,6 +69,7 @@ export async function startFaultServer(options: FaultServerOptions): Promise<Fau
     to: { readonly request: SeenRequest; readonly response: ServerResponse; readonly action: FaultAction | undefined },
   ): void => {
     const { request, response, action } = to;
+    if (response.socket !== null && silenced.has(response.socket)) return;
     if (action?.type === "lose-answer") return void response.destroy();
     const isCut = action?.type === "cut-answer";
     if (!("feed" in answer)) {
@@ -96,6 +99,7 @@ export async function startFaultServer(options: FaultServerOptions): Promise<Fau
 
   const serve = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await readBody(incoming);
+    if (silenced.has(incoming.socket)) return;
     const url = new URL(incoming.url ?? "/", "http://localhost");
     const request: SeenRequest = {
       method: incoming.method ?? "GET",
@@ -138,6 +142,10 @@ export async function startFaultServer(options: FaultServerOptions): Promise<Fau
       response.end(statusBody({ status: 500, message: String(error) }));
     });
   });
+  http.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
   await new Promise<void>((done) => http.listen(0, "127.0.0.1", done));
   const server = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
   const credentials = { headers: options.headers ?? {}, tls: {} };
@@ -161,6 +169,10 @@ export async function startFaultServer(options: FaultServerOptions): Promise<Fau
       for (const pipe of take(pipes)) pipe.end();
     },
     stallWatches: () => {
+      for (const pipe of pipes) pipe.stall();
+    },
+    silenceConnections: () => {
+      for (const socket of sockets) silenced.add(socket);
       for (const pipe of pipes) pipe.stall();
     },
     sendLine: (line) => {

@@ -89,6 +89,11 @@ export interface FaultTarget {
   endWatches(): void;
   /** From now on the watches that are open receive nothing and stay open. */
   stallWatches(): void;
+  /**
+   * Silent death of the network, as of a NAT that forgets: on connections that are open now nothing arrives any more, in
+   * either direction, and they stay open; new ones work.
+   */
+  silenceConnections(): void;
   /** Sends a line to each watch that is not stalled. */
   sendLine(line: string): void;
   /**

@@ -15,6 +15,7 @@ import { connectKube } from "../lib/kube/connect.ts";
 import { createTransport } from "../lib/kube/transport.ts";
 import { createLogger, parseLogLevel } from "../lib/node/logger.ts";
 import { createMetrics } from "../lib/node/metrics.ts";
+import { createClientMetrics } from "../operator/client-metrics.ts";
 import { createManager } from "../operator/manager.ts";
 import { WIDGET } from "./widget.ts";
 import { createWidgetOperator } from "./widget-operator.ts";
@@ -62,17 +63,12 @@ async function connect(common: Common): Promise<KubeClient> {
 
 async function run(): Promise<number> {
   const metrics = createMetrics({ processMetrics: true });
-  const requests = metrics.counter("rest_client_requests_total");
-  const latencies = metrics.histogram("rest_client_request_duration_seconds");
   const random = (): number => randomInt(RANDOM_RANGE) / RANDOM_RANGE;
   const client = await connect({
     userAgent: flags["user-agent"],
     clock: systemClock,
     random,
-    onRequest: ({ code, method, host, seconds }) => {
-      requests.inc({ code, method, host });
-      latencies.observe({ verb: method, host }, seconds);
-    },
+    onRequest: createClientMetrics(metrics),
   });
   const [durationSeconds, renewSeconds, retrySeconds] = flags.lease.split(",").map(Number) as [number, number, number];
   const manager = createManager({

@@ -109,6 +109,10 @@ export const METRICS = {
     help: "Time that requests waited in this process for their turn: for a connection, or because the API server asked to slow down.",
     labels: ["verb", "host"],
   }),
+  shieldx_urgent_request_duration_seconds: metric("histogram", "controller", {
+    help: "Time from the wish to the answer of requests that wait for nobody, renewals of the Lease above all. The Lease ends 10 seconds after the last renewal that was answered.",
+    labels: ["verb"],
+  }),
   leader_election_master_status: metric("gauge", "controller", {
     help: "1 in the replica that leads, 0 in the others.",
     labels: ["name"],

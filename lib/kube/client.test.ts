@@ -28,8 +28,24 @@ describe("a request", () => {
     expect(JSON.parse(sent[1]?.body ?? "")).toEqual(object);
     expect(sent[1]?.path).toContain("fieldManager=m");
     expect(records).toEqual([
-      { code: "200", method: "GET", host: "server:6443", seconds: 0, queuedSeconds: 0, requestId: "80000000-1" },
-      { code: "200", method: "PUT", host: "server:6443", seconds: 0, queuedSeconds: 0, requestId: "80000000-2" },
+      {
+        code: "200",
+        method: "GET",
+        host: "server:6443",
+        seconds: 0,
+        priority: "normal",
+        queuedSeconds: 0,
+        requestId: "80000000-1",
+      },
+      {
+        code: "200",
+        method: "PUT",
+        host: "server:6443",
+        seconds: 0,
+        priority: "normal",
+        queuedSeconds: 0,
+        requestId: "80000000-2",
+      },
     ]);
   });
 

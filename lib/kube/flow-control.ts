@@ -2,17 +2,15 @@ import type { Clock } from "../core/clock.ts";
 import { CONNECTIONS_MAX } from "./transport.ts";
 
 /**
- * What must not wait, what serves users, what can wait. `urgent`: renewals of Leases, writes that undo something;
- * `background`: telling, sweeping, first passes over everything.
+ * What must not wait, what serves users, what can wait. `urgent`: renewals of Leases, writes that undo something. It leaves
+ * at once, on connections of its own; `background`: telling, sweeping, first passes over everything.
  */
 export type Priority = "urgent" | "normal" | "background";
 
 export interface FlowControlOptions {
   readonly clock: Clock;
-  /** Requests in flight at once; as many as the pool has connections unless told. */
+  /** Ordinary requests in flight at once; as many as their pool has connections unless told. */
   readonly concurrency?: number | undefined;
-  /** Of these, how many only `urgent` requests may use; 2 unless told. */
-  readonly reserved?: number | undefined;
   /** Ordinary requests per second; unlimited unless told: the server's own priority and fairness is relied on. */
   readonly qps?: number | undefined;
   /** Ordinary requests that may follow each other at once under `qps`; the same number unless told, and at least one. */
@@ -36,8 +34,6 @@ interface Waiter {
   readonly admit: () => void;
 }
 
-/** One for the renewal of a Lease, one for the write that a lost Lease or a failed rollout needs. */
-const RESERVED = 2;
 /** A server (or a proxy) that asks for longer is asked again after this: every request of ours obeys its own answer too. */
 const PAUSE_MAX_MS = 30_000;
 
@@ -46,11 +42,11 @@ const PAUSE_MAX_MS = 30_000;
  * of ordinary writes the renewal of a Lease would wait for longer than the Lease lives.
  */
 export function createFlowControl(options: FlowControlOptions): FlowControl {
-  const { clock, concurrency = CONNECTIONS_MAX, reserved = RESERVED, qps } = options;
+  const { clock, concurrency = CONNECTIONS_MAX, qps } = options;
   // Less than a whole one would never let anybody through.
   const burst = Math.max(1, options.burst ?? qps ?? 1);
   // In order of priority; a Set keeps the order of arrival and lets a waiter leave from the middle.
-  const lanes = { urgent: new Set<Waiter>(), normal: new Set<Waiter>(), background: new Set<Waiter>() };
+  const lanes = { normal: new Set<Waiter>(), background: new Set<Waiter>() };
   let inFlight = 0;
   let ordinary = 0;
   let pausedUntil = clock.monotonic();
@@ -66,9 +62,6 @@ export function createFlowControl(options: FlowControlOptions): FlowControl {
     refilledAt = now;
     return Math.max(0, pausedUntil - now, tokens >= 1 ? 0 : ((1 - tokens) / qps) * 1000);
   };
-
-  const hasPlace = (priority: Priority): boolean =>
-    inFlight < concurrency && (priority === "urgent" || ordinary < concurrency - reserved);
 
   const take = (priority: Priority): (() => void) => {
     const isOrdinary = priority !== "urgent";
@@ -88,10 +81,10 @@ export function createFlowControl(options: FlowControlOptions): FlowControl {
   };
 
   const drain = (): void => {
-    for (const priority of ["urgent", "normal", "background"] as const) {
+    for (const priority of ["normal", "background"] as const) {
       for (const waiter of lanes[priority]) {
-        if (!hasPlace(priority)) break;
-        const waitMs = priority === "urgent" ? 0 : closedMs();
+        if (ordinary >= concurrency) return;
+        const waitMs = closedMs();
         if (waitMs > 0) return wakeAfter(waitMs);
         lanes[priority].delete(waiter);
         waiter.admit();
@@ -111,6 +104,9 @@ export function createFlowControl(options: FlowControlOptions): FlowControl {
   return {
     enter: (priority, signal) =>
       new Promise((resolve, reject) => {
+        if (signal.aborted) return reject(signal.reason as Error);
+        // Whatever it would wait for can be as stuck as what it is to undo.
+        if (priority === "urgent") return resolve(take(priority));
         const lane = lanes[priority];
         const onAbort = (): void => {
           lane.delete(waiter);
@@ -122,7 +118,6 @@ export function createFlowControl(options: FlowControlOptions): FlowControl {
             resolve(take(priority));
           },
         };
-        if (signal.aborted) return onAbort();
         signal.addEventListener("abort", onAbort, { once: true });
         lane.add(waiter);
         drain();
@@ -130,6 +125,6 @@ export function createFlowControl(options: FlowControlOptions): FlowControl {
     pause: (ms) => {
       pausedUntil = Math.max(pausedUntil, clock.monotonic() + Math.min(ms, PAUSE_MAX_MS));
     },
-    load: () => ({ inFlight, waiting: lanes.urgent.size + lanes.normal.size + lanes.background.size }),
+    load: () => ({ inFlight, waiting: lanes.normal.size + lanes.background.size }),
   };
 }

@@ -7,7 +7,7 @@ export interface RequestOptions {
   readonly timeoutMs?: number | undefined;
   /** Attempts after the first; 3 unless told. 0 for callers with a schedule of their own. */
   readonly retries?: number | undefined;
-  /** Who goes first while there are more requests than connections; `normal` unless told. */
+  /** Who goes first while there are more requests than connections; `normal` unless told. `urgent` waits for nobody. */
   readonly priority?: Priority | undefined;
   /**
    * Called at each attempt, at the moment when the request is written to its connection; when it throws, nothing is sent
@@ -24,6 +24,8 @@ export interface RequestRecord {
   readonly method: string;
   readonly host: string;
   readonly seconds: number;
+  /** See `RequestOptions`; of long reads `normal`. */
+  readonly priority: Priority;
   /** Time that it waited for a connection before. */
   readonly queuedSeconds: number;
   /** The `Audit-ID` under which the server's audit log shows it. */

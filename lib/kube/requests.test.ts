@@ -66,6 +66,23 @@ describe("the queue", () => {
     expect(Math.max(...records.map(({ queuedSeconds }) => queuedSeconds))).toBe(3);
   });
 
+  it("tells the transport which requests are urgent, and of a connection that was silent for the whole time", async () => {
+    const { client, sent, records, distrusted } = openScripted({ hang: true }, { hang: true }, ok);
+    const stop = new AbortController();
+    const left = client.get(ConfigMap, REF, { signal: stop.signal });
+    await Promise.resolve();
+    stop.abort();
+    await expect(left).rejects.toMatchObject({ code: "ABORTED" });
+    expect(distrusted()).toBe(0);
+    const silent = client.get(ConfigMap, REF, { priority: "urgent", timeoutMs: 20 });
+    await expect(silent).rejects.toMatchObject({ code: "KUBE_UNREACHABLE" });
+    expect(distrusted()).toBe(1);
+    await client.get(ConfigMap, REF);
+    expect(sent.map(({ urgent = false }) => urgent)).toEqual([false, true, false]);
+    expect(records.map(({ priority }) => priority)).toEqual(["normal", "urgent", "normal"]);
+    expect(sent[1]?.signal).not.toBe(sent[2]?.signal);
+  });
+
   it("is left at the deadline", async () => {
     const { client, clock } = openScripted(busy(3));
     const first = expect(client.get(ConfigMap, REF, { retries: 0 })).rejects.toMatchObject({ code: "KUBE_THROTTLED" });

@@ -1,8 +1,8 @@
 import { backoffMs, jitter } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
-import { OperatorError } from "../core/errors.ts";
+import { isOperatorError, OperatorError } from "../core/errors.ts";
 import { createDeadline } from "./deadline.ts";
-import type { FlowControl } from "./flow-control.ts";
+import type { FlowControl, Priority } from "./flow-control.ts";
 import { errorFromAnswer, errorFromNetwork, isRetryable, type RequestContext } from "./kube-errors.ts";
 import { type Query, queryText } from "./paths.ts";
 import type { RequestOptions, RequestRecord } from "./request-options.ts";
@@ -86,7 +86,7 @@ export function createRequests(options: RequestsOptions): Requests {
 
   const send = async (
     call: Call & { readonly requestId: string },
-    how: StreamOptions & { readonly queuedMs?: number; readonly stream?: boolean },
+    how: StreamOptions & { readonly queuedMs?: number; readonly stream?: boolean; readonly priority?: Priority },
   ): Promise<TransportResponse> => {
     const { requestId } = call;
     const startedAt = clock.monotonic();
@@ -97,6 +97,7 @@ export function createRequests(options: RequestsOptions): Requests {
         host: transport.host,
         seconds: (clock.monotonic() - startedAt) / 1000,
         queuedSeconds: (how.queuedMs ?? 0) / 1000,
+        priority: how.priority ?? "normal",
         requestId,
       });
     const fence = fenceOf(how.fence);
@@ -116,6 +117,7 @@ export function createRequests(options: RequestsOptions): Requests {
         signal: how.signal,
         ...(fence === undefined ? {} : { fence }),
         ...(how.stream === true ? { stream: true } : {}),
+        ...(how.priority === "urgent" ? { urgent: true } : {}),
       });
       record(String(response.statusCode));
       return response;
@@ -145,16 +147,20 @@ export function createRequests(options: RequestsOptions): Requests {
     how: RequestOptions & { readonly signal: AbortSignal },
   ): Promise<unknown> => {
     const queuedAt = clock.monotonic();
-    const leave = await flow.enter(how.priority ?? "normal", how.signal);
+    const priority = how.priority ?? "normal";
+    const leave = await flow.enter(priority, how.signal);
     try {
       how.signal.throwIfAborted();
       const queuedMs = clock.monotonic() - queuedAt;
-      const response = await send(call, { signal: how.signal, fence: how.fence, queuedMs });
+      const response = await send(call, { signal: how.signal, fence: how.fence, queuedMs, priority });
       const text = await accept(call, response).then(({ body }) => body.text());
       return parseAnswer(call, text);
     } catch (error) {
       if (error instanceof Refusal) throw error;
-      throw how.signal.aborted ? how.signal.reason : errorFromNetwork(call, error);
+      if (!how.signal.aborted) throw errorFromNetwork(call, error);
+      // Only the deadline tells of a silent connection; a caller that leaves tells nothing.
+      if (isOperatorError(how.signal.reason, "KUBE_UNREACHABLE")) transport.distrust(how.signal);
+      throw how.signal.reason;
     } finally {
       leave();
     }

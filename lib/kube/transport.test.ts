@@ -85,7 +85,7 @@ afterEach(async () => {
   for (const close of closers) await close();
 });
 
-it("keeps sixteen connections for requests, and one for each long read beside them", async () => {
+it("keeps sixteen connections for requests, and one for each long read and each urgent request beside them", async () => {
   let go: () => void = () => undefined;
   const held = new Promise<void>((resolve) => {
     go = resolve;
@@ -95,9 +95,29 @@ it("keeps sixteen connections for requests, and one for each long read beside th
   const of = open(() => tls);
   const requests = Array.from({ length: 40 }, () => ask(of));
   const streams = Array.from({ length: 20 }, () => ask(of, { stream: true }));
-  await eventually("connected", () => sockets.size === 36);
+  const urgent = Array.from({ length: 3 }, () => ask(of, { urgent: true }));
+  await eventually("connected", () => sockets.size === 39);
   go();
-  expect(await Promise.all([...requests, ...streams])).toHaveLength(60);
+  expect(await Promise.all([...requests, ...streams, ...urgent])).toHaveLength(63);
+});
+
+it("uses new connections after one was silent, while what is under way goes on, and once for all that were as old", async () => {
+  const gate = Promise.withResolvers<undefined>();
+  answer = async ({ url }) => void (url === "/slow" && (await gate.promise));
+  const tls = { ca: ca.certPem };
+  const of = open(() => tls);
+  const silent = [new AbortController().signal, new AbortController().signal];
+  const slow = silent.map((signal) => ask(of, { path: "/slow", signal }));
+  await eventually("connected", () => sockets.size === 2);
+  await ask(of, { urgent: true });
+  const [urgent] = [...sockets].slice(2);
+  for (const signal of silent) of.distrust(signal);
+  await ask(of);
+  expect(sockets.size).toBe(4);
+  gate.resolve(undefined);
+  expect(await Promise.all(slow)).toHaveLength(2);
+  await eventually("the old ones are closed", () => sockets.size === 2);
+  expect(sockets).toContain(urgent);
 });
 
 describe("certificates", () => {

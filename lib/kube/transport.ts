@@ -39,6 +39,10 @@ export interface TransportRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly signal: AbortSignal;
+  /**
+   * It waits for nobody: it gets a connection that no ordinary request uses, and one more for each that is under way.
+   */
+  readonly urgent?: boolean;
   /** A long read: it gets a connection of its own, so that watches never starve requests. */
   readonly stream?: boolean;
   /**
@@ -70,11 +74,16 @@ export interface Transport {
   openSocket(request: SocketRequest): Promise<WebSocket>;
   /** See `KubeEndpoint.forget`. */
   forgetCredentials(): void;
+  /**
+   * The request of this signal got no answer in its time: later ones of its kind use new connections, since one that died
+   * without a word speaks for those that are as old. What is under way goes on.
+   */
+  distrust(signal: AbortSignal): void;
   /** Ends all connections; running requests fail. */
   close(): Promise<void>;
 }
 
-/** Parallel requests: the rate rises up to this number and falls after it (measured on two cores). */
+/** Parallel ordinary requests: the rate rises up to this number and falls after it (measured on two cores). */
 export const CONNECTIONS_MAX = 16;
 /** A TCP and TLS handshake that takes longer will not end well. */
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -83,29 +92,42 @@ const KEEP_ALIVE_MS = 45_000;
 /** First TCP probe of a silent connection. */
 const TCP_KEEP_ALIVE_MS = 30_000;
 
-interface Pools {
-  readonly tls: TlsMaterial;
-  readonly requests: Dispatcher;
-  readonly streams: Dispatcher;
-}
+/** Connections of one kind of request: as many as that, `null` for one each. */
+const POOLS = { requests: CONNECTIONS_MAX, urgent: null, streams: null } as const;
+
+type Pools = Readonly<Record<keyof typeof POOLS, Dispatcher>> & { readonly tls: TlsMaterial };
 
 /** Opens nothing yet: connections are made with the first requests. */
 export function createTransport(endpoint: KubeEndpoint): Transport {
   const url = new URL(endpoint.server);
   const prefix = url.pathname.replace(/\/+$/, "");
   let pools: Pools | undefined;
+  /** Which pool carries a request. */
+  const carriers = new WeakMap<AbortSignal, Dispatcher>();
+  /** What still runs of pools that nothing new uses. */
+  const retired = new Set<Dispatcher>();
   let closed = false;
+
+  const open = (kind: keyof typeof POOLS, tls: TlsMaterial): Dispatcher => dispatcherOf(endpoint, tls, POOLS[kind]);
+
+  /** Idle connections end now, busy ones with what they carry. */
+  const retire = (pool: Dispatcher): void => {
+    retired.add(pool);
+    const forget = (): unknown => retired.delete(pool);
+    pool.close().then(forget, forget);
+  };
 
   const current = (tls: TlsMaterial): Pools => {
     if (pools !== undefined && pools.tls === tls) return pools;
     // Running requests and watches of the old pools end by themselves; new ones use the new certificates.
-    if (pools !== undefined) void Promise.all([pools.requests.close(), pools.streams.close()]);
-    pools = {
-      tls,
-      requests: dispatcherOf(endpoint, tls, CONNECTIONS_MAX),
-      streams: dispatcherOf(endpoint, tls, null),
-    };
+    if (pools !== undefined) for (const pool of dispatchersOf(pools)) retire(pool);
+    pools = { tls, requests: open("requests", tls), urgent: open("urgent", tls), streams: open("streams", tls) };
     return pools;
+  };
+
+  const renew = (from: Pools, ...kinds: (keyof typeof POOLS)[]): void => {
+    for (const kind of kinds) retire(from[kind]);
+    pools = { ...from, ...Object.fromEntries(kinds.map((kind) => [kind, open(kind, from.tls)])) };
   };
 
   const connect = async (signal: AbortSignal) => {
@@ -118,8 +140,9 @@ export function createTransport(endpoint: KubeEndpoint): Transport {
   return {
     host: url.host,
     send: async (request) => {
-      const { headers, requests, streams } = await connect(request.signal);
-      const pool = request.stream === true ? streams : requests;
+      const { headers, ...all } = await connect(request.signal);
+      const pool = all[request.stream === true ? "streams" : request.urgent === true ? "urgent" : "requests"];
+      carriers.set(request.signal, pool);
       const response = (request.fence === undefined ? pool : pool.compose(behind(request.fence))).request({
         origin: url.origin,
         method: request.method,
@@ -141,11 +164,23 @@ export function createTransport(endpoint: KubeEndpoint): Transport {
       return socket;
     },
     forgetCredentials: () => endpoint.forget(),
+    distrust: (signal) => {
+      const carrier = carriers.get(signal);
+      if (pools === undefined || closed) return;
+      if (carrier === pools.urgent) renew(pools, "urgent");
+      // A watch that ended in order leaves a connection of that age behind.
+      if (carrier === pools.requests) renew(pools, "requests", "streams");
+    },
     close: async () => {
       closed = true;
-      if (pools !== undefined) await Promise.all([pools.requests.destroy(), pools.streams.destroy()]);
+      const all = [...retired, ...(pools === undefined ? [] : dispatchersOf(pools))];
+      await Promise.all(all.map((pool) => pool.destroy()));
     },
   };
+}
+
+function dispatchersOf({ requests, urgent, streams }: Pools): Dispatcher[] {
+  return [requests, urgent, streams];
 }
 
 /** Runs the fence at the last moment before a request is written; undici drops a request whose start throws. */

@@ -51,7 +51,7 @@ function open({ isWatched }: { readonly isWatched: boolean }) {
     fence: () => undefined,
     clock,
   });
-  return { server, requests, clock, apply: (name: string) => applier.apply(OWNER, wanted(name), never) };
+  return { server, requests, clock, apply: (name: string) => applier.apply(OWNER, wanted(name), { signal: never }) };
 }
 
 describe.each([

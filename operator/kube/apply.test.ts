@@ -8,9 +8,10 @@ import { type FakeKube, startFakeKube, storeKey } from "../../testkit/fake-kube.
 import { createScaledClock } from "../../testkit/scaled-clock.ts";
 import { eventually } from "../../testkit/wait.ts";
 import { WIDGET, widget } from "../../testkit/widget.ts";
+import { apply as applyAction, create as createAction, remove as removal, urgent } from "../runtime/actions.ts";
 import { createExecutor } from "../runtime/execute.ts";
 import { ensureFinalizer, removeFinalizer } from "../runtime/finalizers.ts";
-import type { Action, Outcome } from "../runtime/types.ts";
+import type { Action, Outcome, Write } from "../runtime/types.ts";
 import { createApplier } from "./apply.ts";
 import { createCache, type KubeCache } from "./cache.ts";
 import { createEventRecorder } from "./events.ts";
@@ -30,8 +31,8 @@ function owned(name: string, data: Record<string, string>): KubeObject {
   return { apiVersion: "v1", kind: "ConfigMap", metadata: { namespace: "default", name, labels }, data };
 }
 
-const apply = (object: KubeObject): Action => ({ type: "apply", object, note: "wanted" });
-const create = (object: KubeObject): Action => ({ type: "create", object, note: "once" });
+const apply = (object: KubeObject): Write => applyAction(object, "wanted");
+const create = (object: KubeObject): Write => createAction(object, "once");
 
 interface Process {
   readonly cache: KubeCache;
@@ -326,7 +327,7 @@ describe("patch", () => {
         clock,
       });
       const patch = { metadata: { labels: { a: "b" } } };
-      await applier.patch({ resource: RESOURCES.Pod, namespace: "default", name: "p", patch }, never);
+      await applier.patch({ resource: RESOURCES.Pod, namespace: "default", name: "p", patch }, { signal: never });
       return told.splice(0);
     };
     expect(await patched(pod({ deletionGracePeriodSeconds: 30 }))).toEqual(["there"]);
@@ -392,6 +393,17 @@ describe("a plan", () => {
     expect((await process.execute(removal)).error).toBeDefined();
     expect(await process.execute(removal)).toEqual({ written: 0 });
     expect(fake.store.get(configMapKey("a"))).toBeUndefined();
+  });
+
+  it("does what is urgent while the server asks to slow down", async () => {
+    const process = await startProcess();
+    fake.inject({ path: /configmaps/, action: { type: "answer", status: 429, retryAfterSeconds: 25 } });
+    expect((await process.execute(apply(owned("a", {})))).error).toMatchObject({ code: "KUBE_THROTTLED" });
+    const target = { resource: ConfigMap, namespace: "default", name: "a" } as const;
+    const patch: Action = { type: "patch", ...target, patch: { data: { y: "2" } }, note: "changed", urgent: true };
+    const writes = [urgent(apply(owned("a", { x: "1" }))), urgent(create(owned("b", {})))];
+    const gone = urgent(removal({ ...target, uid: undefined }, "gone"));
+    expect(await process.execute(...writes, patch, gone)).toEqual({ written: 4 });
   });
 
   it("converges through lost answers without a second effect", async () => {

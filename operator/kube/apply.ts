@@ -4,6 +4,7 @@ import type { Clock } from "../../lib/core/clock.ts";
 import { isOperatorError, OperatorError } from "../../lib/core/errors.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { type ObjectRef, refOf } from "../../lib/kube/paths.ts";
+import type { RequestOptions } from "../../lib/kube/request-options.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
 import { createAppliedMemory, type Wanted } from "./applied.ts";
 import type { CacheView, KubeCache } from "./cache.ts";
@@ -20,13 +21,20 @@ export interface Applier {
    * this very desired object and the fields it names are still as our last apply left them.
    * @throws OperatorError NAME_CONFLICT, KUBE_FIELD_CONFLICT, KUBE_…
    */
-  apply(owner: KubeObject, object: KubeObject, signal: AbortSignal): Promise<WriteResult>;
+  apply(owner: KubeObject, object: KubeObject, how: WriteHow): Promise<WriteResult>;
   /** Creates the object once; one of ours that exists is left as it is. @throws OperatorError NAME_CONFLICT, KUBE_… */
-  create(owner: KubeObject, object: KubeObject, signal: AbortSignal): Promise<WriteResult>;
+  create(owner: KubeObject, object: KubeObject, how: WriteHow): Promise<WriteResult>;
   /** Deletes the object with this uid; gone already is success. */
-  remove(target: WriteTarget & { readonly uid: string | undefined }, signal: AbortSignal): Promise<WriteResult>;
+  remove(target: WriteTarget & { readonly uid: string | undefined }, how: WriteHow): Promise<WriteResult>;
   /** Merge patch; sends nothing when the object in memory satisfies it. */
-  patch(target: WriteTarget & { readonly patch: unknown }, signal: AbortSignal): Promise<WriteResult>;
+  patch(target: WriteTarget & { readonly patch: unknown }, how: WriteHow): Promise<WriteResult>;
+}
+
+/** How a write goes out, and the reads that it needs. */
+export interface WriteHow {
+  readonly signal: AbortSignal;
+  /** It waits for nobody: see `Priority`. */
+  readonly urgent?: true | undefined;
 }
 
 export interface WriteTarget {
@@ -64,11 +72,11 @@ export function createApplier(options: ApplierOptions): Applier {
   const held = (type: ResourceType, { namespace = "", name }: ObjectRef): KubeObject | undefined =>
     options.isWatched(type) ? view.get(type, namespace, name) : undefined;
 
-  const observe = async (type: ResourceType, ref: ObjectRef, signal: AbortSignal): Promise<KubeObject | undefined> => {
+  const observe = async (type: ResourceType, ref: ObjectRef, how: RequestHow): Promise<KubeObject | undefined> => {
     const known = held(type, ref);
-    if (isUnsettled(type, ref)) return settle(type, ref, { held: known, signal });
+    if (isUnsettled(type, ref)) return settle(type, ref, { held: known, ...how });
     // Watches are narrowed by labels: what they do not show may still be there, and may be somebody else's.
-    return known ?? (await client.find(type, ref, { signal }));
+    return known ?? (await client.find(type, ref, how));
   };
 
   /** True when a further apply would change nothing. */
@@ -79,7 +87,8 @@ export function createApplier(options: ApplierOptions): Applier {
     (covers(live, wanted.object) || applied.isAsLeft(live, wanted));
 
   return {
-    apply: async (owner, object, signal) => {
+    apply: async (owner, object, asked) => {
+      const how = requestHow(asked);
       const type = options.typeOf(object);
       const wanted = { object, hash: contentHash(object) };
       const sendApply = async (precondition: { uid?: string; resourceVersion?: string }): Promise<KubeObject> => {
@@ -88,7 +97,7 @@ export function createApplier(options: ApplierOptions): Applier {
         const answer = await client.apply(
           type,
           { ...object, metadata: { ...object.metadata, ...precondition, annotations } },
-          { fieldManager: FIELD_MANAGER, signal, fence },
+          { fieldManager: FIELD_MANAGER, ...how, fence },
         );
         applied.remember(type, answer, wanted);
         cache.overlay(type, answer);
@@ -96,7 +105,7 @@ export function createApplier(options: ApplierOptions): Applier {
       };
 
       let live = held(type, refOf(object));
-      if (live === undefined && !options.isWatched(type)) live = await client.find(type, refOf(object), { signal });
+      if (live === undefined && !options.isWatched(type)) live = await client.find(type, refOf(object), how);
       if (live === undefined) {
         try {
           await sendApply({ resourceVersion: ONLY_IF_ABSENT });
@@ -104,7 +113,7 @@ export function createApplier(options: ApplierOptions): Applier {
         } catch (error) {
           if (!isOperatorError(error, "KUBE_CONFLICT") && !isOperatorError(error, "KUBE_FIELD_CONFLICT")) throw error;
           // Watches are narrowed by labels: what they do not show is there, and may be somebody else's.
-          live = await client.find(type, refOf(object), { signal });
+          live = await client.find(type, refOf(object), how);
           // Gone again between the two answers; or a server that takes version 1 for a version that must exist.
           if (live === undefined) {
             await sendApply({});
@@ -120,11 +129,12 @@ export function createApplier(options: ApplierOptions): Applier {
       const answer = await sendApply(live.metadata.uid === undefined ? {} : { uid: live.metadata.uid });
       return live.metadata.resourceVersion === answer.metadata.resourceVersion ? "unchanged" : "written";
     },
-    create: async (owner, object, signal) => {
+    create: async (owner, object, asked) => {
+      const how = requestHow(asked);
       const type = options.typeOf(object);
       // What memory does not show is asked for at once: the server makes it, or says that the name is taken.
       const isMemoryEnough = options.isWatched(type) && !isUnsettled(type, refOf(object));
-      const known = isMemoryEnough ? held(type, refOf(object)) : await observe(type, refOf(object), signal);
+      const known = isMemoryEnough ? held(type, refOf(object)) : await observe(type, refOf(object), how);
       if (known !== undefined) {
         assertOurs(owner, known);
         cache.overlay(type, known);
@@ -133,13 +143,13 @@ export function createApplier(options: ApplierOptions): Applier {
       fence();
       try {
         const made = await send(type, refOf(object), () =>
-          client.create(type, object, { fieldManager: FIELD_MANAGER, signal, fence }),
+          client.create(type, object, { fieldManager: FIELD_MANAGER, ...how, fence }),
         );
         cache.overlay(type, made);
         return "written";
       } catch (error) {
         if (!isOperatorError(error, "KUBE_ALREADY_EXISTS")) throw error;
-        const live = await client.find(type, refOf(object), { signal });
+        const live = await client.find(type, refOf(object), how);
         // Gone again between the two answers: the next reconcile makes it.
         if (live === undefined) throw error;
         assertOurs(owner, live);
@@ -147,15 +157,16 @@ export function createApplier(options: ApplierOptions): Applier {
         return "unchanged";
       }
     },
-    remove: async ({ resource, namespace, name, uid }, signal) => {
+    remove: async ({ resource, namespace, name, uid }, asked) => {
+      const how = requestHow(asked);
       const ref = { namespace, name };
-      const live = await observe(resource, ref, signal);
+      const live = await observe(resource, ref, how);
       if (live === undefined || (uid !== undefined && live.metadata.uid !== uid)) return "unchanged";
       if (live.metadata.deletionTimestamp !== undefined) return "unchanged";
       fence();
       try {
         const rest = await send(resource, ref, () =>
-          client.delete(resource, ref, { uid: live.metadata.uid, signal, fence }),
+          client.delete(resource, ref, { uid: live.metadata.uid, ...how, fence }),
         );
         if (rest !== undefined) cache.overlay(resource, rest);
         else if (live.metadata.uid !== undefined) cache.overlayDeleted(resource, ref, live.metadata.uid);
@@ -166,14 +177,15 @@ export function createApplier(options: ApplierOptions): Applier {
         return "unchanged";
       }
     },
-    patch: async ({ resource, namespace, name, patch }, signal) => {
+    patch: async ({ resource, namespace, name, patch }, asked) => {
+      const how = requestHow(asked);
       const ref = { namespace, name };
       const before = held(resource, ref);
-      const known = isUnsettled(resource, ref) ? await settle(resource, ref, { held: before, signal }) : before;
+      const known = isUnsettled(resource, ref) ? await settle(resource, ref, { held: before, ...how }) : before;
       if (known !== undefined && isSatisfied(known, patch)) return "unchanged";
       fence();
       const answer = await send(resource, ref, () =>
-        client.patch(resource, ref, { format: "merge", patch, fieldManager: FIELD_MANAGER, signal, fence }),
+        client.patch(resource, ref, { format: "merge", patch, fieldManager: FIELD_MANAGER, ...how, fence }),
       );
       if (isRemoved(answer)) {
         cache.overlayDeleted(resource, ref, answer.metadata.uid ?? "");
@@ -183,6 +195,12 @@ export function createApplier(options: ApplierOptions): Applier {
       return "written";
     },
   };
+}
+
+type RequestHow = Pick<RequestOptions, "priority"> & { readonly signal: AbortSignal };
+
+function requestHow({ signal, urgent }: WriteHow): RequestHow {
+  return urgent === true ? { signal, priority: "urgent" } : { signal };
 }
 
 /**

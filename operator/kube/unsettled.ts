@@ -1,6 +1,7 @@
 import { type ErrorCode, isOperatorError } from "../../lib/core/errors.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import type { ObjectRef } from "../../lib/kube/paths.ts";
+import type { RequestOptions } from "../../lib/kube/request-options.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
 import type { KubeCache } from "./cache.ts";
 
@@ -20,6 +21,7 @@ export interface SettleOptions {
   /** What memory holds. */
   readonly held: KubeObject | undefined;
   readonly signal: AbortSignal;
+  readonly priority?: RequestOptions["priority"];
 }
 
 export interface UnsettledWritesOptions {
@@ -43,8 +45,8 @@ export function createUnsettledWrites({ client, cache }: UnsettledWritesOptions)
       }
     },
     has: (type, ref) => open.has(keyOf(type, ref)),
-    settle: async (type, ref, { held, signal }) => {
-      const live = await client.find(type, ref, { signal });
+    settle: async (type, ref, { held, ...how }) => {
+      const live = await client.find(type, ref, how);
       if (live !== undefined) cache.overlay(type, live);
       else if (held?.metadata.uid !== undefined) cache.overlayDeleted(type, ref, held.metadata.uid);
       open.delete(keyOf(type, ref));

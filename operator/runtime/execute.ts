@@ -34,17 +34,19 @@ export function createExecutor(options: ExecuteOptions): Execute {
 
   const carryOut = (action: Action, run: ExecuteRun): Promise<WriteResult> => {
     const { owner, signal } = run;
+    if (action.type === "event") {
+      return recorder.record(owner, action, signal).then((wrote) => (wrote ? "written" : "unchanged"));
+    }
+    const how = { signal, urgent: action.urgent };
     switch (action.type) {
       case "apply":
-        return applier.apply(owner, action.object, signal);
+        return applier.apply(owner, action.object, how);
       case "create":
-        return applier.create(owner, action.object, signal);
+        return applier.create(owner, action.object, how);
       case "delete":
-        return applier.remove(action, signal);
+        return applier.remove(action, how);
       case "patch":
-        return applier.patch(action, signal);
-      case "event":
-        return recorder.record(owner, action, signal).then((wrote) => (wrote ? "written" : "unchanged"));
+        return applier.patch(action, how);
       default:
         return assertNever(action);
     }

@@ -23,14 +23,17 @@ export interface CacheReader {
   byIndex<T extends KubeObject>(type: ResourceType<T>, index: string, key: string): readonly T[];
 }
 
-/** One step of a plan. The note says why, with numbers: it becomes the log line, the event and the test's expectation. */
+/**
+ * One step of a plan. The note says why, with numbers: it becomes the log line, the event and the test's expectation. What
+ * is `urgent` waits for no other request and for no wish of the server to slow down: for writes that undo something.
+ */
 export type Action =
   /** Server-side apply of the whole desired object; no write when its hash is unchanged. */
-  | { readonly type: "apply"; readonly object: KubeObject; readonly note: string }
+  | { readonly type: "apply"; readonly object: KubeObject; readonly note: string; readonly urgent?: true }
   /** Create once; an existing object is left as it is (keys, passwords, claims, maps). */
-  | { readonly type: "create"; readonly object: KubeObject; readonly note: string }
+  | { readonly type: "create"; readonly object: KubeObject; readonly note: string; readonly urgent?: true }
   /** Delete, only the very object that was observed (`uid`); already gone is success. */
-  | ({ readonly type: "delete"; readonly note: string } & ObjectIdentity)
+  | ({ readonly type: "delete"; readonly note: string; readonly urgent?: true } & ObjectIdentity)
   /** Strategic edit of metadata: merge patch, for example to drop an owner reference or a finalizer. */
   | {
       readonly type: "patch";
@@ -39,6 +42,7 @@ export type Action =
       readonly name: string;
       readonly patch: Readonly<Record<string, unknown>>;
       readonly note: string;
+      readonly urgent?: true;
     }
   /** Tell the user once. */
   | {
@@ -47,6 +51,9 @@ export type Action =
       readonly reason: string;
       readonly note: string;
     };
+
+/** An action that changes an object. */
+export type Write = Exclude<Action, { readonly type: "event" }>;
 
 /** What to do now, in order. The executor stops at the first failure and keeps what succeeded. */
 export interface Plan {

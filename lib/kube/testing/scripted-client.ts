@@ -22,6 +22,7 @@ export function openScriptedWith(options: Pick<KubeClientOptions, "rateLimit">, 
   const sent: TransportRequest[] = [];
   const records: RequestRecord[] = [];
   const clock = createManualClock();
+  let distrusted = 0;
   let forgotten = 0;
   const transport: Transport = {
     host: "server:6443",
@@ -52,6 +53,9 @@ export function openScriptedWith(options: Pick<KubeClientOptions, "rateLimit">, 
     forgetCredentials: () => {
       forgotten += 1;
     },
+    distrust: () => {
+      distrusted += 1;
+    },
     close: async () => undefined,
   };
   const client: KubeClient = createKubeClient({
@@ -63,5 +67,5 @@ export function openScriptedWith(options: Pick<KubeClientOptions, "rateLimit">, 
     onRequest: (record) => records.push(record),
     ...options,
   });
-  return { client, sent, records, clock, forgotten: () => forgotten };
+  return { client, sent, records, clock, distrusted: () => distrusted, forgotten: () => forgotten };
 }
