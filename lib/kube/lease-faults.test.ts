@@ -101,6 +101,24 @@ describe("a stall", () => {
     await Promise.all([a.holder.stop(), b.holder.stop()]);
   });
 
+  it("of the connection: the next attempt comes at once, with a quarter of the right left", async () => {
+    const { clock, a, b } = await joinTwo();
+    await clock.advance(10_000);
+    // What an attempt may take, and then its deadline.
+    a.link.before = async () => {
+      await clock.sleep(5_000);
+      throw unreachable();
+    };
+    let leastMs = Number.POSITIVE_INFINITY;
+    for (let passed = 0; passed < 12_000; passed += 100) {
+      await clock.advance(100);
+      leastMs = Math.min(leastMs, a.holder.heldForMs());
+    }
+    expect(leastMs).toBeGreaterThan(2_500);
+    expect([a.story, b.story]).toEqual([["held 1"], []]);
+    await Promise.all([a.holder.stop(), b.holder.stop()]);
+  });
+
   it("of the candidate: it does not take its own silence for the holder's", async () => {
     const { clock, a, b } = await joinTwo();
     await clock.advance(10_000);

@@ -331,8 +331,12 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
   const loop = async (): Promise<void> => {
     evidence = createLeaseEvidence(clock.monotonic(), { outageMs, settleMs });
     while (!stopping.signal.aborted) {
+      const beganAt = clock.monotonic();
       const answered = await step();
-      await clock.sleep(nextAttemptMs(answered ? retryMs : retryMs * UNANSWERED_RATIO), stopping.signal);
+      const spentMs = clock.monotonic() - beganAt;
+      // A silent connection took longer than the interval already, and the next attempt has another one.
+      const waitMs = answered ? retryMs : Math.max(ATTEMPT_INTERVAL_MIN_MS, retryMs * UNANSWERED_RATIO - spentMs);
+      await clock.sleep(nextAttemptMs(waitMs), stopping.signal);
     }
     await turn;
     await release();

@@ -41,6 +41,7 @@ export function createMemoryTransport(api: Pick<FakeApi, "carryOut">): Transport
     },
     openSocket: () => Promise.reject(new Error("there are no sockets in memory")),
     forgetCredentials: () => undefined,
+    distrust: () => undefined,
     close: async () => {
       for (const stream of open) stream.destroy();
     },
