@@ -181,9 +181,10 @@ describe("apply", () => {
   });
 
   it.each([
-    ["without labels", {}],
-    ["of another widget", { [LABELS.kind]: "Widget", [LABELS.name]: "other" }],
-  ])("never touches an object of the name %s", async (_name, labels) => {
+    ["without labels", {}, ["GET", "GET"]],
+    // Memory shows it.
+    ["of another widget", { [LABELS.kind]: "Widget", [LABELS.name]: "other" }, []],
+  ])("never touches an object of the name %s", async (_name, labels, looks) => {
     const foreign = { ...owned("a", { theirs: "1" }), metadata: { namespace: "default", name: "a", labels } };
     const before = fake.store.create(configMapKey("a"), foreign, "else");
     const process = await startProcess();
@@ -192,6 +193,14 @@ describe("apply", () => {
       expect(error).toMatchObject({ code: "NAME_CONFLICT", retry: "after", details: { kind: "ConfigMap", name: "a" } });
     }
     expect(fake.store.get(configMapKey("a"))).toEqual(before);
+    // From now on it is looked at, and nothing is sent to it until it is gone.
+    fake.forgetRequests();
+    for (const action of [apply(owned("a", { x: "1" })), create(owned("a", { x: "1" }))]) {
+      expect((await process.execute(action)).error).toMatchObject({ code: "NAME_CONFLICT" });
+    }
+    expect(fake.requests().map(({ method }) => method)).toEqual(looks);
+    fake.store.remove(configMapKey("a"), {});
+    await eventually("the name is free", async () => (await process.execute(create(owned("a", {})))).written === 1);
   });
 
   it("does not merge into an object that took the name meanwhile", async () => {

@@ -63,20 +63,31 @@ const CONFLICT_RETRY_SECONDS = 60;
  * answers 409 for one that is, whatever it is. So nobody else's object is merged into, without a read before each creation.
  */
 const ONLY_IF_ABSENT = "1";
+
 /** An applier of one controller. */
 export function createApplier(options: ApplierOptions): Applier {
   const { client, cache, view, fence } = options;
   const applied = createAppliedMemory(options);
-  const { send, has: isUnsettled, settle } = createUnsettledWrites({ client, cache });
+  const { send, doubt, has: isUnsettled, settle } = createUnsettledWrites({ client, cache });
 
   const held = (type: ResourceType, { namespace = "", name }: ObjectRef): KubeObject | undefined =>
     options.isWatched(type) ? view.get(type, namespace, name) : undefined;
+
+  /** True where memory does not tell what is there. */
+  const mustLook = (type: ResourceType, ref: ObjectRef): boolean => !options.isWatched(type) || isUnsettled(type, ref);
 
   const observe = async (type: ResourceType, ref: ObjectRef, how: RequestHow): Promise<KubeObject | undefined> => {
     const known = held(type, ref);
     if (isUnsettled(type, ref)) return settle(type, ref, { held: known, ...how });
     // Watches are narrowed by labels: what they do not show may still be there, and may be somebody else's.
     return known ?? (await client.find(type, ref, how));
+  };
+
+  /** @throws OperatorError NAME_CONFLICT; from then on what memory does not show is looked at before it is written to */
+  const assertOurs = (type: ResourceType, owner: KubeObject, live: KubeObject): void => {
+    if (isOurs(owner, live)) return;
+    if (held(type, refOf(live)) === undefined) doubt(type, refOf(live));
+    throw nameConflict(owner, live);
   };
 
   /** True when a further apply would change nothing. */
@@ -105,7 +116,7 @@ export function createApplier(options: ApplierOptions): Applier {
       };
 
       let live = held(type, refOf(object));
-      if (live === undefined && !options.isWatched(type)) live = await client.find(type, refOf(object), how);
+      if (live === undefined && mustLook(type, refOf(object))) live = await observe(type, refOf(object), how);
       if (live === undefined) {
         try {
           await sendApply({ resourceVersion: ONLY_IF_ABSENT });
@@ -119,11 +130,11 @@ export function createApplier(options: ApplierOptions): Applier {
             await sendApply({});
             return "written";
           }
-          assertOurs(owner, live);
+          assertOurs(type, owner, live);
           cache.overlay(type, live);
         }
       }
-      assertOurs(owner, live);
+      assertOurs(type, owner, live);
       if (isApplied(live, wanted)) return "unchanged";
       // The uid makes the server refuse when the object was replaced by another one of its name meanwhile.
       const answer = await sendApply(live.metadata.uid === undefined ? {} : { uid: live.metadata.uid });
@@ -133,10 +144,10 @@ export function createApplier(options: ApplierOptions): Applier {
       const how = requestHow(asked);
       const type = options.typeOf(object);
       // What memory does not show is asked for at once: the server makes it, or says that the name is taken.
-      const isMemoryEnough = options.isWatched(type) && !isUnsettled(type, refOf(object));
-      const known = isMemoryEnough ? held(type, refOf(object)) : await observe(type, refOf(object), how);
+      const ref = refOf(object);
+      const known = mustLook(type, ref) ? await observe(type, ref, how) : held(type, ref);
       if (known !== undefined) {
-        assertOurs(owner, known);
+        assertOurs(type, owner, known);
         cache.overlay(type, known);
         return "unchanged";
       }
@@ -152,7 +163,7 @@ export function createApplier(options: ApplierOptions): Applier {
         const live = await client.find(type, refOf(object), how);
         // Gone again between the two answers: the next reconcile makes it.
         if (live === undefined) throw error;
-        assertOurs(owner, live);
+        assertOurs(type, owner, live);
         cache.overlay(type, live);
         return "unchanged";
       }
@@ -212,12 +223,15 @@ function isRemoved({ metadata }: KubeObject): boolean {
   return deletionTimestamp !== undefined && deletionGracePeriodSeconds === 0 && finalizers.length === 0;
 }
 
-/** Refuses an object of a wanted name that is not labelled as belonging to `owner`. */
-function assertOurs(owner: KubeObject, live: KubeObject): void {
+/** True for an object that is labelled as belonging to `owner`. */
+function isOurs(owner: KubeObject, { metadata }: KubeObject): boolean {
+  return metadata.labels?.[LABELS.kind] === owner.kind && metadata.labels[LABELS.name] === owner.metadata.name;
+}
+
+function nameConflict(owner: KubeObject, live: KubeObject): OperatorError {
   const labels = live.metadata.labels ?? {};
-  if (labels[LABELS.kind] === owner.kind && labels[LABELS.name] === owner.metadata.name) return;
   const holder = labels[LABELS.kind] === undefined ? "" : ` of ${labels[LABELS.kind]} ${labels[LABELS.name] ?? ""}`;
-  throw new OperatorError(
+  return new OperatorError(
     "NAME_CONFLICT",
     `${live.kind} "${live.metadata.name}" exists and is not ours: it lacks the labels ${LABELS.kind}=${owner.kind}, ${LABELS.name}=${owner.metadata.name}${holder === "" ? "" : ` (it is${holder})`}`,
     { details: { kind: live.kind, name: live.metadata.name }, retryAfterSeconds: CONFLICT_RETRY_SECONDS },

@@ -12,6 +12,8 @@ import type { KubeCache } from "./cache.ts";
 export interface UnsettledWrites {
   /** Sends a write; takes note when its outcome stays open. */
   send<R>(type: ResourceType, ref: ObjectRef, write: () => Promise<R>): Promise<R>;
+  /** Takes note of an object that memory does not show and that is there all the same: somebody else's. */
+  doubt(type: ResourceType, ref: ObjectRef): void;
   has(type: ResourceType, ref: ObjectRef): boolean;
   /** Reads the object, lets memory know, and forgets. @returns the object, or `undefined` when it does not exist */
   settle(type: ResourceType, ref: ObjectRef, how: SettleOptions): Promise<KubeObject | undefined>;
@@ -44,6 +46,7 @@ export function createUnsettledWrites({ client, cache }: UnsettledWritesOptions)
         throw error;
       }
     },
+    doubt: (type, ref) => void open.add(keyOf(type, ref)),
     has: (type, ref) => open.has(keyOf(type, ref)),
     settle: async (type, ref, { held, ...how }) => {
       const live = await client.find(type, ref, how);
