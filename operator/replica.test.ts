@@ -183,6 +183,7 @@ describe("the Lease", () => {
     const { manager, metrics } = start();
     await eventually("it leads", () => manager.isLeader());
     expect(await metrics.text()).toContain('leader_election_slowpath_total{name="shieldx-controller"} 0');
+    expect(await metrics.text()).toMatch(/^shieldx_event_loop_stall_seconds \d/m);
     await fake
       .client()
       .patch(RESOURCES.Lease, LEASE, { format: "merge", patch: { metadata: { labels: { touched: "1" } } } });

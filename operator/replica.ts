@@ -82,6 +82,8 @@ export function createReplica(options: ReplicaOptions, onEnd: (reason: string) =
   );
   cacheMetrics.show(cache);
   const eventLoop = createEventLoopMonitor();
+  const stall = metrics.gauge("shieldx_event_loop_stall_seconds");
+  metrics.beforeScrape(() => stall.set({}, eventLoop.longestStallMs() / 1000));
   const health = createHealth({
     informers: cache.states,
     lease: leadership.lease,

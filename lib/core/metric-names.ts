@@ -143,6 +143,10 @@ export const METRICS = {
     help: "Time since an informer's last sign of life from the API server.",
     labels: ["informer"],
   }),
+  shieldx_event_loop_stall_seconds: metric("gauge", "controller", {
+    help: "The longest time within about the last half minute that the process could not run.",
+    labels: [],
+  }),
   shieldx_plan_actions_total: metric("counter", "controller", {
     help: "Actions of plans by outcome: written, unchanged or failed.",
     labels: ["controller", "action", "result"],

@@ -1,3 +1,5 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { describe, expect, it } from "@jest/globals";
 import { METRICS } from "../core/metric-names.ts";
 import { createMetrics } from "./metrics.ts";
@@ -27,5 +29,20 @@ describe("metrics", () => {
   it("keep two registries apart", async () => {
     createMetrics().histogram("controller_runtime_reconcile_time_seconds").observe({ controller: "a" }, 1);
     expect(await createMetrics().text()).toBe("\n");
+  });
+
+  it("of the process are told without waking it: a resting process stays at rest", async () => {
+    const text = await createMetrics({ processMetrics: true }).text();
+    for (const name of ["process_cpu_seconds_total", "nodejs_heap_size_used_bytes", "nodejs_eventloop_lag_seconds"])
+      expect(text).toMatch(new RegExp(`^${name} `, "m"));
+    expect(text).not.toContain("nodejs_eventloop_lag_p99");
+    const program = `
+      import { createMetrics } from ${JSON.stringify(new URL("./metrics.ts", import.meta.url).href)};
+      createMetrics({ processMetrics: true });
+      const { uvMetricsInfo } = performance.nodeTiming;
+      setTimeout(() => console.log(performance.nodeTiming.uvMetricsInfo.loopCount - uvMetricsInfo.loopCount), 500);`;
+    const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", program]);
+    // Turns of its event loop in half a second; a timer of 10 ms makes 50.
+    expect(Number(stdout)).toBeLessThan(10);
   });
 });
