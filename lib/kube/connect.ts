@@ -1,8 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import { inClusterEndpoint, isInCluster } from "./auth-incluster.ts";
-import { kubeconfigEndpoint } from "./auth-kubeconfig.ts";
 import { createKubeClient, type KubeClient, type KubeClientOptions } from "./client.ts";
-import { createTransport } from "./transport.ts";
+import { createTransport, type KubeEndpoint } from "./transport.ts";
 
 export interface ConnectOptions {
   /** Decides between a pod's credentials and a kubeconfig. */
@@ -25,16 +24,11 @@ export interface ConnectOptions {
  * Nothing is sent yet. @throws OperatorError KUBE_CONFIG_INVALID
  */
 export async function connectKube(options: ConnectOptions): Promise<KubeClient> {
-  const { environment, kubeconfig, context, clock, random, userAgent, onRequest, rateLimit } = options;
+  const { environment, kubeconfig, clock, random, userAgent, onRequest, rateLimit } = options;
   const endpoint =
     kubeconfig === undefined && isInCluster(environment)
       ? await inClusterEndpoint({ environment, clock })
-      : await kubeconfigEndpoint({
-          clock,
-          environment,
-          ...(kubeconfig === undefined ? {} : { path: kubeconfig }),
-          ...(context === undefined ? {} : { context }),
-        });
+      : await outOfClusterEndpoint(options);
   return createKubeClient({
     transport: createTransport(endpoint),
     namespace: endpoint.namespace,
@@ -43,5 +37,17 @@ export async function connectKube(options: ConnectOptions): Promise<KubeClient> 
     random,
     onRequest,
     rateLimit,
+  });
+}
+
+/** The readers of kubeconfigs are loaded by who has one: a pod never pays for them. */
+async function outOfClusterEndpoint(options: ConnectOptions): Promise<KubeEndpoint> {
+  const { environment, kubeconfig, context, clock } = options;
+  const { kubeconfigEndpoint } = await import("./auth-kubeconfig.ts");
+  return kubeconfigEndpoint({
+    clock,
+    environment,
+    ...(kubeconfig === undefined ? {} : { path: kubeconfig }),
+    ...(context === undefined ? {} : { context }),
   });
 }

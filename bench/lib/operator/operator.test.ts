@@ -1,8 +1,10 @@
 // Goal: the figures of the benchmark are read from the kernel, the audit log and the metrics as these write them.
+import { readFile } from "node:fs/promises";
 import { expect, test } from "@jest/globals";
+import { parse } from "yaml";
 import { countRequests } from "./audit.ts";
 import { parseCpuSeconds, parseMiB } from "./procfs.ts";
-import { parseProgress } from "./programs.ts";
+import { parseProgress, START } from "./programs.ts";
 import { alternate, figure, latencySpread, spreadOf, tableOf } from "./report.ts";
 import { readSizes } from "./sizes.ts";
 
@@ -89,4 +91,17 @@ test("figures hold medians, spreads and how many times the peer's ours is", () =
 test("sizes come from the environment; what is no number is refused by name", () => {
   expect(readSizes({ BENCH_REST_SECONDS: "600" })).toMatchObject({ restSeconds: 600, widgets: 5_000 });
   expect(() => readSizes({ BENCH_WIDGETS: "many" })).toThrow("BENCH_WIDGETS=many");
+});
+
+test("our program is started as the chart starts the controllers", async () => {
+  const chart = new URL("../../../charts/operator/", import.meta.url);
+  const template = await readFile(new URL("templates/deployment.yaml", chart), "utf8");
+  const values = parse(await readFile(new URL("values.yaml", chart), "utf8")) as {
+    resources: { limits: { memory: string } };
+  };
+  const variable = (name: string) => new RegExp(`- name: ${name}\\n +value: "?([^"\\n]+)"?\\n`).exec(template)?.[1];
+  const limitMiB = Number(/^(\d+)Mi$/.exec(values.resources.limits.memory)?.[1]);
+  const [, ...flags] = START.flags;
+  expect(flags).toEqual([variable("NODE_OPTIONS"), `--max-old-space-size=${limitMiB / 2}`]);
+  expect(START.environment).toEqual({ MALLOC_ARENA_MAX: variable("MALLOC_ARENA_MAX") });
 });
