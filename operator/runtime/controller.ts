@@ -216,8 +216,7 @@ function conclude(
     if (error.code === "ABORTED" && stopping.aborted) return;
     metrics.reconciled("error", seconds);
     if (error.retry === "backoff") return void queue.addRateLimited(key, item.priority);
-    if (error.retry === "after")
-      return queue.add(key, { priority: item.priority, afterMs: afterSecondsOf(error) * 1_000 });
+    if (error.retry === "after") return queue.addAfter(key, afterSecondsOf(error) * 1_000, item.priority);
   } else {
     metrics.reconciled(after === undefined ? "success" : "requeue_after", seconds);
   }
