@@ -120,7 +120,8 @@ module.exports = {
       severity: "error",
       from: { path: "^controllers/", pathNot: TEST },
       to: {
-        pathNot: "^controllers/|^crds/|^lib/core/|^operator/runtime/|^lib/kube/(types|paths)\\.ts$|^lib/node/|^(node:)?crypto$",
+        pathNot:
+          "^controllers/|^crds/|^lib/core/|^operator/runtime/|^lib/kube/(types|paths)\\.ts$|^lib/node/|^(node:)?crypto$",
         ...values,
       },
     },

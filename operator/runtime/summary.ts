@@ -14,7 +14,7 @@ export interface ResourceState<Reason extends string> {
   readonly ready: Statement<Reason>;
   /** Nothing to do; getting there by itself; waiting for somebody's change. */
   readonly kind: "ready" | "working" | "stuck";
-  /** Another message is news too, where it names what is being waited for. */
+  /** A new message alone is worth an event, because it names what is waited for. */
   readonly tellsEachMessage?: boolean;
 }
 
@@ -96,7 +96,7 @@ export function isTold(
 /**
  * The event that tells of a new Ready, with the same sentence that the condition has: once, when its status or reason is
  * another one than before. A warning when somebody must act, or when a step failed.
- * @param deep also another message is news
+ * @param deep a new message alone is worth an event
  */
 export function announceReady(
   before: readonly Condition[] | undefined,
