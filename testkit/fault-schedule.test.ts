@@ -1,20 +1,33 @@
 import { describe, expect, it } from "@jest/globals";
 import { systemClock } from "../lib/core/clock.ts";
 import { prng } from "../lib/core/prng.ts";
-import { type KubeObject, RESOURCES } from "../lib/kube/types.ts";
+import { type ConfigMapObject, type KubeObject, RESOURCES } from "../lib/kube/types.ts";
 import { silentLogger } from "../lib/node/logger.ts";
 import { createCache } from "../operator/kube/cache.ts";
+import { startReplica } from "./acceptance/replica.ts";
 import { startFakeKube, storeKey } from "./fake-kube.ts";
 import { faultSchedule } from "./fault-schedule.ts";
 import { createJumpingClock } from "./jumping-clock.ts";
 import { createScaledClock } from "./scaled-clock.ts";
 import { eventually } from "./wait.ts";
-import { configMap } from "./widget.ts";
+import { configMap, WIDGET, widget } from "./widget.ts";
 
-// Goal: a schedule can be repeated from its seed, and a cache survives each that is drawn.
+// Goal: a schedule can be repeated from its seed, and a cache and a whole operator survive each that is drawn.
 
 const { ConfigMap } = RESOURCES;
 const SEEDS = [1, 2, 3, 4, 5, 6];
+/** Faults that a reader notices by itself and at once, so that a test need not wait for patience to end. */
+const NOTICED_AT_ONCE = [
+  "throttle",
+  "loseAnswer",
+  "latency",
+  "cut",
+  "end",
+  "duplicate",
+  "late",
+  "slow",
+  "compact",
+] as const;
 
 describe("a schedule of faults", () => {
   it("is the same for the same seed, and in order", () => {
@@ -76,4 +89,26 @@ describe("a schedule of faults", () => {
     await cache.stop();
     await fake.close();
   });
+
+  it.each([11, 12])(
+    "leaves the world as the spec says, under the whole operator (seed %i)",
+    async (seed) => {
+      const fake = await startFakeKube({ seed });
+      const key = storeKey(WIDGET, "default", "w");
+      fake.store.create(key, widget("w", { size: 1 }), "user");
+      const operator = startReplica({ link: fake, namespace: "default", identity: "a" });
+      const schedule = faultSchedule(seed, { kinds: NOTICED_AT_ONCE, withinMs: 600 });
+      const played = schedule.play({ target: fake }, systemClock);
+      for (let size = 2; size <= 6; size += 1) {
+        fake.store.merge(key, { spec: { size } }, { manager: "user" });
+        await systemClock.sleep(100);
+      }
+      await played;
+      const child = () => fake.store.get(storeKey(ConfigMap, "default", "w")) as ConfigMapObject | undefined;
+      await eventually(`size 6 after\n${schedule.text}`, () => child()?.data?.["size"] === "6", 20_000);
+      expect(await operator.stop()).toBe(0);
+      await fake.close();
+    },
+    30_000,
+  );
 });

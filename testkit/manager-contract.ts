@@ -4,8 +4,8 @@ import { LEASE_NAME } from "../operator/manager.ts";
 import { useFixture } from "./acceptance/fixture.ts";
 import { createGate } from "./acceptance/gate.ts";
 import type { AcceptanceServer } from "./acceptance/server.ts";
-import { createWidgetOperator } from "./acceptance/widget-operator.ts";
 import { eventually } from "./wait.ts";
+import { createWidgetOperator } from "./widget-operator.ts";
 
 const { ConfigMap, Lease } = RESOURCES;
 /** A right of 2 s: a busy machine does not lose it by accident, and a test can wait for its end. */
@@ -36,7 +36,7 @@ export function describeManagerContract(begin: () => Promise<AcceptanceServer>):
       await eventually("both are ready", async () => (await isReady("before", 1)) && (await isReady("after", 2)));
       await patch("after", { spec: { size: 5 } });
       await eventually("the change is carried out", () => isReady("after", 5));
-      expect((await child("after"))?.data).toEqual({ size: "5" });
+      expect((await child("after"))?.data).toEqual({ text: "", size: "5" });
       await replica.rests();
       const [writes, runs] = [replica.writes().length, replica.runs.length];
       await patch("before", { metadata: { labels: { touched: "1" } } });

@@ -1,19 +1,25 @@
-import { ANNOTATIONS, LABELS } from "../crds/group.ts";
-import { canonicalJson, contentHash } from "../lib/core/canonical.ts";
-import { rfc3339Seconds } from "../lib/core/clock.ts";
-import { OperatorError } from "../lib/core/errors.ts";
+import { KINDS } from "../crds/kinds.ts";
 import { createManualClock, type ManualClock } from "../lib/core/manual-clock.ts";
 import { deepFreeze } from "../lib/core/objects.ts";
-import type { KubeObject, ResourceType } from "../lib/kube/types.ts";
+import type { KubeClient } from "../lib/kube/client.ts";
+import { type KubeObject, RESOURCES, type ResourceType } from "../lib/kube/types.ts";
 import { silentLogger } from "../lib/node/logger.ts";
+import { type Applier, createApplier } from "../operator/kube/apply.ts";
+import { createEventRecorder } from "../operator/kube/events.ts";
 import type { IndexFunction } from "../operator/kube/object-index.ts";
-import { mergePatch } from "../operator/kube/projection.ts";
+import { createStatusWriter, type StatusWriter } from "../operator/kube/status.ts";
+import { createExecutor } from "../operator/runtime/execute.ts";
 import type { Action, CacheReader, ReconcileContext } from "../operator/runtime/types.ts";
+import type { FakeStore } from "./fake/store-types.ts";
+import { storeKey } from "./fake-kube.ts";
+import { createMemoryServer } from "./memory-server.ts";
+import { WIDGET } from "./widget.ts";
 
 /**
- * A tiny Kubernetes in memory, for stories of one resource: objects of one namespace with uid, generation and version, what
- * the actions of plans do to them, and a transcript of what they changed. It has no lag, no field ownership and no
- * garbage collector: tests that need those run on the fake or the real API server.
+ * A tiny Kubernetes in memory, for stories of one resource: the store of the fake API server, and before it the operator's
+ * own client, applier, executor, status writer and event recorder, so that hashes, ownership of fields, drift and name
+ * conflicts are the real ones. It has one namespace, no lag, no queue and no garbage collector, and its memory shows what
+ * no watch asked for: tests about those run on `startFakeKube` or the real API server.
  */
 export interface MemoryWorld {
   readonly clock: ManualClock;
@@ -22,7 +28,7 @@ export interface MemoryWorld {
   readonly context: ReconcileContext;
   /** Rises with every change. */
   revision(): number;
-  /** Puts an object as some other client would. */
+  /** Puts an object as some other client would, whose the fields are from then on; uid, times and status as given. */
   put(object: KubeObject): void;
   /** Changes an object as some other client would; `undefined` from the change deletes it. */
   edit(kind: string, name: string, change: (object: KubeObject) => KubeObject | undefined): void;
@@ -33,7 +39,7 @@ export interface MemoryWorld {
   all(kind: string): readonly KubeObject[];
   /** What plans and statuses changed since the last call, one line a write. */
   takeTranscript(): string[];
-  /** Writes of this kind and name fail with the error: the next one, or all until `undefined` is given. */
+  /** Steps of plans on this kind and name fail with the error: the next one, or all until `undefined` is given. */
   fail(kind: string, name: string, error: Error | undefined, how?: "once" | "always"): void;
 }
 
@@ -47,179 +53,200 @@ export interface MemoryWorldOptions {
   readonly verbWidth?: number;
 }
 
-type Write = Exclude<Action, { readonly type: "event" }>;
-
 /** Holds a lingering object. */
 const LINGERS = "kubelet";
+/** Field manager of whatever the test says that others do. */
+const OTHERS = "somebody-else";
+const TYPES = new Map(
+  [...Object.values(RESOURCES), ...KINDS.map(({ type }) => type as ResourceType), WIDGET as ResourceType].map(
+    (type): [string, ResourceType] => [type.kind, type],
+  ),
+);
 
 export function createMemoryWorld(options: MemoryWorldOptions): MemoryWorld {
   const { namespace, indexes = {}, lingering = [] } = options;
-  const objects = new Map<string, KubeObject>();
-  const failures = new Map<string, { readonly error: Error; readonly how: "once" | "always" }>();
   const clock = createManualClock();
-  let transcript: string[] = [];
-  let revision = 0;
+  const server = createMemoryServer(clock);
+  const { store } = server;
+  const client = lingeringClient(server.client, { store, kinds: lingering });
+  const cache = cacheOf(store, indexes);
+  const failures = createFailures();
+  const transcript: string[] = [];
 
-  const id = (kind: string, name: string): string => `${kind}/${name}`;
-  const remove = (kind: string, name: string): void => {
-    revision += 1;
-    objects.delete(id(kind, name));
-  };
-  const store = (object: KubeObject, before: KubeObject | undefined): void => {
-    const isNewSpec = before === undefined || canonicalJson(before["spec"]) !== canonicalJson(object["spec"]);
-    const metadata = {
-      ...object.metadata,
-      namespace,
-      uid: before?.metadata.uid ?? object.metadata.uid ?? `uid-${revision + 1}`,
-      generation: (before?.metadata.generation ?? 0) + (isNewSpec ? 1 : 0),
-      resourceVersion: String(revision + 1),
-    };
-    const isGone = metadata.deletionTimestamp !== undefined && (metadata.finalizers ?? []).length === 0;
-    if (isGone) return remove(object.kind, metadata.name);
-    revision += 1;
-    objects.set(id(object.kind, metadata.name), deepFreeze(structuredClone({ ...object, metadata })));
-  };
-  const list = (kind: string): KubeObject[] =>
-    [...objects.values()]
-      .filter((object) => object.kind === kind)
-      .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
-
-  const cache: CacheReader = {
-    get: <T extends KubeObject>(type: ResourceType<T>, where: string, name: string) =>
-      where === namespace ? (objects.get(id(type.kind, name)) as T | undefined) : undefined,
-    list: <T extends KubeObject>(type: ResourceType<T>, where: string, labels = {}) =>
-      where === namespace ? (list(type.kind).filter((object) => hasLabels(object, labels)) as T[]) : [],
-    byIndex: <T extends KubeObject>(type: ResourceType<T>, index: string, key: string) =>
-      list(type.kind).filter((object) => indexes[index]?.(object as never).includes(key)) as T[],
-  };
-
-  /** @returns whether anything changed */
-  const write = (action: Write): boolean => {
-    const { kind, name } = subjectOf(action);
-    const failure = failures.get(id(kind, name));
-    if (failure?.how === "once") failures.delete(id(kind, name));
-    if (failure !== undefined) throw failure.error;
-    const before = objects.get(id(kind, name));
-    switch (action.type) {
-      case "create":
-        assertOurs(before, action.object);
-        if (before !== undefined) return false;
-        store(action.object, undefined);
-        return true;
-      case "apply": {
-        assertOurs(before, action.object);
-        const appliedHash = contentHash(action.object);
-        if (before?.metadata.annotations?.[ANNOTATIONS.appliedHash] === appliedHash) return false;
-        const { metadata } = action.object;
-        const annotations = { ...metadata.annotations, [ANNOTATIONS.appliedHash]: appliedHash };
-        store({ ...before, ...action.object, metadata: { ...before?.metadata, ...metadata, annotations } }, before);
-        return true;
-      }
-      case "delete":
-        if (before === undefined || before.metadata.uid !== action.uid) return false;
-        if (lingering.includes(kind)) {
-          const deletionTimestamp = rfc3339Seconds(clock.now());
-          store({ ...before, metadata: { ...before.metadata, deletionTimestamp, finalizers: [LINGERS] } }, before);
-        } else {
-          remove(kind, name);
-        }
-        return true;
-      case "patch": {
-        if (before === undefined) throw new OperatorError("KUBE_NOT_FOUND", `${kind} ${name} does not exist`);
-        const { resourceVersion } = (action.patch["metadata"] ?? {}) as Partial<KubeObject["metadata"]>;
-        if (resourceVersion !== undefined && resourceVersion !== before.metadata.resourceVersion) {
-          throw new OperatorError("KUBE_CONFLICT", `${kind} ${name} changed`);
-        }
-        store(mergePatch(before, action.patch) as KubeObject, before);
-        return true;
-      }
-    }
+  const fence = (): void => undefined;
+  // Reads never lag behind, so there is nothing to lay over them.
+  const overlays = { overlay: () => undefined, overlayDeleted: () => undefined };
+  const writing = { client, cache: overlays, view: cache, fence };
+  const applier = createApplier({ ...writing, clock, isWatched: () => true, typeOf: ({ kind }) => typeOf(kind) });
+  const recorder = createEventRecorder({
+    client,
+    reportingController: "shieldx.dev/story",
+    reportingInstance: "story",
+    fence,
+    clock,
+    log: silentLogger,
+  });
+  /** What is left of the plan that is carried out. */
+  let ahead: readonly Action[] = [];
+  const execute = createExecutor({
+    applier: failing(applier, failures.meet),
+    recorder,
+    onAction: (_type, result) => {
+      const [action, ...rest] = ahead;
+      ahead = rest;
+      if (action !== undefined && result === "written") transcript.push(textOf(action, options.verbWidth ?? 0));
+    },
+  });
+  const statusWriters = new Map<string, StatusWriter>();
+  const statusWriterOf = (kind: string): StatusWriter => {
+    const known = statusWriters.get(kind) ?? createStatusWriter({ ...writing, type: typeOf(kind) });
+    statusWriters.set(kind, known);
+    return known;
   };
 
-  const textOf = (action: Action): string => {
-    const verb = action.type.padEnd(options.verbWidth ?? 0);
-    if (action.type === "event") return `${verb} ${action.eventType} ${action.reason}: ${action.note}`;
-    const { kind, name } = subjectOf(action);
-    return `${verb} ${kind} ${name}: ${action.note}`;
-  };
-
+  const { signal } = new AbortController();
   const context: ReconcileContext = {
     cache,
     clock,
     log: silentLogger,
-    signal: new AbortController().signal,
+    signal,
     epoch: 1,
-    fence: () => undefined,
-    execute: async (_owner, plan) => {
-      let written = 0;
-      for (const action of plan.actions) {
-        try {
-          if (action.type !== "event" && !write(action)) continue;
-          if (action.type !== "event") written += 1;
-          transcript.push(textOf(action));
-        } catch (error) {
-          return { written, error: error as Error };
-        }
-      }
-      return { written };
+    fence,
+    execute: (owner, plan) => {
+      ahead = plan.actions;
+      return execute({ owner, plan, signal, log: silentLogger });
     },
     patchStatus: async (owner, status) => {
-      const before = objects.get(id(owner.kind, owner.metadata.name));
-      if (before === undefined || canonicalJson(before["status"]) === canonicalJson(status)) return;
-      store({ ...before, status }, before);
-      transcript.push("status");
+      if ((await statusWriterOf(owner.kind).write(owner, status, signal)) === "written") transcript.push("status");
     },
   };
 
-  const edit: MemoryWorld["edit"] = (kind, name, change) => {
-    const before = objects.get(id(kind, name));
-    if (before === undefined) throw new Error(`${kind} ${name} does not exist`);
-    const after = change(structuredClone(before));
-    if (after === undefined) remove(kind, name);
-    else store(after, before);
-  };
+  const keyOf = (kind: string, name: string) => storeKey(typeOf(kind), namespace, name);
+  const find = (kind: string, name: string) => cache.get(typeOf(kind), namespace, name);
+  const put = (object: KubeObject): void => void store.put(keyOf(object.kind, object.metadata.name), object, OTHERS);
 
   return {
     clock,
     cache,
     context,
-    edit,
-    revision: () => revision,
-    put: (object) => store(object, objects.get(id(object.kind, object.metadata.name))),
-    markDeleted: (kind, name) =>
-      edit(kind, name, (object) => ({
-        ...object,
-        metadata: { ...object.metadata, deletionTimestamp: rfc3339Seconds(clock.now()) },
-      })),
-    find: (kind, name) => objects.get(id(kind, name)),
-    all: list,
-    takeTranscript: () => {
-      const lines = transcript;
-      transcript = [];
-      return lines;
+    edit: (kind, name, change) => {
+      const before = find(kind, name);
+      if (before === undefined) throw new Error(`${kind} ${name} does not exist`);
+      const after = change(structuredClone(before));
+      // Gone at once, whoever holds it.
+      put(after ?? { ...before, metadata: { ...before.metadata, deletionTimestamp: "now", finalizers: [] } });
     },
-    fail: (kind, name, error, how = "always") => {
-      if (error === undefined) failures.delete(id(kind, name));
-      else failures.set(id(kind, name), { error, how });
+    revision: () => store.version(),
+    put,
+    markDeleted: (kind, name) => void store.remove(keyOf(kind, name), {}),
+    find,
+    all: (kind) => cache.list(typeOf(kind), namespace),
+    takeTranscript: () => transcript.splice(0),
+    fail: failures.set,
+  };
+}
+
+/** @throws Error for a kind that neither Kubernetes' nor ours is */
+function typeOf(kind: string): ResourceType {
+  const type = TYPES.get(kind);
+  if (type === undefined) throw new Error(`${kind} is no kind that this world knows`);
+  return type;
+}
+
+/** What informers would hold, without lag: objects without their bookkeeping, frozen. */
+function cacheOf(store: FakeStore, indexes: Readonly<Record<string, IndexFunction<never>>>): CacheReader {
+  const shown = new WeakMap<KubeObject, KubeObject>();
+  const show = (object: KubeObject): KubeObject => {
+    const known = shown.get(object);
+    if (known !== undefined) return known;
+    const { managedFields: _bulk, ...metadata } = object.metadata;
+    const slim = deepFreeze({ ...object, metadata });
+    shown.set(object, slim);
+    return slim;
+  };
+  const listOf = (type: ResourceType, namespace: string | undefined): readonly KubeObject[] =>
+    store.list(storeKey(type, "", "").collection, namespace).map(show);
+  return {
+    get: <T extends KubeObject>(type: ResourceType<T>, namespace: string, name: string) => {
+      const found = store.get(storeKey(type, namespace, name));
+      return found && (show(found) as T);
+    },
+    list: <T extends KubeObject>(type: ResourceType<T>, namespace: string, labels = {}) =>
+      listOf(type, namespace).filter(({ metadata }) =>
+        Object.entries(labels).every(([label, value]) => metadata.labels?.[label] === value),
+      ) as T[],
+    byIndex: <T extends KubeObject>(type: ResourceType<T>, index: string, key: string) =>
+      listOf(type, undefined).filter((object) => indexes[index]?.(object as never).includes(key)) as T[],
+  };
+}
+
+/** A client whose deletions somebody else has to carry out, for these kinds. */
+function lingeringClient(
+  client: KubeClient,
+  { store, kinds }: { readonly store: FakeStore; readonly kinds: readonly string[] },
+): KubeClient {
+  return {
+    ...client,
+    delete: async (type, ref, how) => {
+      const key = storeKey(type, ref.namespace ?? "", ref.name);
+      const live = store.get(key);
+      if (live !== undefined && kinds.includes(type.kind)) {
+        store.put(key, { ...live, metadata: { ...live.metadata, finalizers: [LINGERS] } }, LINGERS);
+      }
+      return client.delete(type, ref, how);
     },
   };
 }
 
-function subjectOf(action: Write): { readonly kind: string; readonly name: string } {
-  if ("object" in action) return { kind: action.object.kind, name: action.object.metadata.name };
-  return { kind: action.resource.kind, name: action.name };
+interface Failures {
+  readonly set: MemoryWorld["fail"];
+  /** @throws the error that was set for the object */
+  readonly meet: (kind: string, name: string) => void;
 }
 
-function hasLabels({ metadata }: KubeObject, labels: Readonly<Record<string, string>>): boolean {
-  return Object.entries(labels).every(([label, value]) => metadata.labels?.[label] === value);
+function createFailures(): Failures {
+  const failures = new Map<string, { readonly error: Error; readonly how: "once" | "always" }>();
+  return {
+    set: (kind, name, error, how = "always") => {
+      if (error === undefined) failures.delete(`${kind}/${name}`);
+      else failures.set(`${kind}/${name}`, { error, how });
+    },
+    meet: (kind, name) => {
+      const failure = failures.get(`${kind}/${name}`);
+      if (failure?.how === "once") failures.delete(`${kind}/${name}`);
+      if (failure !== undefined) throw failure.error;
+    },
+  };
 }
 
-/** The executor's rule: an object of our name without our labels is somebody else's. */
-function assertOurs(before: KubeObject | undefined, wanted: KubeObject): void {
-  const labels = Object.entries(wanted.metadata.labels ?? {}).filter(
-    ([label]) => label === LABELS.kind || label === LABELS.name,
-  );
-  if (before !== undefined && !hasLabels(before, Object.fromEntries(labels))) {
-    throw new OperatorError("NAME_CONFLICT", `${wanted.kind} ${wanted.metadata.name} belongs to somebody else`);
-  }
+/** An applier that meets the failures of a story before it does anything. */
+function failing(applier: Applier, meet: Failures["meet"]): Applier {
+  return {
+    apply: async (owner, object, signal) => {
+      meet(object.kind, object.metadata.name);
+      return applier.apply(owner, object, signal);
+    },
+    create: async (owner, object, signal) => {
+      meet(object.kind, object.metadata.name);
+      return applier.create(owner, object, signal);
+    },
+    remove: async (target, signal) => {
+      meet(target.resource.kind, target.name);
+      return applier.remove(target, signal);
+    },
+    patch: async (target, signal) => {
+      meet(target.resource.kind, target.name);
+      return applier.patch(target, signal);
+    },
+  };
+}
+
+function textOf(action: Action, verbWidth: number): string {
+  const verb = action.type.padEnd(verbWidth);
+  if (action.type === "event") return `${verb} ${action.eventType} ${action.reason}: ${action.note}`;
+  const { kind, name } =
+    "object" in action
+      ? { kind: action.object.kind, name: action.object.metadata.name }
+      : { kind: action.resource.kind, name: action.name };
+  return `${verb} ${kind} ${name}: ${action.note}`;
 }

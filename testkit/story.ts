@@ -27,13 +27,14 @@ export interface StoryCast<W extends MemoryWorld = MemoryWorld> {
 /** More rounds than any story needs: one that does not come to rest is a bug. */
 const ROUNDS_MAX = 60;
 
-/** One reconcile. @returns what it changed, one line a write @throws what the controller throws */
+/** One reconcile. @returns what it changed, one line a write @throws what the controller throws, or tells as its error */
 export async function reconcileOnce<W extends MemoryWorld>({
   controller,
   key,
   world,
 }: StoryCast<W>): Promise<string[]> {
-  await controller.reconcile(key, world.context);
+  const { error } = await controller.reconcile(key, world.context);
+  if (error !== undefined) throw error;
   return world.takeTranscript();
 }
 

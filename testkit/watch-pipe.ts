@@ -1,4 +1,4 @@
-import type { ServerResponse } from "node:http";
+import type { Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { WatchTrouble, WatchTroubleScope } from "./faults.ts";
 
@@ -27,7 +27,7 @@ export interface WatchPipe {
 
 interface PipeOptions {
   readonly url: string;
-  readonly response: ServerResponse;
+  readonly response: Writable;
   /** Those that are active now, for any watch. */
   readonly troubles: () => readonly ActiveTrouble[];
   /** In [0, 1). */

@@ -17,7 +17,7 @@ import { createLogger, parseLogLevel } from "../lib/node/logger.ts";
 import { createMetrics } from "../lib/node/metrics.ts";
 import { createManager } from "../operator/manager.ts";
 import { WIDGET } from "./widget.ts";
-import { createWidgetController } from "./widget-controller.ts";
+import { createWidgetOperator } from "./widget-operator.ts";
 
 const RANDOM_RANGE = 2 ** 47;
 
@@ -78,7 +78,8 @@ async function run(): Promise<number> {
   const manager = createManager({
     client,
     controllers: [
-      createWidgetController({
+      createWidgetOperator({
+        isTerse: true,
         resource: { ...WIDGET, kind: flags.kind, plural: `${flags.kind.toLowerCase()}s` },
         children: flags.children === "3" ? 3 : 1,
         cleansUp: flags["clean-up"],

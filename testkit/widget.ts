@@ -14,34 +14,46 @@ export const WIDGET: ResourceType<Widget> = {
   namespaced: true,
 };
 
-/** The definition that a real API server needs before it knows widgets. */
-export const WIDGET_CRD: KubeObject = {
-  apiVersion: "apiextensions.k8s.io/v1",
-  kind: "CustomResourceDefinition",
-  metadata: { name: "widgets.test.shieldx.dev" },
-  spec: {
-    group: WIDGET.group,
-    scope: "Namespaced",
-    names: { kind: WIDGET.kind, plural: WIDGET.plural, singular: "widget", listKind: "WidgetList" },
-    versions: [
-      {
-        name: WIDGET.version,
-        served: true,
-        storage: true,
-        subresources: { status: {} },
-        schema: {
-          openAPIV3Schema: {
-            type: "object",
-            properties: {
-              spec: { type: "object", properties: { size: { type: "integer" }, text: { type: "string" } } },
-              status: { type: "object", "x-kubernetes-preserve-unknown-fields": true },
-            },
-          },
-        },
+const WIDGET_VERSION = {
+  name: WIDGET.version,
+  served: true,
+  storage: true,
+  subresources: { status: {} },
+  schema: {
+    openAPIV3Schema: {
+      type: "object",
+      properties: {
+        spec: { type: "object", properties: { size: { type: "integer" }, text: { type: "string" } } },
+        status: { type: "object", "x-kubernetes-preserve-unknown-fields": true },
       },
-    ],
+    },
   },
 };
+
+/**
+ * The definition that a real API server needs before it knows widgets, or another kind that is named like them.
+ * @param parts other versions than that of widgets, and how they are converted
+ */
+export function definitionOf(
+  { group, kind, plural }: ResourceType = WIDGET,
+  parts: { readonly versions?: readonly object[]; readonly conversion?: object } = {},
+): KubeObject {
+  return {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: `${plural}.${group}` },
+    spec: {
+      group,
+      scope: "Namespaced",
+      names: { kind, plural, singular: kind.toLowerCase(), listKind: `${kind}List` },
+      versions: [WIDGET_VERSION],
+      ...parts,
+    },
+  };
+}
+
+/** The definition of widgets. */
+export const WIDGET_CRD = definitionOf();
 
 /** A widget with a spec. */
 export function widget(

@@ -31,10 +31,11 @@ describe("in a page", () => {
     ["a path in prose", "It is in docs/pace.md.", ["1 path docs/pace.md"]],
     ["a path in a drawing", "```\n ──► lib/kube/pace\n```\n", ["2 path lib/kube/pace"]],
     ["a file by its bare name", "\n`queue.ts` says it", ["2 path queue.ts"]],
+    ["a file of another folder", "`lease.ts`", ["1 path lease.ts"]],
     ["a file relative to the page", "`ledger.status.ts`", ["1 path ledger.status.ts"]],
     ["a file of a kind, without its ending", "`ledger.throttle`", ["1 stem ledger.throttle"]],
     ["a file in a table of files", "| file | duty |\n|---|---|\n| `rotation` | turns |\n", ["3 stem rotation"]],
-    ["one in its second column", "| duty | files |\n|---|---|\n| turns | `lease`, `rotation` |\n", ["3 stem rotation"]],
+    ["one in its second column", "| duty | files |\n|---|---|\n| turns | `ledger.plan`, `rotation` |\n", ["3 stem rotation"]],
     ["a role", "the objects (`.desired`)", ["1 role desired"]],
     ["a pattern", "`<kind>.desired.ts`, `lib/*/pace.ts`", ["1 path <kind>.desired.ts", "1 path lib/*/pace.ts"]],
     ["a record", "as in ADR 12", ["1 decision 12"]],
@@ -44,7 +45,7 @@ describe("in a page", () => {
   });
 
   test.each([
-    ["paths", "`lib/kube/lease.ts`, `lib/kube`, `lib/kube/lease`, `lease.ts`, `ledger.plan.ts`, `.plan`, ADR 11"],
+    ["paths", "`lib/kube/lease.ts`, `lib/kube`, `lib/kube/lease`, `ledger.plan.ts`, `.plan`, ADR 11"],
     ["patterns", "`<kind>.plan.ts`, `controllers/*/__golden__/*.story.txt`, `lib/kube/{lease,lease.int.test}.ts`"],
     [
       "words",
@@ -55,6 +56,12 @@ describe("in a page", () => {
   ])("%s that are right, or none", (_, text) => {
     expect(lost("controllers/ledger/README.md", text)).toEqual([]);
   });
+});
+
+test("a page about no folder names files of all folders by their bare names", () => {
+  expect(lost("docs/adr/0011-pace-of-a-key.md", "`lease.ts`, `ledger.plan`, `.plan`; `pace.ts`")).toEqual([
+    "1 path pace.ts",
+  ]);
 });
 
 describe("in comments", () => {

@@ -27,17 +27,24 @@ export function createTree(files: readonly string[], names: ReadonlySet<string>)
     stems.has(path) ||
     written.some((file) => file === path || file.startsWith(`${path}/`)) ||
     matches(patternOf(path), paths);
-  const isFileName = (name: string, { written }: Referrer): boolean =>
-    bases.has(name) ||
-    written.some((file) => posix.basename(file) === name) ||
-    (name.startsWith(".") && [...bases].some((base) => base.endsWith(name))) ||
-    matches(patternOf(name), bases);
+  /** A page of a folder means its own files by their bare names, whatever else has the same name elsewhere. */
+  const isFileName = (name: string, { file, written }: Referrer): boolean => {
+    const inside = ownFolder(file);
+    const known =
+      inside === ""
+        ? bases
+        : new Set([...paths].filter((path) => path.startsWith(inside)).map((path) => posix.basename(path)));
+    return (
+      known.has(name) ||
+      written.some((path) => posix.basename(path) === name) ||
+      (name.startsWith(".") && [...bases].some((base) => base.endsWith(name))) ||
+      matches(patternOf(name), known)
+    );
+  };
   const isAnyFolder = (path: string): boolean => matches(patternOf(path, "(?:.*/)?"), paths);
   /** A page of a kind speaks of its own files, any other page of the files that every kind has. */
-  const hasRole = (role: string, { file }: Referrer): boolean => {
-    const inside = posix.basename(file) === "README.md" && posix.dirname(file) !== "." ? `${posix.dirname(file)}/` : "";
-    return files.some((known) => known.startsWith(inside) && known.endsWith(`.${role}.ts`));
-  };
+  const hasRole = (role: string, { file }: Referrer): boolean =>
+    files.some((known) => known.startsWith(ownFolder(file)) && known.endsWith(`.${role}.ts`));
 
   return {
     has: ({ kind, name }, by) => {
@@ -48,7 +55,7 @@ export function createTree(files: readonly string[], names: ReadonlySet<string>)
         case "path":
           return isThere || (name.includes("/") ? isAnyFolder(name) : isFileName(name, by));
         case "stem":
-          return isThere || baseStems.has(name) || matches(patternOf(name), baseStems);
+          return isThere || (ownFolder(by.file) === "" && baseStems.has(name));
         case "role":
           return hasRole(name, by);
         case "decision":
@@ -58,6 +65,11 @@ export function createTree(files: readonly string[], names: ReadonlySet<string>)
       }
     },
   };
+}
+
+/** The folder that a page is about, with its slash; "" for pages and files about more than a folder. */
+function ownFolder(file: string): string {
+  return posix.basename(file) === "README.md" && file.includes("/") ? `${posix.dirname(file)}/` : "";
 }
 
 function foldersOf(file: string): string[] {

@@ -124,7 +124,7 @@ describe("failures", () => {
     world.put({ apiVersion: "v1", kind: "Service", metadata: { name: NAME }, spec: { ports: [] } });
     await expect(controller.reconcile(KEY, world.context)).resolves.toMatchObject({ error: { code: "NAME_CONFLICT" } });
     expect(world.find("Service", NAME)).toMatchObject({ spec: { ports: [] } });
-    const says = { reason: "NameConflict", message: "Service bank belongs to somebody else" };
+    const says = { reason: "NameConflict", message: expect.stringContaining('Service "bank" exists and is not ours') };
     expect(condition(world, "Ready")).toMatchObject({ status: "False", ...says });
     expect(condition(world, "Stalled")).toMatchObject({ status: "True", ...says });
     world.edit("Service", NAME, () => undefined);

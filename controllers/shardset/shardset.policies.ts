@@ -38,7 +38,7 @@ function deletion({ world }: Standing): State | undefined {
     );
   }
   const names = ledgers.map((name) => `CreditLedger ${name}`).join(", ");
-  return { ...stuck("DeletionBlocked", `waits for the deletion of ${names}`), tellsEachMessage: true };
+  return { ...stuck("DeletionBlocked", `waits for the deletion of ${names}`), news: "message" };
 }
 
 function keptData({ volumes }: Standing): State | undefined {

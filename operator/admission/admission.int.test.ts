@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, it } from "@jest/globals";
 import { eventually } from "../../testkit/wait.ts";
 import { describeAdmission } from "./testing/admission-cases.ts";
 import type { RunningCaller } from "./testing/caller.ts";
+import { foreignAuthority } from "./testing/certificates.ts";
 import { gadget } from "./testing/gadget.ts";
 import { injectTrust, readTargets } from "./testing/gadget-server.ts";
-import { foreignAuthority } from "./testing/mounted-certificates.ts";
 import { startRealCaller } from "./testing/real-caller.ts";
 
 // Goal: a real API server asks our webhooks and does what they say.

@@ -8,11 +8,11 @@ const service = { namespace: "ns", name: "s", port: 9443 };
 
 describe("webhookConfiguration", () => {
   it("names path, rules and limits of each webhook of the role", () => {
-    const options = { name: "gadgets", address: { service }, injectCaFrom: "ns/gadgets" };
+    const options = { name: "gadgets", address: { service } };
     expect(webhookConfiguration("validating", GADGET_WEBHOOKS, options)).toEqual({
       apiVersion: "admissionregistration.k8s.io/v1",
       kind: "ValidatingWebhookConfiguration",
-      metadata: { name: "gadgets", annotations: { "cert-manager.io/inject-ca-from": "ns/gadgets" } },
+      metadata: { name: "gadgets" },
       webhooks: [
         {
           name: "validating.v2.gadgets.test.shieldx.dev",

@@ -11,15 +11,10 @@ export interface ConfigurationOptions {
   readonly address: WebhookAddress;
   /** What happens when there is no answer: `Fail` unless told. */
   readonly failurePolicy?: "Fail" | "Ignore";
-  /** `namespace/name` of a cert-manager Certificate, whose CA the injector then keeps in the bundles. */
-  readonly injectCaFrom?: string;
 }
 
 /** A second more than our own limit, so that the user reads our sentence and not the API server's. */
 const TIMEOUT_SECONDS = 10;
-
-/** The annotation that cert-manager's CA injector looks for. */
-const INJECT_ANNOTATION = "cert-manager.io/inject-ca-from";
 
 /**
  * The configuration that makes the API server call the webhooks of one role; those of other roles are left out.
@@ -30,14 +25,11 @@ export function webhookConfiguration(
   webhooks: readonly Webhook[],
   options: ConfigurationOptions,
 ): KubeObject {
-  const { name, address, failurePolicy = "Fail", injectCaFrom } = options;
+  const { name, address, failurePolicy = "Fail" } = options;
   return {
     apiVersion: "admissionregistration.k8s.io/v1",
     kind: role === "validating" ? "ValidatingWebhookConfiguration" : "MutatingWebhookConfiguration",
-    metadata: {
-      name,
-      ...(injectCaFrom === undefined ? {} : { annotations: { [INJECT_ANNOTATION]: injectCaFrom } }),
-    },
+    metadata: { name },
     webhooks: webhooks
       .filter((webhook) => webhook.role === role)
       .map(({ path, type, operations }) => ({

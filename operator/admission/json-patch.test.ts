@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
+import { jsonPatch } from "../../testkit/fake/json-patch.ts";
 import { diffJson, isEqual, type PatchOperation } from "./json-patch.ts";
-import { applyPatch } from "./testing/apply-patch.ts";
 
 // Goal: a patch turns the first value into the second one, in few steps for what people change.
 
@@ -74,7 +74,7 @@ describe("diffJson", () => {
     }));
     fc.assert(
       fc.property(tree, tree, (before, after) => {
-        const result = applyPatch(before, diffJson(before, after));
+        const result = jsonPatch(before, diffJson(before, after));
         expect(isEqual(result, after)).toBe(true);
         expect(diffJson(result, after)).toEqual([]);
       }),

@@ -1,5 +1,5 @@
 /**
- * Certificates of the operator's own making, for clusters without cert-manager. CA and serving certificate live in one
+ * Certificates of the operator's own making: no other program has to be there. CA and serving certificate live in one
  * Secret; every replica runs this loop and any of them may take a step, for each write is refused by the API server when
  * somebody else wrote first. No leader is needed, so no replica ever waits for another one to be able to serve.
  *

@@ -10,7 +10,7 @@ import { createMetrics } from "../../lib/node/metrics.ts";
 import { eventually } from "../../testkit/wait.ts";
 import { type ServingCertificate, servingCertificate } from "./certificate-source.ts";
 import { createWebhookServer, type WebhookServer } from "./server.ts";
-import { foreignAuthority, loopbackCertificate } from "./testing/mounted-certificates.ts";
+import { foreignAuthority, loopbackCertificate } from "./testing/certificates.ts";
 import type { Webhook } from "./webhook.ts";
 
 // Goal: whatever a caller sends or a handler does, the server answers, counts it and goes on. One webhook whose answer

@@ -30,7 +30,7 @@ import type { Webhook } from "./webhook.ts";
 
 export interface WebhookServerOptions {
   readonly webhooks: readonly Webhook[];
-  /** Made with the server's own report of reads; see `createOwnCertificates`, `createFileCertificates`. */
+  /** Made with the server's own report of reads; see `createOwnCertificates`. */
   readonly certificates: (onRead: (ok: boolean) => void) => CertificateSource;
   /** 0 for any free port. */
   readonly port: number;

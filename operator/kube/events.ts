@@ -31,8 +31,8 @@ export interface EventRecorderOptions {
 export interface EventRecorder {
   /**
    * Tells once per situation (object, reason, note) and ten minutes; a repetition after that raises the series' count.
-   * Nothing is written for what a condition of `regarding` says in the same words: an earlier process has told it. The
-   * events of one object are bounded, and what goes beyond is dropped. Failures are logged: telling is never worth failing
+   * Whether an earlier process has told it already is for the caller to know, from the status. The events of one object are
+   * bounded, and what goes beyond is dropped. Failures are logged: telling is never worth failing
    * for. @returns true when something was written
    */
   record(regarding: KubeObject, note: EventNote, signal: AbortSignal): Promise<boolean>;
@@ -77,7 +77,6 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 
   return {
     record: async (regarding, note, signal) => {
-      if (isToldByStatus(regarding, note)) return false;
       const telling = tellingOf(regarding, note, clock);
       const before = told.get(telling.name);
       const at = clock.monotonic();
@@ -166,9 +165,4 @@ function eventOf(
       resourceVersion: regarding.metadata.resourceVersion,
     },
   };
-}
-
-function isToldByStatus(regarding: KubeObject, note: EventNote): boolean {
-  const status = regarding["status"] as { conditions?: readonly { reason?: string; message?: string }[] } | undefined;
-  return status?.conditions?.some((it) => it.reason === note.reason && it.message === note.note) === true;
 }

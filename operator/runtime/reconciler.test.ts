@@ -116,6 +116,12 @@ describe("an object that lives", () => {
     expect(done).not.toContain("apply");
   });
 
+  it("gets no finalizer when all of it goes with the object anyway", async () => {
+    object = widget("w", {}, {});
+    expect(await run({ holdsDeletion: false })).toEqual({});
+    expect(done).toEqual(["apply", "status", "event Ready"]);
+  });
+
   it("is looked at again at the soonest time that plan or report ask for", async () => {
     const report = (requeueAfterSeconds: number) => () => ({ ...REPORT, requeueAfterSeconds });
     const plan = (requeueAfterSeconds: number) => (): Plan => ({ actions: [], requeueAfterSeconds });

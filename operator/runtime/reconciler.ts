@@ -3,7 +3,7 @@ import { toOperatorError } from "../../lib/core/errors.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
 import { type AsideRunner, createAsideRunner, isRefusal } from "./aside.ts";
 import type { WithConditions } from "./conditions.ts";
-import { isLetGo, letsGo, withFinalizer } from "./finalizers.ts";
+import { hasFinalizer, isLetGo, letsGo, withFinalizer } from "./finalizers.ts";
 import { type Report, type Run, type Told, tellFailure, tellReport } from "./report.ts";
 import type { Controller, Plan, ReconcileContext, Result } from "./types.ts";
 
@@ -20,6 +20,11 @@ import type { Controller, Plan, ReconcileContext, Result } from "./types.ts";
 /** What a kind does in each step. */
 export interface Kind<T extends KubeObject, Observed, Assessment, Made = undefined> {
   readonly resource: ResourceType<T>;
+  /**
+   * False for a kind of which nothing is left to do when an object goes: all that it makes carries an owner reference. It
+   * gets no finalizer, which is one write less for each object. True unless told.
+   */
+  readonly holdsDeletion?: boolean;
   /** Reads everything once, from memory and from whoever is asked for his state. Writes and decides nothing. */
   observe(object: T, context: ReconcileContext): Observed | Promise<Observed>;
   /**
@@ -94,7 +99,9 @@ async function carryOut<T extends KubeObject, Observed, Assessment, Made>(
   const observed = await kind.observe(object, context);
   const made = (await kind.make?.(observed, now)) as Made;
   const assessment = kind.assess(observed, made, now);
-  const plan = paused ? NOTHING : withFinalizer(object, kind.resource, kind.plan(assessment, now));
+  const planned = paused ? NOTHING : kind.plan(assessment, now);
+  const isHeld = !paused && (kind.holdsDeletion !== false || hasFinalizer(object));
+  const plan = isHeld ? withFinalizer(object, kind.resource, planned) : planned;
   const { error } = await context.execute(object, plan);
   if (error === undefined && letsGo(object, plan)) return undefined;
   const asideError = paused ? undefined : await aside.run(object, kind.aside?.(assessment) ?? NOTHING, context);

@@ -57,7 +57,7 @@ export function tellReport(object: WithConditions, report: Report, run: Run): To
     if (says === undefined || isTold(before, type, { says, deep: true })) return [];
     return [tell("Warning", says.reason, says.message)];
   });
-  return { status, events: [...announceReady(before, summary, state.tellsEachMessage), ...warnings] };
+  return { status, events: [...announceReady(before, summary, state.news), ...warnings] };
 }
 
 /**

@@ -62,7 +62,8 @@ test("an event is told for a new status or reason of Ready, once", () => {
   expect(announceReady(condition(ready.ready), summary)).toEqual([note]);
   const told = condition({ ...summary.ready, message: "0 of 3" });
   expect(announceReady(told, summary)).toEqual([]);
-  expect(announceReady(told, summary, true)).toEqual([note]);
+  expect(announceReady(told, summary, "message")).toEqual([note]);
+  expect(announceReady(undefined, summary, "none")).toEqual([]);
   expect(isTold(told, "Available", { says: summary.ready })).toBe(false);
 });
 

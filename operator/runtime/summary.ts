@@ -9,13 +9,19 @@ import type { Action, Condition, Statement } from "./types.ts";
  * three follow from it, so that they never contradict each other.
  */
 
+/** What of a condition is worth an event. */
+export type News = "reason" | "message" | "none";
+
 /** Where a resource stands. */
 export interface ResourceState<Reason extends string> {
   readonly ready: Statement<Reason>;
   /** Nothing to do; getting there by itself; waiting for somebody's change. */
   readonly kind: "ready" | "working" | "stuck";
-  /** A new message alone is worth an event, because it names what is waited for. */
-  readonly tellsEachMessage?: boolean;
+  /**
+   * What makes an event of it: another status or reason, unless told; another message too, where it names what is being
+   * waited for; or nothing.
+   */
+  readonly news?: News;
 }
 
 /** Reasons that belong to no kind in particular. */
@@ -96,14 +102,13 @@ export function isTold(
 /**
  * The event that tells of a new Ready, with the same sentence that the condition has: once, when its status or reason is
  * another one than before. A warning when somebody must act, or when a step failed.
- * @param deep a new message alone is worth an event
  */
 export function announceReady(
   before: readonly Condition[] | undefined,
   { ready, stalled }: Summary<string>,
-  deep = false,
+  news: News = "reason",
 ): Action[] {
-  if (isTold(before, "Ready", { says: ready, deep })) return [];
+  if (news === "none" || isTold(before, "Ready", { says: ready, deep: news === "message" })) return [];
   const isWarning = stalled.status === "True" || ready.reason === "ReconcileFailed";
   return [tell(isWarning ? "Warning" : "Normal", ready.reason, ready.message)];
 }

@@ -7,13 +7,13 @@ import { createManualClock } from "../../lib/core/manual-clock.ts";
 import type { Transport } from "../../lib/kube/transport.ts";
 import type { SeenRequest } from "../faults.ts";
 import { eventually } from "../wait.ts";
+import { createWidgetOperator } from "../widget-operator.ts";
 import { type EpochRecord, recordEpochs } from "./epochs.ts";
 import { useFixture } from "./fixture.ts";
 import { createGate } from "./gate.ts";
 import { type AcceptanceSuite, describeItem } from "./items.ts";
 import { type ReplicaProcess, startReplicaProcess } from "./replica-process.ts";
 import type { Link } from "./server.ts";
-import { createWidgetOperator } from "./widget-operator.ts";
 
 /** A fifth of the product's times. A right of 2 s is what a busy machine does not lose by accident. */
 const LEASE = { durationSeconds: 3, renewSeconds: 2, retrySeconds: 0.4 } as const;
@@ -231,7 +231,7 @@ export function describeLeadershipItems(suite: AcceptanceSuite): void {
         expect(await first.exited).toBe(1);
         await second.rests();
         expect(writesAfterTakeover(link, "a", "b")).toEqual([]);
-        expect((await child("contested"))?.data).toEqual({ size: "2", epoch: "2" });
+        expect((await child("contested"))?.data).toEqual({ text: "", size: "2", epoch: "2" });
         expect(await record.finish()).toMatchObject({ epochs: [1, 2], stale: [] });
       },
       TIMEOUT_MS,

@@ -133,9 +133,7 @@ export function describeMemoryItems(suite: AcceptanceSuite): void {
         "comes: apply widgets/status",
         "comes: event",
         "comes: merge widgets",
-        "goes: apply widgets/status",
         "goes: delete configmaps",
-        "goes: event",
         "goes: merge widgets",
       ]);
     });

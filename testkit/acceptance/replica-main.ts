@@ -4,10 +4,10 @@
  */
 import { existsSync } from "node:fs";
 import type { Transport } from "../../lib/kube/transport.ts";
+import { createWidgetOperator } from "../widget-operator.ts";
 import { createGate } from "./gate.ts";
 import { startReplica } from "./replica.ts";
 import type { ReplicaOrder, ReplicaReport } from "./replica-process.ts";
-import { createWidgetOperator } from "./widget-operator.ts";
 
 const order = JSON.parse(process.argv[2] ?? "{}") as ReplicaOrder;
 const report = (what: ReplicaReport): void => void process.send?.(what);

@@ -7,8 +7,8 @@ import { createManager, type Manager, type ManagerOptions } from "../../operator
 import type { CacheReader, Controller } from "../../operator/runtime/types.ts";
 import type { SeenRequest } from "../faults.ts";
 import { eventually } from "../wait.ts";
+import { createWidgetOperator } from "../widget-operator.ts";
 import type { Link } from "./server.ts";
-import { createWidgetOperator } from "./widget-operator.ts";
 
 /** A Lease that no slow machine and no fast clock takes away: for what is not about leadership. */
 export const LONG_LEASE = { durationSeconds: 1_000_000, renewSeconds: 900_000, retrySeconds: 100_000 } as const;

@@ -9,10 +9,10 @@ import type { Condition } from "../../operator/runtime/types.ts";
 import { createScaledClock } from "../scaled-clock.ts";
 import { eventually } from "../wait.ts";
 import { WIDGET } from "../widget.ts";
+import { childOf } from "../widget-operator.ts";
 import { useFixture } from "./fixture.ts";
 import { type AcceptanceSuite, describeItem } from "./items.ts";
 import type { AcceptanceServer } from "./server.ts";
-import { childOf } from "./widget-operator.ts";
 
 const { ConfigMap } = RESOURCES;
 /** Times of conditions are whole seconds; so many pass in one real second. */

@@ -1,11 +1,11 @@
 import { afterEach, expect, it } from "@jest/globals";
 import { createScaledClock } from "../scaled-clock.ts";
 import { eventually } from "../wait.ts";
+import { createWidgetOperator } from "../widget-operator.ts";
 import { useFixture } from "./fixture.ts";
 import { createGate } from "./gate.ts";
 import { type AcceptanceSuite, describeItem } from "./items.ts";
 import { type ReplicaProcess, startReplicaProcess } from "./replica-process.ts";
-import { createWidgetOperator } from "./widget-operator.ts";
 
 const LEASE = { durationSeconds: 15, renewSeconds: 10, retrySeconds: 2 } as const;
 const TIMEOUT_MS = 60_000;

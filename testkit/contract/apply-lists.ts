@@ -1,10 +1,17 @@
 import { describe, expect, it } from "@jest/globals";
-import { type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
+import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
 import { objectOf } from "../builders.ts";
 import type { ContractCases } from "./server.ts";
 import { ownersOf, pathOf, sendWire, type WireAnswer } from "./wire.ts";
 
 const { Deployment, Service } = RESOURCES;
+const VALIDATING: ResourceType = {
+  group: "admissionregistration.k8s.io",
+  version: "v1",
+  kind: "ValidatingWebhookConfiguration",
+  plural: "validatingwebhookconfigurations",
+  namespaced: false,
+};
 
 interface PodSpec {
   readonly containers: readonly Container[];
@@ -140,6 +147,31 @@ export const applyListCases: ContractCases = (server) => {
       const left = await send(path("one"), service(port(81, "http")));
       expect((left.body["spec"] as { ports: { name: string; port: number }[] }).ports.map((it) => it.port)).toEqual([
         443, 81,
+      ]);
+    });
+
+    it("merge webhooks by name: a bundle is written beside what somebody installed", async () => {
+      const webhook = (name: string, clientConfig: object) => ({
+        name,
+        clientConfig: { url: `https://127.0.0.1:1/${name}`, ...clientConfig },
+        admissionReviewVersions: ["v1"],
+        failurePolicy: "Ignore",
+        sideEffects: "None",
+      });
+      const names = ["a.test.shieldx.dev", "b.test.shieldx.dev"];
+      const [a, b] = names as [string, string];
+      const applyTo = (manager: string, webhooks: object[]) =>
+        send(`apply ${pathOf(VALIDATING, "merged", { fieldManager: manager, force: "true" })}`, {
+          ...objectOf(VALIDATING, "merged", { webhooks }),
+          metadata: { name: "merged" },
+        });
+      await applyTo("installer", [webhook(a, {}), webhook(b, {})]);
+      await applyTo("bundles", [{ name: b, clientConfig: { caBundle: "QQ==" } }]);
+      const { body } = await applyTo("installer", [webhook(a, {}), webhook(b, {})]);
+      const held = body["webhooks"] as { name: string; clientConfig: { url: string; caBundle?: string } }[];
+      expect(held.map(({ name, clientConfig }) => [name, clientConfig])).toEqual([
+        [a, { url: `https://127.0.0.1:1/${a}` }],
+        [b, { url: `https://127.0.0.1:1/${b}`, caBundle: "QQ==" }],
       ]);
     });
   });

@@ -82,6 +82,30 @@ export function admitNew(
   return next;
 }
 
+/** An object as somebody says that it is: the server fills in what is left out, and counts generations. */
+export function admitGiven(
+  key: StoreKey,
+  { before, given }: { readonly before: KubeObject | undefined; readonly given: KubeObject },
+  made: { readonly uid: string; readonly time: string },
+): KubeObject {
+  const { managedFields: _bulk, resourceVersion: _version, generation: _generation, ...metadata } = given.metadata;
+  const isNewSpec = before === undefined || !isDeepStrictEqual(specOf(before), specOf(given));
+  return {
+    ...given,
+    metadata: {
+      ...metadata,
+      name: key.name,
+      ...(key.namespace === "" ? {} : { namespace: key.namespace }),
+      uid: before?.metadata.uid ?? metadata.uid ?? made.uid,
+      creationTimestamp: metadata.creationTimestamp ?? before?.metadata.creationTimestamp ?? made.time,
+      ...(hasGeneration(key.collection)
+        ? { generation: (before?.metadata.generation ?? 0) + (isNewSpec ? 1 : 0) }
+        : {}),
+      ...(before?.metadata.resourceVersion === undefined ? {} : { resourceVersion: before.metadata.resourceVersion }),
+    },
+  };
+}
+
 /**
  * What an update through this (sub)resource may make of `before`.
  * @throws StatusError 409 for another version or uid, 422 for what may not change

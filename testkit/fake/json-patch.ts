@@ -65,7 +65,7 @@ function parsePointer(pointer: string | undefined): string[] {
 
 function read(target: unknown, path: readonly string[]): unknown {
   return path.reduce<unknown>((at, token) => {
-    if (at === null || typeof at !== "object" || !(token in at)) throw refused();
+    if (at === null || typeof at !== "object" || !Object.hasOwn(at, token)) throw refused();
     return (at as Record<string, unknown>)[token];
   }, target);
 }

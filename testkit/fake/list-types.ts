@@ -62,6 +62,13 @@ const WORKLOAD: Table = {
   "spec.selector": ATOMIC,
 };
 
+const WEBHOOKS: Table = {
+  webhooks: by("name"),
+  "webhooks.matchConditions": by("name"),
+  "webhooks.namespaceSelector": ATOMIC,
+  "webhooks.objectSelector": ATOMIC,
+};
+
 const KINDS: Readonly<Record<string, Table>> = {
   "/pods": { ...under("spec", POD_SPEC), ...CONDITIONS, "status.podIPs": by("ip") },
   "/services": {
@@ -74,6 +81,8 @@ const KINDS: Readonly<Record<string, Table>> = {
   "apps/deployments": WORKLOAD,
   "apps/statefulsets": WORKLOAD,
   "batch/jobs": { ...WORKLOAD, "status.conditions": ATOMIC },
+  "admissionregistration.k8s.io/mutatingwebhookconfigurations": WEBHOOKS,
+  "admissionregistration.k8s.io/validatingwebhookconfigurations": WEBHOOKS,
   "policy/poddisruptionbudgets": { ...CONDITIONS, "spec.selector": ATOMIC },
 };
 

@@ -51,6 +51,11 @@ export interface FakeStore {
   /** With `metadata.generateName` and an empty name, the name is made up. @param how a string is the field manager */
   create(key: StoreKey, object: KubeObject, how: string | WriteHow): KubeObject;
   replace(key: StoreKey, object: KubeObject, how: WriteHow): KubeObject;
+  /**
+   * Makes it so, whatever is there: for tests that say what somebody did. Unlike a request it also sets status, uid, times
+   * and deletion as they are given. @returns `undefined` when nothing holds an object that is marked as deleted
+   */
+  put(key: StoreKey, object: KubeObject, manager: string): KubeObject | undefined;
   /** JSON merge patch, RFC 7386. */
   merge(key: StoreKey, patch: unknown, how: WriteHow): KubeObject;
   /** JSON patch, RFC 6902. */

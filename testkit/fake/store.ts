@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { type Clock, rfc3339Seconds } from "../../lib/core/clock.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
 import { mergePatch } from "../../operator/kube/projection.ts";
-import { admitNew, admitUpdate, assertName, hasGeneration } from "./admission.ts";
+import { admitGiven, admitNew, admitUpdate, assertName, hasGeneration } from "./admission.ts";
 import { jsonPatch } from "./json-patch.ts";
 import { applyFields, managedFieldsOf, type Owned, type Owner, ownersAfterUpdate, scopeApplied } from "./ownership.ts";
 import { alreadyExists, conflict, notFound } from "./refusals.ts";
@@ -121,6 +121,19 @@ export function createFakeStore({
       );
     },
     replace: (key, object, how) => update(key, () => object, { ...how, isReplace: true }),
+    put: (key, object, manager) => {
+      const before = entries.get(idOf(key));
+      // What comes over the wire is JSON: a copy, without what is undefined.
+      const given = JSON.parse(JSON.stringify(object)) as KubeObject;
+      if (before === undefined) uids += 1;
+      const next = admitGiven(key, { before: before?.object, given }, { uid: `uid-${uids}`, time: now() });
+      const after = commit(
+        key,
+        { before, next, owners: ownersAfterUpdate(before, next, writerOf(key, { manager })) },
+        false,
+      );
+      return entries.has(idOf(key)) ? after : undefined;
+    },
     merge: (key, patch, how) => update(key, (before) => mergePatch(before, patch) as KubeObject, how),
     patch: (key, operations, how) => update(key, (before) => jsonPatch(before, operations) as KubeObject, how),
     apply: (key, object, how: ApplyHow) => {

@@ -6,7 +6,7 @@ import type { KubeClient } from "../../../lib/kube/client.ts";
 import { RESOURCES, type ResourceType } from "../../../lib/kube/types.ts";
 import { startControlPlane } from "../../../testkit/kube-apiserver.ts";
 import { eventually } from "../../../testkit/wait.ts";
-import { WIDGET, WIDGET_CRD, type Widget } from "../../../testkit/widget.ts";
+import { definitionOf, WIDGET, type Widget } from "../../../testkit/widget.ts";
 import { AUDIT_POLICY, type AuditLog, openAuditLog } from "./audit.ts";
 import { readUsage } from "./procfs.ts";
 
@@ -82,14 +82,3 @@ const NAMESPACE: ResourceType = {
   plural: "namespaces",
   namespaced: false,
 };
-
-function definitionOf(type: ResourceType): typeof WIDGET_CRD {
-  const spec = WIDGET_CRD["spec"] as Record<string, unknown>;
-  const names = {
-    kind: type.kind,
-    plural: type.plural,
-    singular: type.kind.toLowerCase(),
-    listKind: `${type.kind}List`,
-  };
-  return { ...WIDGET_CRD, metadata: { name: `${type.plural}.${type.group}` }, spec: { ...spec, names } };
-}

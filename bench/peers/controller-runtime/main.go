@@ -1,5 +1,5 @@
 // Command controller-runtime is the peer of the operator benchmark: the widget controller of
-// testkit/widget-controller.ts as a Go programmer would write it on sigs.k8s.io/controller-runtime.
+// testkit/widget-operator.ts as a Go programmer would write it on sigs.k8s.io/controller-runtime.
 package main
 
 import (
@@ -61,11 +61,9 @@ func (r *reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 
 	before := widget.DeepCopy()
 	widget.Status.ObservedGeneration = widget.Generation
-	condition := metav1.Condition{Type: "Ready", Status: metav1.ConditionTrue, Reason: "Applied", ObservedGeneration: widget.Generation}
-	if failure != nil {
-		condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, "Failed", failure.Error()
+	for _, condition := range conditionsOf(&widget, failure) {
+		meta.SetStatusCondition(&widget.Status.Conditions, condition)
 	}
-	meta.SetStatusCondition(&widget.Status.Conditions, condition)
 	if equality.Semantic.DeepEqual(before.Status, widget.Status) {
 		return ctrl.Result{}, failure
 	}
@@ -73,6 +71,23 @@ func (r *reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	return ctrl.Result{}, failure
+}
+
+// conditionsOf says what our program says of a widget: the three conditions of kstatus.
+func conditionsOf(widget *GoWidget, failure error) []metav1.Condition {
+	ready := metav1.Condition{Type: "Ready", Status: metav1.ConditionTrue, Reason: "Applied", Message: fmt.Sprintf("size %d", widget.Spec.Size)}
+	reconciling := metav1.Condition{Type: "Reconciling", Status: metav1.ConditionFalse, Reason: "Converged"}
+	stalled := metav1.Condition{Type: "Stalled", Status: metav1.ConditionFalse, Reason: "Converged"}
+	if failure != nil {
+		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, "Failed", failure.Error()
+		reconciling.Status, reconciling.Reason, reconciling.Message = metav1.ConditionTrue, "Failed", failure.Error()
+		stalled.Reason = "Failed"
+	}
+	conditions := []metav1.Condition{ready, reconciling, stalled}
+	for i := range conditions {
+		conditions[i].ObservedGeneration = widget.Generation
+	}
+	return conditions
 }
 
 // ensure applies one child unless memory shows it as wanted.

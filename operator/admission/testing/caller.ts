@@ -1,4 +1,3 @@
-import type { CertificateSource } from "../certificate-source.ts";
 import type { RotationPolicy } from "../rotation.ts";
 import type { WebhookServer } from "../server.ts";
 import type { TrustTarget } from "../trust-targets.ts";
@@ -28,15 +27,9 @@ export interface RunningCaller extends Caller {
   stop(): Promise<void>;
 }
 
-/** Which certificates the server shows. */
 export interface CallerOptions {
-  /** For certificates of our own; the product's unless told. */
+  /** How the server's certificates are renewed; as in the product unless told. */
   readonly policy?: RotationPolicy;
-  /** Certificates of somebody else, and whom the targets trust at first; PEM. */
-  readonly foreign?: {
-    readonly source: (onRead: (ok: boolean) => void) => CertificateSource;
-    readonly caPem: string;
-  };
 }
 
 /** Starts both, and waits until objects are judged. */

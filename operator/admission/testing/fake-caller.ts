@@ -5,13 +5,13 @@ import { OperatorError } from "../../../lib/core/errors.ts";
 import { errorFromStatus } from "../../../lib/kube/kube-errors.ts";
 import { apiVersionOf } from "../../../lib/kube/paths.ts";
 import type { KubeObject } from "../../../lib/kube/types.ts";
+import { jsonPatch } from "../../../testkit/fake/json-patch.ts";
 import { eventually } from "../../../testkit/wait.ts";
 import { isEqual, type PatchOperation } from "../json-patch.ts";
 import type { Webhook } from "../webhook.ts";
-import { applyPatch } from "./apply-patch.ts";
 import type { CallerOptions, RunningCaller } from "./caller.ts";
 import { GADGET_V1, GADGET_V2, GADGET_WEBHOOKS, type Gadget } from "./gadget.ts";
-import { failurePolicyOf, injectTrust, installGadgets, readTargets, startGadgetServer } from "./gadget-server.ts";
+import { failurePolicyOf, installGadgets, readTargets, startGadgetServer } from "./gadget-server.ts";
 import { createMemoryKube } from "./memory-kube.ts";
 
 /*
@@ -33,7 +33,6 @@ export async function startFakeCaller(options: CallerOptions = {}): Promise<Runn
   const replicas = [await startGadgetServer(kube, options), await startGadgetServer(kube, options)] as const;
   const [{ server, url }] = replicas;
   await installGadgets(kube, url);
-  if (options.foreign !== undefined) await injectTrust(kube, options.foreign.caPem);
   const pools = new Map<string, Agent>();
   const stored = new Map<string, Gadget>();
   let version = 0;
@@ -111,7 +110,7 @@ export async function startFakeCaller(options: CallerOptions = {}): Promise<Runn
     const operation = oldObject === undefined ? "CREATE" : "UPDATE";
     const hub = await convert(object, apiVersionOf(GADGET_V2));
     const patch = await admit("mutating", { operation, object: hub, oldObject });
-    const completed = applyPatch(hub, patch) as Gadget;
+    const completed = jsonPatch(hub, patch) as Gadget;
     await validate({ operation, object: completed, oldObject });
     const isSame = oldObject !== undefined && isEqual(completed, oldObject);
     if (!isSame) version += 1;

@@ -6,7 +6,7 @@ import { eventually } from "../../../testkit/wait.ts";
 import { webhookConfiguration } from "../configurations.ts";
 import { createOwnCertificates } from "../own-certificates.ts";
 import { createWebhookServer, type WebhookServer } from "../server.ts";
-import { createTrustTargets, type SeenTarget } from "../trust-targets.ts";
+import { createTrustTargets, type SeenTarget, TARGET_TYPES } from "../trust-targets.ts";
 import { type CallerOptions, CONFIGURATION, SECRET, TARGETS } from "./caller.ts";
 import { GADGET_WEBHOOKS, gadgetCrd } from "./gadget.ts";
 import type { CertificateKube } from "./memory-kube.ts";
@@ -25,28 +25,25 @@ const LOG_LEVEL = "silent";
 /** Looks in the life of a certificate: what only time does is seen in time, however short lives are. */
 const LOOKS_A_LIFE = 50;
 
-/** Starts it with the certificates that the options ask for. */
+/** Starts it with certificates of its own. */
 export async function startGadgetServer(kube: CertificateKube, options: CallerOptions): Promise<GadgetServer> {
   const metrics = createMetrics();
   const log = createLogger(LOG_LEVEL);
-  const { policy, foreign } = options;
+  const { policy } = options;
   const server = createWebhookServer({
     webhooks: GADGET_WEBHOOKS,
-    certificates:
-      foreign?.source ??
-      ((onRead) =>
-        createOwnCertificates({
-          client: kube,
-          secret: SECRET,
-          targets: TARGETS,
-          names: { dnsNames: [], ipAddresses: ["127.0.0.1"] },
-          clock: systemClock,
-          random: () => 0.5,
-          log,
-          onRead,
-          ...(policy === undefined ? {} : { lookMs: policy.certificate.validityMs / LOOKS_A_LIFE }),
-          ...(policy === undefined ? {} : { policy }),
-        })),
+    certificates: (onRead) =>
+      createOwnCertificates({
+        client: kube,
+        secret: SECRET,
+        targets: TARGETS,
+        names: { dnsNames: [], ipAddresses: ["127.0.0.1"] },
+        clock: systemClock,
+        random: () => 0.5,
+        log,
+        onRead,
+        ...(policy === undefined ? {} : { policy, lookMs: policy.certificate.validityMs / LOOKS_A_LIFE }),
+      }),
     port: 0,
     host: "127.0.0.1",
     clock: systemClock,
@@ -68,19 +65,6 @@ export async function startGadgetServer(kube: CertificateKube, options: CallerOp
   };
 }
 
-const VALIDATING: ResourceType = {
-  group: "admissionregistration.k8s.io",
-  version: "v1",
-  kind: "ValidatingWebhookConfiguration",
-  plural: "validatingwebhookconfigurations",
-  namespaced: false,
-};
-const MUTATING: ResourceType = {
-  ...VALIDATING,
-  kind: "MutatingWebhookConfiguration",
-  plural: "mutatingwebhookconfigurations",
-};
-
 /** Whoever installs the kind and its webhooks: a chart, for example. It leaves the bundles to others. */
 export async function installGadgets(
   kube: Pick<CertificateKube, "apply">,
@@ -92,11 +76,14 @@ export async function installGadgets(
   const apply = (type: ResourceType, object: KubeObject) => kube.apply(type, object, how);
   const options = { name: CONFIGURATION, address, failurePolicy };
   await apply(RESOURCES.CustomResourceDefinition, gadgetCrd(address));
-  await apply(VALIDATING, webhookConfiguration("validating", GADGET_WEBHOOKS, options));
-  await apply(MUTATING, webhookConfiguration("mutating", GADGET_WEBHOOKS, { ...options, failurePolicy: "Fail" }));
+  await apply(TARGET_TYPES.validating, webhookConfiguration("validating", GADGET_WEBHOOKS, options));
+  await apply(
+    TARGET_TYPES.mutating,
+    webhookConfiguration("mutating", GADGET_WEBHOOKS, { ...options, failurePolicy: "Fail" }),
+  );
 }
 
-/** Tells all targets whom to trust, as cert-manager's injector does. */
+/** Tells all targets to trust somebody else. */
 export async function injectTrust(kube: Pick<CertificateKube, "find" | "apply">, caPem: string): Promise<void> {
   const { signal } = new AbortController();
   const targets = createTrustTargets(kube, TARGETS);
@@ -110,7 +97,7 @@ export function readTargets(kube: Pick<CertificateKube, "find" | "apply">): Prom
 
 /** The failure policy that is installed. */
 export async function failurePolicyOf(kube: Pick<CertificateKube, "find">): Promise<"Fail" | "Ignore"> {
-  const configuration = await kube.find(VALIDATING, { name: CONFIGURATION });
+  const configuration = await kube.find(TARGET_TYPES.validating, { name: CONFIGURATION });
   const [webhook] = (configuration?.["webhooks"] ?? []) as { readonly failurePolicy: "Fail" | "Ignore" }[];
   return webhook?.failurePolicy ?? "Fail";
 }

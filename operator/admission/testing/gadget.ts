@@ -1,23 +1,23 @@
 import { z } from "zod";
 import { OperatorError } from "../../../lib/core/errors.ts";
+import { apiVersionOf } from "../../../lib/kube/paths.ts";
 import type { KubeObject, ResourceType } from "../../../lib/kube/types.ts";
+import { definitionOf, WIDGET } from "../../../testkit/widget.ts";
 import { allow, deny, mutatingWebhook, validatingWebhook } from "../admission.ts";
 import { conversionStanza, type WebhookAddress } from "../configurations.ts";
 import { type ConversionOptions, conversionWebhook, type ObjectBody } from "../conversion.ts";
 import type { Webhook } from "../webhook.ts";
 
 /*
- * A kind of no meaning with everything that webhooks do. v1 says its size as "3x4"; v2, the hub, as two numbers, and
+ * The widget of the test kit as a kind with everything that webhooks do. v1 says its size as "3x4"; v2, the hub, as two numbers, and
  * knows a finish that v1 cannot say. Colours "broken", "failing" and "stuck" make the validating handler misbehave.
  */
 
-const GROUP = "test.shieldx.dev";
+export const GADGET_V1: ResourceType<Gadget> = version("v1");
+export const GADGET_V2: ResourceType<Gadget> = version("v2");
 
-export const GADGET_V1: ResourceType<Gadget> = type("v1");
-export const GADGET_V2: ResourceType<Gadget> = type("v2");
-
-function type(version: string): ResourceType<Gadget> {
-  return { group: GROUP, version, kind: "Gadget", plural: "gadgets", namespaced: true };
+function version(name: string): ResourceType<Gadget> {
+  return { group: WIDGET.group, version: name, kind: "Gadget", plural: "gadgets", namespaced: true };
 }
 
 export interface Gadget extends KubeObject {
@@ -111,7 +111,7 @@ const conversion = conversionWebhook(GADGET_VERSIONS);
 export const GADGET_WEBHOOKS: readonly Webhook[] = [validating, mutating, conversion];
 
 /** Name of the kind's definition. */
-export const GADGET_CRD_NAME = `${GADGET_V2.plural}.${GROUP}`;
+export const GADGET_CRD_NAME = `${GADGET_V2.plural}.${GADGET_V2.group}`;
 
 /** The definition, converted by a server at that address. */
 export function gadgetCrd(address: WebhookAddress): KubeObject {
@@ -123,34 +123,26 @@ export function gadgetCrd(address: WebhookAddress): KubeObject {
   });
   const integer = { type: "integer" };
   const text = { type: "string" };
-  return {
-    apiVersion: "apiextensions.k8s.io/v1",
-    kind: "CustomResourceDefinition",
-    metadata: { name: GADGET_CRD_NAME },
-    spec: {
-      group: GROUP,
-      scope: "Namespaced",
-      names: { kind: "Gadget", plural: "gadgets", singular: "gadget", listKind: "GadgetList" },
-      conversion: conversionStanza(conversion, address),
-      versions: [
-        { name: "v1", served: true, storage: false, schema: schema({ size: text, color: text }) },
-        {
-          name: "v2",
-          served: true,
-          storage: true,
-          schema: schema({ width: integer, height: integer, color: text, finish: text }),
-        },
-      ],
-    },
-  };
+  return definitionOf(GADGET_V2, {
+    conversion: conversionStanza(conversion, address),
+    versions: [
+      { name: "v1", served: true, storage: false, schema: schema({ size: text, color: text }) },
+      {
+        name: "v2",
+        served: true,
+        storage: true,
+        schema: schema({ width: integer, height: integer, color: text, finish: text }),
+      },
+    ],
+  });
 }
 
 /** A gadget as v2 says it. */
 export function gadget(name: string, spec: Record<string, unknown> = { width: 3, height: 4 }): Gadget {
-  return { apiVersion: `${GROUP}/v2`, kind: "Gadget", metadata: { namespace: "default", name }, spec };
+  return { apiVersion: apiVersionOf(GADGET_V2), kind: "Gadget", metadata: { namespace: "default", name }, spec };
 }
 
 /** A gadget as v1 says it. */
 export function oldGadget(name: string, spec: Record<string, unknown> = { size: "3x4" }): Gadget {
-  return { ...gadget(name, spec), apiVersion: `${GROUP}/v1` };
+  return { ...gadget(name, spec), apiVersion: apiVersionOf(GADGET_V1) };
 }

@@ -6,7 +6,7 @@ import { waitForKind } from "../../../testkit/kube-contract.ts";
 import { eventually } from "../../../testkit/wait.ts";
 import type { CallerOptions, RunningCaller } from "./caller.ts";
 import { GADGET_V1, GADGET_V2, gadget } from "./gadget.ts";
-import { injectTrust, installGadgets, startGadgetServer } from "./gadget-server.ts";
+import { installGadgets, startGadgetServer } from "./gadget-server.ts";
 
 /** Starts a real API server whose gadgets are judged and converted by a webhook server in this process. */
 export async function startRealCaller(options: CallerOptions = {}): Promise<RunningCaller> {
@@ -19,7 +19,6 @@ export async function startRealCaller(options: CallerOptions = {}): Promise<Runn
   };
   try {
     await installGadgets(client, url);
-    if (options.foreign !== undefined) await injectTrust(client, options.foreign.caPem);
     await areAsked(client);
   } catch (error) {
     await stop();
