@@ -35,7 +35,11 @@ describe("in a page", () => {
     ["a file relative to the page", "`ledger.status.ts`", ["1 path ledger.status.ts"]],
     ["a file of a kind, without its ending", "`ledger.throttle`", ["1 stem ledger.throttle"]],
     ["a file in a table of files", "| file | duty |\n|---|---|\n| `rotation` | turns |\n", ["3 stem rotation"]],
-    ["one in its second column", "| duty | files |\n|---|---|\n| turns | `ledger.plan`, `rotation` |\n", ["3 stem rotation"]],
+    [
+      "one in its second column",
+      "| duty | files |\n|---|---|\n| turns | `ledger.plan`, `rotation` |\n",
+      ["3 stem rotation"],
+    ],
     ["a role", "the objects (`.desired`)", ["1 role desired"]],
     ["a pattern", "`<kind>.desired.ts`, `lib/*/pace.ts`", ["1 path <kind>.desired.ts", "1 path lib/*/pace.ts"]],
     ["a record", "as in ADR 12", ["1 decision 12"]],
