@@ -26,6 +26,9 @@ const PAGE = "docs/writing-a-controller.md";
 /** Compiling everything, and a real API server for the new kind, on two busy cores. */
 const WALK_TIMEOUT_MS = 400_000;
 
+/** What a new kind may cost; the kit and the runtime do the rest. */
+const KIND_LINES_MAX = 250;
+
 /** Characters of a failed command's output that are shown. */
 const SHOWN_MAX = 8_000;
 
@@ -65,6 +68,27 @@ test("a folder of packages is not a link: clearing it would clear the packages o
   expect(lstatSync(join(copy, "node_modules")).isSymbolicLink()).toBe(false);
   expect(lstatSync(join(copy, ".build")).isSymbolicLink()).toBe(false);
 });
+
+test("a kind with a child, a CA, a Role and three conditions takes at most 250 lines of API and controller", () => {
+  const steps = stepsOf(readFileSync(join(ROOT, PAGE), "utf8"));
+  const files = steps.flatMap((step) => (step.type === "file" && isSource(step.path) ? [step.text] : []));
+  const reasons = steps.flatMap((step) =>
+    step.type === "change" && step.path === "crds/conditions.ts" ? step.hunks : [],
+  );
+  const added = reasons.map(({ before, after }) => linesOf(after) - linesOf(before));
+  const lines = [...files.map(linesOf), ...added].reduce((sum, count) => sum + count, 0);
+  expect(files.length).toBeGreaterThanOrEqual(6);
+  expect(lines).toBeLessThanOrEqual(KIND_LINES_MAX);
+  expect(readFileSync(join(ROOT, PAGE), "utf8")).toContain(`API and controller are\n${String(lines)} lines`);
+});
+
+function isSource(path: string): boolean {
+  return path.endsWith(".ts") && !path.endsWith(".test.ts");
+}
+
+function linesOf(text: string): number {
+  return text.split("\n").length - 1;
+}
 
 test(
   "every block fits, every command succeeds",

@@ -1,7 +1,7 @@
-import type { CommonConditionType, CreditLedgerConditionType, CreditLedgerReason } from "../../crds/conditions.ts";
+import type { CreditLedgerConditionType, CreditLedgerReason } from "../../crds/conditions.ts";
 import type { DatabaseRequest } from "../../crds/database-request.ts";
 import type { Statement } from "../../operator/runtime/types.ts";
-import { no, yes } from "../kit/conditions.ts";
+import { no, type OwnConditions, yes } from "../kit/conditions.ts";
 import type { ObservedJob } from "./creditledger.facts.ts";
 import { shardsWithRequest } from "./creditledger.kept.ts";
 import type { Migration } from "./creditledger.migration.ts";
@@ -13,9 +13,7 @@ import type { World } from "./creditledger.observe.ts";
 //   ShardSetReady ──► DatabaseReady ──► Migrated ──► Available
 
 /** The conditions of a ledger beside the three that every kind has. */
-export type LedgerConditions = Readonly<
-  Record<Exclude<CreditLedgerConditionType, CommonConditionType>, Statement<CreditLedgerReason>>
->;
+export type LedgerConditions = OwnConditions<CreditLedgerConditionType, CreditLedgerReason>;
 
 /** What the gates are computed from, besides the world. */
 export interface GateFacts {

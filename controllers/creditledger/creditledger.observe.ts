@@ -14,8 +14,8 @@ import type { CacheReader } from "../../operator/runtime/types.ts";
 import { ACCESS_KINDS } from "../kit/access.ts";
 import { ownLabels } from "../kit/objects.ts";
 import type { KeyPair } from "../kit/pki/certificates.ts";
-import type { NamedLeaf } from "../kit/pki/objects.ts";
-import { type Kept, keptSecrets, readBundle, readKeyPair } from "../kit/secrets.ts";
+import { type NamedLeaf, type ObservedPki, observeAuthority } from "../kit/pki/objects.ts";
+import { type Kept, keptSecrets, readKeyPair } from "../kit/secrets.ts";
 import {
   type AddressedRequest,
   asksFor,
@@ -32,14 +32,10 @@ import {
 import { type LedgerNames, serverNames, type Target, targetOf } from "./creditledger.names.ts";
 
 /** Everything that a reconcile of a ledger looks at: read once, plain and frozen. */
-export interface World {
+export interface World extends ObservedPki {
   readonly ledger: CreditLedger;
   readonly target: Target;
   readonly shardSet: ShardSet | undefined;
-  readonly ca: Kept<string> | undefined;
-  readonly caKey: Kept<KeyPair> | undefined;
-  /** The server certificate that there is to be, with what is kept of it. */
-  readonly leaves: readonly NamedLeaf[];
   readonly adminKey: Kept<string> | undefined;
   readonly roles: Kept<RolePasswords> | undefined;
   readonly request: Kept<AddressedRequest> | undefined;
@@ -81,8 +77,7 @@ export function observeCreditLedger(
     ledger,
     target,
     shardSet,
-    ca: secret(names.ca, readBundle),
-    caKey: secret(names.caKey, readKeyPair),
+    ...observeAuthority(secret, names),
     leaves: [serverLeaf(target, secret(names.tls, readKeyPair))],
     adminKey: secret(names.adminKey, (text) => text("key")),
     roles: secret(names.roles, readPasswords),

@@ -3,11 +3,12 @@ import { CREDIT_LEDGER } from "../../crds/creditledger.ts";
 import { FINALIZER } from "../../crds/group.ts";
 import { withFinalizer } from "../../operator/runtime/finalizers.ts";
 import type { Action, Plan } from "../../operator/runtime/types.ts";
+import { CERTIFICATE_CHECK_SECONDS } from "../kit/pki/objects.ts";
 import type { Assessment } from "./creditledger.assess.ts";
 import type { ObservedJob } from "./creditledger.facts.ts";
 import { MIGRATION_RETRY_SECONDS } from "./creditledger.migration.ts";
 import { databaseRequest, migrationJobName } from "./creditledger.objects.ts";
-import { CERTIFICATE_CHECK_SECONDS, planCreditLedger } from "./creditledger.plan.ts";
+import { planCreditLedger } from "./creditledger.plan.ts";
 import {
   assessment,
   deployment,

@@ -2,7 +2,7 @@ import type { ObjectIdentity } from "../../lib/kube/types.ts";
 import { apply, create, remove } from "../../operator/runtime/actions.ts";
 import type { Action, Plan } from "../../operator/runtime/types.ts";
 import { accessActions } from "../kit/access.ts";
-import { pkiActions } from "../kit/pki/objects.ts";
+import { CERTIFICATE_CHECK_SECONDS, pkiActions } from "../kit/pki/objects.ts";
 import type { Assessment } from "./creditledger.assess.ts";
 import { MIGRATION_RETRY_SECONDS, retryInSeconds } from "./creditledger.migration.ts";
 import {
@@ -34,9 +34,6 @@ import type { World } from "./creditledger.observe.ts";
 //
 //   deletion: workload ──► Retain: finalizer off
 //                      └─► Delete: drop request ──on every shard──► Secrets and Leases ──► finalizer off
-
-/** Certificates are looked at this often; they are renewed a month before their end. */
-export const CERTIFICATE_CHECK_SECONDS = 6 * 3_600;
 
 /** @param now milliseconds since the epoch */
 export function planCreditLedger(assessment: Assessment, now: number): Plan {

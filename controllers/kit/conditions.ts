@@ -1,4 +1,10 @@
+import type { CommonConditionType } from "../../crds/conditions.ts";
 import type { Statement } from "../../operator/runtime/types.ts";
+
+/** What each condition of a kind says, beside the three that every kind has. */
+export type OwnConditions<Type extends string, Reason extends string> = Readonly<
+  Record<Exclude<Type, CommonConditionType>, Statement<Reason>>
+>;
 
 /** A condition that is as it should be. */
 export function yes<Reason extends string>(reason: Reason, message: string): Statement<Reason> {

@@ -28,13 +28,14 @@ export function textData(texts: Readonly<Record<string, string>>): Record<string
 /** What a reader makes of a Secret. */
 export type SecretReader<T> = (text: SecretText, secret: SecretObject) => T | undefined;
 
+/** Reads Secrets of a collection by name. */
+export type KeptSecrets = <T>(name: string, read: SecretReader<T>) => Kept<T> | undefined;
+
 /**
  * A function that reads Secrets of a collection by name. An object of a wanted name without our labels is in none of our
  * collections: it counts as absent, and the executor refuses to write over it.
  */
-export function keptSecrets(
-  secrets: readonly SecretObject[],
-): <T>(name: string, read: SecretReader<T>) => Kept<T> | undefined {
+export function keptSecrets(secrets: readonly SecretObject[]): KeptSecrets {
   const byName = new Map(secrets.map((secret) => [secret.metadata.name, secret]));
   return (name, read) => {
     const secret = byName.get(name);
@@ -47,9 +48,4 @@ export function readKeyPair(text: SecretText): KeyPair | undefined {
   const certPem = text("tls.crt");
   const keyPem = text("tls.key");
   return certPem === undefined || keyPem === undefined ? undefined : { certPem, keyPem };
-}
-
-/** A bundle of CA certificates. */
-export function readBundle(text: SecretText): string | undefined {
-  return text("ca.crt");
 }

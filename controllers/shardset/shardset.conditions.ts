@@ -1,16 +1,14 @@
-import type { CommonConditionType, ShardSetConditionType, ShardSetReason } from "../../crds/conditions.ts";
+import type { ShardSetConditionType, ShardSetReason } from "../../crds/conditions.ts";
 import { BUCKET_COUNT } from "../../lib/core/ring.ts";
 import type { Statement } from "../../operator/runtime/types.ts";
-import { no, yes } from "../kit/conditions.ts";
+import { no, type OwnConditions, yes } from "../kit/conditions.ts";
 import type { DatabaseState } from "./shardset.databases.ts";
 import type { MapState } from "./shardset.map.ts";
 import type { World } from "./shardset.observe.ts";
 import { describe, type ShardState } from "./shardset.shards.ts";
 
 /** The conditions of a ShardSet beside the three that every kind has. */
-export type ShardSetConditions = Readonly<
-  Record<Exclude<ShardSetConditionType, CommonConditionType>, Statement<ShardSetReason>>
->;
+export type ShardSetConditions = OwnConditions<ShardSetConditionType, ShardSetReason>;
 
 /** What the conditions are computed from, besides the world. */
 export interface ConditionFacts {

@@ -12,9 +12,8 @@ import {
 import type { CacheReader } from "../../operator/runtime/types.ts";
 import { ACCESS_KINDS } from "../kit/access.ts";
 import { ownLabels } from "../kit/objects.ts";
-import type { KeyPair } from "../kit/pki/certificates.ts";
-import type { NamedLeaf } from "../kit/pki/objects.ts";
-import { type Kept, keptSecrets, readBundle, readKeyPair } from "../kit/secrets.ts";
+import { type ObservedPki, observeAuthority } from "../kit/pki/objects.ts";
+import { keptSecrets } from "../kit/secrets.ts";
 import { shardSetLeaves } from "./shardset.certificates.ts";
 import { type MergedRequests, mergeRequests } from "./shardset.databases.ts";
 import {
@@ -29,13 +28,9 @@ import {
 import type { Target } from "./shardset.names.ts";
 
 /** Everything that a reconcile of a ShardSet reads from memory: once, plain and frozen. */
-export interface World {
+export interface World extends ObservedPki {
   readonly shardSet: ShardSet;
   readonly target: Target;
-  readonly ca: Kept<string> | undefined;
-  readonly caKey: Kept<KeyPair> | undefined;
-  /** Certificates that there are to be, with what is kept of each. */
-  readonly leaves: readonly NamedLeaf[];
   readonly map: ObservedMap | undefined;
   readonly claims: ReadonlyMap<number, ObservedClaim>;
   readonly pods: ReadonlyMap<number, ObservedPod>;
@@ -70,8 +65,7 @@ export function observeShardSet(cache: CacheReader, shardSet: ShardSet, target: 
   return deepFreeze({
     shardSet,
     target,
-    ca: secret(names.ca, readBundle),
-    caKey: secret(names.caKey, readKeyPair),
+    ...observeAuthority(secret, names),
     leaves: shardSetLeaves(target, secret),
     map: observeMap(ours(RESOURCES.ConfigMap).find(({ metadata }) => metadata.name === names.map)),
     claims: byShard(ours(RESOURCES.PersistentVolumeClaim).map(observeClaim)),

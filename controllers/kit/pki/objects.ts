@@ -2,7 +2,7 @@ import { RESOURCES, type SecretObject } from "../../../lib/kube/types.ts";
 import { apply, create } from "../../../operator/runtime/actions.ts";
 import type { Action } from "../../../operator/runtime/types.ts";
 import { keptObject, type Owner, ownedObject } from "../objects.ts";
-import { type Kept, textData } from "../secrets.ts";
+import { type Kept, type KeptSecrets, readKeyPair, textData } from "../secrets.ts";
 import type { KeyPair } from "./certificates.ts";
 import type { Leaf, MadePki } from "./make.ts";
 
@@ -16,15 +16,35 @@ export interface NamedLeaf extends Leaf {
   readonly labels?: Readonly<Record<string, string>>;
 }
 
-/** What is observed and wanted of a resource's CA and certificates. */
-export interface PkiState {
-  readonly owner: Owner;
-  readonly names: { readonly ca: string; readonly caKey: string };
-  readonly caKey: Kept<KeyPair> | undefined;
+/** Names of the Secrets of a CA. */
+export interface AuthorityNames {
+  readonly ca: string;
+  readonly caKey: string;
+}
+
+/** What is kept of a resource's CA. */
+export interface ObservedAuthority {
   /** The bundle of CA certificates that clients trust. */
   readonly ca: Kept<string> | undefined;
+  readonly caKey: Kept<KeyPair> | undefined;
+}
+
+/** What is kept of a resource's CA and certificates. */
+export interface ObservedPki extends ObservedAuthority {
+  /** Certificates that there are to be, with what is kept of each. */
   readonly leaves: readonly NamedLeaf[];
+}
+
+/** What is observed, made and wanted of a resource's CA and certificates. */
+export interface PkiState extends ObservedPki {
+  readonly owner: Owner;
+  readonly names: AuthorityNames;
   readonly made: MadePki;
+}
+
+/** Reads the Secrets of a CA. */
+export function observeAuthority(secret: KeptSecrets, names: AuthorityNames): ObservedAuthority {
+  return { ca: secret(names.ca, (text) => text("ca.crt")), caKey: secret(names.caKey, readKeyPair) };
 }
 
 /** What is to be written, in two parts: pods and other steps may stand between them. */
@@ -34,6 +54,9 @@ export interface PkiActions {
   /** The certificates, with the bundle beside each. */
   readonly certificates: readonly Action[];
 }
+
+/** Certificates are looked at this often; they are renewed a month before their end. */
+export const CERTIFICATE_CHECK_SECONDS = 6 * 3_600;
 
 /** What makes the Secrets as they should be. Empty where the CA cannot be used: what is kept stays as it is. */
 export function pkiActions({ owner, names, caKey, ca, leaves, made }: PkiState): PkiActions {
