@@ -18,7 +18,7 @@ const ROOT = join(import.meta.dirname, "..");
 const IGNORED = new Set(["node_modules", "dist", ".build", ".git", "coverage"]);
 
 /** Files whose comments are read. */
-const COMMENTED = /\.(ts|cjs|mjs|go|sh|sql|ya?ml|tpl)$|(^|\/)(Makefile|Containerfile)$/;
+const COMMENTED = /\.(ts|cjs|mjs|go|sh|sql|ya?ml|tpl)$|(^|\/)(Makefile|Containerfile)$|^(bin\/shieldx|\.ci\/run)$/;
 /** Printed from others, whose words are checked where they are written. */
 const GENERATED = /^crds\/generated\/|^charts\/operator\/templates\/crds\//;
 
