@@ -56,7 +56,7 @@ generate: deps ## Writes CRDs, their copies in the chart, and reference pages fr
 	$(NPM) run -s generate
 
 .PHONY: docs
-docs: generate ## Writes the reference pages and checks every link
+docs: generate ## Writes the reference pages; checks links, and what pages and comments refer to
 	$(NODE) bin/check-links.ts
 
 .PHONY: verify

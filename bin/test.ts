@@ -61,7 +61,7 @@ const CHECKS: readonly Check[] = [
   },
   { name: "format", command: [...NODE, join(BIN, "biome"), "check", "."] },
   { name: "generated files", command: [...NODE, "crds/generate.ts", "--check"] },
-  { name: "links of the docs", command: [...NODE, "bin/check-links.ts"] },
+  { name: "links of the docs, references of the comments", command: [...NODE, "bin/check-links.ts"] },
 ];
 
 function jest(args: readonly string[]): string[] {

@@ -7,7 +7,7 @@ import { startFakeAcceptance } from "../testkit/acceptance/server.ts";
 import { startFakeCaller } from "./admission/testing/fake-caller.ts";
 import { describeRotation } from "./admission/testing/rotation-cases.ts";
 
-// Goal: the whole acceptance list, ticked on the fake. See testing/acceptance/README.md.
+// Goal: the whole acceptance list, ticked on the fake. See testkit/acceptance/README.md.
 
 const suite: AcceptanceSuite = { start: startFakeAcceptance, covered: new Set() };
 describeManagerItems(suite);

@@ -33,7 +33,7 @@ export interface AssemblyParts {
   readonly log: Logger;
 }
 
-/** 20: a change by a user is about two runs, so ten edits in one go are not felt. 1 s: the interval of Cluster API. */
+/** 20: an edit causes about two runs, so ten edits in a row are not slowed down. 1 s: the interval of Cluster API. */
 const DEFAULT_PACE: PaceLimits = { burst: 20, intervalSeconds: 1 };
 
 /** The loop of one controller, with a queue, a view, an applier and metrics of its own. Nothing runs before `start`. */

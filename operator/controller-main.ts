@@ -71,7 +71,7 @@ export async function run(args: readonly string[]): Promise<number> {
   }
 }
 
-/** The pod's identity survives a restart of its container, so that the Lease need not expire. Elsewhere: a new one. */
+/** In a pod its name and uid: after a restart of the container the Lease need not expire first. Elsewhere a new identity. */
 function identityOf(config: ControllerConfig): string {
   if (config.podName !== undefined && config.podUid !== undefined) return `${config.podName}_${config.podUid}`;
   return `${hostname()}_${randomBytes(8).toString("hex")}`;

@@ -70,7 +70,7 @@ export function createLeadership(options: LeadershipOptions): Leadership {
       status.set({ name: LEASE_NAME }, 0);
       lostAt = clock.monotonic();
       options.onLost(reason);
-      // No second term for this process: what it remembers is from the first one.
+      // This process never leads again: what it remembers may be older than what others wrote meanwhile.
       void lease.stop();
     },
   });

@@ -60,5 +60,5 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-// Ends also when a library left a timer or a connection behind: everything of ours was closed before.
+// A library may have left a timer or a connection behind that would keep the process alive; ours are closed by now.
 process.exit(await main(process.argv.slice(2)));

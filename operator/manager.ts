@@ -120,7 +120,7 @@ function startLeading(
   { end, graceMs }: { readonly end: (why: string) => void; readonly graceMs: number },
 ): void {
   let stillRunning = false;
-  // Who still acts under the right keeps the next one waiting for its expiry: by then this process has ended.
+  // While work under the Lease goes on it is not given back: others wait for its expiry, and by then this process has ended.
   lifecycle.defer("lease", () => leadership.lease.stop(stillRunning ? "expire" : "release"));
   leadership.lease.run().then(
     () => end("the lease loop ended"),

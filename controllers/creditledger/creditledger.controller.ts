@@ -29,7 +29,7 @@ export interface CreditLedgerDeps extends Sources {
 /** Keys reconciled at once: a reconcile of a ledger at rest takes about a millisecond and waits for nothing. */
 const CONCURRENCY = 4;
 
-/** Positions in the status change at most this often (architecture.md, "Decisions that several kinds share"). */
+/** Positions in the status change at most this often: each change is a write, and a writer moves many times a second. */
 export const POSITIONS_INTERVAL_SECONDS = 10;
 
 /** Controller of CreditLedgers: observe, make, assess, plan, report (docs/lifecycle.md). */

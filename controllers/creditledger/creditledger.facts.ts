@@ -85,7 +85,7 @@ function parsedRequest(json: string | undefined): DatabaseRequest | undefined {
   try {
     return json === undefined ? undefined : parseDatabaseRequest(json);
   } catch {
-    // An unreadable request of ours is written anew; one of somebody else is the ShardSet's to report.
+    // An unreadable request of ours is written anew; the ShardSet reports one of somebody else.
     return undefined;
   }
 }

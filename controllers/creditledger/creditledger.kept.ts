@@ -43,9 +43,10 @@ function dropRequest(
   { databaseTakenBy, request }: World,
   wanted: DatabaseRequest | undefined,
 ): DatabaseRequest | undefined {
-  // Ours would never be answered, and would drop the other one's data as soon as that request goes.
+  // The ShardSet serves somebody else's request for this database: ours would stay unanswered as long as that is there, and
+  // drop his data when it goes.
   if (databaseTakenBy !== undefined) return undefined;
-  // A request is only ever made from passwords in the cache, so without both there is nothing to drop.
+  // No request and no passwords to make one from: no database was ever asked for.
   const known = request?.value?.request ?? wanted;
   return known && { ...known, drop: true };
 }

@@ -51,7 +51,7 @@ export function createMaker(sources: Sources): (world: World, now: number) => Pr
     const { name, namespace } = world.target.owner;
     const passwords = world.roles?.value;
     const broken = brokenRoot(world);
-    // Beside a root that cannot be used nothing is made: what is kept is a decision for people.
+    // No certificate is made while a root cannot be used: people decide what becomes of kept data.
     const leaves = broken === undefined ? world.leaves : [];
     const needs = { commonName: `${namespace}/${name} ledger CA`, caKey: world.caKey, leaves };
     return {

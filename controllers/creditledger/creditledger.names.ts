@@ -3,7 +3,7 @@ import { COMPONENTS } from "../../crds/group.ts";
 import { contentHash } from "../../lib/core/canonical.ts";
 import { type Owner, ownerOf } from "../kit/objects.ts";
 
-// What a ledger is called and what it is about: the ground floor of this folder.
+// What a ledger is called and what it is to be. Every other file of this folder builds on it.
 
 /** PostgreSQL cuts identifiers at 63 bytes; the longest role suffix, `_writer`, must fit behind the database name. */
 const DATABASE_NAME_MAX = 63 - "_writer".length;

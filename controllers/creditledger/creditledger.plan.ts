@@ -41,7 +41,7 @@ export function planCreditLedger(assessment: Assessment, now: number): Plan {
   const { target } = world;
   if (world.ledger.metadata.deletionTimestamp !== undefined) return planDeletion(assessment);
   if (world.shardSet === undefined) return { actions: [] };
-  // Kept data that does not fit is a decision for people: nothing is made beside it.
+  // Kept data does not fit: people decide what becomes of it, and nothing is made until then.
   if (kept.conflict !== undefined) return { actions: [] };
   const pki = { ...world, owner: target.owner, names: target.names, made: made.pki };
   const { authority, certificates } = pkiActions(pki);
@@ -132,7 +132,7 @@ function nextLook({ migration }: Assessment, now: number): number {
 function planDeletion({ world, kept }: Assessment): Plan {
   const { target } = world;
   const workload = workloadOf(world).map((object) => remove(object, "the ledger is being deleted"));
-  // What an earlier ledger left and this one never used is not ours to remove: neither its database nor its keys.
+  // Database and keys of an earlier ledger that this one never used are not removed with this one.
   if (kept.isForeign) return { actions: workload, isCleanedUp: true };
   if (target.spec.deletionPolicy === "Retain") {
     return { actions: [...workload, ...withdrawDrop(world)], isCleanedUp: true };

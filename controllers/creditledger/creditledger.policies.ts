@@ -5,7 +5,7 @@ import type { Assessment } from "./creditledger.assess.ts";
 
 type State = ResourceState<CreditLedgerReason>;
 
-/** Where a ledger stands: the first thing that stands in the way, from the strangest to the usual. */
+/** Where a ledger stands: what the first check that finds something says. The rarest findings come first. */
 export const CREDIT_LEDGER_POLICIES: readonly Policy<Assessment, State>[] = [
   ["it is being deleted", deletion],
   ["kept data does not fit", keptData],

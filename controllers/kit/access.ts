@@ -35,7 +35,7 @@ export function accessActions<Target>(owner: Owner, target: Target, identity: Id
   ];
 }
 
-/** What whoever makes the Role must hold himself. */
+/** The rights that the controller needs to make the Role: nobody can grant what he does not hold. */
 export function grantsOf(access: readonly Access<never>[]): readonly Grant[] {
   return access.map(({ resource, verbs }) => ({ resource, verbs }));
 }

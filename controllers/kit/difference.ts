@@ -10,7 +10,7 @@ export interface Difference {
   readonly desired: unknown;
 }
 
-/** Lists whose items are ours alone: what the desired list lacks was taken out. Others get items by admission. */
+/** Lists to which nobody else adds, so an item that the desired list lacks was taken out. Admission adds to all others. */
 const OURS_ALONE: readonly string[] = ["env", "ports"];
 
 /** Names of items in the singular; the item's own name follows. */

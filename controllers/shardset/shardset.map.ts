@@ -10,7 +10,7 @@ import type { World } from "./shardset.observe.ts";
 export interface MapState {
   /** Buckets of each shard that owns some, by the map that is published; empty without a readable one. */
   readonly counts: ReadonlyMap<number, number>;
-  /** The same, from the status where the map is lost: who lost volumes may have lost the map with them. */
+  /** The same; from the status where the map is lost, since map and volumes may have been lost together. */
   readonly owners: ReadonlyMap<number, number>;
   /** The map to publish when there is none; `undefined` when there is one, or when the lost one cannot be told. */
   readonly wanted: ShardMap | undefined;

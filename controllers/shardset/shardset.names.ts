@@ -2,7 +2,7 @@ import { COMPONENTS, LABELS } from "../../crds/group.ts";
 import { SHARD_SET, type ShardSet, type ShardSetSpec } from "../../crds/shardset.ts";
 import { componentSelector, type Owner, ownerOf } from "../kit/objects.ts";
 
-// What a ShardSet is called and what it is about: the ground floor of this folder.
+// What a ShardSet is called and what it is to be. Every other file of this folder builds on it.
 
 /** Names of the objects of one ShardSet, all in its own namespace (ARCHITECTURE.md, "Objects of a ShardSet"). */
 export interface ShardSetNames {

@@ -102,9 +102,9 @@ function claimOf({ owner, names, spec }: Target, shard: number): KubeObject {
 }
 
 /**
- * Service `s-n`. It also leads to a pod that is not ready: there is only one, so its absence from the endpoints would
- * only add the probe's period and the endpoints' way to each crash restart. A client is refused at once instead and
- * connects the moment that PostgreSQL listens again.
+ * Service `s-n`. It also leads to a pod that is not ready. There is only one pod, so to take it out of the endpoints would
+ * help nobody, and would make each crash restart longer by the probe's period and the update of the endpoints. As it is,
+ * clients are refused until PostgreSQL listens again, and connect at that moment.
  */
 function serviceOf({ owner, names }: Target, shard: number): KubeObject {
   return ownedObject(owner, RESOURCES.Service, names.shard(shard), {

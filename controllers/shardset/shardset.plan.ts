@@ -25,8 +25,8 @@ export const POLL_UNREADY_SECONDS = 2;
 export const POLL_READY_SECONDS = 15;
 
 /**
- * A pod that ended this soon after it was made was turned away by its node; the next one would be too. At this pace the
- * cluster bears it until somebody has helped.
+ * A pod that ends this soon after it was made was turned away by its node, and the next one would be too. Pods are made
+ * anew no faster than this, which a cluster bears until somebody helps.
  */
 export const ENDED_POD_LIFETIME_MS = 10_000;
 
@@ -34,7 +34,7 @@ export const ENDED_POD_LIFETIME_MS = 10_000;
 export function planShardSet(assessment: Assessment, now: number): Plan {
   const { world, volumes, shards } = assessment;
   if (world.isEnding) return planDeletion(assessment);
-  // Kept data that does not fit is a decision for people: nothing is made beside it.
+  // Kept data does not fit: people decide what becomes of it, and nothing is made until then.
   if (volumes.conflict !== undefined) return { actions: [] };
   const { target, requests } = world;
   const { authority, certificates } = pkiActions({
@@ -99,7 +99,7 @@ function makeMap({ world, map }: Assessment): Action[] {
 
 function makePods(assessment: Assessment, now: number): Action[] {
   const { world, volumes, shards, made } = assessment;
-  // The last pod on a deleted volume keeps its data alive: it is not we who let it go.
+  // A pod on a deleted volume keeps the data alive: no new spec replaces it, and no new pod is made on such a volume.
   const isStaying = ({ shard }: ShardState): boolean => volumes.ending.includes(shard);
   const replaced = nextToReplace(shards, isStaying);
   const certified = new Set(
@@ -123,7 +123,7 @@ function makePods(assessment: Assessment, now: number): Action[] {
   });
 }
 
-/** False also for a pod from the future: our clock is wrong then, and nothing may wait for it. */
+/** A pod that was made in the future is not young: our clock is wrong then, and nothing may wait for it. */
 function isYoung({ createdAt }: { readonly createdAt: number | undefined }, now: number): boolean {
   return createdAt !== undefined && now >= createdAt && now - createdAt < ENDED_POD_LIFETIME_MS;
 }
@@ -147,7 +147,7 @@ function planDeletion({ world, volumes }: Assessment): Plan {
     const actions = pods.filter(({ deleting }) => !deleting).map((pod) => remove(pod, note));
     return { actions, requeueAfterSeconds: POLL_READY_SECONDS };
   }
-  // Refused data stays whoever's it was: a ShardSet that never used it must not take it away with itself.
+  // Data of an earlier ShardSet that this one never used is not removed with this one.
   const kept = world.target.spec.deletionPolicy === "Delete" && !volumes.isForeign ? keptObjects(world) : [];
   return {
     actions: [

@@ -14,7 +14,7 @@ export interface Standing extends Assessment {
   readonly growthError: Error | undefined;
 }
 
-/** Where a ShardSet stands: the first thing that stands in the way, from the strangest to the usual. */
+/** Where a ShardSet stands: what the first check that finds something says. The rarest findings come first. */
 export const SHARD_SET_POLICIES: readonly Policy<Standing, State>[] = [
   ["it is being deleted", deletion],
   ["kept data does not fit", keptData],

@@ -37,7 +37,7 @@ function statusOf(assessment: Assessment): Omit<ShardSetStatus, "observedGenerat
     // not fit was never published by this one.
     map: map === undefined || volumes.conflict !== undefined ? before?.map : { version: map.version, epoch: map.epoch },
     shardStatuses: shards.map((state) => shardStatus(assessment, state)),
-    // What a shard that is not ready now was before is not in the world: the status is its memory.
+    // The world does not show whether a shard that is down now was ever ready; the status remembers it.
     initialized: before?.initialized === true || shards.every(({ ready }) => ready) ? true : undefined,
     databases: databases.map(({ name, requestHash, shardsReady }) => ({ name, requestHash, shardsReady })),
   });

@@ -90,11 +90,11 @@ function podProblem(
 
 function differenceOf(pod: ObservedPod, { pod: wanted }: ShardObjects): string {
   const differences = differencesOf(pod.spec, wanted["spec"]).flatMap(namesOf);
-  // A member that is not wanted any more is not seen beside those that the server adds.
+  // A field that was taken out of the spec cannot be told from the defaults that the server adds.
   return differences.length === 0 ? "a field that was taken out of the spec" : inWords(differences);
 }
 
-/** PostgreSQL's parameters are one variable to Kubernetes; to people each has a name. */
+/** All parameters of PostgreSQL are one variable of the pod; people read which of them changed. */
 function namesOf({ what, live, desired }: Difference): string[] {
   if (!what.startsWith(`${PARAMETERS_VARIABLE} `)) return [what];
   const [before, after] = [parametersOf(live), parametersOf(desired)];
@@ -106,7 +106,7 @@ function parametersOf(json: unknown): Readonly<Record<string, unknown>> {
   try {
     return typeof json === "string" ? (JSON.parse(json) as Record<string, unknown>) : {};
   } catch {
-    // Whatever somebody wrote there: every parameter is another one then.
+    // Somebody wrote something else there: every parameter counts as changed.
     return {};
   }
 }

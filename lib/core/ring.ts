@@ -9,7 +9,7 @@ export const VIRTUAL_NODES_PER_SHARD = 256;
 /** Tenant of every key until ledgers have several tenants. */
 export const DEFAULT_TENANT = "default";
 
-/** Bucket of a placement key: the first 16 bits of sha256(tenant, 0x00, key) modulo 4096 (docs/adr/0003). */
+/** Bucket of a placement key: the first 16 bits of sha256(tenant, 0x00, key) modulo 4096 (docs/adr/0003-buckets.md). */
 export function bucketOf(tenant: string, placementKey: string): number {
   return sha256(tenant, "\0", placementKey).readUInt16BE(0) % BUCKET_COUNT;
 }

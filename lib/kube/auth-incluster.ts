@@ -40,7 +40,7 @@ export async function inClusterEndpoint(options: InClusterOptions): Promise<Kube
   const read = async (): Promise<Credentials> => {
     const [token, ca] = await Promise.all([readText(directory, "token"), readText(directory, "ca.crt")]).catch(
       (error: unknown) => {
-        // What was there once will be there again.
+        // They could be read before, so this will pass: an error after which it is tried again.
         if (tls === undefined) throw error;
         throw new OperatorError("KUBE_UNAUTHORIZED", "the pod's credentials cannot be read now", { cause: error });
       },

@@ -46,7 +46,7 @@ export async function kubeconfigEndpoint(options: KubeconfigOptions): Promise<Ku
 
   const read = async (): Promise<Credentials> => {
     const fresh = await readCredentials({ config, oidc, tokenFile }).catch((error: unknown) => {
-      // What was good once will be good again: a plugin's server that is down, files in the middle of a change.
+      // They worked before, so this will pass (a plugin's server is down, a file is being changed): tried again.
       if (tls === undefined || isOperatorError(error, "KUBE_UNAUTHORIZED")) throw error;
       throw new OperatorError("KUBE_UNAUTHORIZED", "the kubeconfig's credentials could not be renewed", {
         cause: error,

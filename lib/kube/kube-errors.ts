@@ -86,7 +86,7 @@ function codeOf(httpStatus: number, status: KubeStatus) {
   if (httpStatus === 409 && status.details?.causes?.some((cause) => cause.reason === "FieldManagerConflict")) {
     return "KUBE_FIELD_CONFLICT";
   }
-  // Not the server is busy, but a disruption budget has nothing to spare: only time or other pods help.
+  // The server is not busy: a disruption budget has nothing to spare, and only time or other pods help.
   if (httpStatus === 429 && status.details?.causes?.some((cause) => cause.reason === "DisruptionBudget")) {
     return "KUBE_EVICTION_BLOCKED";
   }

@@ -28,7 +28,7 @@ interface Document {
   readonly users: readonly Named[];
 }
 
-/** Settings of a user that kubectl obeys and we do not: who asks for them must not get something else. */
+/** Settings of a user that kubectl obeys and we do not. They are refused: without them we would act as somebody else. */
 const UNSUPPORTED: readonly string[] = ["as-groups", "as-uid", "as-user-extra"];
 /** kubectl gave up all others in favour of exec plugins. */
 const AUTH_PROVIDER = "oidc";

@@ -7,8 +7,8 @@
  *   silence     ├─────┤      counts not     ├───────────────────┤ duration
  *
  * A server that was frozen carries out at its thaw what lay unread in its sockets, among it writes that the holder sent
- * while it had the right. Whoever counts the silence of the server as the silence of the holder begins at the very
- * moment at which these writes land.
+ * while it had the right. A candidate that took the silence of the server for that of the holder would begin to write at
+ * the very moment at which these late writes land.
  */
 
 export interface LeaseEvidenceOptions {

@@ -113,7 +113,7 @@ const RETRY_JITTER = 0.2;
  * after two and a half intervals without an answer.
  */
 const UNANSWERED_RATIO = 0.5;
-/** Stands for the content of a Lease that is missing; no content is written so. */
+/** Stands for the content of a Lease that is missing; no real content, which is JSON, equals it. */
 const DELETED = "deleted";
 /** Time for giving the Lease back; after it the others wait for its expiry. */
 const RELEASE_TIMEOUT_MS = 2_000;
@@ -235,7 +235,7 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
     } catch (error) {
       if (!isOperatorError(error, "KUBE_NOT_FOUND") || options.createIfMissing !== true) throw error;
     }
-    // Deleted by somebody: the holder learns of it with its next renewal only, so that is no release.
+    // Somebody deleted it. The holder learns that with its next renewal only and acts until then, so it is not free yet.
     evidence.answered(clock.monotonic(), DELETED);
     if (isTaken(seen)) return undefined;
     const made = await client.create(RESOURCES.Lease, newLease(ref), request());

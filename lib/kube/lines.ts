@@ -6,7 +6,7 @@ export interface LineOptions {
   readonly onBytes?: () => void;
   /** Longest line in bytes. */
   readonly bytesMax: number;
-  /** What a rest without its end of line is: the last line, or a line that was cut. */
+  /** How a last piece without an end of line is taken: as the last line, or as a line that was cut. */
   readonly rest: "line" | "cut";
 }
 

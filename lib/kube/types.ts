@@ -7,7 +7,7 @@ export interface ObjectMeta {
   generation?: number;
   creationTimestamp?: string;
   deletionTimestamp?: string;
-  /** Of an object that is being deleted: how long it may still take; 0 for all that has no time of its own to end. */
+  /** Of an object that is being deleted: how long it may still take; 0 for kinds that need no time to end. */
   deletionGracePeriodSeconds?: number;
   labels?: Record<string, string>;
   annotations?: Record<string, string>;
@@ -45,7 +45,7 @@ export interface ResourceType<T extends KubeObject = KubeObject> {
   readonly shape?: T;
 }
 
-/** One very object: what has its name later is another one. */
+/** One object, told by its uid: an object that has its name later is another one. */
 export interface ObjectIdentity {
   readonly resource: ResourceType;
   readonly namespace: string;

@@ -5,7 +5,7 @@
  *   allow()          the object goes on, with warnings for the user if there are any
  *   deny(sentence)   the object is refused with this sentence, whatever the failure policy says
  *   a throw          there is no answer: the failure policy decides (Fail refuses with our code and sentence, Ignore
- *                    lets the object through), which is what it is for; see docs/adr/0012
+ *                    lets the object through), which is what it is for; see docs/adr/0012-webhooks.md
  */
 import type { z } from "zod";
 import type { KubeObject } from "../../lib/kube/types.ts";

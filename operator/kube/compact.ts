@@ -1,10 +1,10 @@
 /** Makes what the caches keep small and safe to share. */
 
-/** Shorter strings cost no more than the look for their like; V8 keeps most of them once already. */
+/** Shorter strings take less than the search for an equal one costs; V8 shares most of them already. */
 const LENGTH_MIN = 6;
 /** Longer ones are texts and keys of their own. */
 const LENGTH_MAX = 64;
-/** Strings that are remembered at a time. What is common comes back at once after the memory was emptied. */
+/** Strings in the pool. A full pool is emptied: common strings are in it again at once. */
 const POOL_MAX = 2_048;
 
 /**

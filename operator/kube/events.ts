@@ -31,8 +31,8 @@ export interface EventRecorderOptions {
 export interface EventRecorder {
   /**
    * Tells once per situation (object, reason, note) and ten minutes; a repetition after that raises the series' count.
-   * Whether an earlier process has told it already is for the caller to know, from the status. An object that always has
-   * something else to say is bounded: what goes beyond is dropped. Failures are logged: telling is never worth failing
+   * Whether an earlier process has told it already is for the caller to know, from the status. The events of one object are
+   * bounded, and what goes beyond is dropped. Failures are logged: telling is never worth failing
    * for. @returns true when something was written
    */
   record(regarding: KubeObject, note: EventNote, signal: AbortSignal): Promise<boolean>;
@@ -88,7 +88,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       }
       pace.spend(uid);
       const count = (before?.count ?? 0) + 1;
-      // Before the write: a second reconcile meanwhile finds it told.
+      // Before the write, so that a second reconcile meanwhile does not tell it too.
       remember(telling.name, { at, count });
       try {
         return await write(telling, count, { ...options, signal });
@@ -101,7 +101,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
   };
 }
 
-/** The name is made of the situation: a second process that tells the same finds it told. */
+/** The name is a hash of the situation: for a second process that tells the same, the event exists already. */
 function tellingOf(regarding: KubeObject, { eventType, reason, note: text }: EventNote, clock: Clock): Telling {
   const { namespace = "default", name, uid = "" } = regarding.metadata;
   const note = text.slice(0, NOTE_LENGTH_MAX);
@@ -128,7 +128,7 @@ async function write(
       await client.patch(RESOURCES.Event, { namespace, name }, { format: "merge", patch, ...how });
       return true;
     } catch (error) {
-      // Events live for an hour; a series that outlived its event starts anew.
+      // The server forgets events after an hour; then a new series begins.
       if (!isOperatorError(error, "KUBE_NOT_FOUND")) throw error;
     }
   }

@@ -6,7 +6,7 @@ interface Indexer<T extends KubeObject> {
 
 /**
  * Keys under which an object is found. Depends on the object alone, and gives the same keys each time.
- * A method's type, so that a controller of one kind is a controller.
+ * Taken from a method, because only then TypeScript accepts a `Controller` of one kind where any `Controller` is asked for.
  */
 export type IndexFunction<T extends KubeObject = KubeObject> = Indexer<T>["keys"];
 
@@ -25,7 +25,7 @@ export interface WritableIndex<T extends KubeObject> extends ObjectIndex<T> {
   remove(object: T): void;
 }
 
-/** An empty index. A lane with one member, the usual case by far, is that member and no collection. */
+/** An empty index. A lane with one member, by far the usual case, is kept as that member, without a Set around it. */
 export function createObjectIndex<T extends KubeObject>(keysOf: IndexFunction<T>): WritableIndex<T> {
   const lanes = new Map<string, T | Set<T>>();
 

@@ -23,7 +23,7 @@ export interface ObjectStore<T extends KubeObject> {
 export function createStore<T extends KubeObject>(): ObjectStore<T> {
   const namespaces = new Map<string, Map<string, T>>();
   const indexes = new Map<IndexFunction<T>, WritableIndex<T>>();
-  /** By label, from the first query on: nobody pays for lanes that nobody reads. */
+  /** By label, made with the first query for it: a label that nobody asks for costs nothing. */
   const labelIndexes = new Map<string, WritableIndex<T>>();
   let size = 0;
 

@@ -57,9 +57,9 @@ interface Run {
   readonly abort: AbortController;
 }
 
-/** controllers wait for nothing for long: what takes longer than this is stuck. */
+/** No reconcile waits for anything that takes long: one that takes longer than this is stuck. */
 const DEADLINE_SECONDS = 120;
-/** Reason of a timer that is not needed any more. An abort without one makes an exception with a stack, at every reconcile. */
+/** Why a timer is aborted that is not needed any more. Without a reason, each abort would make an exception with a stack. */
 const IN_TIME = "the reconcile ended in time";
 /** A failure that asks for a time without naming one. */
 const AFTER_DEFAULT_SECONDS = 5;
@@ -77,7 +77,7 @@ export function createControllerLoop(options: ControllerLoopOptions): Controller
 
   const work = async (): Promise<void> => {
     for (let item = await queue.take(); item !== undefined; item = await queue.take()) {
-      // Handed over in the moment before the abort, which could not reach this run any more.
+      // The queue handed the key out just before the abort, which did not know of this run.
       if (stopping.signal.aborted) return queue.done(item.key);
       const run: Run = { key: item.key, startedAt: clock.monotonic(), abort: new AbortController() };
       running.add(run);
@@ -188,7 +188,7 @@ function contextOf({ abort }: Run, options: ControllerLoopOptions): ReconcileCon
   };
 }
 
-/** @throws TypeError for a time that is none: the queue would never hand the key out, or at once for ever */
+/** @throws TypeError for NaN, infinite and negative times: the queue would hand the key out never, or without a pause */
 function checked(result: Result): Result {
   const { requeueAfterSeconds: after } = result;
   if (after === undefined || (Number.isFinite(after) && after >= 0)) return result;
@@ -220,12 +220,12 @@ function conclude(
   } else {
     metrics.reconciled(after === undefined ? "success" : "requeue_after", seconds);
   }
-  // What the plan wanted to look at again does not stop changing because a step needs another input.
+  // Also after a terminal error: what the plan wanted to look at again may change by itself.
   queue.forget(key);
   if (after !== undefined) queue.add(key, { priority, afterMs: after * 1_000 });
 }
 
-/** What the error asks for; a time that cannot be read, as some proxies send it, is none. */
+/** What the error asks for; the default when that is no usable number, as some proxies send it. */
 function afterSecondsOf({ retryAfterSeconds: asked = AFTER_DEFAULT_SECONDS }: OperatorError): number {
   return Number.isFinite(asked) && asked >= 0 ? asked : AFTER_DEFAULT_SECONDS;
 }

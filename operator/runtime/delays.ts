@@ -11,7 +11,7 @@ export interface Delays<E extends Delayed> {
   put(entry: E): void;
   get(id: string): E | undefined;
   remove(id: string): E | undefined;
-  /** The entry that is due first; of several that were put first. */
+  /** The entry that is due first; of several that are due at the same time, the one that was put first. */
   first(): E | undefined;
   size(): number;
 }
@@ -72,7 +72,7 @@ export function createDelays<E extends Delayed>(): Delays<E> {
   return {
     put: (entry) => {
       const known = nodes.get(entry.id);
-      // Whoever stays waiting keeps its turn among those of the same time.
+      // An entry that is put again keeps its turn among those of the same time.
       const node: Node<E> = { entry, order: known?.order ?? order++, place: heap.length };
       remove(entry.id);
       node.place = heap.length;

@@ -19,8 +19,8 @@ interface Lane<I> {
   readonly priority: number;
   readonly items: Map<string, I>;
   /**
-   * Where the lane begins. A Map iterates over what is added behind and skips what was deleted, so an iterator that is
-   * kept never walks twice over the holes that its predecessors left; a new one each time would.
+   * Stands before the first item. It is kept, because a Map leaves holes where items were deleted: a new iterator would
+   * walk over all holes at each `shift`, this one walks over each once, and still comes to what is added behind.
    */
   order: Iterator<I>;
 }
@@ -37,7 +37,7 @@ export function createLanes<I extends LaneItem>(priorities: readonly I["priority
   const first = (lane: Lane<I>): I | undefined => {
     const step = lane.order.next();
     if (step.done !== true) return step.value;
-    // The end was reached once; what came afterwards needs a new iterator.
+    // An iterator that has reached the end stays there: what was added since needs a new one.
     lane.order = lane.items.values();
     const again = lane.order.next();
     return again.done === true ? undefined : again.value;

@@ -25,7 +25,7 @@ const ACTIONS: readonly Action["type"][] = ["apply", "create", "delete", "patch"
 /** controller-runtime's buckets for queues: 1 ns to 1000 s in powers of ten; below 1 ms tells nothing here. */
 const QUEUE_BUCKETS_SECONDS = [0.001, 0.01, 0.1, 1, 10, 100, 1000];
 
-/** Metrics of one controller; every label set starts at 0, so that the first failure is a change and not a birth. */
+/** Metrics of one controller. Each series starts at 0: otherwise Prometheus would not count the first failure. */
 export function createControllerMetrics(
   metrics: Metrics,
   options: { readonly controller: string; readonly concurrency: number },

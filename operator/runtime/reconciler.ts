@@ -12,9 +12,9 @@ import type { Controller, Plan, ReconcileContext, Result } from "./types.ts";
  *
  *   observe ──► make ──► assess ──► plan ──► execute ──► aside ──► report ──► status ──► events
  *
- * A kind says what it reads, what it makes, what that means, what it wants and what it tells; that the finalizer is on
- * first and off last, that a paused resource is left alone, that the status is written once and also after a failure of
- * whatever step, that an event follows the status, is here.
+ * A kind says what it reads, what it makes, what that means, what it wants and what it tells. What all kinds have in common
+ * is here: the finalizer goes on first and off last, a paused resource is left alone, the status is written once (also
+ * after a failure of any step), and events follow the status.
  */
 
 /** What a kind does in each step. */
@@ -58,7 +58,7 @@ interface Done {
   readonly run: Run;
 }
 
-/** The reconcile of a kind. It has nothing to remember between two runs but what was refused. */
+/** The reconcile of a kind. Between two runs it remembers only which work aside the server refused. */
 export function createReconciler<T extends KubeObject, Observed, Assessment, Made = undefined>(
   kind: Kind<T, Observed, Assessment, Made>,
 ): Controller<T>["reconcile"] {

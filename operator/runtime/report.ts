@@ -30,7 +30,7 @@ export interface Report<Type extends string = string, Reason extends string = st
   readonly conditions: Readonly<Record<Type, Statement<Reason>>>;
   /** The other members of the status; `undefined` ones are left out. */
   readonly status: Readonly<Record<string, unknown>>;
-  /** Conditions that are told by themselves, beside a new Ready: a Warning when such a one says something new. */
+  /** Conditions that get an event of their own, a Warning, whenever they say something new, whatever Ready says. */
   readonly warnings?: readonly Type[];
   /** Look again after this time, if that is sooner than the plan's. */
   readonly requeueAfterSeconds?: number;
@@ -61,8 +61,8 @@ export function tellReport(object: WithConditions, report: Report, run: Run): To
 }
 
 /**
- * The status after a failure of the observation or of a decision: nothing is known but that, so the rest stays as it was
- * told. @returns `undefined` for a failure that nobody needs to hear of
+ * The status after a step that threw: only the failure is known, so everything else stays as it was told before.
+ * @returns `undefined` for a failure that nobody needs to hear of
  */
 export function tellFailure(object: WithConditions, error: Error, run: Pick<Run, "now" | "paused">): Told | undefined {
   const state = failureState(error);

@@ -18,8 +18,8 @@ export interface Runnable {
   readonly name: string;
   readonly needs: "leader" | "every";
   /**
-   * Runs until the signal aborts, then cleans up after itself and resolves. To resolve earlier is to have nothing more
-   * to do. To reject is a failure of the process: the manager stops in order and ends with code 1.
+   * Runs until the signal aborts, then cleans up after itself and resolves. It may resolve earlier when it has nothing
+   * more to do. When it rejects, the process has failed: the manager stops in order and ends with code 1.
    */
   run(signal: AbortSignal): Promise<void>;
   /** Takes part in `/readyz`; always ready unless told. Must not throw. */

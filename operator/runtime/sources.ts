@@ -47,7 +47,7 @@ export interface Channel<T> {
   push(value: T): void;
 }
 
-/** @param keys the keys that a value concerns; what it throws reaches who pushes */
+/** @param keys tells which keys a value concerns; when it throws, `push` throws */
 export function createChannel<T>(name: string, keys: (value: T) => Iterable<Key>): Channel<T> {
   const kept = new Map<string, Key>();
   let add: ((key: Key) => void) | undefined;

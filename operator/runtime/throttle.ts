@@ -1,8 +1,8 @@
 import type { Clock } from "../../lib/core/clock.ts";
 
 /**
- * Remembers what was last done for something, and that it was, on the monotonic clock. After a restart everything is due.
- * Entries whose time is over go by themselves: whoever is gone need not be forgotten.
+ * Remembers for a time what was last done for something, so that it is not done again too soon. After a restart everything
+ * is due. Entries go by themselves when their time is over, so nobody has to clean up after objects that are gone.
  */
 export interface Throttle<T = true> {
   /** Whole seconds until it may be done again; 0 when it is due. */
@@ -15,7 +15,7 @@ export interface Throttle<T = true> {
   forget(id: string): void;
 }
 
-/** @param intervalSeconds least time between two marks; ids should be uids, so that a successor is not held up */
+/** @param intervalSeconds least time between two marks; ids should be uids: an object that is made anew then need not wait */
 export function createThrottle<T = true>(intervalSeconds: number): Throttle<T> {
   const intervalMs = intervalSeconds * 1_000;
   /** In the order of the marks, so that the first are the first to go. */

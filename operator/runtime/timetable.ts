@@ -7,12 +7,12 @@ export interface Timetable<E extends Delayed> extends Omit<Delays<E>, "first"> {
   stop(): void;
 }
 
-/** A timer takes at most 2^31 ms; somebody may ask for a certificate to be looked at in two months. */
+/** Longest sleep of the one timer: timers take at most 2^31 ms (24 days), and a certificate may be due in two months. */
 const SLEEP_MAX_MS = 12 * 3_600_000;
 
 /**
  * An empty timetable with one timer for all entries.
- * @param call the entry is due; it stays until it is removed or put to another time, which the call must see to
+ * @param call the entry is due; it must remove the entry or put it to a later time, or it would be called without end
  */
 export function createTimetable<E extends Delayed>(clock: Clock, call: (entry: E) => void): Timetable<E> {
   const delays = createDelays<E>();
@@ -34,7 +34,7 @@ export function createTimetable<E extends Delayed>(clock: Clock, call: (entry: E
 
 /** One timer for the soonest of many times. */
 interface Alarm {
-  /** Rings at this monotonic time, or before: waking early is harmless, so it is never moved back. */
+  /** Rings at this monotonic time or earlier. It is never set back to a later time: ringing too early does no harm. */
   set(at: number): void;
   stop(): void;
 }

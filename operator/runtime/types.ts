@@ -4,7 +4,7 @@ import type { KubeObject, ObjectIdentity, ResourceType } from "../../lib/kube/ty
 import type { Logger } from "../../lib/node/logger.ts";
 import type { IndexFunction } from "../kube/object-index.ts";
 
-/** Names one object of the reconciled kind. A key carries no event: nothing can depend on the past. */
+/** Names one object of the reconciled kind. It does not say what happened, so no decision can depend on that. */
 export interface Key {
   readonly namespace: string;
   readonly name: string;
@@ -95,13 +95,13 @@ export interface Result {
   readonly requeueAfterSeconds?: number;
   /** What kept it from doing all that it wanted; its `retry` says how to go on, as if it had been thrown. */
   readonly error?: Error;
-  /** Of that next run; that of this one unless told. */
+  /** Priority of the next run; the same as of this one unless told. */
   readonly priority?: Priority;
 }
 
 /**
  * Which keys go first: what users and the world change now, then what a resync looks at again, then the list of a start.
- * controller-runtime knows -100 for both of the latter; here a resync is not held up by a start.
+ * controller-runtime gives -100 to a resync and to a start; here a resync goes before a start.
  */
 export const PRIORITIES = { live: 0, resync: -50, start: -100 } as const;
 export type Priority = (typeof PRIORITIES)[keyof typeof PRIORITIES];

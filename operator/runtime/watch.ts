@@ -36,7 +36,7 @@ export function connectWatches(controller: Controller, connection: WatchConnecti
       }
     };
     const keysOf = ({ before, after }: ObjectChange<KubeObject>): Key[] => {
-      // When nobody can tell, the change counts.
+      // When the predicate throws, the change counts.
       if (before !== undefined && after !== undefined && !isolated(() => hasChanged(watch, before, after), true))
         return [];
       const keys = [before, after].flatMap((object) =>
@@ -69,7 +69,7 @@ function isNewInput({ before, after, initial }: ObjectChange<KubeObject>): boole
 }
 
 function hasChanged({ changed }: { readonly changed?: Predicate }, before: KubeObject, after: KubeObject): boolean {
-  // After a list, an object that was deleted and made anew meanwhile is one update; both may be of generation 1.
+  // A list shows an object that was deleted and made anew as one update, and both may have generation 1.
   if (before.metadata.uid !== after.metadata.uid) return true;
   return changed === undefined || changed(before, after);
 }

@@ -1,5 +1,5 @@
 // Command controller-runtime is the peer of the operator benchmark: the widget controller of
-// testkit/widget-controller.ts as a Go programmer would write it on sigs.k8s.io/controller-runtime.
+// testkit/widget-operator.ts as a Go programmer would write it on sigs.k8s.io/controller-runtime.
 package main
 
 import (
