@@ -13,6 +13,9 @@ export interface Difference {
 /** Lists to which nobody else adds, so an item that the desired list lacks was taken out. Admission adds to all others. */
 const OURS_ALONE: readonly string[] = ["env", "ports"];
 
+/** Members that hold quantities. Elsewhere "1" and "1000m" are two texts: a label, an argument. */
+const QUANTITIES: readonly string[] = ["requests", "limits", "sizeLimit"];
+
 /** Names of items in the singular; the item's own name follows. */
 const SINGULAR: Readonly<Record<string, string>> = {
   containers: "container",
@@ -22,9 +25,9 @@ const SINGULAR: Readonly<Record<string, string>> = {
 };
 
 /**
- * Where a spec that the server keeps differs from the one that we would write: members that only the server's defaults or
- * other programs added are no difference, and neither is another notation of a quantity. Items of lists are told by
- * their names.
+ * Where a spec that the server keeps differs from the one that we would write: members and items that only the server's
+ * defaults or other programs added are no difference, and neither is another notation of a quantity, nor an empty member,
+ * which the server drops. Items of lists are told by their names.
  */
 export function differencesOf(live: unknown, desired: unknown): Difference[] {
   return compare({ fields: [], of: "" }, live, desired);
@@ -48,7 +51,7 @@ function compare(place: Place, live: unknown, desired: unknown): Difference[] {
       member === undefined ? [] : compareMember(place, name, { live: live[name], desired: member }),
     );
   }
-  if (isEqual(live, desired)) return [];
+  if (isSame(place, live, desired)) return [];
   return [{ what: `${place.fields.join(".")}${place.of}`, live, desired }];
 }
 
@@ -62,27 +65,31 @@ function compareMember(place: Place, name: string, { live, desired }: Pair): Dif
   if (items === undefined) return compare({ ...place, fields: [...place.fields, name] }, live, desired);
   const present = itemsByName(live) ?? new Map<string, unknown>();
   const changed = [...items].flatMap(([item, wanted]) => {
-    const inItem = placeOf(place, name, item);
-    if (!present.has(item)) return [{ what: wholeOf(place, name, item), live: undefined, desired: wanted }];
-    const found = compare(inItem, present.get(item), wanted);
+    const what = wholeOf(place, name, item);
+    if (!present.has(item)) return [{ what, live: undefined, desired: contentOf(name, wanted) }];
+    const found = compare({ fields: [], of: ` of ${what}` }, present.get(item), wanted);
+    if (name !== "env" || found.length === 0) return found;
     // A variable has one value: its name says it all.
-    return name === "env"
-      ? found.map(({ live: was, desired: is }) => ({ what: wholeOf(place, name, item), live: was, desired: is }))
-      : found;
+    return [{ what, live: contentOf(name, present.get(item)), desired: contentOf(name, wanted) }];
   });
   const removed = OURS_ALONE.includes(name) ? [...present.keys()].filter((item) => !items.has(item)) : [];
   return [
     ...changed,
-    ...removed.map((item) => ({ what: wholeOf(place, name, item), live: present.get(item), desired: undefined })),
+    ...removed.map((item) => ({
+      what: wholeOf(place, name, item),
+      live: contentOf(name, present.get(item)),
+      desired: undefined,
+    })),
   ];
-}
-
-function placeOf(place: Place, list: string, item: string): Place {
-  return { fields: [], of: ` of ${wholeOf(place, list, item)}` };
 }
 
 function wholeOf({ of }: Place, list: string, item: string): string {
   return list === "env" ? `${item}${of}` : `${SINGULAR[list] ?? list} ${item}${of}`;
+}
+
+/** The value of a variable that has one; any other item as it is. */
+function contentOf(list: string, item: unknown): unknown {
+  return list === "env" && isRecord(item) && typeof item["value"] === "string" ? item["value"] : item;
 }
 
 /** Items of a list in which each has a name of its own; `undefined` for anything else. */
@@ -97,11 +104,23 @@ function itemsByName(list: unknown): Map<string, unknown> | undefined {
   return named;
 }
 
-function isEqual(live: unknown, desired: unknown): boolean {
+function isSame({ fields }: Place, live: unknown, desired: unknown): boolean {
+  if (live === undefined && isEmpty(desired)) return true;
   if (typeof live === "string" && typeof desired === "string") {
-    return live === desired || compareQuantities(live, desired) === 0;
+    return (
+      live === desired || (fields.some((name) => QUANTITIES.includes(name)) && compareQuantities(live, desired) === 0)
+    );
+  }
+  if (Array.isArray(live) && Array.isArray(desired) && desired.length > 0 && desired.every(isRecord)) {
+    return desired.every((wanted) => live.some((item) => differencesOf(item, wanted).length === 0));
   }
   return canonicalJson(live) === canonicalJson(desired);
+}
+
+/** Holds nothing, however deep. */
+function isEmpty(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length === 0;
+  return isRecord(value) && Object.values(value).every((member) => member === undefined || isEmpty(member));
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

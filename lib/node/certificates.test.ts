@@ -1,9 +1,6 @@
-// The X.509 library reads decorator metadata while it loads, so this import comes first.
-import "reflect-metadata";
-import { createPrivateKey, generateKeyPairSync, webcrypto, X509Certificate } from "node:crypto";
+import { generateKeyPairSync, X509Certificate } from "node:crypto";
 import { connect, createServer } from "node:tls";
 import { describe, expect, test } from "@jest/globals";
-import { BasicConstraintsExtension, X509CertificateGenerator } from "@peculiar/x509";
 import {
   authorityProblem,
   CA_VALIDITY_DAYS,
@@ -15,6 +12,7 @@ import {
   readCertificate,
   renewalReason,
 } from "./certificates.ts";
+import { rsaAuthority } from "./testing/authorities.ts";
 
 // Certificates are checked by node:crypto, which did not make them: two implementations must agree.
 
@@ -57,7 +55,7 @@ describe("a certificate authority", () => {
   });
 
   test("of RSA is named as such: what it signs would be signed in another way", async () => {
-    const ca = await rsaAuthority();
+    const ca = await rsaAuthority(NOW);
     expect(authorityProblem(ca, NOW)).toBe("its key is RSA 2048, and certificates are signed with ECDSA P-256");
   });
 
@@ -180,21 +178,4 @@ describe("an issued certificate", () => {
 function anotherKey(): string {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   return privateKey.export({ type: "pkcs8", format: "pem" }) as string;
-}
-
-/** A CA as other tools make it. */
-async function rsaAuthority(): Promise<CertificatePair> {
-  const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256", publicExponent: new Uint8Array([1, 0, 1]) };
-  const keys = await webcrypto.subtle.generateKey({ ...algorithm, modulusLength: 2048 }, true, ["sign", "verify"]);
-  const certificate = await X509CertificateGenerator.createSelfSigned({
-    name: "CN=foreign",
-    notBefore: new Date(NOW - DAY),
-    notAfter: new Date(NOW + DAY),
-    signingAlgorithm: algorithm,
-    keys,
-    extensions: [new BasicConstraintsExtension(true, 0, true)],
-  });
-  const der = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey));
-  const keyPem = createPrivateKey({ key: der, format: "der", type: "pkcs8" }).export({ format: "pem", type: "pkcs8" });
-  return { certPem: certificate.toString("pem"), keyPem: keyPem as string };
 }
