@@ -118,6 +118,80 @@ describe("the next run", () => {
     await loop.stop(0);
   });
 
+  // The reconcile of every kind returns the failure of a write beside what its plan asked for.
+  describe.each([
+    ["thrown", (error: Error): Promise<Result> => Promise.reject(error)],
+    ["returned", (error: Error): Promise<Result> => Promise.resolve({ error })],
+  ])("after a failure that is %s", (_how, fail) => {
+    it("grows from 5 ms", async () => {
+      const { clock, queue, loop, runs, value } = start(() => fail(new OperatorError("KUBE_FAILED", "injected")));
+      queue.add(key("a"));
+      await clock.advance(40);
+      expect(runs).toEqual([0, 5, 15, 35]);
+      expect(await value(reconcileTotal("error"))).toBe(4);
+      expect(await value("controller_runtime_reconcile_errors_total")).toBe(4);
+      expect(await value("workqueue_retries_total")).toBe(4);
+      expect(await value("controller_runtime_reconcile_panics_total")).toBe(0);
+      await loop.stop(0);
+    });
+
+    it("waits as long as the failure says", async () => {
+      const { clock, queue, loop, runs } = start(() =>
+        fail(new OperatorError("KUBE_THROTTLED", "injected", { retryAfterSeconds: 7 })),
+      );
+      queue.add(key("a"));
+      await clock.advance(15_000);
+      expect(runs).toEqual([0, 7_000, 14_000]);
+      await loop.stop(0);
+    });
+
+    it("comes with the next event when only another input helps, and is counted as terminal", async () => {
+      const { clock, queue, loop, runs, value } = start(() => fail(new OperatorError("KUBE_INVALID", "injected")));
+      queue.add(key("a"));
+      await clock.advance(3_600_000);
+      expect(runs).toEqual([0]);
+      expect(await value("controller_runtime_terminal_reconcile_errors_total")).toBe(1);
+      expect(await value(reconcileTotal("error"))).toBe(1);
+      await loop.stop(0);
+    });
+
+    it("grows and is counted as a panic when nobody expected it", async () => {
+      const { clock, queue, loop, runs, value } = start(() => fail(new TypeError("injected")));
+      queue.add(key("a"));
+      await clock.advance(14);
+      expect(runs).toEqual([0, 5]);
+      expect(await value("controller_runtime_reconcile_panics_total")).toBe(2);
+      await loop.stop(0);
+    });
+  });
+
+  it("comes after the time that was asked for beside a terminal failure, and the backoff is forgotten", async () => {
+    const ends: Result[] = [
+      { error: new OperatorError("KUBE_FAILED", "injected") },
+      { error: new OperatorError("KUBE_FAILED", "injected") },
+      { error: new OperatorError("KUBE_INVALID", "injected"), requeueAfterSeconds: 30 },
+      { error: new OperatorError("KUBE_FAILED", "injected") },
+    ];
+    const { clock, queue, loop, runs, value } = start(async () => ends.shift() ?? {});
+    queue.add(key("a"));
+    await clock.advance(60_000);
+    expect(runs).toEqual([0, 5, 15, 30_015, 30_020]);
+    expect(await value(reconcileTotal("error"))).toBe(4);
+    expect(await value("controller_runtime_terminal_reconcile_errors_total")).toBe(1);
+    await loop.stop(0);
+  });
+
+  it("comes with the backoff, not after the time that was asked for, while trying again may help", async () => {
+    const { clock, queue, loop, runs } = start(async () => ({
+      error: new OperatorError("KUBE_FAILED", "injected"),
+      requeueAfterSeconds: 0.001,
+    }));
+    queue.add(key("a"));
+    await clock.advance(14);
+    expect(runs).toEqual([0, 5]);
+    await loop.stop(0);
+  });
+
   it("never comes by itself after a terminal failure", async () => {
     const { clock, queue, loop, runs, value } = start(async () => {
       throw new OperatorError("KUBE_INVALID", "injected");

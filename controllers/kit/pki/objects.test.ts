@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { RESOURCES, type SecretObject } from "../../../lib/kube/types.ts";
+import { RESOURCES } from "../../../lib/kube/types.ts";
 import { type Kept, secretText } from "../secrets.ts";
 import { linesOf, OWNER, objectOf } from "../testing/owner.ts";
 import type { KeyPair } from "./certificates.ts";
