@@ -167,6 +167,40 @@ describe("failures", () => {
     expect(condition(world, "Available")).toMatchObject({ status: "True" });
   });
 
+  test("a CA that cannot be used is told with the way out, keeps nothing else down, and heals when it is deleted", async () => {
+    const { world, controller } = await ready();
+    const text = (name: string, key: string): string =>
+      Buffer.from(
+        (world.find("Secret", name) as { data?: Record<string, string> } | undefined)?.data?.[key] ?? "",
+        "base64",
+      ).toString();
+    const first = text("bank-ca", "ca.crt").trim();
+    world.edit("Secret", "bank-ca-key", (secret) => ({
+      ...secret,
+      data: { ...(secret["data"] as object), "tls.crt": Buffer.from("RSA\n").toString("base64") },
+    }));
+    const message =
+      "Secret bank-ca-key holds no usable CA (its certificate is not that of a CA); restore it, or delete it to have it made anew";
+    expect(await reconcile(controller, world)).toEqual(["status", `event  Warning AuthorityInvalid: ${message}`]);
+    expect(condition(world, "Ready")).toMatchObject({ status: "False", reason: "AuthorityInvalid", message });
+    expect(condition(world, "Stalled")).toMatchObject({ status: "True", reason: "AuthorityInvalid", message });
+    await world.clock.advance(61 * 86_400_000);
+    expect(await reconcile(controller, world)).toEqual([]);
+
+    for (const kind of ["Deployment", "Service"]) world.edit(kind, NAME, () => undefined);
+    await toRest(controller, world);
+    for (const kind of ["Deployment", "Service"]) expect(world.find(kind, NAME)).toBeDefined();
+    expect(condition(world, "Available")).toMatchObject({ status: "True" });
+    expect(condition(world, "Ready")).toMatchObject({ reason: "AuthorityInvalid" });
+
+    world.edit("Secret", "bank-ca-key", () => undefined);
+    await toRest(controller, world);
+    expect(condition(world, "Ready")).toMatchObject({ status: "True" });
+    const second = text("bank-ca-key", "tls.crt").trim();
+    expect(text("bank-ca", "ca.crt").trim().split("\n")).toEqual([first, second]);
+    expect(text("bank-tls", "ca.crt").trim().split("\n")).toEqual([first, second]);
+  });
+
   test("a paused ledger is observed and left alone", async () => {
     const { world, controller } = await ready();
     world.edit(KIND, NAME, (object) => ({

@@ -195,6 +195,22 @@ describe("pods", () => {
     expect(lines.some((line) => line.startsWith("event Normal Updating"))).toBe(true);
   });
 
+  test("one that is replaced is replaced for what is named", async () => {
+    const world = await ready(1);
+    const reasons = (lines: readonly string[]): string[] => lines.filter((line) => line.startsWith("delete Pod"));
+    world.setSpec({ postgres: { parameters: { shared_buffers: "1GB" } } });
+    expect(reasons(await world.settle())).toEqual(["delete Pod bank-0-0: pod of shard 0 is replaced: shared_buffers"]);
+    world.upgrade("shieldx-postgres:2");
+    expect(reasons(await world.settle())).toEqual([
+      "delete Pod bank-0-0: pod of shard 0 is replaced: image of container postgres",
+    ]);
+    world.setSpec({ postgres: { parameters: {} }, resources: { limits: { memory: "1Gi" } } });
+    expect(reasons(await world.settle())).toEqual([
+      "delete Pod bank-0-0: pod of shard 0 is replaced: shared_buffers, resources.limits of container postgres",
+    ]);
+    expect(condition(world, "Ready")).toMatch(/^True/);
+  });
+
   test("a setting that breaks a shard stops there, and its correction heals it", async () => {
     const world = await ready();
     world.setSpec({ postgres: { parameters: { shared_buffers: "1TB" } } });
@@ -250,6 +266,73 @@ describe("certificates", () => {
     ).toString();
     expect(bundle.trim().split("\n")).toHaveLength(2);
     expect(condition(world, "Ready")).toMatch(/^True/);
+  });
+});
+
+describe("a CA that cannot be used", () => {
+  const sentence =
+    "Secret bank-ca-key holds no usable CA (its certificate is not that of a CA); restore it, or delete it to have it made anew";
+  const text = (world: World, name: string, key: string): string =>
+    Buffer.from(
+      (world.find("Secret", name) as { data?: Record<string, string> } | undefined)?.data?.[key] ?? "",
+      "base64",
+    ).toString();
+
+  async function spoiled(): Promise<World> {
+    const world = await ready();
+    world.edit("Secret", "bank-ca-key", (secret) => ({
+      ...secret,
+      data: { ...(secret["data"] as object), "tls.crt": Buffer.from("RSA\n").toString("base64") },
+    }));
+    return world;
+  }
+
+  test("is told with the way out, once, and nothing is made anew beside it", async () => {
+    const world = await spoiled();
+    const lines = await world.reconcile();
+    expect(condition(world, "Ready")).toBe(`False AuthorityInvalid: ${sentence}`);
+    expect(condition(world, "Stalled")).toBe(`True AuthorityInvalid: ${sentence}`);
+    expect(lines).toEqual(["status", `event Warning AuthorityInvalid: ${sentence}`]);
+    expect(await world.reconcile()).toEqual([]);
+    // Also not when its certificates are long due.
+    await world.clock.advance(61 * 86_400_000);
+    expect(await world.reconcile()).toEqual([]);
+  });
+
+  test("keeps no shard down: a deleted pod, Service and Lease come back", async () => {
+    const world = await spoiled();
+    await world.settle();
+    for (const [kind, name] of [
+      ["Pod", "bank-1-0"],
+      ["Service", "bank-1"],
+      ["Lease", "bank-1"],
+    ] as const) {
+      world.edit(kind, name, () => undefined);
+    }
+    await world.settle();
+    for (const [kind, name] of [
+      ["Pod", "bank-1-0"],
+      ["Service", "bank-1"],
+      ["Lease", "bank-1"],
+    ] as const) {
+      expect(world.find(kind, name)).toBeDefined();
+    }
+    expect(condition(world, "Available")).toMatch(/^True/);
+    expect(condition(world, "Ready")).toMatch(/^False AuthorityInvalid/);
+  });
+
+  test("is made anew once it is deleted, and clients trust both", async () => {
+    const world = await spoiled();
+    const first = text(world, "bank-ca", "ca.crt").trim();
+    await world.clock.advance(1_000);
+    await world.settle();
+    world.edit("Secret", "bank-ca-key", () => undefined);
+    await world.settle();
+    expect(condition(world, "Ready")).toBe("True Ready: 3 of 3 shards accept writes");
+    const second = text(world, "bank-ca-key", "tls.crt").trim();
+    expect(second).not.toBe(first);
+    expect(text(world, "bank-ca", "ca.crt").trim().split("\n")).toEqual([first, second]);
+    expect(text(world, "bank-1-tls", "ca.crt").trim().split("\n")).toEqual([first, second]);
   });
 });
 

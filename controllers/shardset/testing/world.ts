@@ -16,6 +16,8 @@ export interface World extends Omit<MemoryWorld, "context" | "revision" | "takeT
   /** Changes the ShardSet's spec. */
   setSpec(changes: Partial<ShardSetSpec>): void;
   shardSet(): ShardSet;
+  /** The operator is upgraded: its controller starts anew, and brings another image. */
+  upgrade(image: string): void;
   /** Marks the ShardSet as deleted, as `kubectl delete` does. */
   deleteShardSet(): void;
   /** One reconcile of the controller. @returns its transcript, one line a write */
@@ -72,12 +74,14 @@ export function createWorld(shardSet: { readonly spec?: Partial<ShardSetSpec>; r
     return Promise.resolve(answerOf(shard));
   };
 
-  const controller = createShardSetController({
-    certificates: plainCertificates,
-    getJson,
-    images: { postgres: IMAGE },
-    clusterDomain: "cluster.local",
-  });
+  const controllerWith = (image: string): ReturnType<typeof createShardSetController> =>
+    createShardSetController({
+      certificates: plainCertificates,
+      getJson,
+      images: { postgres: image },
+      clusterDomain: "cluster.local",
+    });
+  let controller = controllerWith(IMAGE);
   const world: World = {
     ...memory,
     shardSet: () => find("ShardSet", NAME) as ShardSet,
@@ -86,6 +90,9 @@ export function createWorld(shardSet: { readonly spec?: Partial<ShardSetSpec>; r
         ...object,
         spec: { ...(object["spec"] as ShardSetSpec), ...changes },
       })),
+    upgrade: (image) => {
+      controller = controllerWith(image);
+    },
     deleteShardSet: () => memory.markDeleted("ShardSet", NAME),
     reconcile: async () => {
       const failure = await controller.reconcile({ namespace: NAMESPACE, name: NAME }, context).then(
