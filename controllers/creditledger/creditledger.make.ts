@@ -1,4 +1,5 @@
 import { createHmac } from "node:crypto";
+import { createMemo } from "../../lib/core/memo.ts";
 import type { Certificates } from "../kit/pki/certificates.ts";
 import { type MadePki, makePki, WAY_OUT } from "../kit/pki/make.ts";
 import type { RolePasswords } from "./creditledger.facts.ts";
@@ -77,7 +78,7 @@ function brokenRoot({ adminKey, roles }: World): string | undefined {
 function rememberedVerifiers(
   scramVerifier: Sources["scramVerifier"],
 ): (ledger: string, passwords: RolePasswords) => RolePasswords {
-  const remembered = new Map<string, RolePasswords>();
+  const remembered = createMemo<RolePasswords>(REMEMBERED_MAX);
   const verifier = (password: string, role: string): string =>
     scramVerifier(
       password,
@@ -87,16 +88,10 @@ function rememberedVerifiers(
     const names = ledgerNames(ledger);
     // The passwords are in the cache's memory anyway; a digest as key would cost time and hide nothing.
     const key = [ledger, passwords.owner, passwords.writer, passwords.reader].join("\0");
-    const known = remembered.get(key);
-    if (known !== undefined) return known;
-    const made = {
+    return remembered(key, () => ({
       owner: verifier(passwords.owner, names.ownerRole),
       writer: verifier(passwords.writer, names.writerRole),
       reader: verifier(passwords.reader, names.readerRole),
-    };
-    const [oldest] = remembered.keys();
-    if (remembered.size >= REMEMBERED_MAX && oldest !== undefined) remembered.delete(oldest);
-    remembered.set(key, made);
-    return made;
+    }));
   };
 }

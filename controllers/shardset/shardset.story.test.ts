@@ -2,33 +2,12 @@
 // the world and what the user reads, and the order of writes where the order is the point.
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { DATABASE_REQUEST_KEY } from "../../crds/database-request.ts";
-import { COMPONENTS, LABELS } from "../../crds/group.ts";
 import { OperatorError } from "../../lib/core/errors.ts";
 import { proposeOwners } from "../../lib/core/ring.ts";
 import { formatShardMap, parseShardMap } from "../../lib/core/shard-map.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
-import { NAME, NAMESPACE } from "./testing/builders.ts";
+import { NAME, NAMESPACE, requestSecret } from "./testing/builders.ts";
 import { condition, createWorld, type World } from "./testing/world.ts";
-
-const VERIFIER =
-  "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
-
-function requestSecret(name: string, database: string, createdAt: string, json?: string): KubeObject {
-  const role = (suffix: string) => ({ name: `${database}_${suffix}`, verifier: VERIFIER });
-  const request = { database, owner: role("owner"), writer: role("writer"), reader: role("reader") };
-  return {
-    apiVersion: "v1",
-    kind: "Secret",
-    metadata: {
-      name,
-      namespace: NAMESPACE,
-      creationTimestamp: createdAt,
-      labels: { [LABELS.shardSet]: NAME, [LABELS.component]: COMPONENTS.databaseRequest },
-    },
-    data: { [DATABASE_REQUEST_KEY]: Buffer.from(json ?? JSON.stringify(request)).toString("base64") },
-  };
-}
 
 function ledger(name: string): KubeObject {
   return {

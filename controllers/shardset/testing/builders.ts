@@ -1,5 +1,8 @@
-import { API_VERSION } from "../../../crds/group.ts";
+import { DATABASE_REQUEST_KEY, type DatabaseRequest } from "../../../crds/database-request.ts";
+import { API_VERSION, COMPONENTS, LABELS } from "../../../crds/group.ts";
 import type { ShardSet, ShardSetSpec } from "../../../crds/shardset.ts";
+import type { SecretObject } from "../../../lib/kube/types.ts";
+import { textData } from "../../kit/secrets.ts";
 import { type Target, targetOf } from "../shardset.names.ts";
 
 export const NAMESPACE = "demo";
@@ -36,4 +39,31 @@ export function shardSet(changes: Partial<ShardSet> = {}): ShardSet {
 
 export function target(changes: Partial<ShardSetSpec> = {}): Target {
   return targetOf(shardSet({ spec: spec(changes) }), SETTINGS);
+}
+
+const VERIFIER =
+  "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
+
+/** A request for a database, with roles named after it. */
+export function databaseRequest(database: string): DatabaseRequest {
+  const role = (suffix: string) => ({ name: `${database}_${suffix}`, verifier: VERIFIER });
+  return { database, owner: role("owner"), writer: role("writer"), reader: role("reader") };
+}
+
+/** A Secret that asks for a database. @param json in place of the request */
+export function requestSecret(
+  name: string,
+  ...[database, createdAt, json]: readonly [database: string, createdAt: string, json?: string]
+): SecretObject {
+  return {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: {
+      name,
+      namespace: NAMESPACE,
+      creationTimestamp: createdAt,
+      labels: { [LABELS.shardSet]: NAME, [LABELS.component]: COMPONENTS.databaseRequest },
+    },
+    data: textData({ [DATABASE_REQUEST_KEY]: json ?? JSON.stringify(databaseRequest(database)) }),
+  };
 }

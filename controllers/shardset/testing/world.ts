@@ -6,13 +6,14 @@ import { canonicalJson } from "../../../lib/core/canonical.ts";
 import { OperatorError } from "../../../lib/core/errors.ts";
 import type { SecretObject } from "../../../lib/kube/types.ts";
 import { createMemoryWorld, type MemoryWorld } from "../../../testkit/memory-world.ts";
+import type { Certificates } from "../../kit/pki/certificates.ts";
 import { plainCertificates } from "../../kit/testing/certificates.ts";
 import type { GetJson } from "../shardset.agents.ts";
 import { createShardSetController } from "../shardset.controller.ts";
 import { IMAGE, NAME, NAMESPACE, spec } from "./builders.ts";
 
 /** A small Kubernetes in memory with a ShardSet, its controller, kubelet and shard agents. */
-export interface World extends Omit<MemoryWorld, "context" | "revision" | "takeTranscript"> {
+export interface World extends Omit<MemoryWorld, "revision" | "takeTranscript"> {
   /** Changes the ShardSet's spec. */
   setSpec(changes: Partial<ShardSetSpec>): void;
   shardSet(): ShardSet;
@@ -20,6 +21,8 @@ export interface World extends Omit<MemoryWorld, "context" | "revision" | "takeT
   upgrade(image: string): void;
   /** Marks the ShardSet as deleted, as `kubectl delete` does. */
   deleteShardSet(): void;
+  /** Asks an agent of a running pod, as the controller does. */
+  readonly getJson: GetJson;
   /** One reconcile of the controller. @returns its transcript, one line a write */
   reconcile(): Promise<string[]>;
   /** Kubelet and agents do their part: pods run and end, volumes grow. */
@@ -33,8 +36,16 @@ export interface World extends Omit<MemoryWorld, "context" | "revision" | "takeT
 /** More rounds than any story needs: one that does not come to rest is a bug. */
 const ROUNDS_MAX = 60;
 
-/** @param shardSet changes of the ShardSet that the world starts with */
-export function createWorld(shardSet: { readonly spec?: Partial<ShardSetSpec>; readonly uid?: string } = {}): World {
+/** What a world starts with. */
+export interface WorldOptions {
+  readonly spec?: Partial<ShardSetSpec>;
+  readonly uid?: string;
+  /** Plain text that says what it is, unless told. */
+  readonly certificates?: Certificates;
+}
+
+/** A world with a ShardSet and nothing else. */
+export function createWorld(options: WorldOptions = {}): World {
   const memory = createMemoryWorld({ namespace: NAMESPACE, lingering: ["Pod"] });
   const { context, find, all, put, edit } = memory;
   const disturbed = new Map<number, { readonly reason: string; readonly message: string } | "silent">();
@@ -76,7 +87,7 @@ export function createWorld(shardSet: { readonly spec?: Partial<ShardSetSpec>; r
 
   const controllerWith = (image: string): ReturnType<typeof createShardSetController> =>
     createShardSetController({
-      certificates: plainCertificates,
+      certificates: options.certificates ?? plainCertificates,
       getJson,
       images: { postgres: image },
       clusterDomain: "cluster.local",
@@ -84,6 +95,7 @@ export function createWorld(shardSet: { readonly spec?: Partial<ShardSetSpec>; r
   let controller = controllerWith(IMAGE);
   const world: World = {
     ...memory,
+    getJson,
     shardSet: () => find("ShardSet", NAME) as ShardSet,
     setSpec: (changes) =>
       world.edit("ShardSet", NAME, (object) => ({
@@ -143,8 +155,8 @@ export function createWorld(shardSet: { readonly spec?: Partial<ShardSetSpec>; r
   world.put({
     apiVersion: `${SHARD_SET.group}/${SHARD_SET.version}`,
     kind: "ShardSet",
-    metadata: { name: NAME, namespace: NAMESPACE, uid: shardSet.uid ?? "uid-bank" },
-    spec: spec(shardSet.spec),
+    metadata: { name: NAME, namespace: NAMESPACE, uid: options.uid ?? "uid-bank" },
+    spec: spec(options.spec),
   });
   return world;
 }
