@@ -6,7 +6,7 @@ import { systemClock } from "../../lib/core/clock.ts";
 
 const RESULTS_DIR = resolve(import.meta.dirname, "../results");
 
-/** What a run is about; `ratio` (ours over the peer's, higher is better) or `seconds` at the top level. */
+/** What a run is about; `ratio` (ours over the peer's, higher is better), `seconds` or milliseconds at the top level. */
 export interface BenchResult {
   readonly bench: string;
   readonly ratio?: number;

@@ -104,7 +104,8 @@ function namesOf({ what, live, desired }: Difference): string[] {
 
 function parametersOf(json: unknown): Readonly<Record<string, unknown>> {
   try {
-    return typeof json === "string" ? (JSON.parse(json) as Record<string, unknown>) : {};
+    const parsed: unknown = typeof json === "string" ? JSON.parse(json) : undefined;
+    return parsed !== null && typeof parsed === "object" ? (parsed as Record<string, unknown>) : {};
   } catch {
     // Somebody wrote something else there: every parameter counts as changed.
     return {};

@@ -1,13 +1,24 @@
+import type { AgentStatus } from "../../../crds/agent-status.ts";
 import { DATABASE_REQUEST_KEY, type DatabaseRequest } from "../../../crds/database-request.ts";
 import { API_VERSION, COMPONENTS, LABELS } from "../../../crds/group.ts";
 import type { ShardSet, ShardSetSpec } from "../../../crds/shardset.ts";
-import type { SecretObject } from "../../../lib/kube/types.ts";
-import { textData } from "../../kit/secrets.ts";
-import { type Target, targetOf } from "../shardset.names.ts";
+import { proposeOwners } from "../../../lib/core/ring.ts";
+import { type ObjectIdentity, RESOURCES, type SecretObject } from "../../../lib/kube/types.ts";
+import type { KeyPair } from "../../kit/pki/certificates.ts";
+import type { MadePki } from "../../kit/pki/make.ts";
+import { type Kept, textData } from "../../kit/secrets.ts";
+import { type Assessment, assessShardSet } from "../shardset.assess.ts";
+import { shardSetLeaves } from "../shardset.certificates.ts";
+import { mergeRequests } from "../shardset.databases.ts";
+import type { ObservedClaim, ObservedMap, ObservedPod } from "../shardset.facts.ts";
+import { shardSetNames, type Target, targetOf } from "../shardset.names.ts";
+import { shardObjects } from "../shardset.objects.ts";
+import type { World } from "../shardset.observe.ts";
 
 export const NAMESPACE = "demo";
 export const NAME = "bank";
 export const IMAGE = "shieldx-postgres:1";
+export const UID = "uid-bank";
 
 /** What the operator adds to every spec. */
 export const SETTINGS = { image: IMAGE, clusterDomain: "cluster.local" };
@@ -31,7 +42,7 @@ export function shardSet(changes: Partial<ShardSet> = {}): ShardSet {
   return {
     apiVersion: API_VERSION,
     kind: "ShardSet",
-    metadata: { name: NAME, namespace: NAMESPACE, uid: "uid-bank", generation: 1, ...metadata },
+    metadata: { name: NAME, namespace: NAMESPACE, uid: UID, generation: 1, ...metadata },
     spec: spec(),
     ...rest,
   };
@@ -39,6 +50,159 @@ export function shardSet(changes: Partial<ShardSet> = {}): ShardSet {
 
 export function target(changes: Partial<ShardSetSpec> = {}): Target {
   return targetOf(shardSet({ spec: spec(changes) }), SETTINGS);
+}
+
+/** Names of the ShardSet's objects. */
+export const NAMES = shardSetNames(NAME);
+
+function identity(resource: ObjectIdentity["resource"], name: string): ObjectIdentity {
+  return { resource, namespace: NAMESPACE, name, uid: `uid-${name}` };
+}
+
+export function kept<T>(name: string, value: T | undefined): Kept<T> {
+  return { ...identity(RESOURCES.Secret, name), value };
+}
+
+/** The pod of a shard that runs as the spec asks. @param spec that it was made from */
+export function pod(shard: number, changes: Partial<ObservedPod> = {}, from: Partial<ShardSetSpec> = {}): ObservedPod {
+  const { pod: made, podHash } = shardObjects(target(from), shard);
+  return {
+    ...identity(RESOURCES.Pod, NAMES.instance(shard)),
+    shard,
+    phase: "Running",
+    ready: true,
+    ip: `10.0.0.${shard}`,
+    configHash: podHash,
+    spec: made["spec"],
+    createdAt: 0,
+    deleting: false,
+    problem: undefined,
+    ...changes,
+  };
+}
+
+/** The bound volume of a shard. */
+export function claim(shard: number, changes: Partial<ObservedClaim> = {}): ObservedClaim {
+  const facts = { shard, requested: "1Gi", capacity: "1Gi", deleting: false, createdFor: UID };
+  return { ...identity(RESOURCES.PersistentVolumeClaim, NAMES.instance(shard)), ...facts, ...changes };
+}
+
+/** The map that the ring proposes for so many shards. */
+export function map(shards: number, changes: Partial<ObservedMap> = {}): ObservedMap {
+  const value = { version: 1, epoch: 1, owners: proposeOwners(shards) };
+  return { ...identity(RESOURCES.ConfigMap, NAMES.map), createdFor: UID, value, ...changes };
+}
+
+/** What the agent of a shard that is ready answers. */
+export function agent(shard: number, changes: Partial<AgentStatus> = {}): AgentStatus {
+  return {
+    shardSet: NAME,
+    shard,
+    instance: 0,
+    role: "primary",
+    ready: true,
+    reason: "Ready",
+    message: "PostgreSQL accepts writes",
+    epoch: 1,
+    postgresVersion: "17.11",
+    mapVersion: 1,
+    restarts: 0,
+    databases: [],
+    ...changes,
+  };
+}
+
+/** What a case says about the world. */
+export interface Seen extends Partial<Pick<World, "shardSet" | "ca" | "caKey" | "map" | "ledgers" | "owned">> {
+  readonly claims?: readonly ObservedClaim[];
+  readonly pods?: readonly ObservedPod[];
+  readonly agents?: readonly AgentStatus[];
+  /** Shards that have a Lease. */
+  readonly leases?: readonly number[];
+  /** Names of the Secrets with a certificate. */
+  readonly certificates?: readonly string[];
+  readonly requests?: readonly SecretObject[];
+}
+
+/** Nothing exists but the ShardSet, unless told. */
+export function world(seen: Seen = {}): World {
+  const { claims = [], pods = [], leases = [], certificates = [], requests = [], ledgers = [], owned = [] } = seen;
+  const of = seen.shardSet ?? shardSet();
+  const aim = targetOf(of, SETTINGS);
+  const pair = { certPem: "cert\n", keyPem: "key\n" } as never;
+  return {
+    shardSet: of,
+    target: aim,
+    ca: seen.ca,
+    caKey: seen.caKey,
+    leaves: shardSetLeaves(aim, (name) => (certificates.includes(name) ? kept(name, pair) : undefined)),
+    map: seen.map,
+    claims: new Map(claims.map((item) => [item.shard, item])),
+    pods: new Map(pods.map((item) => [item.shard, item])),
+    leases: new Set(leases),
+    requests: mergeRequests(requests),
+    ledgers,
+    isEnding: of.metadata.deletionTimestamp !== undefined && ledgers.length === 0,
+    owned,
+  };
+}
+
+/** What is so in that world. Nothing was made, unless told. */
+export function assessment(seen: Seen = {}, made: MadePki = { leaves: new Map() }): Assessment {
+  const agents = new Map((seen.agents ?? []).map((answer) => [answer.shard, answer]));
+  return assessShardSet({ world: world(seen), agents }, made);
+}
+
+/** The CA of a ShardSet. */
+export const ROOTS = {
+  caKey: kept<KeyPair>(NAMES.caKey, { certPem: "CA\n", keyPem: "ca key" }),
+  ca: kept(NAMES.ca, "CA\n"),
+};
+
+const SHARDS = [0, 1, 2];
+
+/** Status of a ShardSet of 3 shards that is ready. */
+export const READY_STATUS: NonNullable<ShardSet["status"]> = {
+  observedGeneration: 1,
+  initialized: true,
+  map: { version: 1, epoch: 1 },
+  shardStatuses: SHARDS.map((shard) => ({
+    shard,
+    ready: true,
+    bucketCount: proposeOwners(SHARDS.length).filter((owner) => owner === shard).length,
+  })),
+};
+
+/** Three shards, everything there and ready. */
+export const READY = {
+  ...ROOTS,
+  shardSet: shardSet({ status: READY_STATUS }),
+  map: map(SHARDS.length),
+  claims: SHARDS.map((shard) => claim(shard)),
+  pods: SHARDS.map((shard) => pod(shard)),
+  agents: SHARDS.map((shard) => agent(shard)),
+  leases: SHARDS,
+  certificates: [NAMES.operatorTls, ...SHARDS.map(NAMES.shardTls)],
+} as const satisfies Seen;
+
+/** The items of a list, the one of this shard changed; `undefined` takes it out. */
+export function withShard<T extends { readonly shard: number }>(
+  items: readonly T[],
+  shard: number,
+  changes: Partial<T> | undefined,
+): T[] {
+  return items.flatMap((item) => (item.shard !== shard ? item : changes === undefined ? [] : { ...item, ...changes }));
+}
+
+/** The ready ShardSet with another spec. */
+export function withSpec(changes: Partial<ShardSetSpec>, more: Partial<ShardSet> = {}): ShardSet {
+  return shardSet({ status: READY_STATUS, spec: spec(changes), ...more });
+}
+
+/** The ShardSet while it is being deleted. */
+export function ending(changes: Partial<ShardSetSpec> = {}, more: Partial<ShardSet> = {}): ShardSet {
+  const metadata = { name: NAME, namespace: NAMESPACE, deletionTimestamp: "2025-01-01T00:00:00Z" };
+  return withSpec(changes, { metadata, ...more });
 }
 
 const VERIFIER =
