@@ -36,6 +36,24 @@ describe("proposeOwners", () => {
     }
   });
 
+  test.each([1, 3, 17])(
+    "of %i shards is the shard of the first of 256 points each at or after the bucket's own",
+    (shards) => {
+      const at = (text: string): number => createHash("sha256").update(text).digest().readUInt32BE(0);
+      const points = Array.from({ length: shards * 256 }, (_, index) => {
+        const shard = Math.floor(index / 256);
+        return { shard, at: at(`shard-${shard}-node-${index % 256}`) };
+      }).sort((a, b) => a.at - b.at);
+      const owners = Array.from({ length: BUCKET_COUNT }, (_, bucket) => {
+        const own = at(`bucket-${bucket}`);
+        return (points.find((point) => point.at >= own) ?? points[0])?.shard;
+      });
+      expect(proposeOwners(shards)).toEqual(owners);
+      // Others share it.
+      expect(Object.isFrozen(proposeOwners(shards))).toBe(true);
+    },
+  );
+
   test("a new shard only takes: no bucket moves between old ones", () => {
     for (const shards of [1, 3, 7]) {
       const [before, after] = [proposeOwners(shards), proposeOwners(shards + 1)];

@@ -1,4 +1,5 @@
 import { sha256 } from "./canonical.ts";
+import { createMemo } from "./memo.ts";
 
 /** Number of buckets that a ShardSet spreads its keys over. It never changes: buckets move, keys do not. */
 export const BUCKET_COUNT = 4096;
@@ -14,12 +15,20 @@ export function bucketOf(tenant: string, placementKey: string): number {
   return sha256(tenant, "\0", placementKey).readUInt16BE(0) % BUCKET_COUNT;
 }
 
+/** As many as a ShardSet may have shards; a proposal has 16 KiB. */
+const proposals = createMemo<readonly number[]>(64);
+
 /**
  * The owner that consistent hashing proposes for each bucket: the shard of the first virtual node at or after the
  * bucket's own point (Karger et al., 1997). The ring only proposes; the shard map decides.
  * @returns one shard index per bucket, `BUCKET_COUNT` long
  */
-export function proposeOwners(shardCount: number): number[] {
+export function proposeOwners(shardCount: number): readonly number[] {
+  // 60 ms of processor time for 64 shards, at each look at a ShardSet whose map is lost.
+  return proposals(String(shardCount), () => Object.freeze(ownersOnRing(shardCount)));
+}
+
+function ownersOnRing(shardCount: number): number[] {
   const points: { at: number; shard: number }[] = [];
   for (let shard = 0; shard < shardCount; shard += 1) {
     for (let node = 0; node < VIRTUAL_NODES_PER_SHARD; node += 1) {
@@ -29,7 +38,18 @@ export function proposeOwners(shardCount: number): number[] {
   points.sort((a, b) => a.at - b.at || a.shard - b.shard);
   return Array.from({ length: BUCKET_COUNT }, (_, bucket) => {
     const at = sha256(`bucket-${bucket}`).readUInt32BE(0);
-    const successor = points.find((point) => point.at >= at) ?? points[0];
-    return successor?.shard ?? 0;
+    // Beyond the last point the ring begins anew.
+    return (points[firstAtOrAfter(points, at)] ?? points[0])?.shard ?? 0;
   });
+}
+
+/** Index of the first of the sorted points that is not before `at`; their number when there is none. */
+function firstAtOrAfter(points: readonly { readonly at: number }[], at: number): number {
+  let [low, high] = [0, points.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((points[middle]?.at ?? 0) < at) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
