@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { RESOURCES } from "../../lib/kube/types.ts";
+import type { KeyPair } from "../kit/pki/certificates.ts";
 import type { MadePki } from "../kit/pki/make.ts";
 import { linesOf } from "../kit/testing/owner.ts";
 import {
@@ -352,7 +353,7 @@ describe("deletion", () => {
       given: {
         shardSet: ending({ deletionPolicy: "Delete" }),
         claims: [claim(1)],
-        caKey: kept(NAMES.caKey, undefined),
+        caKey: kept<KeyPair>(NAMES.caKey, undefined),
       },
       want: [
         "delete PersistentVolumeClaim bank-1-0: deletionPolicy is Delete",
