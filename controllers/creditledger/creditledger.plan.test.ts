@@ -4,6 +4,7 @@ import { FINALIZER } from "../../crds/group.ts";
 import { withFinalizer } from "../../operator/runtime/finalizers.ts";
 import type { Action, Plan } from "../../operator/runtime/types.ts";
 import { CERTIFICATE_CHECK_SECONDS } from "../kit/pki/objects.ts";
+import { linesOf } from "../kit/testing/owner.ts";
 import type { Assessment } from "./creditledger.assess.ts";
 import type { ObservedJob } from "./creditledger.facts.ts";
 import { MIGRATION_RETRY_SECONDS } from "./creditledger.migration.ts";
@@ -181,7 +182,7 @@ describe("a living ledger", () => {
       want: [...ALWAYS, REQUEST],
     },
   ])("$name", ({ given, want }) => {
-    expect(notes(plan(given).actions)).toEqual(want);
+    expect(linesOf(plan(given).actions)).toEqual(want);
   });
 
   test("a broken kept Secret stops everything", () => {
@@ -191,7 +192,7 @@ describe("a living ledger", () => {
 
   test("a CA that cannot be used stops what is signed with it, and nothing else", () => {
     const pki = { problem: "Secret bank-ca-key holds no usable CA", leaves: new Map() };
-    expect(notes(planFor(assessment(READY, { verifiers: VERIFIERS, pki })).actions)).toEqual([
+    expect(linesOf(planFor(assessment(READY, { verifiers: VERIFIERS, pki })).actions)).toEqual([
       ...ALWAYS.slice(2),
       REQUEST,
       ...SERVE,
@@ -305,7 +306,7 @@ describe("deletion", () => {
       want: [...workload, ...keys],
     },
   ])("$name", ({ given, want }) => {
-    expect(notes(plan(given).actions)).toEqual(want);
+    expect(linesOf(plan(given).actions)).toEqual(want);
   });
 
   test.each([
@@ -326,13 +327,13 @@ describe("deletion", () => {
       { ...going, deployment: undefined, jobs: [], ledger: { ...(going.ledger ?? ledger()), status } },
       { problem: "Secret bank-roles lacks a key or its value" },
     );
-    expect(notes(planFor(given).actions)).toEqual(["delete Secret bank-tls: the ledger is being deleted", want]);
+    expect(linesOf(planFor(given).actions)).toEqual(["delete Secret bank-tls: the ledger is being deleted", want]);
   });
 
   test("Delete of a ledger that never made anything lets go at once", () => {
     const { ledger: going } = deleting("Delete");
     const given = assessment({ ledger: going ?? ledger() });
-    expect(notes(planFor(given).actions)).toEqual([
+    expect(linesOf(planFor(given).actions)).toEqual([
       "patch CreditLedger bank: clean-up is done: let the deletion go on",
     ]);
   });
@@ -366,17 +367,6 @@ function plan(given: Seen): Plan {
     passwords: { owner: "o", writer: "w", reader: "r" },
   };
   return planFor(assessment(given, given.caKey === undefined ? fresh : { verifiers: VERIFIERS }));
-}
-
-function notes(actions: readonly Action[]): string[] {
-  return actions.map((action) => {
-    if (action.type === "event") return `event ${action.reason}: ${action.note}`;
-    const what =
-      "object" in action
-        ? `${action.object.kind} ${action.object.metadata.name}`
-        : `${action.resource.kind} ${action.name}`;
-    return `${action.type} ${what}: ${action.note}`;
-  });
 }
 
 function secretText(action: Action | undefined, key: string): string {

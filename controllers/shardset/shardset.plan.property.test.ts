@@ -89,6 +89,8 @@ const scopes = fc
     caKey: fc.constantFrom<"none" | "good" | "unusable">("none", "good", "good", "good", "unusable"),
     ca: fc.boolean(),
     isFormer: fc.boolean(),
+    /** All of them: a deletion goes on only then. */
+    arePodsGone: fc.boolean(),
     parts: fc.tuple(shardPart, shardPart, shardPart, shardPart),
   })
   .map((given): Assessment => {
@@ -123,7 +125,7 @@ const scopes = fc
         const requested = state === "small" ? "512Mi" : "1Gi";
         return [claim(shard, { createdFor, requested, deleting: state === "deleting" })];
       }),
-      pods: parts.flatMap(([shard, part]) => podOf(shard, part.pod)),
+      pods: given.arePodsGone ? [] : parts.flatMap(([shard, part]) => podOf(shard, part.pod)),
       agents: parts.flatMap(([shard, { agent: state }]) =>
         state === "none" ? [] : [agent(shard, state === "ready" ? {} : { ready: false, reason: "Starting" })],
       ),

@@ -96,6 +96,17 @@ const ROWS: readonly Row[] = [
     want: "Deleting working: the ShardSet's objects are being removed",
   },
   {
+    policy: "it is being deleted",
+    name: "beside data that never fitted",
+    given: {
+      ...READY,
+      shardSet: ending({ shards: 2 }, { status: { observedGeneration: 1 } }),
+      map: map(3, { createdFor: "uid-former" }),
+      pods: [],
+    },
+    want: "Deleting working: the ShardSet's objects are being removed",
+  },
+  {
     policy: "kept data does not fit",
     name: "of an earlier ShardSet",
     given: { ...READY, shardSet: shardSet({ spec: spec({ shards: 2 }) }), map: map(3, { createdFor: "uid-former" }) },
