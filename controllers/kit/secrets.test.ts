@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { RESOURCES, type SecretObject } from "../../lib/kube/types.ts";
-import { keptSecrets, readBundle, readKeyPair, secretText, textData } from "./secrets.ts";
+import { keptSecrets, readKeyPair, secretText, textData } from "./secrets.ts";
 
 function secret(name: string, texts: Readonly<Record<string, string>>): SecretObject {
   return {
@@ -39,7 +39,7 @@ describe("kept Secrets", () => {
 
   test("that lack a part are there without a value", () => {
     expect(kept("half", readKeyPair)).toEqual({ ...identity("half"), value: undefined });
-    expect(kept("half", readBundle)).toEqual({ ...identity("half"), value: undefined });
+    expect(kept("half", (text) => text("ca.crt"))).toEqual({ ...identity("half"), value: undefined });
   });
 
   test("of no such name are absent", () => {
@@ -61,8 +61,4 @@ test.each([
   [{ "tls.crt": "c", "tls.key": "" }, undefined],
 ])("a pair needs both of its parts (%#)", (texts, want) => {
   expect(readKeyPair(secretText(secret("s", texts)))).toEqual(want);
-});
-
-test("a bundle is one text", () => {
-  expect(readBundle(secretText(secret("s", { "ca.crt": "a\nb\n" })))).toBe("a\nb\n");
 });

@@ -120,7 +120,7 @@ describe("events", () => {
   test("tell each message of a state whose message is the news", () => {
     const waiting = (message: string): Report["state"] => ({
       ...stuck("DeletionBlocked", message),
-      tellsEachMessage: true,
+      news: "message",
     });
     const first = tellReport(object(), report({ state: waiting("waits for a, b") }), RUN);
     expect(told(waiting("waits for a, b"), first)).toEqual([]);
