@@ -218,6 +218,15 @@ describe("pods", () => {
       want: ["delete Pod bank-1-0: pod of shard 1 is replaced: work_mem"],
     },
     {
+      name: "that have ended on a deleted volume stay too: it would go with them",
+      given: {
+        ...READY,
+        claims: withShard(READY.claims, 0, { deleting: true }),
+        pods: withShard(READY.pods, 0, { phase: "Failed" }),
+      },
+      want: [],
+    },
+    {
       name: "are not made on a deleted volume",
       given: {
         ...READY,

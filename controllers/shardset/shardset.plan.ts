@@ -113,7 +113,7 @@ function makePods(assessment: Assessment, now: number): Action[] {
       const canRun = certified.has(world.target.names.shardTls(shard)) && !volumes.lost.includes(shard);
       return canRun && !isStaying(state) ? [create(objects.pod, `shard ${shard} has no pod`)] : [];
     }
-    if (pod.deleting) return [];
+    if (pod.deleting || isStaying(state)) return [];
     if (pod.phase === "Failed" || pod.phase === "Succeeded") {
       if (isYoung(pod, now)) return [];
       return [remove(pod, `pod of shard ${shard} has ended (${pod.phase}) and is made anew`)];
