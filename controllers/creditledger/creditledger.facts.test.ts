@@ -72,11 +72,12 @@ describe("Job", () => {
 
 describe("Lease", () => {
   test("that was just made", () => {
-    const lease = object("Lease", { spec: { leaseTransitions: 0 } }, { "shieldx.dev/shard": "2" });
+    const made = object("Lease", { spec: { leaseTransitions: 0 } }, { "shieldx.dev/shard": "7" });
+    const lease = { ...made, metadata: { ...made.metadata, name: "x-writer-2" } };
     expect(observeLease(lease as LeaseObject)).toEqual({
       resource: RESOURCES.Lease,
       namespace: "",
-      name: "x",
+      name: "x-writer-2",
       uid: "uid-x",
       shard: 2,
       holder: undefined,
@@ -91,6 +92,7 @@ describe("Lease", () => {
     ["-", undefined],
     ["1e3", undefined],
     ["99999999999999999999", undefined],
+    ["-5", undefined],
   ])("with position %s", (text, position) => {
     const lease = object("Lease", { spec: { holderIdentity: "pod_uid", leaseTransitions: 7 } });
     lease.metadata.annotations = { "shieldx.dev/head-position": text };

@@ -175,9 +175,18 @@ export function observeLease(lease: LeaseObject): ObservedLease {
   const position = lease.metadata.annotations?.[ANNOTATIONS.headPosition];
   return {
     ...identityOf(RESOURCES.Lease, lease),
-    shard: Number(lease.metadata.labels?.[LABELS.shard]),
+    // The name tells, not the label, which somebody may change.
+    shard: Number(WRITER_LEASE.exec(lease.metadata.name)?.[1] ?? -1),
     holder: lease.spec?.holderIdentity === "" ? undefined : lease.spec?.holderIdentity,
     epoch: lease.spec?.leaseTransitions ?? 0,
-    position: position === undefined ? undefined : parseCredits(position),
+    position: positionOf(position),
   };
+}
+
+/** The end of the name of a writer Lease: the index of its shard. */
+const WRITER_LEASE = /-writer-(0|[1-9]\d{0,3})$/;
+
+function positionOf(text: string | undefined): number | undefined {
+  const position = text === undefined ? undefined : parseCredits(text);
+  return position === undefined || position < 0 ? undefined : position;
 }

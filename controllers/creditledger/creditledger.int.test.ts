@@ -101,6 +101,22 @@ describe("CreditLedger on a real API server", () => {
     expect(await leftovers()).toEqual([]);
   });
 
+  test("goes on telling when a Lease says what no status may hold", async () => {
+    startOperator();
+    await createShardSet();
+    await createLedger({});
+    await conditionIs("Ready", "False WaitingForDatabase");
+    await carryOutRequest();
+    await conditionIs("Ready", "False Migrating");
+    await finishJob();
+    await conditionIs("Ready", "False PodsUnavailable");
+    await startPods();
+    await conditionIs("Ready", "False WritersUnavailable");
+    await merge(RESOURCES.Lease, "bank-writer-0", { spec: { holderIdentity: "h".repeat(300) } });
+    for (let shard = 1; shard < SHARDS; shard += 1) await renewLease(shard, "0");
+    await conditionIs("Ready", "True Ready");
+  });
+
   test("keeps its secrets with Retain, and takes them over again", async () => {
     startOperator();
     await createShardSet();

@@ -89,6 +89,7 @@ export function observeCreditLedger(
     jobs: ours(RESOURCES.Job).map((job) => observeJob(job, migrationPods)),
     leases: ours(RESOURCES.Lease)
       .map(observeLease)
+      .filter(({ name, shard }) => name === names.writerLease(shard))
       .sort((a, b) => a.shard - b.shard),
     others: OTHER_KINDS.flatMap((resource) => ours(resource).map((object) => identityOf(resource, object))),
   });

@@ -7,6 +7,9 @@ import type { Assessment } from "./creditledger.assess.ts";
 import { ledgerUrl } from "./creditledger.names.ts";
 import { CREDIT_LEDGER_POLICIES } from "./creditledger.policies.ts";
 
+/** Longest name of a pod, and of a writer in the status. */
+const WRITER_LENGTH_MAX = 253;
+
 /** What is told of a ledger. @param publishPositions whether the positions of the heads may change now */
 export function reportCreditLedger(
   assessment: Assessment,
@@ -43,7 +46,7 @@ function headsOf(assessment: Assessment, publishPositions: boolean): LedgerHead[
       // A Lease that was made anew knows no position until its writer publishes one.
       position: (publishPositions ? lease?.position : undefined) ?? published.get(shard),
       epoch: lease?.epoch,
-      writer: lease?.holder?.split("_")[0],
+      writer: lease?.holder?.split("_")[0]?.slice(0, WRITER_LENGTH_MAX),
     }),
   );
 }

@@ -39,7 +39,7 @@ function available({ map }: World, shards: readonly ShardState[]): Says {
   return no("ShardUnavailable", `${buckets} of ${BUCKET_COUNT} buckets cannot be written: ${describe(down)}`);
 }
 
-function mapPublished({ map, target }: World, shards: readonly ShardState[], { wanted }: MapState): Says {
+function mapPublished({ map, target }: World, shards: readonly ShardState[], { wanted, counts }: MapState): Says {
   const name = target.names.map;
   if (map === undefined) {
     return wanted === undefined
@@ -47,6 +47,11 @@ function mapPublished({ map, target }: World, shards: readonly ShardState[], { w
       : no("MapPending", `ConfigMap ${name} does not exist yet`);
   }
   if (map.value === undefined) return no("MapInvalid", `ConfigMap ${name} cannot be read; restore it from a good copy`);
+  const beyond = [...counts.keys()].find((shard) => shard >= shards.length);
+  if (beyond !== undefined) {
+    const problem = `gives buckets to shard ${beyond}, but spec.shards is ${shards.length}`;
+    return no("MapInvalid", `ConfigMap ${name} ${problem}; restore it from a good copy`);
+  }
   const { version } = map.value;
   const behind = shards.filter(({ ready, agent }) => ready && agent?.mapVersion !== version);
   if (behind.length > 0) {

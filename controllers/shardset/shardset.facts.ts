@@ -1,4 +1,4 @@
-import { ANNOTATIONS, LABELS } from "../../crds/group.ts";
+import { ANNOTATIONS } from "../../crds/group.ts";
 import { parseShardMap, type ShardMap } from "../../lib/core/shard-map.ts";
 import {
   type ConfigMapObject,
@@ -39,6 +39,7 @@ export interface ObservedPod extends ObjectIdentity {
   readonly ready: boolean;
   readonly ip: string | undefined;
   readonly configHash: string | undefined;
+  readonly labels: Readonly<Record<string, string>>;
   /** As the server keeps it: ours, with its defaults and what admission added. */
   readonly spec: unknown;
   /** Milliseconds since the epoch, by the API server's clock. */
@@ -61,19 +62,22 @@ export function observeMap(object: ConfigMapObject | undefined): ObservedMap | u
   }
 }
 
-/** Index of the shard that an object belongs to; -1 when its label is no index, so that it matches none. */
-export function shardOf({ metadata }: KubeObject): number {
-  const text = metadata.labels?.[LABELS.shard] ?? "";
-  return /^[0-9]{1,4}$/.test(text) ? Number(text) : -1;
+/**
+ * Index of the shard that has an object of this name. The name tells, not the label: two objects can have one label,
+ * a copy of a volume for example. @returns `undefined` for a name that no shard's object has
+ */
+export function shardNamed(name: string, nameOf: (shard: number) => string): number | undefined {
+  const digits = /-(0|[1-9]\d{0,3})(-\d+|-tls)?$/.exec(name)?.[1];
+  return digits !== undefined && nameOf(Number(digits)) === name ? Number(digits) : undefined;
 }
 
-/** Facts of a PersistentVolumeClaim. */
-export function observeClaim(object: KubeObject): ObservedClaim {
+/** Facts of the PersistentVolumeClaim of a shard. */
+export function observeClaim(object: KubeObject, shard: number): ObservedClaim {
   const spec = object["spec"] as { resources?: { requests?: Record<string, string> } } | undefined;
   const status = object["status"] as { capacity?: Record<string, string> } | undefined;
   return {
     ...identityOf(RESOURCES.PersistentVolumeClaim, object),
-    shard: shardOf(object),
+    shard,
     requested: spec?.resources?.requests?.["storage"] ?? "0",
     capacity: status?.capacity?.["storage"],
     deleting: object.metadata.deletionTimestamp !== undefined,
@@ -90,16 +94,17 @@ interface PodStatus {
   }[];
 }
 
-/** Facts of a Pod. */
-export function observePod(object: KubeObject): ObservedPod {
+/** Facts of the Pod of a shard. */
+export function observePod(object: KubeObject, shard: number): ObservedPod {
   const status = (object["status"] ?? {}) as PodStatus;
   return {
     ...identityOf(RESOURCES.Pod, object),
-    shard: shardOf(object),
+    shard,
     phase: status.phase ?? "Pending",
     ready: status.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True") ?? false,
     ip: status.podIP,
     configHash: object.metadata.annotations?.[ANNOTATIONS.configHash],
+    labels: object.metadata.labels ?? {},
     spec: object["spec"],
     createdAt:
       object.metadata.creationTimestamp === undefined ? undefined : Date.parse(object.metadata.creationTimestamp),

@@ -23,7 +23,7 @@ import {
   observeClaim,
   observeMap,
   observePod,
-  shardOf,
+  shardNamed,
 } from "./shardset.facts.ts";
 import type { Target } from "./shardset.names.ts";
 
@@ -68,15 +68,15 @@ export function observeShardSet(cache: CacheReader, shardSet: ShardSet, target: 
     ...observeAuthority(secret, names),
     leaves: shardSetLeaves(target, secret),
     map: observeMap(ours(RESOURCES.ConfigMap).find(({ metadata }) => metadata.name === names.map)),
-    claims: byShard(ours(RESOURCES.PersistentVolumeClaim).map(observeClaim)),
-    pods: byShard(ours(RESOURCES.Pod).map(observePod)),
-    leases: new Set(ours(RESOURCES.Lease).map(shardOf)),
+    claims: byShard(ours(RESOURCES.PersistentVolumeClaim), names.instance, observeClaim),
+    pods: byShard(ours(RESOURCES.Pod), names.instance, observePod),
+    leases: new Set(byShard(ours(RESOURCES.Lease), names.shard, (_, shard) => shard).keys()),
     requests: mergeRequests(requests.filter(({ metadata }) => metadata.deletionTimestamp === undefined)),
     ledgers: ledgers.sort(),
     isEnding: shardSet.metadata.deletionTimestamp !== undefined && ledgers.length === 0,
     owned: OWNED_KINDS.flatMap((resource) =>
       ours(resource)
-        .filter(({ metadata }) => metadata.ownerReferences !== undefined)
+        .filter((object) => goesWith(target, object))
         .map((object) => identityOf(resource, object)),
     ),
   });
@@ -85,6 +85,28 @@ export function observeShardSet(cache: CacheReader, shardSet: ShardSet, target: 
 /** In the order in which a deletion removes them: what others may still connect to goes first. */
 const OWNED_KINDS: readonly ResourceType[] = [RESOURCES.Service, ...ACCESS_KINDS, RESOURCES.Lease, RESOURCES.Secret];
 
-function byShard<T extends { readonly shard: number }>(items: readonly T[]): ReadonlyMap<number, T> {
-  return new Map(items.map((item) => [item.shard, item]));
+/**
+ * True for an object that goes with its ShardSet: by its owner reference, or, where somebody took that off, by its name. The
+ * CA does not, whoever's reference somebody put on it.
+ */
+function goesWith({ owner, names }: Target, { metadata }: KubeObject): boolean {
+  const { name, ownerReferences = [] } = metadata;
+  if (name === names.ca || name === names.caKey) return false;
+  if (ownerReferences.some(({ uid }) => uid === owner.uid)) return true;
+  const isOfShard = [names.shard, names.shardTls].some((nameOf) => shardNamed(name, nameOf) !== undefined);
+  return isOfShard || [names.access, names.operatorTls, names.databases].includes(name);
+}
+
+/** Facts of the objects that have the name of a shard's. */
+function byShard<T>(
+  objects: readonly KubeObject[],
+  nameOf: (shard: number) => string,
+  facts: (object: KubeObject, shard: number) => T,
+): ReadonlyMap<number, T> {
+  return new Map(
+    objects.flatMap((object) => {
+      const shard = shardNamed(object.metadata.name, nameOf);
+      return shard === undefined ? [] : [[shard, facts(object, shard)] as const];
+    }),
+  );
 }

@@ -43,14 +43,15 @@ function statusOf(assessment: Assessment): Omit<ShardSetStatus, "observedGenerat
   });
 }
 
-function shardStatus({ world }: Assessment, state: ShardState): ShardStatus {
+function shardStatus({ world, conditions }: Assessment, state: ShardState): ShardStatus {
+  const isMapLost = world.map?.value === undefined || conditions.MapPublished.reason === "MapInvalid";
   const before = world.shardSet.status?.shardStatuses?.find(({ shard }) => shard === state.shard);
   return omitUndefined({
     shard: state.shard,
     ready: state.ready,
     primary: state.pod?.name,
     // A lost map does not take away the memory of who owned what: the new map is made from it.
-    bucketCount: world.map?.value === undefined ? (before?.bucketCount ?? 0) : state.bucketCount,
+    bucketCount: isMapLost ? (before?.bucketCount ?? 0) : state.bucketCount,
     epoch: state.agent?.epoch ?? before?.epoch,
     postgresVersion: state.agent?.postgresVersion ?? before?.postgresVersion,
     message: state.message?.slice(0, MESSAGE_MAX),

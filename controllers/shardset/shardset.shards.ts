@@ -51,7 +51,7 @@ export function shardStates(world: World, facts: ShardFacts): ShardState[] {
       bucketCount: facts.bucketCounts.get(shard) ?? 0,
       objects,
       pod,
-      difference: pod === undefined || pod.configHash === objects.podHash ? undefined : differenceOf(pod, objects),
+      difference: pod && differenceOf(pod, objects),
       agent,
     };
   });
@@ -88,7 +88,11 @@ function podProblem(
   return { reason: "AgentUnreachable", message: `the agent of pod ${name} does not answer` };
 }
 
-function differenceOf(pod: ObservedPod, { pod: wanted }: ShardObjects): string {
+function differenceOf(pod: ObservedPod, { pod: wanted, podHash }: ShardObjects): string | undefined {
+  // Its Service leads to the pod by its labels.
+  if (Object.entries(wanted.metadata.labels ?? {}).some(([label, value]) => pod.labels[label] !== value))
+    return "labels";
+  if (pod.configHash === podHash) return undefined;
   const differences = differencesOf(pod.spec, wanted["spec"]).flatMap(namesOf);
   // A field that was taken out of the spec cannot be told from the defaults that the server adds.
   return differences.length === 0 ? "a field that was taken out of the spec" : inWords(differences);

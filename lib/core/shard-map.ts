@@ -27,7 +27,8 @@ const RUNS = /^\d+:\d+(,\d+:\d+)*$/;
 export function parseShardMap(data: Readonly<Record<string, string>> | undefined): ShardMap {
   const { version = "", epoch = "", owners: text = "" } = data ?? {};
   const owners = RUNS.test(text) ? expandRuns(text) : undefined;
-  if (!COUNT.test(version) || !COUNT.test(epoch) || owners === undefined) {
+  const isCount = (digits: string): boolean => COUNT.test(digits) && Number.isSafeInteger(Number(digits));
+  if (!isCount(version) || !isCount(epoch) || owners === undefined) {
     throw new OperatorError("SHARD_MAP_INVALID", "the shard map cannot be read");
   }
   return { version: Number(version), epoch: Number(epoch), owners };

@@ -62,7 +62,7 @@ export const CERTIFICATE_CHECK_SECONDS = 6 * 3_600;
 export function pkiActions({ owner, names, caKey, ca, leaves, made }: PkiState): PkiActions {
   const authority = made.ca && create(caKeySecret(owner, names.caKey, made.ca), "there is no CA yet");
   if (authority !== undefined) return { authority: [authority], certificates: [] };
-  const signing = caKey?.value?.certPem;
+  const signing = certificateOf(caKey?.value?.certPem);
   if (signing === undefined || made.problem !== undefined) return { authority: [], certificates: [] };
   const bundle = withAuthority(ca?.value, signing);
   return {
@@ -81,6 +81,16 @@ export function pkiActions({ owner, names, caKey, ca, leaves, made }: PkiState):
 export function withAuthority(bundle: string | undefined, signing: string): string {
   if (bundle === undefined) return signing;
   return bundle.includes(signing.trim()) ? bundle : `${bundle.trimEnd()}\n${signing}`;
+}
+
+/**
+ * The first certificate of a PEM text, which is the one that signs. Some tools write the key beside it: it must not get
+ * into what clients mount.
+ */
+function certificateOf(pem: string | undefined): string | undefined {
+  const [first] = pem?.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/) ?? [];
+  if (first !== undefined) return `${first}\n`;
+  return pem?.includes("PRIVATE KEY") ? undefined : pem;
 }
 
 function caKeySecret(owner: Owner, name: string, ca: KeyPair): SecretObject {

@@ -73,6 +73,7 @@ export function pod(shard: number, changes: Partial<ObservedPod> = {}, from: Par
     ready: true,
     ip: `10.0.0.${shard}`,
     configHash: podHash,
+    labels: made.metadata.labels ?? {},
     spec: made["spec"],
     createdAt: 0,
     deleting: false,

@@ -1,0 +1,53 @@
+// What clumsy users and intruders do to the objects of a ledger: nothing may be lost, and no sentence wrong.
+import { describe, expect, test } from "@jest/globals";
+import { creditLedgerStatus } from "../../crds/creditledger.ts";
+import { ANNOTATIONS, LABELS } from "../../crds/group.ts";
+import { omitUndefined } from "../../lib/core/objects.ts";
+import { conditionOf, type StoryCast, toRest } from "../../testkit/story.ts";
+import { createCreditLedgerController } from "./creditledger.controller.ts";
+import { deps, ledger, NAME, NAMESPACE, shardSet } from "./testing/builders.ts";
+import { KIND, LOWER_STEPS } from "./testing/lower.ts";
+import { createWorld } from "./testing/world.ts";
+
+async function ready(): Promise<StoryCast> {
+  const controller = createCreditLedgerController(deps());
+  const world = createWorld(controller.indexes);
+  const { finalizers: _, resourceVersion: __, ...metadata } = ledger().metadata;
+  world.put({ ...ledger(), metadata });
+  world.put(shardSet());
+  const cast = { world, controller, key: { namespace: NAMESPACE, name: NAME }, kind: KIND, steps: LOWER_STEPS };
+  await toRest(cast);
+  expect(conditionOf(cast, "Ready")).toMatchObject({ status: "True" });
+  return cast;
+}
+
+describe("Leases", () => {
+  test.each([
+    ["a negative position", { annotations: { [ANNOTATIONS.headPosition]: "-5" } }, {}],
+    ["a long holder", {}, { holderIdentity: "h".repeat(300) }],
+  ])("%s makes no status that the server refuses", async (_what, metadata, spec) => {
+    const cast = await ready();
+    cast.world.edit("Lease", "bank-writer-1", (lease) => ({
+      ...lease,
+      metadata: { ...lease.metadata, ...metadata },
+      spec: { ...(lease["spec"] as object), ...spec },
+    }));
+    await cast.world.clock.advance(11_000);
+    await toRest(cast);
+    const { status } = cast.world.find(KIND, NAME) as { status?: object };
+    expect(creditLedgerStatus.safeParse(omitUndefined(status ?? {})).error?.issues).toBeUndefined();
+  });
+
+  test.each(["x", "", "0", "-1", "7"])(
+    "one whose shard label somebody sets to %j is not said to be without a writer",
+    async (label) => {
+      const cast = await ready();
+      cast.world.edit("Lease", "bank-writer-1", (lease) => ({
+        ...lease,
+        metadata: { ...lease.metadata, labels: { ...lease.metadata.labels, [LABELS.shard]: label } },
+      }));
+      await toRest(cast);
+      expect(conditionOf(cast, "Available")?.message).not.toContain("none: 1");
+    },
+  );
+});
