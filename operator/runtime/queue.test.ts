@@ -205,6 +205,23 @@ describe("backoff", () => {
     queue.shutDown();
   });
 
+  it("is not passed by an event of a failing run that has to wait for its pace", async () => {
+    const clock = createManualClock();
+    const queue = createQueue({ clock, pace: createPace({ burst: 2, intervalSeconds: 1 }, clock) });
+    // Used up by events before the trouble began.
+    let successes = 3;
+    const runs = runsOf(queue, clock, () => {
+      queue.add(key("a"));
+      successes -= 1;
+      if (successes < 0) queue.addRateLimited(key("a"));
+    });
+    queue.add(key("a"));
+    await clock.advance(300 * second);
+    // As without a pace: 5 ms·2ⁿ, 16 tries in five minutes.
+    expect(runs.length).toBeLessThanOrEqual(3 + 16);
+    queue.shutDown();
+  });
+
   it("is forgotten with new input, which runs at once, also when it came during the run", async () => {
     const { clock, queue, runs } = failing();
     await clock.advance(60 * second);

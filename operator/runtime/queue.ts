@@ -25,7 +25,7 @@ import { type Key, PRIORITIES, type Priority } from "./types.ts";
  * the key depends on may change all the time; each of them would run the key at once, and no backoff would be left:
  *
  *   an event, while the key waits after a failure      waits with it, at most 150 s after that failure
- *   an event, while the key runs and the run fails     the same
+ *   an event, while the key runs and the run fails     the same, also when it waits for the pace of the key
  *   an event, while the key runs and the run succeeds  one further run, at once
  *   new input (the resource itself was edited)         forgets the backoff and runs at once: what failed was another task
  */
@@ -148,6 +148,12 @@ export function createQueue(options: QueueOptions): Queue {
     if (earliest === undefined || earliest <= clock.monotonic()) return entry;
     return { ...entry, readyAt: Math.max(entry.readyAt, earliest), isPaced: false };
   };
+  const retry = (entry: Entry): void => {
+    // An event of the run that failed may wait for its pace, which is sooner than the backoff.
+    const waited = waiting.remove(entry.id);
+    put(entry);
+    if (waited !== undefined) put(held(waited));
+  };
   const paced = (entry: Entry): Entry => {
     const allowed = pace.earliest(entry.id);
     if (!entry.isPaced || allowed <= entry.readyAt) return entry;
@@ -166,14 +172,14 @@ export function createQueue(options: QueueOptions): Queue {
       const now = clock.monotonic();
       const afterMs = retries.failed(id, now);
       options.onRetry?.();
-      put({ id, key, priority, readyAt: now + afterMs, isPaced: false, isNewInput: false });
+      retry({ id, key, priority, readyAt: now + afterMs, isPaced: false, isNewInput: false });
       return afterMs;
     },
     addAfter: (key, afterMs, priority = PRIORITIES.live) => {
       const id = idOf(key);
       const now = clock.monotonic();
       retries.failedUntil(id, { now, until: now + afterMs });
-      put({ id, key, priority, readyAt: now + afterMs, isPaced: false, isNewInput: false });
+      retry({ id, key, priority, readyAt: now + afterMs, isPaced: false, isNewInput: false });
     },
     forget: (key) => retries.forget(idOf(key)),
     take: () => {
