@@ -217,6 +217,18 @@ describe("the next run", () => {
     await loop.stop(0);
   });
 
+  it("comes with a pause also when the failure asks for none, as some proxies do", async () => {
+    const { clock, queue, loop, runs } = start(async () => {
+      // A key that runs without end would never let the clock go on.
+      if (runs.length > 1_000) queue.shutDown();
+      throw new OperatorError("KUBE_THROTTLED", "injected", { retryAfterSeconds: 0 });
+    });
+    queue.add(key("a"));
+    await clock.advance(10_000);
+    expect(runs.length).toBeLessThanOrEqual(20);
+    await loop.stop(0);
+  });
+
   it.each([Number.NaN, -1, undefined])(
     "comes after 5 s when the failure names a time that is none (%d)",
     async (seconds) => {

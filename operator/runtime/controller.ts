@@ -225,9 +225,12 @@ function conclude(
   if (after !== undefined) queue.add(key, { priority, afterMs: after * 1_000 });
 }
 
-/** What the error asks for; the default when that is no usable number, as some proxies send it. */
+/**
+ * What the error asks for; the default when that is no usable number, as some proxies send it. None at all is not usable
+ * either: neither backoff nor pace bounds such a retry, so the key would run without end.
+ */
 function afterSecondsOf({ retryAfterSeconds: asked = AFTER_DEFAULT_SECONDS }: OperatorError): number {
-  return Number.isFinite(asked) && asked >= 0 ? asked : AFTER_DEFAULT_SECONDS;
+  return Number.isFinite(asked) && asked > 0 ? asked : AFTER_DEFAULT_SECONDS;
 }
 
 function sourceContextOf(options: ControllerLoopOptions, signal: AbortSignal): SourceContext {
