@@ -495,6 +495,17 @@ describe("the status", () => {
     expect(fake.store.get(widgetKey)?.["status"]).toEqual({ phase: "a", size: 1, theirs: 1 });
   });
 
+  it("is taken back from who fills a list that we state as empty", async () => {
+    const process = await startProcess();
+    await process.status({ phase: "a", problems: [] });
+    const change = { status: { problems: ["theirs"], theirs: 1 } };
+    fake.store.merge(widgetKey, change, { manager: "else", subresource: "status" });
+    await eventually("seen", () => (process.owner()["status"] as { theirs?: number }).theirs === 1);
+    expect(await process.status({ phase: "a", problems: [] })).toBe("written");
+    expect(fake.store.get(widgetKey)?.["status"]).toEqual({ phase: "a", problems: [], theirs: 1 });
+    expect(await process.status({ phase: "a", problems: [] })).toBe("unchanged");
+  });
+
   it("is of no use when the owner is gone or another one", async () => {
     const process = await startProcess();
     // The cache still shows the old one.

@@ -43,7 +43,17 @@ function isOurs({ manager, operation, subresource }: ManagedFields): boolean {
 export function isStated(kept: KubeObject, status: Readonly<Record<string, unknown>>): boolean {
   const hash = hashes.get(kept);
   if (hash === undefined) return canonicalJson(status) === canonicalJson(kept["status"] ?? {});
-  return hash === contentHash(withoutEmpty(status));
+  return hash === contentHash(withoutEmpty(status)) && isEmptyWhere(status, kept["status"]);
+}
+
+/** False where a list or map that is stated as empty has something in it: others filled it. */
+function isEmptyWhere(stated: unknown, live: unknown): boolean {
+  if (stated === null || typeof stated !== "object" || live === null || typeof live !== "object") return true;
+  const members = Object.entries(stated);
+  if (members.length === 0) return Object.keys(live).length === 0;
+  // Items of lists have places of their own only while nobody adds any, which the hash tells.
+  if (Array.isArray(stated)) return true;
+  return members.every(([name, member]) => isEmptyWhere(member, (live as Record<string, unknown>)[name]));
 }
 
 /** Hash of what we stated in an object's status; of the whole status where all of it is ours. */
@@ -51,7 +61,7 @@ export function statedStatusHash(kept: KubeObject): string {
   return hashes.get(kept) ?? contentHash(kept["status"] ?? {});
 }
 
-/** Without empty lists and maps, which no manager owns. */
+/** Without empty lists and maps: whether one that is stated belongs to a manager depends on its kind of list. */
 function withoutEmpty(value: unknown): unknown {
   if (value === null || typeof value !== "object") return value;
   if (Array.isArray(value)) return value.map(withoutEmpty);
