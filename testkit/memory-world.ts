@@ -116,6 +116,7 @@ export function createMemoryWorld(options: MemoryWorldOptions): MemoryWorld {
       ahead = plan.actions;
       return execute({ owner, plan, signal, log: silentLogger });
     },
+    statedStatus: (owner) => (owner["status"] ?? {}) as Readonly<Record<string, unknown>>,
     patchStatus: async (owner, status) => {
       if ((await statusWriterOf(owner.kind).write(owner, status, signal)) === "written") transcript.push("status");
     },

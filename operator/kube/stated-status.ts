@@ -5,8 +5,8 @@ import type { KubeObject } from "../../lib/kube/types.ts";
 
 /*
  * A status can have members of other managers. Which of them are ours stands in `metadata.managedFields` alone, half of a
- * typical object, which memory does not keep. So the question is answered when an object comes in, and only a hash is
- * kept, and only of a status that is not ours altogether.
+ * typical object, which memory does not keep. So the question is answered when an object comes in, and our part is kept
+ * beside it, and only of a status that is not ours altogether.
  */
 
 /** A node of FieldsV1: `f:name` a member, `k:{…}` an item of a keyed list, `v:…` an item of a set, `.` the thing itself. */
@@ -21,8 +21,14 @@ interface ManagedFields {
   readonly fieldsV1?: Fields;
 }
 
+/** Our part of a status and its hash. */
+interface Stated {
+  readonly part: Readonly<Record<string, unknown>>;
+  readonly hash: string;
+}
+
 /** By the object that memory holds; gone with it. */
-const hashes = new WeakMap<KubeObject, string>();
+const known = new WeakMap<KubeObject, Stated>();
 
 /** Takes note of what of a status is ours. @param raw the object as the server sent it, with its managed fields */
 export function noteStatedStatus(kept: KubeObject, raw: KubeObject): void {
@@ -31,8 +37,10 @@ export function noteStatedStatus(kept: KubeObject, raw: KubeObject): void {
   // Where nobody else has a part, all of it is ours, and there is nothing to find out.
   if (ours === undefined || !managed.some((entry) => !isOurs(entry) && entry.fieldsV1?.["f:status"] !== undefined))
     return;
-  const stated = withoutEmpty(ownedPart(raw["status"], ours));
-  if (!isDeepStrictEqual(stated, withoutEmpty(raw["status"]))) hashes.set(kept, contentHash(stated));
+  const part = ownedPart(kept["status"] ?? {}, ours) as Stated["part"];
+  const stated = withoutEmpty(part);
+  if (!isDeepStrictEqual(stated, withoutEmpty(kept["status"] ?? {})))
+    known.set(kept, { part, hash: contentHash(stated) });
 }
 
 function isOurs({ manager, operation, subresource }: ManagedFields): boolean {
@@ -41,9 +49,9 @@ function isOurs({ manager, operation, subresource }: ManagedFields): boolean {
 
 /** True when what we stated in an object's status is `status`. */
 export function isStated(kept: KubeObject, status: Readonly<Record<string, unknown>>): boolean {
-  const hash = hashes.get(kept);
-  if (hash === undefined) return canonicalJson(status) === canonicalJson(kept["status"] ?? {});
-  return hash === contentHash(withoutEmpty(status)) && isEmptyWhere(status, kept["status"]);
+  const ours = known.get(kept);
+  if (ours === undefined) return canonicalJson(status) === canonicalJson(kept["status"] ?? {});
+  return ours.hash === contentHash(withoutEmpty(status)) && isEmptyWhere(status, kept["status"]);
 }
 
 /** False where a list or map that is stated as empty has something in it: others filled it. */
@@ -58,7 +66,12 @@ function isEmptyWhere(stated: unknown, live: unknown): boolean {
 
 /** Hash of what we stated in an object's status; of the whole status where all of it is ours. */
 export function statedStatusHash(kept: KubeObject): string {
-  return hashes.get(kept) ?? contentHash(kept["status"] ?? {});
+  return known.get(kept)?.hash ?? contentHash(kept["status"] ?? {});
+}
+
+/** What we stated in an object's status: to state it again, without taking what others say there. */
+export function statedStatus(kept: KubeObject): Readonly<Record<string, unknown>> {
+  return known.get(kept)?.part ?? ((kept["status"] ?? {}) as Readonly<Record<string, unknown>>);
 }
 
 /** Without empty lists and maps: whether one that is stated belongs to a manager depends on its kind of list. */

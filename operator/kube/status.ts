@@ -5,7 +5,7 @@ import { isOperatorError } from "../../lib/core/errors.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
 import type { CacheView, KubeCache } from "./cache.ts";
-import { isStated, noteStatedStatus, statedStatusHash } from "./stated-status.ts";
+import { isStated, noteStatedStatus, statedStatus, statedStatusHash } from "./stated-status.ts";
 
 export interface StatusWriterOptions {
   readonly client: Pick<KubeClient, "apply">;
@@ -27,6 +27,8 @@ export interface StatusWriter {
     status: Readonly<Record<string, unknown>>,
     signal: AbortSignal,
   ): Promise<"written" | "unchanged">;
+  /** What we stated in the status of an object that memory holds, without what others say there. */
+  stated(owner: KubeObject): Readonly<Record<string, unknown>>;
 }
 
 /** What we sent and what the server made of it, hashes both. */
@@ -58,6 +60,7 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
   };
 
   return {
+    stated: statedStatus,
     write: async (owner, status, signal) => {
       const { namespace = "", name, uid = "" } = owner.metadata;
       const current = view.get(type, namespace, name);

@@ -62,7 +62,7 @@ function start(reconcile: (context: ReconcileContext, key: Key) => Promise<Resul
     view,
     queue,
     execute: async () => ({ written: 0 }),
-    status: { write: async () => "unchanged" },
+    status: { write: async () => "unchanged", stated: () => ({}) },
     lease: { epoch: given.epoch ?? (() => 1) },
     metrics: controllerMetrics,
     clock,

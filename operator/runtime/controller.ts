@@ -182,6 +182,7 @@ function contextOf({ abort }: Run, options: ControllerLoopOptions): ReconcileCon
       throw new OperatorError("LEASE_LOST", `this replica does not lead under epoch ${epoch} any more`);
     },
     execute: (owner, plan) => options.execute({ owner, plan, signal, log }),
+    statedStatus: options.status.stated,
     patchStatus: async (owner: KubeObject, status) => {
       if ((await options.status.write(owner, status, signal)) === "written") log.info({}, "status written");
     },

@@ -1,10 +1,11 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
-import { ANNOTATIONS, FINALIZER } from "../../crds/group.ts";
+import { ANNOTATIONS, FIELD_MANAGER, FINALIZER } from "../../crds/group.ts";
 import { OperatorError } from "../../lib/core/errors.ts";
 import { createManualClock, type ManualClock } from "../../lib/core/manual-clock.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
 import { configMap, WIDGET, widget } from "../../testkit/widget.ts";
+import { noteStatedStatus, statedStatus } from "../kube/stated-status.ts";
 import { apply } from "./actions.ts";
 import { createReconciler, type Kind } from "./reconciler.ts";
 import type { Report, Run } from "./report.ts";
@@ -69,6 +70,7 @@ function contextOf(): ReconcileContext {
       }
       return { written: actions.length };
     },
+    statedStatus,
     patchStatus: async (_owner, status) => {
       const failure = failures.get("status");
       if (failure !== undefined) throw failure;
@@ -237,6 +239,27 @@ describe("a failure of a step that reads or decides", () => {
   it.each(["KUBE_CONFLICT", "ABORTED", "LEASE_LOST"] as const)("%s is nothing to tell", async (code) => {
     await expect(run({ observe: broken(new OperatorError(code, "injected")) })).rejects.toMatchObject({ code });
     expect(done).toEqual([]);
+  });
+
+  it("leaves to others what they say in the status", async () => {
+    const ours = { type: "Ready", status: "True", reason: "Ready", message: "it is", lastTransitionTime: "now" };
+    const theirs = { type: "Theirs", status: "True", reason: "Theirs", message: "", lastTransitionTime: "now" };
+    const typesOf = (type: string) => ({ [`k:{"type":"${type}"}`]: { "f:type": {}, "f:status": {} } });
+    const owns = (manager: string, operation: string, fields: object) => {
+      return { manager, operation, subresource: "status", fieldsV1: { "f:status": fields } };
+    };
+    const kept = { ...widget("w", {}), status: { size: 3, theirs: 1, conditions: [ours, theirs] } };
+    const managedFields = [
+      owns(FIELD_MANAGER, "Apply", { "f:size": {}, "f:conditions": typesOf("Ready") }),
+      owns("else", "Update", { "f:theirs": {}, "f:conditions": typesOf("Theirs") }),
+    ];
+    noteStatedStatus(kept, { ...kept, metadata: { ...kept.metadata, managedFields } });
+    object = kept;
+    await expect(run({ observe: () => Promise.reject(new Error("unexpected")) })).rejects.toThrow("unexpected");
+    const [status] = statuses;
+    expect(Object.keys(status ?? {}).sort()).toEqual(["conditions", "observedGeneration", "size"]);
+    const types = (status?.["conditions"] as readonly { type: string }[]).map(({ type }) => type);
+    expect(types).toEqual(["Ready", "Reconciling", "Stalled"]);
   });
 
   it("stays the failure when it cannot be told", async () => {

@@ -73,7 +73,8 @@ export function createReconciler<T extends KubeObject, Observed, Assessment, Mad
       done = await carryOut(kind, visit, aside);
     } catch (thrown) {
       // A broken invariant or an input that nobody expected: the user reads of it as of any other failure.
-      await tell(visit, tellFailure(object, toOperatorError(thrown), visit)).catch((untold: unknown) => {
+      const told = tellFailure({ ...object, status: context.statedStatus(object) }, toOperatorError(thrown), visit);
+      await tell(visit, told).catch((untold: unknown) => {
         context.log.warn({ error: toOperatorError(untold).message }, "a failure could not be told in the status");
       });
       throw thrown;

@@ -130,6 +130,8 @@ export interface ReconcileContext {
   execute(owner: KubeObject, plan: Plan): Promise<Outcome>;
   /** Patches `status` (server-side apply on the status subresource) only when it differs from what the cache holds. */
   patchStatus(owner: KubeObject, status: Readonly<Record<string, unknown>>): Promise<void>;
+  /** What we stated in the status of an object from the cache: to state it again, without taking what others say there. */
+  statedStatus(owner: KubeObject): Readonly<Record<string, unknown>>;
 }
 
 /** True for an update that concerns somebody; see `operator/runtime/predicates.ts` for ready-made ones. */
