@@ -223,3 +223,9 @@ it("needs no clock of the machine", () => {
   });
   expect(reflector.state()).toEqual({ synced: false, lastSeenAt: 0, relists: 0, refused: undefined });
 });
+
+it("asks again within half a minute when it is told to wait for a day, as a proxy in maintenance may say", async () => {
+  const away: Answer = { status: 503, headers: { "retry-after": "86400" } };
+  const { requests } = await run(refused, page(10, ["a"]), away, page(10, []), hang);
+  expect(requests.length).toBeGreaterThanOrEqual(4);
+});

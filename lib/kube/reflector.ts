@@ -264,7 +264,9 @@ export function createReflector<T extends KubeObject>(options: ReflectorOptions<
           if (fault === "stalled" || fault === "failed" || fault === "refused") suspect = true;
           // The first relist after a compaction is not the server's trouble: it starts at once.
           waitMs = resourceVersion === undefined && isNews(fault) && failures === 0 ? 0 : delayMs(failures);
-          if (error.retryAfterSeconds !== undefined) waitMs = Math.max(waitMs, error.retryAfterSeconds * 1000);
+          // A proxy in maintenance may name a day: what is held would be the past for as long.
+          const askedMs = Math.min((error.retryAfterSeconds ?? 0) * 1000, BACKOFF.capMs);
+          waitMs = Math.max(waitMs, askedMs);
           failures += 1;
         }
         if (waitMs > 0) await clock.sleep(waitMs, signal);

@@ -217,6 +217,16 @@ describe("the next run", () => {
     await loop.stop(0);
   });
 
+  it("comes a quarter of an hour later at the latest, whatever a proxy in maintenance says", async () => {
+    const { clock, queue, loop, runs } = start(async () => {
+      throw new OperatorError("KUBE_THROTTLED", "injected", { retryAfterSeconds: 86_400 });
+    });
+    queue.add(key("a"));
+    await clock.advance(1_000_000);
+    expect(runs).toEqual([0, 1_000_000]);
+    await loop.stop(0);
+  });
+
   it("comes with a pause also when the failure asks for none, as some proxies do", async () => {
     const { clock, queue, loop, runs } = start(async () => {
       // A key that runs without end would never let the clock go on.

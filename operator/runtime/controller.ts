@@ -63,6 +63,8 @@ const DEADLINE_SECONDS = 120;
 const IN_TIME = "the reconcile ended in time";
 /** A failure that asks for a time without naming one. */
 const AFTER_DEFAULT_SECONDS = 5;
+/** A proxy in maintenance may name a day; this is the cap of the backoff. */
+const AFTER_MAX_SECONDS = 1_000;
 /** Everything is looked at again this often, spread, in case an event was lost in a way that nobody thought of. */
 const RESYNC = timerSource({ name: "resync", everySeconds: 10 * 3_600 });
 
@@ -231,7 +233,7 @@ function conclude(
  * either: neither backoff nor pace bounds such a retry, so the key would run without end.
  */
 function afterSecondsOf({ retryAfterSeconds: asked = AFTER_DEFAULT_SECONDS }: OperatorError): number {
-  return Number.isFinite(asked) && asked > 0 ? asked : AFTER_DEFAULT_SECONDS;
+  return Number.isFinite(asked) && asked > 0 ? Math.min(asked, AFTER_MAX_SECONDS) : AFTER_DEFAULT_SECONDS;
 }
 
 function sourceContextOf(options: ControllerLoopOptions, signal: AbortSignal): SourceContext {
