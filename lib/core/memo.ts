@@ -10,10 +10,14 @@ export function createMemo<Value>(entriesMax: number): Memo<Value> {
   return (key, compute) => {
     const known = values.get(key);
     const entry = known ?? { value: compute() };
-    // To the end of the map's order, which is that of the last questions.
-    values.delete(key);
-    const [oldest] = values.keys();
-    if (known === undefined && values.size >= entriesMax && oldest !== undefined) values.delete(oldest);
+    if (known !== undefined) {
+      // To the end of the map's order, which is that of the last questions.
+      values.delete(key);
+    } else if (values.size >= entriesMax) {
+      // Not at each question: a new iterator walks over all holes that deleted entries left.
+      const [oldest] = values.keys();
+      if (oldest !== undefined) values.delete(oldest);
+    }
     values.set(key, entry);
     return entry.value;
   };
