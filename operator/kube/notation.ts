@@ -12,6 +12,9 @@ import { compareQuantities } from "../../crds/quantity.ts";
 /** A place in an object: the name of the member that it is in, or one of the places below. Items are where their list is. */
 export type Place = string;
 
+/** The top of an object of a custom kind, and everywhere below it but in its metadata: kept as it was sent. */
+const CUSTOM = "#custom";
+const AS_SENT = "#as-sent";
 const QUANTITIES = "#quantities";
 const QUANTITY = "#quantity";
 
@@ -28,8 +31,16 @@ const MAPS: ReadonlySet<Place> = new Set([
 /** Lists in whose items an empty text is not there. */
 const LISTS_OF_TEXTS: ReadonlySet<Place> = new Set(["env", "tolerations"]);
 
+/** The place of a whole object, by its group; of anything else, one of a built-in kind. */
+export function topOf(object: unknown): Place {
+  const { apiVersion } = (object ?? {}) as { readonly apiVersion?: unknown };
+  const [group = "", version] = typeof apiVersion === "string" ? apiVersion.split("/") : [];
+  return version !== undefined && group.includes(".") && !group.endsWith(".k8s.io") ? CUSTOM : "";
+}
+
 /** The place of a member. */
 export function placeOf(member: string, parent: Place): Place {
+  if (parent === AS_SENT || (parent === CUSTOM && member !== "metadata")) return AS_SENT;
   if (parent === QUANTITIES) return QUANTITY;
   if (parent === "resources" && (member === "requests" || member === "limits")) return QUANTITIES;
   if (parent === "emptyDir" && member === "sizeLimit") return QUANTITY;
@@ -51,6 +62,7 @@ export function isLeftOut(
   desired: unknown,
   { place, parent }: { readonly place: Place; readonly parent: Place },
 ): boolean {
+  if (place === AS_SENT) return false;
   if (desired === "") return LISTS_OF_TEXTS.has(parent);
   if (desired === null || typeof desired !== "object") return false;
   return Object.keys(desired).length === 0 && (Array.isArray(desired) || MAPS.has(place));

@@ -1,5 +1,5 @@
 // Goal: "as we want it" means the same by either way of asking, for any two values.
-import { expect, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { canonicalJson } from "../../lib/core/canonical.ts";
 import { covers, project } from "./projection.ts";
@@ -54,4 +54,27 @@ test("covers is the equality of the projection with what is desired", () => {
     }),
     { numRuns: 2_000 },
   );
+});
+
+describe("an object of a custom kind, which the server keeps as it was sent", () => {
+  const custom = (spec: object, metadata: object = {}) => ({
+    apiVersion: "example.com/v1",
+    kind: "Gate",
+    metadata,
+    spec,
+  });
+
+  test.each([
+    ["an empty list", {}, { allow: [] }],
+    ["an empty map", {}, { labels: {} }],
+    ["an empty text", { env: {} }, { env: { A: "" } }],
+    ["a quantity", { resources: { limits: { cpu: "1" } } }, { resources: { limits: { cpu: "1000m" } } }],
+  ])("lacks %s when that is not there", (_name, live, desired) => {
+    expect(covers(custom(live), custom(desired))).toBe(false);
+    expect(project(custom(live), custom(desired))).not.toEqual(custom(desired));
+  });
+
+  test("has metadata as any other kind", () => {
+    expect(covers(custom({}), custom({}, { annotations: {}, finalizers: [] }))).toBe(true);
+  });
 });

@@ -1,12 +1,12 @@
 import { canonicalJson } from "../../lib/core/canonical.ts";
-import { isLeftOut, isSameValue, type Place, placeOf } from "./notation.ts";
+import { isLeftOut, isSameValue, type Place, placeOf, topOf } from "./notation.ts";
 
 /**
  * The part of `live` that `desired` speaks about: the members it names, at every depth. Lists of equal length are
  * compared element by element, others are kept whole. What other managers and the server's defaults add falls away, and
  * what the server says in another form stands there as `desired` says it (`notation.ts`).
  */
-export function project(live: unknown, desired: unknown, place: Place = ""): unknown {
+export function project(live: unknown, desired: unknown, place: Place = topOf(desired)): unknown {
   if (desired === null || typeof desired !== "object") return isSameValue(live, desired, place) ? desired : live;
   if (Array.isArray(desired)) {
     if (!Array.isArray(live) || live.length !== desired.length) return live;
@@ -28,7 +28,7 @@ export function project(live: unknown, desired: unknown, place: Place = ""): unk
  * True when `live` has all that `desired` speaks about, as it says: the projection of the one is the other. Walks both
  * without a copy: every look at an object asks this.
  */
-export function covers(live: unknown, desired: unknown, place: Place = ""): boolean {
+export function covers(live: unknown, desired: unknown, place: Place = topOf(desired)): boolean {
   if (desired === null || typeof desired !== "object") return isSameValue(live, desired, place);
   if (live === null || typeof live !== "object" || Array.isArray(live) !== Array.isArray(desired)) return false;
   if (Array.isArray(desired)) {
