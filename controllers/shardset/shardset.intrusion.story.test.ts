@@ -17,7 +17,7 @@ async function ready(changes: Partial<ShardSetSpec> = {}): Promise<World> {
 function copy(world: World, kind: string, [name, as]: readonly [name: string, as: string]): void {
   const { metadata, ...rest } = world.find(kind, name) as KubeObject;
   const { labels = {}, annotations = {} } = metadata;
-  world.put({ ...rest, metadata: { name: as, namespace: NAMESPACE, labels, annotations } } as KubeObject);
+  world.put({ ...rest, metadata: { name: as, namespace: NAMESPACE, labels, annotations } });
 }
 
 const setData = (world: World, [kind, name]: readonly [string, string], data: Record<string, string>): void =>

@@ -159,6 +159,20 @@ describe("a failure of a step that writes", () => {
     expect(done).toEqual(["apply"]);
   });
 
+  it("of a status that the server refuses for a value is told without that value, and the object is looked at again", async () => {
+    const context = contextOf();
+    const refusal = new OperatorError("KUBE_INVALID", "size: must be at most 2");
+    const patchStatus: ReconcileContext["patchStatus"] = async (owner, status) => {
+      if (status["size"] !== undefined) throw refusal;
+      return context.patchStatus(owner, status);
+    };
+    const plan = (): Plan => ({ actions: [PLANNED], requeueAfterSeconds: 30 });
+    const result = await reconcilerOf({ plan })(KEY, { ...context, patchStatus });
+    expect(result).toEqual({ requeueAfterSeconds: 30, error: refusal });
+    expect(done).toEqual(["apply", "status", "event ReconcileFailed"]);
+    expect(statuses).toMatchObject([{ conditions: [{ message: "KUBE_INVALID: size: must be at most 2" }, {}, {}] }]);
+  });
+
   it("does not keep the object from being looked at when the plan asked for it", async () => {
     failures.set("apply", new OperatorError("KUBE_INVALID", "injected"));
     const context = contextOf();

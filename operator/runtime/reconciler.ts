@@ -1,5 +1,5 @@
 import { ANNOTATIONS } from "../../crds/group.ts";
-import { toOperatorError } from "../../lib/core/errors.ts";
+import { isOperatorError, toOperatorError } from "../../lib/core/errors.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
 import { type AsideRunner, createAsideRunner, isRefusal } from "./aside.ts";
 import type { WithConditions } from "./conditions.ts";
@@ -73,16 +73,18 @@ export function createReconciler<T extends KubeObject, Observed, Assessment, Mad
       done = await carryOut(kind, visit, aside);
     } catch (thrown) {
       // A broken invariant or an input that nobody expected: the user reads of it as of any other failure.
-      const told = tellFailure({ ...object, status: context.statedStatus(object) }, toOperatorError(thrown), visit);
-      await tell(visit, told).catch((untold: unknown) => {
-        context.log.warn({ error: toOperatorError(untold).message }, "a failure could not be told in the status");
-      });
+      await tellOf(visit, thrown);
       throw thrown;
     }
     // The object may be gone with its finalizer: there is no status to write.
     if (done === undefined) return {};
     const { plan, report, run } = done;
-    const untold = await tell(visit, tellReport(object, report, run));
+    const untold = await tell(visit, tellReport(object, report, run)).catch(async (thrown: unknown) => {
+      // The server refuses the whole status for one of its values, which somebody else wrote: the conditions tell of it.
+      if (!isOperatorError(thrown, "KUBE_INVALID")) throw thrown;
+      await tellOf(visit, thrown);
+      return thrown;
+    });
     const error = run.error ?? (isRefusal(run.asideError) ? undefined : run.asideError) ?? untold;
     return {
       ...soonest(plan.requeueAfterSeconds, report.requeueAfterSeconds),
@@ -118,6 +120,15 @@ async function tell(
   if (told === undefined) return undefined;
   await context.patchStatus(object, told.status);
   return (await context.execute(object, { actions: told.events })).error;
+}
+
+/** Tells of a failure on top of what the status said before. */
+async function tellOf({ object, context, now, paused }: Visit<KubeObject>, thrown: unknown): Promise<void> {
+  const before = { ...object, status: context.statedStatus(object) };
+  const told = tellFailure(before, toOperatorError(thrown), { now, paused });
+  await tell({ object, context }, told).catch((untold: unknown) => {
+    context.log.warn({ error: toOperatorError(untold).message }, "a failure could not be told in the status");
+  });
 }
 
 const NOTHING: Plan = { actions: [] };
