@@ -49,9 +49,6 @@ export const START = {
   flags: ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=4", "--max-old-space-size=256"],
   environment: {
     MALLOC_ARENA_MAX: "1",
-    MALLOC_MMAP_THRESHOLD_: "32768",
-    MALLOC_TRIM_THRESHOLD_: "32768",
-    MALLOC_TOP_PAD_: "0",
   },
 } as const;
 const STOP_TIMEOUT_MS = 40_000;
