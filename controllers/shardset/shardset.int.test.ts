@@ -3,7 +3,6 @@
 // There is no kubelet and no volume controller; the test plays both, and the agents.
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import type { AgentStatus } from "../../crds/agent-status.ts";
 import { customResourceDefinition } from "../../crds/crd.ts";
 import { KINDS } from "../../crds/kinds.ts";
 import { SHARD_SET, type ShardSet } from "../../crds/shardset.ts";
@@ -19,6 +18,7 @@ import { startControlPlane, type TestControlPlane } from "../../testkit/kube-api
 import type { GetJson } from "./shardset.agents.ts";
 import { createShardSetController } from "./shardset.controller.ts";
 import { POLL_READY_SECONDS } from "./shardset.plan.ts";
+import { agent } from "./testing/builders.ts";
 
 const NAMESPACE_TYPE: ResourceType = {
   group: "",
@@ -101,23 +101,7 @@ function addressOf(pod: KubeObject): string {
 }
 
 /** Agents that answer for every running pod. */
-const getJson: GetJson = ({ host }) => {
-  const status: AgentStatus = {
-    shardSet: "any",
-    shard: Number(host.split(".")[3]),
-    instance: 0,
-    role: "primary",
-    ready: true,
-    reason: "Ready",
-    message: "PostgreSQL accepts writes",
-    epoch: 1,
-    postgresVersion: "17.11",
-    mapVersion: 1,
-    restarts: 0,
-    databases: [],
-  };
-  return Promise.resolve(status);
-};
+const getJson: GetJson = ({ host }) => Promise.resolve(agent(Number(host.split(".")[3]), { shardSet: "any" }));
 
 /** Runs the operator until `work` is done. */
 async function withOperator(work: () => Promise<void>): Promise<void> {

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { RESOURCES } from "../../../lib/kube/types.ts";
+import type { CertificateRequest } from "../../../lib/node/certificates.ts";
 import {
   authorityProblem,
   CA_VALIDITY_DAYS,
@@ -11,7 +12,7 @@ import {
 } from "../../../lib/node/certificates.ts";
 import { rsaAuthority } from "../../../lib/node/testing/authorities.ts";
 import type { Kept } from "../secrets.ts";
-import type { CertificateRequest, Certificates, KeyPair } from "./certificates.ts";
+import type { Certificates, KeyPair } from "./certificates.ts";
 import { type Leaf, type MadePki, makePki } from "./make.ts";
 
 // What is made when, with the certificates that go out into clusters.

@@ -1,5 +1,6 @@
+import type { CertificateRequest } from "../../../lib/node/certificates.ts";
 import type { Kept } from "../secrets.ts";
-import type { CertificateRequest, Certificates, KeyPair } from "./certificates.ts";
+import type { Certificates, KeyPair } from "./certificates.ts";
 
 // The CA is made only when its Secret is absent, and certificates only from the CA that the cache holds: a CA made twice
 // by a stale cache is discarded by `create`, and nothing was derived from it.
