@@ -1,8 +1,12 @@
 /**
- * The fields that we take from other field managers, all of them: whatever else we apply fails with KUBE_FIELD_CONFLICT
- * when somebody else owns it with another value. `docs/lifecycle.md` shows this table, and a test compares both.
+ * The fields that we take from other field managers, all of them. `docs/lifecycle.md` shows this table, and a test compares
+ * both.
  */
 export const FORCED_FIELDS = {
+  owned: {
+    fields: "what we apply of an object that is ours, by label or owner reference",
+    why: "an expired certificate that somebody wrote there, or the object that a backup brought back, would stay for ever",
+  },
   status: {
     fields: "what we state in `status` of a reconciled kind",
     why: "it is the controller's by design; a status that somebody damaged would stay wrong",

@@ -80,6 +80,8 @@ export function assembleController(controller: Controller, parts: AssemblyParts)
     clock,
     fence,
     isWatched: (type) => watched.has(kindOf(type)),
+    onTakenBack: ({ kind, metadata: { namespace, name } }, conflict) =>
+      log.warn({ object: `${kind}/${name}`, namespace, conflict: conflict.message }, "fields of ours taken back"),
     typeOf: (object) => {
       const type = types.get(`${object.apiVersion}/${object.kind}`);
       if (type === undefined) throw new Error(`${object.apiVersion} ${object.kind} is not a kind that we write`);

@@ -57,14 +57,13 @@ describe("drift", () => {
     expect(cast.world.find("ConfigMap", "w")?.metadata.annotations).toMatchObject({ mine: "yes" });
   });
 
-  test("a value that somebody else owns now is a conflict that is told, and is not written over", async () => {
+  test("a value that somebody else owns now is taken back", async () => {
     const cast = begin();
     await toRest(cast);
     cast.world.edit("ConfigMap", "w", (object) => ({ ...object, data: { size: "2", text: "theirs" } }));
-    expect(await failureOf(cast)).toMatchObject({ code: "KUBE_FIELD_CONFLICT" });
-    expect(dataOf(cast)).toEqual({ text: "theirs", size: "2" });
-    expect(conditionOf(cast, "Ready")).toMatchObject({ status: "False" });
-    expect(conditionOf(cast, "Ready")?.message).toContain(".data.text");
+    await toRest(cast);
+    expect(dataOf(cast)).toEqual({ text: "hello", size: "2" });
+    expect(conditionOf(cast, "Ready")).toMatchObject({ status: "True" });
   });
 
   test("what we stated once and do not state any more goes; an unchanged statement is not sent", async () => {

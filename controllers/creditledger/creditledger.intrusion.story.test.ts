@@ -21,6 +21,19 @@ async function ready(): Promise<StoryCast> {
   return cast;
 }
 
+test("what somebody changes of objects of the ledger is taken back (trial 7)", async () => {
+  const cast = await ready();
+  cast.world.edit("Secret", `${NAME}-tls`, (secret) => ({ ...secret, data: { "tls.crt": "Z2FyYmFnZQo=" } }));
+  cast.world.edit("Service", NAME, (service) => ({
+    ...service,
+    spec: { ...(service["spec"] as object), selector: { app: "other" } },
+  }));
+  await toRest(cast);
+  expect(cast.world.find("Secret", `${NAME}-tls`)).toMatchObject({ data: { "tls.key": expect.any(String) } });
+  expect((cast.world.find("Service", NAME)?.["spec"] as { selector: object }).selector).not.toHaveProperty("app");
+  expect(conditionOf(cast, "Ready")).toMatchObject({ status: "True" });
+});
+
 describe("Leases", () => {
   test.each([
     ["a negative position", { annotations: { [ANNOTATIONS.headPosition]: "-5" } }, {}],

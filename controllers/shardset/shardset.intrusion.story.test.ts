@@ -79,6 +79,43 @@ describe("secrets", () => {
   });
 });
 
+describe("fields that somebody changed", () => {
+  test("a certificate that somebody spoils is made anew (trial 7)", async () => {
+    const world = await ready();
+    setData(world, ["Secret", "bank-0-tls"], { "tls.crt": base64("garbage") });
+    await world.settle();
+    expect(textOf(world, "bank-0-tls", "tls.crt")).not.toContain("garbage");
+    expect(condition(world, "Ready")).toMatch(/^True/);
+  });
+
+  test.each([
+    ["without owners", false],
+    ["with owners that are gone", true],
+  ])("a namespace that a backup brings back %s is taken over (trial 13)", async (_how, keepsOwners) => {
+    const world = await ready();
+    const kinds = ["ShardSet", "Secret", "ConfigMap", "PersistentVolumeClaim", "Service", "Lease", "ServiceAccount"];
+    const saved = [...kinds, "Role", "RoleBinding"].flatMap((kind) => world.all(kind));
+    for (const { kind, metadata } of [...saved, ...world.all("Pod")]) world.edit(kind, metadata.name, () => undefined);
+    for (const { status: _, ...object } of saved) {
+      const { uid: _uid, resourceVersion: _v, creationTimestamp: _t, ownerReferences, ...metadata } = object.metadata;
+      world.put({
+        ...object,
+        metadata: { ...metadata, ...(keepsOwners && ownerReferences ? { ownerReferences } : {}) },
+      });
+    }
+    await world.settle();
+    expect(condition(world, "Ready")).toMatch(/^True/);
+    const { uid } = world.shardSet().metadata;
+    for (const [kind, name] of [
+      ["Service", "bank-0"],
+      ["Role", "bank-shard"],
+      ["Secret", "bank-0-tls"],
+    ] as const) {
+      expect(world.find(kind, name)?.metadata.ownerReferences?.map((owner) => owner.uid)).toEqual([uid]);
+    }
+  });
+});
+
 describe("pods", () => {
   test("a deleted one comes back while a copy of it under another name has its labels", async () => {
     const world = await ready();

@@ -200,8 +200,8 @@ export const ERRORS = {
   KUBE_FIELD_CONFLICT: entry(
     409,
     "backoff",
-    "Another field manager owns a field that we apply",
-    "Remove the field from the other manager's object, or give the field up with 'kubectl apply --server-side --force-conflicts'.",
+    "Another field manager writes a field that we apply, again and again",
+    "Stop the other manager from writing the field that the detail names; the operator takes it back by itself.",
   ),
   KUBE_NOT_FOUND: entry(
     404,

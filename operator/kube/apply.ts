@@ -1,13 +1,16 @@
-import { ANNOTATIONS, FIELD_MANAGER, LABELS } from "../../crds/group.ts";
+import { taking } from "../../crds/forced-fields.ts";
+import { ANNOTATIONS, FIELD_MANAGER } from "../../crds/group.ts";
 import { contentHash } from "../../lib/core/canonical.ts";
 import type { Clock } from "../../lib/core/clock.ts";
 import { isOperatorError, OperatorError } from "../../lib/core/errors.ts";
+import { createPace, type PaceLimits } from "../../lib/core/pace.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { type ObjectRef, refOf } from "../../lib/kube/paths.ts";
 import type { RequestOptions } from "../../lib/kube/request-options.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
 import { createAppliedMemory, type Wanted } from "./applied.ts";
 import type { CacheView, KubeCache } from "./cache.ts";
+import { isLabelled, isOurs, nameConflict, withoutEarlierOwners } from "./ours.ts";
 import { covers, isSatisfied } from "./projection.ts";
 import { createUnsettledWrites } from "./unsettled.ts";
 
@@ -17,12 +20,13 @@ export type WriteResult = "written" | "unchanged";
 /** Writes on behalf of an owner. Every method throws an OperatorError and then has written nothing. */
 export interface Applier {
   /**
-   * Server-side apply of the whole desired object, without force. Sends nothing when the object carries the hash of
-   * this very desired object and the fields it names are still as our last apply left them.
-   * @throws OperatorError NAME_CONFLICT, KUBE_FIELD_CONFLICT, KUBE_…
+   * Server-side apply of the whole desired object. Sends nothing when the object carries the hash of this very desired
+   * object and the fields it names are still as our last apply left them. Fields that somebody else took are taken back
+   * from an object that is ours; a stranger's object is never touched.
+   * @throws OperatorError NAME_CONFLICT; KUBE_FIELD_CONFLICT when the fields are taken again and again; KUBE_…
    */
   apply(owner: KubeObject, object: KubeObject, how: WriteHow): Promise<WriteResult>;
-  /** Creates the object once; one of ours that exists is left as it is. @throws OperatorError NAME_CONFLICT, KUBE_… */
+  /** Creates the object once; one with our labels that exists is left as it is. @throws OperatorError NAME_CONFLICT, KUBE_… */
   create(owner: KubeObject, object: KubeObject, how: WriteHow): Promise<WriteResult>;
   /** Deletes the object with this uid; gone already is success. */
   remove(target: WriteTarget & { readonly uid: string | undefined }, how: WriteHow): Promise<WriteResult>;
@@ -54,10 +58,15 @@ export interface ApplierOptions {
   /** Called before each write, and again when it is sent. @throws OperatorError LEASE_LOST */
   readonly fence: () => void;
   readonly clock: Clock;
+  /** Fields that somebody else took were taken back. @param conflict the server's words: the fields, and who took them */
+  readonly onTakenBack?: (object: KubeObject, conflict: OperatorError) => void;
 }
 
-/** Watches see only what carries our labels, so the end of a name conflict is found by looking again. */
-const CONFLICT_RETRY_SECONDS = 60;
+/**
+ * How often fields of one object are taken back: whoever changed them by hand loses them at once, and with somebody who
+ * writes them again each time there is no war of writes, but a failure that names him.
+ */
+const TAKE_BACK: PaceLimits = { burst: 5, intervalSeconds: 120 };
 /**
  * A version that no object ever has (etcd's first write is version 2): the server creates an object that is not there, and
  * answers 409 for one that is, whatever it is. So nobody else's object is merged into, without a read before each creation.
@@ -68,6 +77,8 @@ const ONLY_IF_ABSENT = "1";
 export function createApplier(options: ApplierOptions): Applier {
   const { client, cache, view, fence } = options;
   const applied = createAppliedMemory(options);
+  /** By uid. */
+  const takes = createPace(TAKE_BACK, options.clock);
   const { send, doubt, has: isUnsettled, settle } = createUnsettledWrites({ client, cache });
 
   const held = (type: ResourceType, { namespace = "", name }: ObjectRef): KubeObject | undefined =>
@@ -84,10 +95,31 @@ export function createApplier(options: ApplierOptions): Applier {
   };
 
   /** @throws OperatorError NAME_CONFLICT; from then on what memory does not show is looked at before it is written to */
-  const assertOurs = (type: ResourceType, owner: KubeObject, live: KubeObject): void => {
-    if (isOurs(owner, live)) return;
+  const assertOurs = (type: ResourceType, isIt: boolean, { owner, live }: Found): void => {
+    if (isIt) return;
     if (held(type, refOf(live)) === undefined) doubt(type, refOf(live));
     throw nameConflict(owner, live);
+  };
+
+  /** Changes metadata of this very object, as it was looked at. */
+  const amend = async (live: KubeObject, metadata: object, how: RequestHow): Promise<KubeObject> => {
+    const type = options.typeOf(live);
+    const { uid, resourceVersion } = live.metadata;
+    const patch = { metadata: { uid, resourceVersion, ...metadata } };
+    fence();
+    const answer = await send(type, refOf(live), () =>
+      client.patch(type, refOf(live), { format: "merge", patch, fieldManager: FIELD_MANAGER, ...how, fence }),
+    );
+    cache.overlay(type, answer);
+    return answer;
+  };
+
+  /** @throws the conflict when it is not the first time */
+  const allowTakingBack = (live: KubeObject, conflict: OperatorError): void => {
+    const { uid = "" } = live.metadata;
+    if (takes.earliest(uid) > options.clock.monotonic()) throw contested(live, conflict);
+    takes.spend(uid);
+    options.onTakenBack?.(live, conflict);
   };
 
   /** True when a further apply would change nothing. */
@@ -102,17 +134,33 @@ export function createApplier(options: ApplierOptions): Applier {
       const how = requestHow(asked);
       const type = options.typeOf(object);
       const wanted = { object, hash: contentHash(object) };
-      const sendApply = async (precondition: { uid?: string; resourceVersion?: string }): Promise<KubeObject> => {
+      const sendApply = async (
+        precondition: Precondition,
+        force: { readonly force?: true } = {},
+      ): Promise<KubeObject> => {
         const annotations = { ...object.metadata.annotations, [ANNOTATIONS.appliedHash]: wanted.hash };
         fence();
         const answer = await client.apply(
           type,
           { ...object, metadata: { ...object.metadata, ...precondition, annotations } },
-          { fieldManager: FIELD_MANAGER, ...how, fence },
+          { fieldManager: FIELD_MANAGER, ...force, ...how, fence },
         );
         applied.remember(type, answer, wanted);
         cache.overlay(type, answer);
         return answer;
+      };
+      const sendOver = async (found: KubeObject): Promise<KubeObject> => {
+        const { uid } = found.metadata;
+        // The uid makes the server refuse when the object was replaced by another one of its name meanwhile.
+        const precondition = uid === undefined ? {} : { uid };
+        try {
+          return await sendApply(precondition);
+        } catch (error) {
+          if (!isOperatorError(error, "KUBE_FIELD_CONFLICT")) throw error;
+          // Not by force at once: the refusal says what was taken, and by whom.
+          allowTakingBack(found, error);
+          return sendApply(precondition, taking("owned"));
+        }
       };
 
       let live = held(type, refOf(object));
@@ -130,14 +178,15 @@ export function createApplier(options: ApplierOptions): Applier {
             await sendApply({});
             return "written";
           }
-          assertOurs(type, owner, live);
+          assertOurs(type, isOurs(owner, live), { owner, live });
           cache.overlay(type, live);
         }
       }
-      assertOurs(type, owner, live);
+      assertOurs(type, isOurs(owner, live), { owner, live });
       if (isApplied(live, wanted)) return "unchanged";
-      // The uid makes the server refuse when the object was replaced by another one of its name meanwhile.
-      const answer = await sendApply(live.metadata.uid === undefined ? {} : { uid: live.metadata.uid });
+      const ownerReferences = withoutEarlierOwners(owner, live);
+      if (ownerReferences !== undefined) live = await amend(live, { ownerReferences }, how);
+      const answer = await sendOver(live);
       return live.metadata.resourceVersion === answer.metadata.resourceVersion ? "unchanged" : "written";
     },
     create: async (owner, object, asked) => {
@@ -145,12 +194,14 @@ export function createApplier(options: ApplierOptions): Applier {
       const type = options.typeOf(object);
       // What memory does not show is asked for at once: the server makes it, or says that the name is taken.
       const ref = refOf(object);
-      const known = mustLook(type, ref) ? await observe(type, ref, how) : held(type, ref);
-      if (known !== undefined) {
-        assertOurs(type, owner, known);
-        cache.overlay(type, known);
+      const keep = (live: KubeObject): WriteResult => {
+        // Nothing puts its labels back here, so without them no watch would ever show it.
+        assertOurs(type, isLabelled(owner, live), { owner, live });
+        cache.overlay(type, live);
         return "unchanged";
-      }
+      };
+      const known = mustLook(type, ref) ? await observe(type, ref, how) : held(type, ref);
+      if (known !== undefined) return keep(known);
       fence();
       try {
         const made = await send(type, refOf(object), () =>
@@ -163,9 +214,7 @@ export function createApplier(options: ApplierOptions): Applier {
         const live = await client.find(type, refOf(object), how);
         // Gone again between the two answers: the next reconcile makes it.
         if (live === undefined) throw error;
-        assertOurs(type, owner, live);
-        cache.overlay(type, live);
-        return "unchanged";
+        return keep(live);
       }
     },
     remove: async ({ resource, namespace, name, uid }, asked) => {
@@ -208,6 +257,15 @@ export function createApplier(options: ApplierOptions): Applier {
   };
 }
 
+/** What must still be so at the server. */
+type Precondition = { readonly uid?: string; readonly resourceVersion?: string };
+
+/** An object that has a wanted name. */
+interface Found {
+  readonly owner: KubeObject;
+  readonly live: KubeObject;
+}
+
 type RequestHow = Pick<RequestOptions, "priority"> & { readonly signal: AbortSignal };
 
 function requestHow({ signal, urgent }: WriteHow): RequestHow {
@@ -223,17 +281,11 @@ function isRemoved({ metadata }: KubeObject): boolean {
   return deletionTimestamp !== undefined && deletionGracePeriodSeconds === 0 && finalizers.length === 0;
 }
 
-/** True for an object that is labelled as belonging to `owner`. */
-function isOurs(owner: KubeObject, { metadata }: KubeObject): boolean {
-  return metadata.labels?.[LABELS.kind] === owner.kind && metadata.labels[LABELS.name] === owner.metadata.name;
-}
-
-function nameConflict(owner: KubeObject, live: KubeObject): OperatorError {
-  const labels = live.metadata.labels ?? {};
-  const holder = labels[LABELS.kind] === undefined ? "" : ` of ${labels[LABELS.kind]} ${labels[LABELS.name] ?? ""}`;
+/** The failure that names who writes the fields again each time that they are taken back. */
+function contested(live: KubeObject, conflict: OperatorError): OperatorError {
   return new OperatorError(
-    "NAME_CONFLICT",
-    `${live.kind} "${live.metadata.name}" exists and is not ours: it lacks the labels ${LABELS.kind}=${owner.kind}, ${LABELS.name}=${owner.metadata.name}${holder === "" ? "" : ` (it is${holder})`}`,
-    { details: { kind: live.kind, name: live.metadata.name }, retryAfterSeconds: CONFLICT_RETRY_SECONDS },
+    "KUBE_FIELD_CONFLICT",
+    `${live.kind} "${live.metadata.name}": somebody writes fields of ours again each time that they are taken back, so that is tried once in ${TAKE_BACK.intervalSeconds / 60} minutes now: ${conflict.message}`,
+    { cause: conflict, details: { kind: live.kind, name: live.metadata.name } },
   );
 }

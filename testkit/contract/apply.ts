@@ -90,6 +90,27 @@ export const applyCases: ContractCases = (server) => {
     });
   });
 
+  it("refuses a second controller among the owner references", async () => {
+    const owner = (uid: string) => ({ apiVersion: "v1", kind: "ConfigMap", name: `of-${uid}`, uid, controller: true });
+    const path = (manager: string) => `apply ${pathOf(ConfigMap, "controllers", { fieldManager: manager })}`;
+    const wanted = (uid: string) =>
+      objectOf(ConfigMap, "controllers", { metadata: { ...ref("controllers"), ownerReferences: [owner(uid)] } });
+    expect((await send(path("one"), wanted("u1"))).status).toBe(201);
+    const { status, body } = await send(path("two"), wanted("u2"));
+    expect([status, body.details?.["causes"]]).toEqual([
+      422,
+      [
+        {
+          reason: "FieldValueInvalid",
+          field: "metadata.ownerReferences",
+          message: expect.stringContaining(
+            'Only one reference can have Controller set to true. Found "true" in references for ConfigMap/of-u1 and ConfigMap/of-u2',
+          ),
+        },
+      ],
+    ]);
+  });
+
   describe("a conflict of field managers", () => {
     it("is refused, unless it is forced", async () => {
       await apply(configMap("conflict", { a: "1", b: "1" }));

@@ -79,6 +79,7 @@ export function admitNew(
   };
   delete next.metadata.resourceVersion;
   if (hasStatus(key.collection)) delete next["status"];
+  assertOneController(key, next);
   return next;
 }
 
@@ -132,6 +133,7 @@ export function admitUpdate(
     else next["status"] = before["status"];
   }
   assertFinalizers(key, before, next);
+  assertOneController(key, next);
   if (hasGeneration(key.collection) && !isDeepStrictEqual(specOf(before), specOf(next))) {
     next.metadata.generation = (generation ?? 0) + 1;
   }
@@ -174,6 +176,16 @@ function assertFinalizers(key: StoreKey, before: KubeObject, next: KubeObject): 
   throw invalid(objectOf(key, before.kind), "metadata.finalizers", {
     reason: "Forbidden",
     message: `Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers ${JSON.stringify(added)}`,
+  });
+}
+
+/** An object has one controller at most. */
+function assertOneController(key: StoreKey, { kind, metadata }: KubeObject): void {
+  const [first, second] = (metadata.ownerReferences ?? []).filter(({ controller }) => controller === true);
+  if (second === undefined) return;
+  throw invalid(objectOf(key, kind), "metadata.ownerReferences", {
+    reason: "Invalid",
+    message: `Invalid value: Only one reference can have Controller set to true. Found "true" in references for ${first?.kind}/${first?.name} and ${second.kind}/${second.name}`,
   });
 }
 
