@@ -102,15 +102,20 @@ test(
         continue;
       }
       const where = `${PAGE}, block at line ${String(step.line)}`;
-      const failure = await run("bash", ["-euo", "pipefail", "-c", step.script], {
-        cwd: copy,
-        env,
-        maxBuffer: 2 ** 24,
-      }).then(
+      const failure = await run(
+        "bash",
+        ["-Eeuo", "pipefail", "-c", `trap 'echo "failed: $BASH_COMMAND" >&2' ERR\n${step.script}`],
+        {
+          cwd: copy,
+          env,
+          maxBuffer: 2 ** 24,
+        },
+      ).then(
         () => undefined,
         (error: unknown) => {
           const { stdout, stderr } = error as { stdout: string; stderr: string };
-          return `${stdout}\n${stderr}`.slice(-SHOWN_MAX);
+          // The command first: what it printed may be cut.
+          return `${stderr.match(/^failed: .*$/m)?.[0] ?? "failed"}\n${`${stdout}\n${stderr}`.slice(-SHOWN_MAX)}`;
         },
       );
       expect({ where, failure }).toEqual({ where, failure: undefined });
