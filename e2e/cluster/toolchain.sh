@@ -18,6 +18,7 @@ containerd_version=$(required containerd github.com/containerd/containerd/v2)
 helm_version=$(required helm helm.sh/helm/v4)
 kind_version=$(required kind sigs.k8s.io/kind)
 provisioner_version=$(required local-path-provisioner github.com/rancher/local-path-provisioner)
+router_version=$(required kube-router github.com/cloudnativelabs/kube-router/v2)
 debian_suite=trixie
 rootfs_image=localhost/debian:$debian_suite
 
@@ -147,6 +148,7 @@ node_programs() {
   tool cni "CNI plugins" ""
   tool coredns "CoreDNS $(required coredns github.com/coredns/coredns), about 1 min cold" ""
   tool local-path-provisioner "volume provisioner $provisioner_version" "$(stamp main.VERSION "$provisioner_version")"
+  tool kube-router "kube-router $router_version, about 5 min cold" "$(stamp github.com/cloudnativelabs/kube-router/v2/pkg/version.Version "$router_version")"
   tool pause "pause" ""
 }
 
@@ -204,7 +206,7 @@ node() {
   rootfs_id=$(podman image inspect --format '{{.Id}}' "$rootfs_image" 9>&-)
   manifests=$cluster_dir/images/manifests
   base_key=$(digest -s "$rootfs_id" -s "$kind_version" "$cluster_dir/images/Containerfile.base")
-  system_key=$(digest -s "$rootfs_id" -s "${built[kube]} ${built[local-path-provisioner]}" "$cluster_dir/images/Containerfile.system")
+  system_key=$(digest -s "$rootfs_id" -s "${built[kube]} ${built[local-path-provisioner]} ${built[kube-router]}" "$cluster_dir/images/Containerfile.system")
   node_key=$(digest -s "$base_key $system_key $service_subnet" -s "${built[*]}" -s "$(digest_tree "$manifests")" \
     "$cluster_dir/images/"{Containerfile.node,Containerfile.single,preload.sh,refuse-unserved.sh})
   printf '%s\n' "localhost/shieldx-kind-node:$node_key" >"$out/node-image"
@@ -221,8 +223,8 @@ node() {
   # shellcheck disable=SC2064 # the folder of now
   trap "rm -rf '$work'" EXIT
   mkdir -p "$work/bin" "$work/preload"
-  cp "${built[kube]}/kube" "${built[local-path-provisioner]}/local-path-provisioner" "${built[coredns]}/coredns" \
-    "${built[pause]}/pause" "${built[containerd]}"/* "$work/bin/"
+  cp "${built[kube]}/kube" "${built[local-path-provisioner]}/local-path-provisioner" "${built[kube-router]}/kube-router" \
+    "${built[coredns]}/coredns" "${built[pause]}/pause" "${built[containerd]}"/* "$work/bin/"
   cp -r "${built[cni]}" "$work/cni"
   cp -r "$manifests" "$work/manifests"
   cp "$cluster_dir/images/"{preload,refuse-unserved}.sh "$work/"
@@ -255,8 +257,9 @@ node() {
   logged preload podman save --multi-image-archive --format docker-archive --output "$work/preload/images.tar" "${names[@]}"
   podman rmi "${names[@]}" >/dev/null 2>&1 || true
 
+  # Podman's cache of layers does not look into what is mounted: the images to preload.
   image localhost/shieldx-kind-node "the kind node image" "$node_key" "$work" "$cluster_dir/images/Containerfile.node" \
-    --build-arg BASE_IMAGE="localhost/shieldx-kind-base:$base_key" --build-arg KUBERNETES_VERSION="$kube_version" --build-arg SERVICE_SUBNET="$service_subnet"
+    --no-cache --build-arg BASE_IMAGE="localhost/shieldx-kind-base:$base_key" --build-arg KUBERNETES_VERSION="$kube_version" --build-arg SERVICE_SUBNET="$service_subnet"
   prune "$node_key" "$base_key" "$system_key"
 }
 

@@ -4,6 +4,7 @@
 #   CLUSTERS="a b"          names; default shieldx-demo
 #   WORKERS=2               worker nodes beside the control plane; default 0: one node that runs everything
 #   ENGINE=docker|podman    default: Docker where it answers, else Podman as root on Debian
+#   ENFORCE=0               no NetworkPolicy is enforced; default 1 on Podman (Docker's nodes are kind's own, which enforce)
 #   KUBECONFIG_CLUSTER=1    make nothing: use the cluster of the current kubeconfig context
 #
 # A healthy cluster is kept. One that was stopped is started. What a killed run left half made is made again.
@@ -21,6 +22,8 @@ start_timeout=90  # seconds for the nodes of a stopped cluster to be Ready again
 for name in "${clusters[@]}"; do
   [[ $name =~ ^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$ ]] || die "'$name' is no name for a cluster: lower case letters, digits and dashes."
 done
+enforce=${ENFORCE:-1}
+[[ $enforce == [01] ]] || die "ENFORCE=$enforce: 1 or 0."
 [[ $workers =~ ^[0-9]$ ]] || die "WORKERS=$workers: a number from 0 to 9."
 
 # kubectl_for NAME ARGUMENT...
@@ -90,7 +93,7 @@ works() {
   done
   kubectl_for "$1" wait --for condition=Ready nodes --all --timeout 5s &&
     kubectl_for "$1" --namespace kube-system wait --for condition=Ready pods --timeout 5s \
-      --selector 'k8s-app in (kube-dns, kube-proxy, podnet)' &&
+      --selector 'k8s-app in (kube-dns, kube-proxy, podnet, kube-router)' &&
     kubectl_for "$1" --namespace local-path-storage wait --for condition=Ready pods --timeout 5s \
       --selector app=local-path-provisioner
 } >/dev/null 2>&1
@@ -172,9 +175,17 @@ END
   for ((i = 0; i < workers; i++)); do say "  - role: worker"; done
 }
 
+# enforcer NAME: what makes NetworkPolicies take effect, where the node image is ours.
+enforcer() {
+  if [[ $engine != podman || $enforce == 0 ]]; then return; fi
+  sed "s|SERVICE_SUBNET|$service_subnet|" "$cluster_dir/network-policies.yaml" |
+    kubectl_for "$1" apply --server-side --filename -
+}
+
 create() {
   local name=$1 file=$cache/clusters/$1.yaml
   "$out/bin/kind" create cluster --config "$file" "${image[@]}" --kubeconfig "$out/kube/$name.kubeconfig" --wait "${ready_timeout}s"
+  enforcer "$name"
   ready "$name" "$ready_timeout"
   "$engine" exec "$name-control-plane" touch "$mark"
 }
