@@ -82,6 +82,14 @@ describe("what is rendered", () => {
     expect(await run(HELM, ["lint", "--strict", CHART, ...IMAGES, ...sets])).toMatchObject({ ok: true });
   });
 
+  test("trial 10: pull secrets as a Pod lists them, or by name", async () => {
+    for (const setting of ["imagePullSecrets[0].name=registry", "imagePullSecrets[0]=registry"]) {
+      const deployment = one(await render([setting]), "Deployment", "shieldx-controller");
+      expect(at(deployment, "spec.template.spec.imagePullSecrets")).toEqual([{ name: "registry" }]);
+    }
+    expect(await template(["imagePullSecrets[0].nmae=registry"])).toMatchObject({ ok: false });
+  });
+
   test("two controllers of the given images, restricted, probed and bounded", async () => {
     const deployment = one(await render(), "Deployment", "shieldx-controller");
     const pod = at<Record<string, unknown>>(deployment, "spec.template.spec");

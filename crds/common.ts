@@ -1,14 +1,11 @@
 import { z } from "zod";
-import { compareQuantities, QUANTITY_PATTERN } from "./quantity.ts";
+import { compareQuantities, QUANTITY_NUMBER_MAX, QUANTITY_PATTERN } from "./quantity.ts";
 
 /**
  * Longest name of a resource. Names of owned objects add up to 26 characters to it (`-migrate-` and 16 hex digits of a
  * Job, `-operator-tls`), and Services, Jobs and label values end at 63.
  */
 export const RESOURCE_NAME_MAX_LENGTH = 36;
-
-/** Longest list of tolerations and of node labels: far above real use, low enough for the server's CEL cost limit. */
-const SCHEDULING_MAX_ENTRIES = 16;
 
 /** A rule that the API server checks in CEL. */
 export interface Rule {
@@ -102,9 +99,13 @@ export function intOrString(
   return z.union([int, text]).meta({ "x-kubernetes-int-or-string": true });
 }
 
-/** A Kubernetes quantity such as `500m` or `10Gi`. */
-export function quantity(description: string): z.ZodString {
-  return z.string().max(20).regex(QUANTITY_PATTERN).meta({ description });
+/** A Kubernetes quantity: a text such as `500m` or `10Gi`, or a whole number without quotes, as a Pod takes them. */
+export function quantity(description: string): ReturnType<typeof intOrString> {
+  const number = z.int().min(0).max(QUANTITY_NUMBER_MAX);
+  return intOrString(number, z.string().max(20).regex(QUANTITY_PATTERN)).meta({
+    description,
+    "x-kubernetes-int-or-string": true,
+  });
 }
 
 /** A DNS label, the form of the names of our resources. */
@@ -130,9 +131,14 @@ export const RESOURCE_RULES: readonly Rule[] = [
   },
 ];
 
+type QuantitySchema = ReturnType<typeof quantity>;
+
 const amounts = (
   what: string,
-): z.ZodObject<{ cpu: z.ZodExactOptional<z.ZodString>; memory: z.ZodExactOptional<z.ZodString> }, z.core.$strict> =>
+): z.ZodObject<
+  { cpu: z.ZodExactOptional<QuantitySchema>; memory: z.ZodExactOptional<QuantitySchema> },
+  z.core.$strict
+> =>
   z.strictObject({
     cpu: quantity(`Processor time, in cores: "500m" is half a core. ${what}`).exactOptional(),
     memory: quantity(`Memory, in bytes: "512Mi". ${what}`).exactOptional(),
@@ -142,7 +148,7 @@ const amounts = (
 function requestWithinLimit(resource: "cpu" | "memory"): ValueRule<z.output<typeof resourcesBase>> {
   const both = `has(self.requests) && has(self.limits) && has(self.requests.${resource}) && has(self.limits.${resource})`;
   return {
-    rule: `!(${both}) || quantity(self.requests.${resource}).compareTo(quantity(self.limits.${resource})) <= 0`,
+    rule: `!(${both}) || quantity(string(self.requests.${resource})).compareTo(quantity(string(self.limits.${resource}))) <= 0`,
     message: `requests.${resource} must not exceed limits.${resource}`,
     check: ({ requests, limits }) => {
       if (requests?.[resource] === undefined || limits?.[resource] === undefined) return true;
@@ -163,31 +169,6 @@ const resourcesBase = z.strictObject({
 /** Requests and limits of the containers of a resource. */
 export const resources = withRules(resourcesBase, [requestWithinLimit("cpu"), requestWithinLimit("memory")]);
 
-const toleration = z.strictObject({
-  key: z
-    .string()
-    .max(316)
-    .meta({ description: "Taint key that is tolerated; empty with operator Exists tolerates every taint." })
-    .exactOptional(),
-  operator: z
-    .enum(["Exists", "Equal"])
-    .meta({ description: "Exists ignores the value; Equal compares it." })
-    .exactOptional(),
-  value: z.string().max(63).meta({ description: "Taint value, for operator Equal." }).exactOptional(),
-  effect: z
-    .enum(["NoSchedule", "PreferNoSchedule", "NoExecute"])
-    .meta({ description: "Taint effect that is tolerated; empty tolerates all effects." })
-    .exactOptional(),
-  tolerationSeconds: z
-    .int()
-    .min(0)
-    .max(86_400)
-    .meta({
-      description: "With effect NoExecute: seconds that the pod stays after the taint appeared; empty means forever.",
-    })
-    .exactOptional(),
-});
-
 /** A map of text with at most `max` entries: the bound keeps the rules over the map within the server's cost limit. */
 export function textMap(value: z.ZodString, max: number): z.ZodRecord<z.ZodString, z.ZodString> {
   return z
@@ -195,16 +176,6 @@ export function textMap(value: z.ZodString, max: number): z.ZodRecord<z.ZodStrin
     .refine((map) => Object.keys(map).length <= max, { message: `must have at most ${String(max)} entries` })
     .meta({ maxProperties: max });
 }
-
-/** Where pods may run. */
-export const scheduling = z.strictObject({
-  nodeSelector: textMap(z.string().max(63), SCHEDULING_MAX_ENTRIES)
-    .meta({ description: "Labels that a node must carry for the pods to be placed on it." })
-    .exactOptional(),
-  tolerations: listAtomic(z.array(toleration).max(SCHEDULING_MAX_ENTRIES))
-    .meta({ description: "Node taints that the pods tolerate." })
-    .exactOptional(),
-});
 
 /** What becomes of data, keys and passwords when the resource is deleted. */
 export const deletionPolicy = z.enum(["Retain", "Delete"]);

@@ -98,6 +98,33 @@ describe("samples", () => {
   });
 });
 
+describe("trial 10: numbers without quotes are taken as a Pod takes them", () => {
+  const amounts = { requests: { cpu: 1, memory: 268_435_456 }, limits: { cpu: 2, memory: "1Gi" } };
+
+  test("in both kinds, and in the size of a volume", async () => {
+    await expectApplied(shardSet("numbers", { shards: 1, resources: amounts, storage: { size: 1_073_741_824 } }));
+    await expectApplied(ledger("numbers", { resources: amounts }));
+    // The other spelling of the same amounts is no smaller volume.
+    await expectApplied(shardSet("numbers", { shards: 1, resources: amounts, storage: { size: "1Gi" } }));
+  });
+
+  test("rules hold for them too", async () => {
+    const above = { requests: { cpu: 2 }, limits: { cpu: "500m" } };
+    await expectRefused(shardSet("bad", { shards: 1, resources: above }), "requests.cpu must not exceed limits.cpu");
+    await expectRefused(shardSet("bad", { shards: 1, storage: { size: 1 } }), "storage.size must be at least 256Mi");
+    await expectApplied(shardSet("shrunk", { shards: 1, storage: { size: 1_073_741_824 } }));
+    await expectRefused(
+      shardSet("shrunk", { shards: 1, storage: { size: 536_870_912 } }),
+      "storage.size must not shrink",
+    );
+    // A fraction is a number to YAML, and the server takes whole numbers and texts.
+    await expectRefused(
+      shardSet("bad", { shards: 1, resources: { limits: { cpu: 1.5 } } }),
+      'spec.resources.limits.cpu in body must be of type integer,string: "number"',
+    );
+  });
+});
+
 describe("what users see", () => {
   test("kubectl explain shows the sentences of the schema", async () => {
     const { output } = await kubectl(["explain", "shardset.spec.storage.size"]);
@@ -230,6 +257,16 @@ describe("a new object is refused, with a sentence", () => {
       "Duplicate value",
     ],
     ["a scale of 10", ledger("bad", { assets: [{ code: "CZK", scale: 10 }] }), "should be less than or equal to 9"],
+    [
+      "a pull secret without a name",
+      shardSet("bad", { shards: 1, imagePullSecrets: ["registry"] }),
+      "spec.imagePullSecrets[0] in body must be of type object",
+    ],
+    [
+      "an unknown field of affinity",
+      ledger("bad", { scheduling: { affinity: { nodeAfinity: {} } } }),
+      'unknown field "spec.scheduling.affinity.nodeAfinity"',
+    ],
     ["no replicas", ledger("bad", { replicas: 0 }), "spec.replicas in body should be greater than or equal to 1"],
     ["snapshots at each event", ledger("bad", { snapshotEveryEvents: 1 }), "should be greater than or equal to 10"],
   ])("%s", async (_, object, sentence) => {

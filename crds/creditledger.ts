@@ -10,13 +10,13 @@ import {
   observedGeneration,
   RESOURCE_NAME_MAX_LENGTH,
   resources,
-  scheduling,
   withRules,
   withTransitions,
 } from "./common.ts";
 import { CREDIT_LEDGER_CONDITIONS, CREDIT_LEDGER_REASONS } from "./conditions.ts";
 import { GROUP, VERSION } from "./group.ts";
 import { defineKind } from "./kind.ts";
+import { imagePullSecrets, scheduling } from "./scheduling.ts";
 import { SHARDS_MAX } from "./shardset.ts";
 
 /** Most assets of one ledger: each has its own system account on every shard. */
@@ -86,7 +86,15 @@ export const creditLedgerSpec = z.strictObject({
   resources: resources
     .meta({ description: "Processor and memory of each ledger pod." })
     .default({ requests: { cpu: "100m", memory: "256Mi" }, limits: { memory: "1Gi" } }),
-  scheduling: scheduling.meta({ description: "Nodes that the ledger pods may run on." }).default({}),
+  scheduling: scheduling
+    .meta({ description: "Where the ledger pods run. A change replaces them, one at a time." })
+    .default({}),
+  imagePullSecrets: imagePullSecrets
+    .meta({
+      description:
+        "Secrets of this namespace with which the image of the ledger pods is pulled. A change replaces them, one at a time.",
+    })
+    .exactOptional(),
   deletionPolicy: deletionPolicy
     .meta({
       description:

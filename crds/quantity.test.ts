@@ -29,6 +29,8 @@ describe("compareQuantities", () => {
     ["1Gi", "1G", 1],
     ["999m", "1", -1],
     ["1000m", "1", 0],
+    [1, "1000m", 0],
+    [268_435_456, "256Mi", 0],
   ])("%s against %s", (a, b, want) => {
     expect(compareQuantities(a, b)).toBe(want);
   });

@@ -15,7 +15,7 @@ describe("type and bounds", () => {
     ["spec.pattern", "text, up to 12 characters like `^[a-z]+(-[0-9]{1,3})?$`"],
     ["spec.exact", "text, exactly 4 characters"],
     ["spec.time", "date-time"],
-    ["spec.amount", "quantity"],
+    ["spec.amount", "quantity; a whole number needs no quotes"],
     ["spec.count", "integer, -5 to 5"],
     ["spec.open", "integer, 1 to 99 in steps of 5"],
     ["spec.large", "integer, any"],

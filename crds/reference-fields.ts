@@ -51,6 +51,7 @@ export function typeText(schema: StructuralSchema): string {
 function typeWithBounds(schema: StructuralSchema): string {
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(" or ");
   if (schema["x-kubernetes-int-or-string"] === true) {
+    if (schema.pattern === QUANTITY_PATTERN.source) return "quantity; a whole number needs no quotes";
     return `${integerText(schema)}, or ${textText(schema)}`;
   }
   if (schema.items !== undefined) {

@@ -9,7 +9,6 @@ import {
   observedGeneration,
   quantity,
   resources,
-  scheduling,
   textMap,
   withRules,
   withTransitions,
@@ -19,6 +18,7 @@ import { GROUP, VERSION } from "./group.ts";
 import { defineKind } from "./kind.ts";
 import { FORBIDDEN_PARAMETER_PREFIXES, FORBIDDEN_PARAMETERS, isForbiddenParameter } from "./postgres-parameters.ts";
 import { compareQuantities } from "./quantity.ts";
+import { imagePullSecrets, scheduling } from "./scheduling.ts";
 
 /** Most shards of one ShardSet: 64 of 4,096 buckets each, and what one controller was sized for. */
 export const SHARDS_MAX = 64;
@@ -39,14 +39,14 @@ const storage = immutableOptional(
     size: withTransitions(
       withRules(quantity("Size of the volume of each shard. It may grow later, never shrink."), [
         {
-          rule: `!isQuantity(self) || quantity(self).compareTo(quantity('${STORAGE_SIZE_MIN}')) >= 0`,
+          rule: `!isQuantity(string(self)) || quantity(string(self)).compareTo(quantity('${STORAGE_SIZE_MIN}')) >= 0`,
           message: `storage.size must be at least ${STORAGE_SIZE_MIN}`,
           check: (size) => (compareQuantities(size, STORAGE_SIZE_MIN) ?? 0) >= 0,
         },
       ]),
       [
         {
-          rule: "!isQuantity(self) || !isQuantity(oldSelf) || quantity(self).compareTo(quantity(oldSelf)) >= 0",
+          rule: "!isQuantity(string(self)) || !isQuantity(string(oldSelf)) || quantity(string(self)).compareTo(quantity(string(oldSelf))) >= 0",
           message: "storage.size must not shrink: a volume cannot be made smaller",
         },
       ],
@@ -131,7 +131,18 @@ export const shardSetSpec = z.strictObject({
   resources: resources
     .meta({ description: "Processor and memory of each PostgreSQL pod." })
     .default({ requests: { cpu: "100m", memory: "256Mi" } }),
-  scheduling: scheduling.meta({ description: "Nodes that the PostgreSQL pods may run on." }).default({}),
+  scheduling: scheduling
+    .meta({
+      description:
+        "Where the PostgreSQL pods run. A change replaces them, one shard at a time, since a pod is never moved.",
+    })
+    .default({}),
+  imagePullSecrets: imagePullSecrets
+    .meta({
+      description:
+        "Secrets of this namespace with which the image of the PostgreSQL pods is pulled. A change replaces no pod that runs.",
+    })
+    .exactOptional(),
   deletionPolicy: deletionPolicy
     .meta({
       description:

@@ -10,7 +10,7 @@ const IMAGES = { image: "example/shieldx:1", postgresImage: "example/shieldx-pos
 const EVERYTHING: ShieldxOperatorArgs = {
   ...IMAGES,
   imagePullPolicy: "Always",
-  imagePullSecrets: ["registry"],
+  imagePullSecrets: ["registry", { name: "mirror" }],
   namespace: "platform",
   replicas: 3,
   watchNamespaces: ["bank"],
@@ -67,7 +67,7 @@ describe("ShieldxOperator", () => {
     expect(release("chosen")["values"]).toEqual({
       image: { reference: IMAGES.image, pullPolicy: "Always" },
       postgresImage: { reference: IMAGES.postgresImage },
-      imagePullSecrets: ["registry"],
+      imagePullSecrets: ["registry", { name: "mirror" }],
       replicas: 3,
       watchNamespaces: ["bank"],
       clusterDomain: "example.internal",

@@ -33,7 +33,8 @@ export interface ShieldxOperatorArgs {
   /** Image of PostgreSQL with the shard agent. */
   readonly postgresImage: Input<string>;
   readonly imagePullPolicy?: Input<"IfNotPresent" | "Always" | "Never">;
-  readonly imagePullSecrets?: Input<Input<string>[]>;
+  /** Secrets in the operator's namespace, as a Pod lists them or by name. */
+  readonly imagePullSecrets?: Input<Input<string | { readonly name: Input<string> }>[]>;
   /** Namespace of the operator, made if it does not exist; `shieldx-system` unless told. */
   readonly namespace?: Input<string>;
   readonly replicas?: Input<number>;

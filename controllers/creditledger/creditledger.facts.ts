@@ -45,6 +45,8 @@ export interface ObservedDeployment extends ObjectIdentity {
 
 /** Facts of one migration Job. */
 export interface ObservedJob extends ObjectIdentity {
+  /** Hash of the pod that it was made for; `undefined` on a Job of a version that did not say it. */
+  readonly configHash: string | undefined;
   readonly state: "running" | "succeeded" | "failed";
   /** When it failed for good, milliseconds since the epoch. */
   readonly failedAt: number | undefined;
@@ -155,6 +157,7 @@ export function observeJob(object: KubeObject, pods: readonly KubeObject[]): Obs
     .filter((container) => container !== undefined);
   return {
     ...identityOf(RESOURCES.Job, object),
+    configHash: object.metadata.annotations?.[ANNOTATIONS.configHash],
     state: failed !== undefined ? "failed" : holds("Complete") !== undefined ? "succeeded" : "running",
     failedAt: failed?.lastTransitionTime === undefined ? undefined : Date.parse(failed.lastTransitionTime),
     message: failed?.message,

@@ -1,5 +1,6 @@
+import { ANNOTATIONS } from "../../crds/group.ts";
 import type { ObservedJob } from "./creditledger.facts.ts";
-import { migrationJobName } from "./creditledger.objects.ts";
+import { migrationJob, migrationJobName } from "./creditledger.objects.ts";
 import type { World } from "./creditledger.observe.ts";
 
 /** The migration that belongs to this version of the ledger. */
@@ -16,6 +17,15 @@ export function currentMigration({ adminKey, target, jobs }: World): Migration |
   if (adminKey?.value === undefined) return undefined;
   const name = migrationJobName(target, adminKey.value);
   return { name, job: jobs.find((job) => job.name === name) };
+}
+
+/**
+ * True for a Job that runs, or tries to, with pods that the spec wants otherwise: elsewhere, with other pull secrets, other
+ * limits. A Job cannot change its pods, and one that cannot run would keep the ledger waiting for ever.
+ */
+export function isOutdated({ target }: World, { state, configHash }: ObservedJob): boolean {
+  if (state !== "running" || configHash === undefined) return false;
+  return configHash !== migrationJob(target, "").metadata.annotations?.[ANNOTATIONS.configHash];
 }
 
 /** Whole seconds until a Job that failed may be made anew. @param now milliseconds since the epoch */

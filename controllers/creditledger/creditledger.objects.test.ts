@@ -316,6 +316,31 @@ describe("workload", () => {
   });
 });
 
+describe("where the pods run", () => {
+  const affinity = { nodeAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [] } };
+  const scheduling = { affinity, priorityClassName: "banks", tolerations: [{ key: "a" }] };
+  const imagePullSecrets = [{ name: "registry" }];
+  const specOf = (object: KubeObject): Record<string, unknown> =>
+    (object["spec"] as { template: { spec: Record<string, unknown> } }).template.spec;
+
+  test("the spec says it for both pods; ledger pods still keep away from each other", () => {
+    const given = target({ spec: { scheduling, imagePullSecrets } });
+    const { podAntiAffinity } = specOf(ledgerDeployment(target(), "hash"))["affinity"] as Record<string, unknown>;
+    expect(specOf(ledgerDeployment(given, "hash"))).toMatchObject({
+      ...scheduling,
+      imagePullSecrets,
+      affinity: { ...affinity, podAntiAffinity },
+    });
+    expect(specOf(migrationJob(given, "job"))).toMatchObject({ ...scheduling, imagePullSecrets });
+  });
+
+  test("anti-affinity of the spec takes the place of ours", () => {
+    const own = { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [] } };
+    const given = target({ spec: { scheduling: { affinity: own } } });
+    expect(specOf(ledgerDeployment(given, "hash"))["affinity"]).toEqual(own);
+  });
+});
+
 describe("network and access", () => {
   const metadata = (name: string): unknown => ({
     name,

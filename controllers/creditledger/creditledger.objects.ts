@@ -73,11 +73,13 @@ export function migrationJobName(target: Target, adminKey: string): string {
 /** Job `l-migrate-<hash>`. */
 export function migrationJob(target: Target, name: string): KubeObject {
   const labels = componentLabels(target.owner, COMPONENTS.migration);
+  const spec = migrationPodSpec(target);
   return ownedObject(target.owner, RESOURCES.Job, name, {
     labels,
+    annotations: { [ANNOTATIONS.configHash]: contentHash(spec) },
     spec: {
       backoffLimit: MIGRATION_BACKOFF_LIMIT,
-      template: { metadata: { labels }, spec: migrationPodSpec(target) },
+      template: { metadata: { labels }, spec },
     },
   });
 }

@@ -8,7 +8,7 @@ import { linesOf } from "../kit/testing/owner.ts";
 import type { Assessment } from "./creditledger.assess.ts";
 import type { ObservedJob } from "./creditledger.facts.ts";
 import { MIGRATION_RETRY_SECONDS } from "./creditledger.migration.ts";
-import { databaseRequest, migrationJobName } from "./creditledger.objects.ts";
+import { databaseRequest, migrationJob, migrationJobName } from "./creditledger.objects.ts";
 import { planCreditLedger } from "./creditledger.plan.ts";
 import {
   assessment,
@@ -148,6 +148,29 @@ describe("a living ledger", () => {
         "create Lease bank-writer-4: shard 4 has no writer Lease yet",
         "apply Secret bank-database: database ledger_bank on 5 shards of ShardSet main",
       ],
+    },
+    {
+      name: "whose migration waits for what the spec says otherwise by now (a node, a pull secret, a limit) makes it anew",
+      given: { ...READY, jobs: [job({ state: "running", configHash: "before" })] },
+      want: [...ALWAYS, REQUEST, `delete Job ${JOB}: made anew: the spec wants its pods otherwise`],
+    },
+    {
+      name: "whose migration runs as the spec says waits",
+      given: {
+        ...READY,
+        jobs: [
+          job({
+            state: "running",
+            configHash: migrationJob(target(), JOB).metadata.annotations?.["shieldx.dev/config-hash"],
+          }),
+        ],
+      },
+      want: [...ALWAYS, REQUEST],
+    },
+    {
+      name: "keeps a migration that is done, however its pods were",
+      given: { ...READY, jobs: [job({ configHash: "before" })] },
+      want: [...ALWAYS, REQUEST, ...SERVE],
     },
     {
       name: "whose migration failed waits for its turn",

@@ -4,7 +4,7 @@ import type { Action, Plan } from "../../operator/runtime/types.ts";
 import { accessActions } from "../kit/access.ts";
 import { CERTIFICATE_CHECK_SECONDS, pkiActions } from "../kit/pki/objects.ts";
 import type { Assessment } from "./creditledger.assess.ts";
-import { MIGRATION_RETRY_SECONDS, retryInSeconds } from "./creditledger.migration.ts";
+import { isOutdated, MIGRATION_RETRY_SECONDS, retryInSeconds } from "./creditledger.migration.ts";
 import {
   adminKeySecret,
   databaseRequestSecret,
@@ -95,6 +95,7 @@ function migrate({ world, migration, conditions }: Assessment, now: number): Act
   if (job === undefined) {
     return [create(migrationJob(world.target, name), `${String(shards.length)} shards to migrate with ${image}`)];
   }
+  if (isOutdated(world, job)) return [remove(job, "made anew: the spec wants its pods otherwise")];
   if (job.state === "failed" && retryInSeconds(job, now) === 0) {
     const note = `made anew after ${String(MIGRATION_RETRY_SECONDS)} s: ${conditions.Migrated.message}`;
     return [remove(job, note)];

@@ -1,5 +1,6 @@
 import type { CreditLedgerSpec } from "../../crds/creditledger.ts";
 import { componentSelector } from "../kit/objects.ts";
+import { containerResources, placement, spreadPlacement } from "../kit/placement.ts";
 import { CONTAINER_SECURITY, httpProbe, POD_IDENTITY, podSecurity, readOnlyMount, secretVolume } from "../kit/pods.ts";
 import { ROLE_PASSWORD_KEYS } from "./creditledger.facts.ts";
 import type { Target } from "./creditledger.names.ts";
@@ -33,6 +34,7 @@ export function migrationPodSpec(target: Target): Record<string, unknown> {
   const { names } = target;
   return {
     ...podDefaults(target),
+    ...placement(target.spec),
     restartPolicy: "OnFailure",
     // It never talks to the Kubernetes API.
     automountServiceAccountToken: false,
@@ -58,11 +60,13 @@ export function migrationPodSpec(target: Target): Record<string, unknown> {
 
 /** `spec` of the pods that serve the HTTP API, one fenced writer a shard among them. */
 export function servePodSpec(target: Target): Record<string, unknown> {
-  const { names, owner } = target;
+  const { names, owner, spec } = target;
+  const selector = componentSelector(owner);
   return {
     ...podDefaults(target),
+    ...spreadPlacement(spec, selector),
     terminationGracePeriodSeconds: GRACE_SECONDS,
-    affinity: spreadOverNodes(componentSelector(owner)),
+    affinity: { ...spreadOverNodes(selector), ...spec.scheduling.affinity },
     containers: [serveContainer(target)],
     volumes: [
       secretVolume("tls", names.tls, ["ca.crt", "tls.crt", "tls.key"]),
@@ -141,7 +145,6 @@ function podDefaults(target: Target): Record<string, unknown> {
   return {
     serviceAccountName: target.names.access,
     enableServiceLinks: false,
-    ...target.spec.scheduling,
     securityContext: podSecurity(USER_ID),
   };
 }
@@ -153,7 +156,7 @@ function containerDefaults(target: Target): Record<string, unknown> {
     imagePullPolicy: "IfNotPresent",
     // The end of the log becomes the message of a failed container, and so of condition Migrated.
     terminationMessagePolicy: "FallbackToLogsOnError",
-    resources: target.spec.resources,
+    resources: containerResources(target.spec.resources),
     securityContext: CONTAINER_SECURITY,
   };
 }

@@ -257,6 +257,7 @@ describe("a shard", () => {
     ).toEqual([...COUNTS, 0]);
   });
 
+  const PULLED = { imagePullSecrets: [{ name: "registry" }] };
   const differenceOf = (given: Seen): string | undefined => assessment(given).shards[0]?.difference;
   const parameters = (values: Record<string, string>) => ({ postgres: { parameters: values } });
   /** A pod whose settings are this text. */
@@ -295,6 +296,41 @@ describe("a shard", () => {
       "of a node has its label",
       { ...READY, shardSet: withSpec({ scheduling: { nodeSelector: { disk: "fast" } } }) },
       "nodeSelector",
+    ],
+    [
+      "of a priority has its name",
+      { ...READY, shardSet: withSpec({ scheduling: { priorityClassName: "databases" } }) },
+      "priorityClassName",
+    ],
+    ["in pull secrets is none for a pod that runs", { ...READY, shardSet: withSpec(PULLED) }, undefined],
+    [
+      "in pull secrets counts for a pod that has no image yet",
+      { ...READY, pods: [pod(0, { phase: "Pending" })], shardSet: withSpec(PULLED) },
+      "imagePullSecrets",
+    ],
+    [
+      "in pull secrets counts for a pod whose image is gone from its node",
+      { ...READY, pods: [pod(0, { problem: "ImagePullBackOff: denied" })], shardSet: withSpec(PULLED) },
+      "imagePullSecrets",
+    ],
+    [
+      "in pull secrets is none for a pod that has them",
+      { ...READY, pods: [pod(0, { phase: "Pending" }, PULLED)], shardSet: withSpec(PULLED) },
+      undefined,
+    ],
+    [
+      "in pull secrets is none where those of the ServiceAccount are in force",
+      { ...READY, pods: [pod(0, { phase: "Pending" }, PULLED)] },
+      undefined,
+    ],
+    [
+      "in the spelling of a quantity is none",
+      {
+        ...READY,
+        pods: [pod(0, {}, { resources: { requests: { cpu: "1" } } })],
+        shardSet: withSpec({ resources: { requests: { cpu: 1 } } }),
+      },
+      undefined,
     ],
     [
       "that cannot be seen beside defaults is told as such",

@@ -1,5 +1,6 @@
 // Whole objects: what the API server gets is what stands here.
 import { describe, expect, test } from "@jest/globals";
+import { contentHash } from "../../lib/core/canonical.ts";
 import { proposeOwners } from "../../lib/core/ring.ts";
 import { accessActions } from "../kit/access.ts";
 import { serverNames } from "./shardset.names.ts";
@@ -29,6 +30,15 @@ const OWNERS = [
 ];
 
 describe("objects of a shard", () => {
+  test("trial 11: what the autoscaler may leave behind are the scratch volumes; nobody's pod is replaced to say so", () => {
+    const { pod, podHash } = shardObjects(target(), 1);
+    const { volumes } = pod["spec"] as { volumes: readonly { name: string; emptyDir?: object }[] };
+    const scratch = volumes.filter(({ emptyDir }) => emptyDir !== undefined).map(({ name }) => name);
+    const told = pod.metadata.annotations?.["cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"];
+    expect(told?.split(",")).toEqual(scratch);
+    expect(podHash).toBe(contentHash(pod["spec"]));
+  });
+
   test("the pod is restricted, has what the agent needs, and nothing else", () => {
     const pod = shardObjects(target({ postgres: { parameters: { work_mem: "8MB", jit: "off" } } }), 1).pod;
     expect(pod).toEqual({
@@ -38,7 +48,11 @@ describe("objects of a shard", () => {
         name: "bank-1-0",
         namespace: "demo",
         labels: { ...LABELS, ...INSTANCE },
-        annotations: { "shieldx.dev/config-hash": expect.stringMatching(/^[0-9a-f]{16}$/) },
+        annotations: {
+          // Trial 11: every emptyDir of the pod, and nothing else.
+          "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes": "run,tmp,shm",
+          "shieldx.dev/config-hash": expect.stringMatching(/^[0-9a-f]{16}$/),
+        },
         ownerReferences: OWNERS,
       },
       spec: {

@@ -14,7 +14,7 @@ import { type Access, type Identity, VERBS } from "../kit/access.ts";
 import { keptObject, ownedObject, ownLabels } from "../kit/objects.ts";
 import { textData } from "../kit/secrets.ts";
 import { instanceLabels, shardLabels, type Target } from "./shardset.names.ts";
-import { shardPodSpec } from "./shardset.pod.ts";
+import { POD_ANNOTATIONS, shardPodSpec } from "./shardset.pod.ts";
 
 // The objects of a ShardSet, in the order of the table in ARCHITECTURE.md; its certificates are in shardset.certificates.
 // What must outlive the ShardSet under `deletionPolicy: Retain` (CA, map, volumes) carries no owner reference.
@@ -33,7 +33,9 @@ export interface ShardObjects {
 /** The objects of one shard, as they are to be. */
 export function shardObjects(target: Target, shard: number): ShardObjects {
   const spec = shardPodSpec(target, shard);
-  const podHash = contentHash(spec);
+  // Pull secrets count before a pod runs, and never after: a database is not stopped for them.
+  const { imagePullSecrets: _, ...running } = spec;
+  const podHash = contentHash(running);
   return {
     shard,
     lease: ownedObject(target.owner, RESOURCES.Lease, target.names.shard(shard), {
@@ -44,7 +46,7 @@ export function shardObjects(target: Target, shard: number): ShardObjects {
     claim: claimOf(target, shard),
     pod: ownedObject(target.owner, RESOURCES.Pod, target.names.instance(shard), {
       labels: instanceLabels(shard),
-      annotations: { [ANNOTATIONS.configHash]: podHash },
+      annotations: { ...POD_ANNOTATIONS, [ANNOTATIONS.configHash]: podHash },
       spec,
     }),
     podHash,
@@ -95,7 +97,7 @@ function claimOf({ owner, names, spec }: Target, shard: number): KubeObject {
     annotations: { [ANNOTATIONS.createdFor]: owner.uid },
     spec: {
       accessModes: ["ReadWriteOnce"],
-      resources: { requests: { storage: size } },
+      resources: { requests: { storage: String(size) } },
       ...(storageClassName === undefined ? {} : { storageClassName }),
     },
   });

@@ -70,7 +70,7 @@ export function planGrowth({ world, volumes }: Assessment): Plan {
     const claim = world.claims.get(shard);
     if (claim === undefined) return [];
     const { resource, namespace, name, requested } = claim;
-    const patch = { spec: { resources: { requests: { storage: size } } } };
+    const patch = { spec: { resources: { requests: { storage: String(size) } } } };
     const note = `volume of shard ${shard} grows from ${requested} to ${size}`;
     return [{ type: "patch", resource, namespace, name, patch, note }];
   });

@@ -1,6 +1,7 @@
 import { AGENT_PORT, AGENT_PROBE_PORT, POSTGRES_PORT } from "../../crds/agent-status.ts";
 import { canonicalJson } from "../../lib/core/canonical.ts";
 import { componentSelector } from "../kit/objects.ts";
+import { containerResources, spreadPlacement } from "../kit/placement.ts";
 import { CONTAINER_SECURITY, httpProbe, POD_IDENTITY, podSecurity, readOnlyMount, secretVolume } from "../kit/pods.ts";
 import { INSTANCE, type Target } from "./shardset.names.ts";
 
@@ -23,10 +24,20 @@ const PATHS = {
   run: "/run/postgresql",
 } as const;
 
+/** Volumes that hold nothing which a new pod would miss. */
+const SCRATCH = { run: "run", tmp: "tmp", shm: "shm" } as const;
+
+/**
+ * Tells the cluster autoscaler that these volumes are no reason to keep a node (docs/operations.md). It stands outside of the
+ * spec, so a pod that was made without it is not replaced for it.
+ */
+export const POD_ANNOTATIONS: Readonly<Record<string, string>> = {
+  "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes": Object.values(SCRATCH).join(","),
+};
+
 /** `spec` of the pod of a shard. */
 export function shardPodSpec(target: Target, shard: number): Record<string, unknown> {
   const { names } = target;
-  const { scheduling } = target.spec;
   return {
     serviceAccountName: names.access,
     automountServiceAccountToken: true,
@@ -36,8 +47,6 @@ export function shardPodSpec(target: Target, shard: number): Record<string, unkn
     terminationGracePeriodSeconds: GRACE_SECONDS,
     // Walking a large volume at each start would cost minutes.
     securityContext: { ...podSecurity(USER_ID), fsGroupChangePolicy: "OnRootMismatch" },
-    ...(scheduling.nodeSelector === undefined ? {} : { nodeSelector: scheduling.nodeSelector }),
-    ...(scheduling.tolerations === undefined ? {} : { tolerations: scheduling.tolerations }),
     // The loss of a node should cost as few shards as possible; one node is enough all the same.
     topologySpreadConstraints: [
       {
@@ -47,16 +56,17 @@ export function shardPodSpec(target: Target, shard: number): Record<string, unkn
         labelSelector: { matchLabels: componentSelector(target.owner) },
       },
     ],
+    ...spreadPlacement(target.spec, componentSelector(target.owner)),
     containers: [postgresContainer(target, shard)],
     volumes: [
       { name: "data", persistentVolumeClaim: { claimName: names.instance(shard) } },
       secretVolume("tls", names.shardTls(shard)),
       secretVolume("ca", names.ca),
       // Socket, configuration and the server's key: in memory, gone with the pod.
-      { name: "run", emptyDir: { medium: "Memory", sizeLimit: "16Mi" } },
-      { name: "tmp", emptyDir: { sizeLimit: "64Mi" } },
+      { name: SCRATCH.run, emptyDir: { medium: "Memory", sizeLimit: "16Mi" } },
+      { name: SCRATCH.tmp, emptyDir: { sizeLimit: "64Mi" } },
       // Shared memory of parallel queries; the runtime's default of 64 MiB cannot be changed otherwise.
-      { name: "shm", emptyDir: { medium: "Memory", sizeLimit: "128Mi" } },
+      { name: SCRATCH.shm, emptyDir: { medium: "Memory", sizeLimit: "128Mi" } },
     ],
   };
 }
@@ -75,7 +85,7 @@ function postgresContainer({ owner, spec, image }: Target, shard: number): Recor
       { name: "agent", containerPort: AGENT_PORT, protocol: "TCP" },
       { name: "probes", containerPort: AGENT_PROBE_PORT, protocol: "TCP" },
     ],
-    resources: spec.resources,
+    resources: containerResources(spec.resources),
     securityContext: CONTAINER_SECURITY,
     // Starting may wait for a Lease for as long as it takes, so only the agent's own loop is a reason for a restart.
     startupProbe: { ...healthy, periodSeconds: 1, failureThreshold: 60 },
@@ -86,9 +96,9 @@ function postgresContainer({ owner, spec, image }: Target, shard: number): Recor
       { name: "data", mountPath: PATHS.volume },
       readOnlyMount("tls", PATHS.tls),
       readOnlyMount("ca", PATHS.ca),
-      { name: "run", mountPath: PATHS.run },
-      { name: "tmp", mountPath: "/tmp" },
-      { name: "shm", mountPath: "/dev/shm" },
+      { name: SCRATCH.run, mountPath: PATHS.run },
+      { name: SCRATCH.tmp, mountPath: "/tmp" },
+      { name: SCRATCH.shm, mountPath: "/dev/shm" },
     ],
   };
 }

@@ -1,6 +1,7 @@
 import type { AgentStatus } from "../../crds/agent-status.ts";
 import type { ShardSetReason } from "../../crds/conditions.ts";
 import { LABELS } from "../../crds/group.ts";
+import type { KubeObject } from "../../lib/kube/types.ts";
 import { type Difference, differencesOf, inWords } from "../kit/difference.ts";
 import { ownLabels } from "../kit/objects.ts";
 import type { Agents } from "./shardset.agents.ts";
@@ -92,10 +93,23 @@ function differenceOf(pod: ObservedPod, { pod: wanted, podHash }: ShardObjects):
   // Its Service leads to the pod by its labels.
   if (Object.entries(wanted.metadata.labels ?? {}).some(([label, value]) => pod.labels[label] !== value))
     return "labels";
-  if (pod.configHash === podHash) return undefined;
+  if (pod.configHash === podHash) return needsPullSecrets(pod, wanted) ? "imagePullSecrets" : undefined;
   const differences = differencesOf(pod.spec, wanted["spec"]).flatMap(namesOf);
   // A field that was taken out of the spec cannot be told from the defaults that the server adds.
   return differences.length === 0 ? "a field that was taken out of the spec" : inWords(differences);
+}
+
+/** A pod without its image, and without the Secrets that may get it: it cannot be given them, so another one is made. */
+function needsPullSecrets({ spec, phase, problem = "" }: ObservedPod, wanted: KubeObject): boolean {
+  if (phase !== "Pending" && !/^(ErrImagePull|ImagePullBackOff)\b/.test(problem)) return false;
+  const desired = pullSecretsOf(wanted["spec"]);
+  // Without a wish of ours they are those of the ServiceAccount, which admission wrote there.
+  return desired.length > 0 && desired.join() !== pullSecretsOf(spec).join();
+}
+
+function pullSecretsOf(spec: unknown): readonly string[] {
+  const { imagePullSecrets = [] } = spec as { readonly imagePullSecrets?: readonly { readonly name: string }[] };
+  return imagePullSecrets.map(({ name }) => name);
 }
 
 /** All parameters of PostgreSQL are one variable of the pod; people read which of them changed. */

@@ -128,6 +128,7 @@ export function lease(shard: number, changes: Partial<ObservedLease> = {}): Obse
 export function job(name: string, changes: Partial<ObservedJob> = {}): ObservedJob {
   return {
     ...identity(RESOURCES.Job, name),
+    configHash: undefined,
     state: "succeeded",
     failedAt: undefined,
     message: undefined,
