@@ -1,15 +1,15 @@
-import { type ClientBase, escapeIdentifier, escapeLiteral } from "pg";
-import { type DatabaseRequest, type RequestedRole, requestHash } from "../../crds/database-request.ts";
+import type { ClientBase } from "pg";
+import { type DatabaseRequest, requestHash } from "../../crds/database-request.ts";
 import { toOperatorError } from "../../lib/core/errors.ts";
 import type { ShardMap } from "../../lib/core/shard-map.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 import { type PostgresTarget, sqlState, withClient } from "../../lib/node/postgres.ts";
+import { TENANT_SESSION } from "./agent-session.ts";
+import { type ClusterFacts, markOf, planRequest, rolesOf } from "./database-plan.ts";
 import { applyShardMap } from "./shard-map.ts";
 import { ensureDatabaseSchema } from "./shard-meta.ts";
 
-// Carries out database requests over the local socket. What exists is read first and only differences are written, so
-// that an agent at rest writes nothing. Each role and database that was made here carries a comment that says for which
-// request; what lacks it was made by somebody else and is never touched.
+// Carries out database requests over the local socket.
 
 /** What became of one request. */
 export interface DatabaseState {
@@ -20,17 +20,6 @@ export interface DatabaseState {
   /** Why it is not, without secrets. */
   readonly message?: string;
 }
-
-/** What the cluster holds, as far as requests are concerned. */
-export interface ClusterFacts {
-  readonly roles: ReadonlyMap<string, { readonly verifier: string | undefined; readonly mark: string | undefined }>;
-  readonly databases: ReadonlyMap<string, { readonly owner: string; readonly mark: string | undefined }>;
-}
-
-/** What to do for a request at the level of the cluster, or why not. */
-export type RequestPlan =
-  | { readonly type: "run"; readonly statements: readonly string[] }
-  | { readonly type: "refuse"; readonly message: string };
 
 /** Making a database copies a template and syncs it; on a slow disk that takes a while. */
 const CREATE_TIMEOUT_MS = 60_000;
@@ -98,92 +87,6 @@ async function carryOut(
   }
 }
 
-/** Decides what is missing. Names and verifiers were checked by the request's schema. */
-export function planRequest(request: DatabaseRequest, facts: ClusterFacts): RequestPlan {
-  return request.drop === true ? planDrop(request, facts) : planCreate(request, facts);
-}
-
-function planCreate(request: DatabaseRequest, facts: ClusterFacts): RequestPlan {
-  const mark = markOf(request.database);
-  const statements: string[] = [];
-  for (const role of rolesOf(request)) {
-    const found = facts.roles.get(role.name);
-    if (found !== undefined && found.mark !== mark) {
-      return { type: "refuse", message: `role ${role.name} exists and belongs to somebody else` };
-    }
-    if (found === undefined) statements.push(...createRole(role, mark));
-    else if (found.verifier !== role.verifier) statements.push(alterVerifier(role));
-  }
-  const database = escapeIdentifier(request.database);
-  const found = facts.databases.get(request.database);
-  if (found === undefined) {
-    statements.push(
-      `CREATE DATABASE ${database} OWNER ${escapeIdentifier(request.owner.name)} TEMPLATE template0 ENCODING 'UTF8'`,
-    );
-  } else if (found.mark !== undefined && found.mark !== mark) {
-    return { type: "refuse", message: `database ${request.database} exists and belongs to somebody else` };
-  } else if (found.owner !== request.owner.name) {
-    return {
-      type: "refuse",
-      message: `database ${request.database} belongs to role ${found.owner}, not ${request.owner.name}`,
-    };
-  }
-  if (found?.mark !== mark) {
-    // Written last: an interrupted run is taken up here again.
-    statements.push(
-      `REVOKE ALL ON DATABASE ${database} FROM PUBLIC`,
-      `GRANT CONNECT ON DATABASE ${database} TO ${escapeIdentifier(request.writer.name)}, ${escapeIdentifier(request.reader.name)}`,
-      `COMMENT ON DATABASE ${database} IS ${escapeLiteral(mark)}`,
-    );
-  }
-  return { type: "run", statements };
-}
-
-/** Removes only what was made for the very request; what is gone already is success. */
-function planDrop(request: DatabaseRequest, facts: ClusterFacts): RequestPlan {
-  const mark = markOf(request.database);
-  const database = facts.databases.get(request.database);
-  // One without a mark whose owner is ours was half made by an interrupted run.
-  const isOurs = database?.mark === mark || (database?.mark === undefined && isMarked(facts, database?.owner, mark));
-  if (database !== undefined && !isOurs) {
-    return { type: "refuse", message: `database ${request.database} belongs to somebody else and is not dropped` };
-  }
-  const roles = rolesOf(request).filter(({ name }) => facts.roles.get(name)?.mark === mark);
-  return {
-    type: "run",
-    statements: [
-      ...(database === undefined ? [] : [`DROP DATABASE ${escapeIdentifier(request.database)} WITH (FORCE)`]),
-      ...roles.map(({ name }) => `DROP ROLE ${escapeIdentifier(name)}`),
-    ],
-  };
-}
-
-function isMarked(facts: ClusterFacts, role: string | undefined, mark: string): boolean {
-  return role !== undefined && facts.roles.get(role)?.mark === mark;
-}
-
-function createRole(role: RequestedRole, mark: string): string[] {
-  const name = escapeIdentifier(role.name);
-  const attributes = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS NOINHERIT";
-  // One string, so one implicit transaction: a role without its mark would be taken for somebody else's.
-  return [
-    `CREATE ROLE ${name} ${attributes} PASSWORD ${escapeLiteral(role.verifier)}; COMMENT ON ROLE ${name} IS ${escapeLiteral(mark)}`,
-  ];
-}
-
-function alterVerifier(role: RequestedRole): string {
-  return `ALTER ROLE ${escapeIdentifier(role.name)} PASSWORD ${escapeLiteral(role.verifier)}`;
-}
-
-function rolesOf(request: DatabaseRequest): readonly RequestedRole[] {
-  return [request.owner, request.writer, request.reader];
-}
-
-/** The comment that says for which request a role or database was made. */
-function markOf(database: string): string {
-  return `shieldx database ${database}`;
-}
-
 async function reconcileRequest(
   deps: DatabasesDeps,
   client: ClientBase,
@@ -191,13 +94,16 @@ async function reconcileRequest(
 ): Promise<string | undefined> {
   const plan = planRequest(request, await readFacts(client, request));
   if (plan.type === "refuse") return plan.message;
+  if (plan.statements.length === 0) return undefined;
   for (const statement of plan.statements) await client.query(statement);
-  if (plan.statements.length > 0) {
-    const done =
-      request.drop === true ? "dropped a database and its roles" : "made a database or brought its roles up to date";
-    deps.log.info({ database: request.database, statements: plan.statements.length }, done);
-  }
-  return undefined;
+  const done =
+    request.drop === true ? "dropped a database and its roles" : "made a database or brought its roles up to date";
+  deps.log.info({ database: request.database, statements: plan.statements.length }, done);
+  // Said to be carried out only when it is: a right that another role has granted cannot be taken back like this.
+  const left = planRequest(request, await readFacts(client, request));
+  if (left.type === "refuse") return left.message;
+  if (left.statements.length === 0) return undefined;
+  return `database ${request.database} or its roles are changed by somebody else at the same time, or PUBLIC has rights on it that a role other than its owner granted; they are set again`;
 }
 
 /** @returns why the database cannot work with the map, when that is so */
@@ -206,7 +112,8 @@ async function reconcileInside(
   request: DatabaseRequest,
   map: ShardMap | undefined,
 ): Promise<string | undefined> {
-  return withClient(patient(deps.target(request.database)), async (client) => {
+  const target = { ...patient(deps.target(request.database)), settings: TENANT_SESSION };
+  return withClient(target, async (client) => {
     await ensureDatabaseSchema(client, {
       owner: request.owner.name,
       writer: request.writer.name,
@@ -222,25 +129,65 @@ async function reconcileInside(
 }
 
 async function readFacts(client: ClientBase, request: DatabaseRequest): Promise<ClusterFacts> {
-  const names = rolesOf(request).map(({ name }) => name);
-  const roles = await client.query<{ name: string; verifier: string | null; mark: string | null }>(
-    `SELECT rolname::text AS name, rolpassword AS verifier, shobj_description(oid, 'pg_authid') AS mark
-     FROM pg_authid WHERE rolname = ANY ($1::text[])`,
-    [names],
+  const roles = await client.query<{
+    name: string;
+    verifier: string | null;
+    mark: string | null;
+    can_login: boolean;
+    may_connect: boolean;
+    is_connected: boolean;
+  }>(
+    `SELECT r.rolname::text AS name, r.rolpassword AS verifier, shobj_description(r.oid, 'pg_authid') AS mark,
+            r.rolcanlogin AS can_login,
+            EXISTS (SELECT FROM pg_database AS d, aclexplode(d.datacl) AS a
+                    WHERE d.datname = $2 AND a.grantee = r.oid AND a.privilege_type = 'CONNECT') AS may_connect,
+            EXISTS (SELECT FROM pg_stat_activity AS s WHERE s.usesysid = r.oid) AS is_connected
+     FROM pg_authid AS r
+     WHERE r.rolname = ANY ($1::text[]) OR shobj_description(r.oid, 'pg_authid') = $3`,
+    [rolesOf(request).map(({ name }) => name), request.database, markOf(request.database)],
   );
-  const databases = await client.query<{ name: string; owner: string; mark: string | null }>(
-    `SELECT d.datname::text AS name, r.rolname::text AS owner, shobj_description(d.oid, 'pg_database') AS mark
+  const databases = await client.query<{
+    name: string;
+    owner: string;
+    mark: string | null;
+    accepts: boolean;
+    connection_limit: number;
+    is_template: boolean;
+    is_public: boolean;
+  }>(
+    `SELECT d.datname::text AS name, r.rolname::text AS owner, shobj_description(d.oid, 'pg_database') AS mark,
+            d.datallowconn AS accepts, d.datconnlimit AS connection_limit, d.datistemplate AS is_template,
+            EXISTS (SELECT FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) AS a
+                    WHERE a.grantee = 0) AS is_public
      FROM pg_database AS d JOIN pg_roles AS r ON r.oid = d.datdba WHERE d.datname = $1`,
     [request.database],
   );
   return {
     roles: new Map(
-      roles.rows.map(({ name, verifier, mark }) => [
-        name,
-        { verifier: verifier ?? undefined, mark: mark ?? undefined },
+      roles.rows.map((row) => [
+        row.name,
+        {
+          verifier: row.verifier ?? undefined,
+          mark: row.mark ?? undefined,
+          canLogin: row.can_login,
+          mayConnect: row.may_connect,
+          isConnected: row.is_connected,
+        },
       ]),
     ),
-    databases: new Map(databases.rows.map(({ name, owner, mark }) => [name, { owner, mark: mark ?? undefined }])),
+    databases: new Map(
+      databases.rows.map((row) => [
+        row.name,
+        {
+          owner: row.owner,
+          mark: row.mark ?? undefined,
+          acceptsConnections: row.accepts,
+          connectionLimit: row.connection_limit,
+          isTemplate: row.is_template,
+          isPublic: row.is_public,
+        },
+      ]),
+    ),
   };
 }
 

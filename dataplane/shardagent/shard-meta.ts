@@ -44,7 +44,14 @@ REVOKE CONNECT, TEMPORARY ON DATABASE template1 FROM PUBLIC;
 
 /** In each requested database: the map, and the guard that writers call first in each transaction. */
 const DATABASE_SQL = `
-REVOKE ALL ON SCHEMA public FROM PUBLIC;
+DO $block$
+BEGIN
+  -- It belongs to the owner of the database, who may have dropped it.
+  IF EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'public') THEN
+    REVOKE ALL ON SCHEMA public FROM PUBLIC;
+  END IF;
+END
+$block$;
 
 CREATE SCHEMA IF NOT EXISTS shard_meta AUTHORIZATION ${META_OWNER};
 REVOKE ALL ON SCHEMA shard_meta FROM PUBLIC;

@@ -21,6 +21,8 @@ export interface PostgresTarget {
   /** Shown in `pg_stat_activity`. */
   readonly applicationName: string;
   readonly timeouts?: Partial<PostgresTimeouts>;
+  /** Settings of the session: they win over those of the database and the role, unlike what is SET for these. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 /** Milliseconds; 0 switches a server-side limit off. */
@@ -242,6 +244,16 @@ const typeParsers: CustomTypesConfig = {
 /** The driver's own parsers; its types know only the ids that it names. */
 const getDefaultParser = types.getTypeParser as (oid: number, format: string) => unknown;
 
+/** Functions of the same name in another schema must never be picked up (CVE-2018-1058 and kin). */
+const OUR_SEARCH_PATH = "pg_catalog";
+
+/** As PostgreSQL reads `options` of a start-up packet: words end at white space, unless a backslash stands before it. */
+function startupOptions(settings: Readonly<Record<string, string>>): string {
+  return Object.entries(settings)
+    .map(([name, value]) => `-c ${name}=${value.replace(/[\\\s]/g, "\\$&")}`)
+    .join(" ");
+}
+
 function clientConfig(target: PostgresTarget): ClientConfig {
   const timeouts = { ...DEFAULT_TIMEOUTS, ...target.timeouts };
   const { address } = target;
@@ -265,8 +277,7 @@ function clientConfig(target: PostgresTarget): ClientConfig {
     ...(timeouts.answerMs > 0 ? { query_timeout: timeouts.answerMs } : {}),
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
-    // Functions of the same name in another schema must never be picked up (CVE-2018-1058 and kin).
-    options: "-c search_path=pg_catalog",
+    options: startupOptions({ ...target.settings, search_path: OUR_SEARCH_PATH }),
     types: typeParsers,
   };
 }
