@@ -19,8 +19,14 @@ export type GetJson = (request: {
   readonly signal?: AbortSignal;
 }) => Promise<unknown>;
 
+/** The answer of an agent. */
+export interface AgentAnswer extends AgentStatus {
+  /** It is an earlier one: the agent does not answer now. Good enough to be told, not to act on. */
+  readonly isRemembered?: true;
+}
+
 /** What the agents of the shards answered; a shard whose agent does not answer is absent. */
-export type Agents = ReadonlyMap<number, AgentStatus>;
+export type Agents = ReadonlyMap<number, AgentAnswer>;
 
 /** What asking takes beside the observed world. */
 export interface AskContext {
@@ -49,7 +55,7 @@ export function createAgentReader(getJson: GetJson): (world: World, context: Ask
     pod: { readonly name: string; readonly uid: string | undefined; readonly ip: string; readonly ready: boolean },
     how: { readonly tls: KeyPair & { readonly caPem: string }; readonly serverName: string },
     { clock, log, signal }: AskContext,
-  ): Promise<AgentStatus | undefined> => {
+  ): Promise<AgentAnswer | undefined> => {
     const key = pod.uid ?? pod.name;
     try {
       const answer = await getJson({
@@ -68,7 +74,7 @@ export function createAgentReader(getJson: GetJson): (world: World, context: Ask
       log.debug({ pod: pod.name, error: toOperatorError(error).message }, "a shard agent does not answer");
       const last = remembered.get(key);
       const fresh = last !== undefined && clock.monotonic() - last.at < ANSWER_LIFETIME_MS;
-      return fresh && pod.ready ? last.status : undefined;
+      return fresh && pod.ready ? { ...last.status, isRemembered: true } : undefined;
     }
   };
 

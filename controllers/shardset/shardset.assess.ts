@@ -5,6 +5,7 @@ import { type DatabaseState, databaseStates } from "./shardset.databases.ts";
 import { type MapState, mapState } from "./shardset.map.ts";
 import { shardObjects } from "./shardset.objects.ts";
 import type { World } from "./shardset.observe.ts";
+import { type Rollout, rolloutOf } from "./shardset.rollout.ts";
 import { type ShardState, shardStates } from "./shardset.shards.ts";
 import { type VolumeState, volumeState } from "./shardset.volumes.ts";
 
@@ -20,6 +21,8 @@ export interface Assessment extends Observed {
   readonly map: MapState;
   readonly volumes: VolumeState;
   readonly shards: readonly ShardState[];
+  /** Which pods that do not follow the spec go now. A pod on a deleted volume keeps the data alive: it stays. */
+  readonly rollout: Rollout;
   readonly databases: readonly DatabaseState[];
   readonly conditions: ShardSetConditions;
 }
@@ -31,7 +34,8 @@ export function assessShardSet({ world, agents }: Observed, made: MadePki): Asse
   const volumes = volumeState(world, map, made.problem);
   const objects = target.shards.map((shard) => shardObjects(target, shard));
   const shards = shardStates(world, { objects, agents, bucketCounts: map.counts, lost: volumes.lost });
+  const rollout = rolloutOf(shards, volumes.ending);
   const databases = databaseStates(world.requests.accepted, agents, target.shards);
   const conditions = shardSetConditions(world, { shards, map, databases });
-  return { world, agents, made, map, volumes, shards, databases, conditions };
+  return { world, agents, made, map, volumes, shards, rollout, databases, conditions };
 }

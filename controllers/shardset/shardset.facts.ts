@@ -37,6 +37,8 @@ export interface ObservedPod extends ObjectIdentity {
   readonly phase: string;
   /** The kubelet's readiness probe succeeds. */
   readonly ready: boolean;
+  /** A process of its container has begun, as far as its kubelet knows: PostgreSQL may be at work in it. */
+  readonly isStarted: boolean;
   readonly ip: string | undefined;
   readonly configHash: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
@@ -90,7 +92,12 @@ interface PodStatus {
   readonly podIP?: string;
   readonly conditions?: readonly { type: string; status: string; reason?: string; message?: string }[];
   readonly containerStatuses?: readonly {
-    readonly state?: { readonly waiting?: { readonly reason?: string; readonly message?: string } };
+    /** False until the startup probe has succeeded: until then the agent, which starts PostgreSQL, has not come up. */
+    readonly started?: boolean;
+    readonly state?: {
+      readonly waiting?: { readonly reason?: string; readonly message?: string };
+      readonly terminated?: object;
+    };
   }[];
 }
 
@@ -102,6 +109,7 @@ export function observePod(object: KubeObject, shard: number): ObservedPod {
     shard,
     phase: status.phase ?? "Pending",
     ready: status.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True") ?? false,
+    isStarted: isStarted(status),
     ip: status.podIP,
     configHash: object.metadata.annotations?.[ANNOTATIONS.configHash],
     labels: object.metadata.labels ?? {},
@@ -111,6 +119,15 @@ export function observePod(object: KubeObject, shard: number): ObservedPod {
     deleting: object.metadata.deletionTimestamp !== undefined,
     problem: problemOf(status),
   };
+}
+
+/** What the kubelet does not say counts as started: a pod that may work is not to be taken for one that cannot. */
+function isStarted({ phase, containerStatuses }: PodStatus): boolean {
+  if (phase !== "Running" && phase !== "Unknown") return false;
+  const container = containerStatuses?.[0];
+  if (container === undefined) return true;
+  const { started, state } = container;
+  return started !== false && state?.waiting === undefined && state?.terminated === undefined;
 }
 
 function problemOf(status: PodStatus): string | undefined {

@@ -208,8 +208,44 @@ describe("pods", () => {
       want: ["delete Pod bank-2-0: pod of shard 2 is replaced: work_mem"],
     },
     {
-      name: "go one by one also when several are down",
+      name: "that are down go all at once: nobody loses anything",
+      given: { ...updated, agents: [agent(0), ...down(1).slice(1, 2), ...down(2).slice(2)] },
+      want: [
+        "delete Pod bank-1-0: pod of shard 1 is replaced: work_mem",
+        "delete Pod bank-2-0: pod of shard 2 is replaced: work_mem",
+      ],
+    },
+    {
+      name: "stay, all of them, while an agent does not answer: out of reach is not down",
       given: { ...updated, agents: [agent(0)] },
+      want: [],
+    },
+    {
+      name: "stay also while the last answer of an agent is an earlier one",
+      given: { ...updated, agents: [agent(0), agent(1), { ...agent(2), isRemembered: true }] },
+      want: [],
+    },
+    {
+      name: "stay while PostgreSQL recovers in one of them",
+      given: { ...updated, agents: withShard(READY.agents, 1, { ready: false, reason: "PostgresStarting" }) },
+      want: [],
+    },
+    {
+      name: "that never started (trial 9: an image that does not exist) go at once when the spec is corrected",
+      given: {
+        ...updated,
+        pods: withShard(READY.pods, 1, { phase: "Pending", ready: false, isStarted: false }),
+        agents: [agent(0), agent(2)],
+      },
+      want: ["delete Pod bank-1-0: pod of shard 1 is replaced: work_mem"],
+    },
+    {
+      name: "that ended right after they were made go at once when the spec is corrected",
+      given: {
+        ...updated,
+        pods: withShard(READY.pods, 1, { phase: "Failed", isStarted: false, createdAt: NOW - 1 }),
+        agents: [agent(0), agent(2)],
+      },
       want: ["delete Pod bank-1-0: pod of shard 1 is replaced: work_mem"],
     },
     {

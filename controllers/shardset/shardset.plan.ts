@@ -5,7 +5,6 @@ import { accessActions } from "../kit/access.ts";
 import { pkiActions } from "../kit/pki/objects.ts";
 import type { Assessment } from "./shardset.assess.ts";
 import { agentIdentity, databasesSecret, mapConfigMap } from "./shardset.objects.ts";
-import type { ShardState } from "./shardset.shards.ts";
 
 // What to do next for one ShardSet.
 //
@@ -14,8 +13,7 @@ import type { ShardState } from "./shardset.shards.ts";
 // Volumes come before the map: a map without the volume of an owning shard then means lost data, never an interrupted
 // start. Pods come after their certificates: a pod that waits for a Secret is tried again by its kubelet only after
 // minutes. Services come last, because no pod needs them: one that somebody edited (a field conflict stops the plan)
-// must not keep a shard down. All missing pods are made at once, but a pod is replaced for a new spec only while every
-// other shard is ready, so that a bad setting stops at the first shard.
+// must not keep a shard down. All missing pods are made at once; which pods are replaced for a new spec is the rollout's.
 //
 //   deletion: ledgers on it ──► goes on as ever, and says for whom it waits
 //             none ──► pods ──gone──► everything owned ──► Delete: volumes, map, CA ──► finalizer off
@@ -98,45 +96,34 @@ function makeMap({ world, map }: Assessment): Action[] {
 }
 
 function makePods(assessment: Assessment, now: number): Action[] {
-  const { world, volumes, shards, made } = assessment;
-  // A pod on a deleted volume keeps the data alive: no new spec replaces it, and no new pod is made on such a volume.
-  const isStaying = ({ shard }: ShardState): boolean => volumes.ending.includes(shard);
-  const replaced = nextToReplace(shards, isStaying);
+  const { world, volumes, shards, rollout, made } = assessment;
+  // A pod on a deleted volume keeps the data alive: it stays, and no new pod is made on such a volume.
+  const isStaying = (shard: number): boolean => volumes.ending.includes(shard);
   const certified = new Set(
     world.leaves
       .filter(({ secret, kept }) => kept !== undefined || made.leaves.has(secret))
       .map(({ secret }) => secret),
   );
-  return shards.flatMap((state) => {
-    const { shard, pod, objects, difference } = state;
+  return shards.flatMap(({ shard, pod, objects, difference }) => {
     if (pod === undefined) {
       const canRun = certified.has(world.target.names.shardTls(shard)) && !volumes.lost.includes(shard);
-      return canRun && !isStaying(state) ? [create(objects.pod, `shard ${shard} has no pod`)] : [];
+      return canRun && !isStaying(shard) ? [create(objects.pod, `shard ${shard} has no pod`)] : [];
     }
-    if (pod.deleting || isStaying(state)) return [];
+    if (pod.deleting || isStaying(shard)) return [];
+    if (rollout.goes.has(shard)) {
+      return [remove(pod, `pod of shard ${shard} is replaced: ${difference ?? "it is outdated"}`)];
+    }
     if (pod.phase === "Failed" || pod.phase === "Succeeded") {
       if (isYoung(pod, now)) return [];
       return [remove(pod, `pod of shard ${shard} has ended (${pod.phase}) and is made anew`)];
     }
-    if (shard !== replaced) return [];
-    return [remove(pod, `pod of shard ${shard} is replaced: ${difference ?? "it is outdated"}`)];
+    return [];
   });
 }
 
 /** A pod that was made in the future is not young: our clock is wrong then, and nothing may wait for it. */
 function isYoung({ createdAt }: { readonly createdAt: number | undefined }, now: number): boolean {
   return createdAt !== undefined && now >= createdAt && now - createdAt < ENDED_POD_LIFETIME_MS;
-}
-
-/**
- * The one shard whose outdated pod may go now: one that is down anyway, else the first while all shards are ready.
- * @returns `undefined` when none may
- */
-function nextToReplace(shards: readonly ShardState[], isStaying: (state: ShardState) => boolean): number | undefined {
-  const outdated = shards.filter((state) => state.difference !== undefined && !isStaying(state));
-  const down = outdated.find(({ ready }) => !ready);
-  if (down !== undefined) return down.shard;
-  return shards.every(({ ready }) => ready) ? outdated[0]?.shard : undefined;
 }
 
 function planDeletion({ world, volumes }: Assessment): Plan {

@@ -4,6 +4,7 @@ import { failureState, type ResourceState, ready, stuck, working } from "../../o
 import type { Policy } from "../kit/conditions.ts";
 import type { Assessment } from "./shardset.assess.ts";
 import { isNew } from "./shardset.map.ts";
+import type { Rollout } from "./shardset.rollout.ts";
 import { describe, type ShardState } from "./shardset.shards.ts";
 
 type State = ResourceState<ShardSetReason>;
@@ -64,10 +65,11 @@ function endingVolumes({ world, volumes }: Standing): State | undefined {
 }
 
 /** Why shards are not ready: what only people can change first, then what the controller itself is doing. */
-function unreadyShards({ world, shards }: Standing): State | undefined {
+function unreadyShards({ world, shards, rollout }: Standing): State | undefined {
   const notReady = shards.filter(({ ready: isReady }) => !isReady);
   if (notReady.length === 0) return undefined;
-  const message = `${shards.length - notReady.length} of ${shards.length} shards are ready; ${describe(notReady)}`;
+  const counted = `${shards.length - notReady.length} of ${shards.length} shards are ready; ${describe(notReady)}`;
+  const message = withWaits(counted, rollout);
   if (notReady.some(({ reason }) => reason === "VolumeLost")) return stuck("VolumeLost", message);
   const isRefused = ({ agent }: ShardState): boolean =>
     agent?.reason === "DataRefused" || agent?.reason === "ConfigInvalid";
@@ -81,10 +83,15 @@ function unreadyShards({ world, shards }: Standing): State | undefined {
   return working(notReady[0]?.reason === "AgentUnreachable" ? "AgentUnreachable" : "ShardNotReady", message);
 }
 
-function outdatedPods({ shards }: Standing): State | undefined {
+function withWaits(message: string, { waits }: Rollout): string {
+  return waits === undefined ? message : `${message}; ${waits}`;
+}
+
+function outdatedPods({ shards, rollout }: Standing): State | undefined {
   const outdated = shards.filter(({ difference }) => difference !== undefined);
   if (outdated.length === 0) return undefined;
-  return working("Updating", `${shards.length - outdated.length} of ${shards.length} pods follow the spec`);
+  const counted = `${shards.length - outdated.length} of ${shards.length} pods follow the spec`;
+  return working("Updating", withWaits(counted, rollout));
 }
 
 function mapInUse({ conditions }: Standing): State | undefined {

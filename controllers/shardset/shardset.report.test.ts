@@ -147,7 +147,7 @@ const ROWS: readonly Row[] = [
     policy: "a shard is not ready",
     name: "because its data is not its own",
     given: { ...READY, shardSet: withSpec(parameters), agents: down(2, "DataRefused") },
-    want: "ShardNotReady stuck: 2 of 3 shards are ready; shard 2: DataRefused: it says so",
+    want: "ShardNotReady stuck: 2 of 3 shards are ready; shard 2: DataRefused: it says so; pods bank-0-0, bank-1-0 follow once shard 2 accepts writes",
   },
   {
     policy: "a shard is not ready",
@@ -159,7 +159,7 @@ const ROWS: readonly Row[] = [
     policy: "a shard is not ready",
     name: "while pods are replaced",
     given: { ...READY, shardSet: withSpec(parameters), agents: down(0) },
-    want: "Updating working: 2 of 3 shards are ready; shard 0: PostgresStarting: it says so",
+    want: "Updating working: 2 of 3 shards are ready; shard 0: PostgresStarting: it says so; pod bank-0-0 is not replaced while PostgreSQL starts, recovers or ends in it; pods bank-1-0, bank-2-0 follow once shard 0 accepts writes",
   },
   {
     policy: "a shard is not ready",

@@ -1,16 +1,29 @@
-import type { AgentStatus } from "../../crds/agent-status.ts";
+import type { AgentReason } from "../../crds/agent-status.ts";
 import type { ShardSetReason } from "../../crds/conditions.ts";
 import { LABELS } from "../../crds/group.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
 import { type Difference, differencesOf, inWords } from "../kit/difference.ts";
 import { ownLabels } from "../kit/objects.ts";
-import type { Agents } from "./shardset.agents.ts";
+import type { AgentAnswer, Agents } from "./shardset.agents.ts";
 import type { ObservedPod } from "./shardset.facts.ts";
 import type { ShardObjects } from "./shardset.objects.ts";
 import type { World } from "./shardset.observe.ts";
 import { PARAMETERS_VARIABLE } from "./shardset.pod.ts";
 
 // The state of each shard: what its pod is like, what its agent says, and why it is not ready.
+
+/** What goes on in the pod of a shard, as far as it is known. */
+export type Activity =
+  /** There is no pod, or it is ending. */
+  | "none"
+  /** PostgreSQL accepts writes; its agent says so now. */
+  | "serving"
+  /** No PostgreSQL works in it: its container has not started, or its agent says that it has none running. */
+  | "idle"
+  /** PostgreSQL starts, recovers or ends. */
+  | "busy"
+  /** Its container runs, and its agent does not answer. */
+  | "unseen";
 
 /** State of one shard. */
 export interface ShardState {
@@ -22,9 +35,10 @@ export interface ShardState {
   readonly bucketCount: number;
   readonly objects: ShardObjects;
   readonly pod: ObservedPod | undefined;
+  readonly activity: Activity;
   /** What the spec wants otherwise than the pod was made, in words; `undefined` for a pod that follows it. */
   readonly difference: string | undefined;
-  readonly agent: AgentStatus | undefined;
+  readonly agent: AgentAnswer | undefined;
 }
 
 /** What the state of a shard is computed from, besides the world. */
@@ -52,10 +66,29 @@ export function shardStates(world: World, facts: ShardFacts): ShardState[] {
       bucketCount: facts.bucketCounts.get(shard) ?? 0,
       objects,
       pod,
+      activity: activityOf(pod, agent),
       difference: pod && differenceOf(pod, objects),
       agent,
     };
   });
+}
+
+/** What an agent says while no PostgreSQL of its own runs. */
+const IDLE_REASONS: readonly string[] = [
+  "Starting",
+  "WaitingForLease",
+  "PreparingData",
+  "DataRefused",
+  "ConfigInvalid",
+  "PostgresFailed",
+] satisfies AgentReason[];
+
+function activityOf(pod: ObservedPod | undefined, agent: AgentAnswer | undefined): Activity {
+  if (pod === undefined || pod.deleting) return "none";
+  if (agent === undefined) return pod.isStarted ? "unseen" : "idle";
+  if (agent.isRemembered === true) return "unseen";
+  if (agent.ready) return "serving";
+  return IDLE_REASONS.includes(agent.reason) ? "idle" : "busy";
 }
 
 /** Shards that are not ready, each with its reason. */

@@ -153,7 +153,7 @@ describe("pods", () => {
     const lines = await world.settle();
     expect(writes(lines, "delete")).toEqual([]);
     expect(condition(world, "Ready")).toBe(
-      "False Updating: 2 of 3 shards are ready; shard 0: PostgresFailed: PostgreSQL ended 3 times",
+      "False Updating: 2 of 3 shards are ready; shard 0: PostgresFailed: PostgreSQL ended 3 times; pods bank-1-0, bank-2-0 follow once shard 0 accepts writes",
     );
     world.setSpec({ postgres: { parameters: {} } });
     // The broken pod goes although not every shard is ready: it is down anyway.

@@ -7,6 +7,7 @@ import { type ObjectIdentity, RESOURCES, type SecretObject } from "../../../lib/
 import type { KeyPair } from "../../kit/pki/certificates.ts";
 import type { MadePki } from "../../kit/pki/make.ts";
 import { type Kept, textData } from "../../kit/secrets.ts";
+import type { AgentAnswer } from "../shardset.agents.ts";
 import { type Assessment, assessShardSet } from "../shardset.assess.ts";
 import { shardSetLeaves } from "../shardset.certificates.ts";
 import { mergeRequests } from "../shardset.databases.ts";
@@ -71,6 +72,7 @@ export function pod(shard: number, changes: Partial<ObservedPod> = {}, from: Par
     shard,
     phase: "Running",
     ready: true,
+    isStarted: true,
     ip: `10.0.0.${shard}`,
     configHash: podHash,
     labels: made.metadata.labels ?? {},
@@ -117,7 +119,7 @@ export function agent(shard: number, changes: Partial<AgentStatus> = {}): AgentS
 export interface Seen extends Partial<Pick<World, "shardSet" | "ca" | "caKey" | "map" | "ledgers" | "owned">> {
   readonly claims?: readonly ObservedClaim[];
   readonly pods?: readonly ObservedPod[];
-  readonly agents?: readonly AgentStatus[];
+  readonly agents?: readonly AgentAnswer[];
   /** Shards that have a Lease. */
   readonly leases?: readonly number[];
   /** Names of the Secrets with a certificate. */

@@ -1,10 +1,9 @@
 import type { AgentStatus } from "../../../crds/agent-status.ts";
 import { DATABASES_KEY, parseDatabases, requestHash } from "../../../crds/database-request.ts";
-import { LABELS } from "../../../crds/group.ts";
 import { SHARD_SET, type ShardSet, type ShardSetSpec } from "../../../crds/shardset.ts";
 import { canonicalJson } from "../../../lib/core/canonical.ts";
 import { OperatorError } from "../../../lib/core/errors.ts";
-import type { SecretObject } from "../../../lib/kube/types.ts";
+import type { KubeObject, SecretObject } from "../../../lib/kube/types.ts";
 import { createMemoryWorld, type MemoryWorld } from "../../../testkit/memory-world.ts";
 import type { Certificates } from "../../kit/pki/certificates.ts";
 import { plainCertificates } from "../../kit/testing/certificates.ts";
@@ -31,6 +30,8 @@ export interface World extends Omit<MemoryWorld, "revision" | "takeTranscript"> 
   settle(): Promise<string[]>;
   /** The agent of a shard answers this in place of "Ready"; `undefined` heals it, `"silent"` does not answer. */
   disturb(shard: number, answer: { readonly reason: string; readonly message: string } | "silent" | undefined): void;
+  /** The pods of a shard do not start, for what their kubelet says; `undefined` lets them. */
+  stick(shard: number, reason: string | undefined): void;
 }
 
 /** More rounds than any story needs: one that does not come to rest is a bug. */
@@ -44,11 +45,18 @@ export interface WorldOptions {
   readonly certificates?: Certificates;
 }
 
+/** By its name: labels are what people change. */
+function shardOf({ metadata }: KubeObject): number {
+  return Number(metadata.name.split("-").at(-2));
+}
+
 /** A world with a ShardSet and nothing else. */
 export function createWorld(options: WorldOptions = {}): World {
   const memory = createMemoryWorld({ namespace: NAMESPACE, lingering: ["Pod"] });
   const { context, find, all, put, edit } = memory;
   const disturbed = new Map<number, { readonly reason: string; readonly message: string } | "silent">();
+
+  const stuck = new Map<number, string>();
 
   /** What an agent in a running pod would say: it follows Secret and ConfigMap at once. */
   const answerOf = (shard: number): AgentStatus => {
@@ -78,7 +86,7 @@ export function createWorld(options: WorldOptions = {}): World {
   };
   const getJson: GetJson = ({ host }) => {
     const pod = all("Pod").find((object) => (object["status"] as { podIP?: string } | undefined)?.podIP === host);
-    const shard = Number(pod?.metadata.labels?.[LABELS.shard]);
+    const shard = pod === undefined ? -1 : shardOf(pod);
     if (pod === undefined || disturbed.get(shard) === "silent") {
       return Promise.reject(new OperatorError("AGENT_UNREACHABLE", `${host} does not answer`));
     }
@@ -115,17 +123,21 @@ export function createWorld(options: WorldOptions = {}): World {
     },
     lower: () => {
       for (const pod of all("Pod")) {
-        const shard = Number(pod.metadata.labels?.[LABELS.shard]);
+        const shard = shardOf(pod);
         if (pod.metadata.deletionTimestamp !== undefined) {
           edit("Pod", pod.metadata.name, () => undefined);
           continue;
         }
         const trouble = disturbed.get(shard);
-        const status = {
-          phase: "Running",
-          podIP: `10.0.0.${shard}`,
-          conditions: [{ type: "Ready", status: trouble === undefined ? "True" : "False" }],
-        };
+        const reason = stuck.get(shard);
+        const status =
+          reason === undefined
+            ? {
+                phase: "Running",
+                podIP: `10.0.0.${shard}`,
+                conditions: [{ type: "Ready", status: trouble === undefined ? "True" : "False" }],
+              }
+            : { phase: "Pending", containerStatuses: [{ state: { waiting: { reason } } }] };
         const isFinal = ["Failed", "Succeeded"].includes(
           (pod["status"] as { phase?: string } | undefined)?.phase ?? "",
         );
@@ -146,6 +158,10 @@ export function createWorld(options: WorldOptions = {}): World {
         if (memory.revision() === before) return lines;
       }
       throw new Error(`no rest after ${ROUNDS_MAX} rounds:\n${lines.slice(-20).join("\n")}`);
+    },
+    stick: (shard, reason) => {
+      if (reason === undefined) stuck.delete(shard);
+      else stuck.set(shard, reason);
     },
     disturb: (shard, answer) => {
       if (answer === undefined) disturbed.delete(shard);
