@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import type { ClientRequest } from "node:http";
 import { request } from "node:https";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { API_VERSION } from "../crds/group.ts";
+import { temporaryFolder, trackChild } from "../lib/node/testing/leftovers.ts";
 import { type Cluster, condition } from "./cluster.ts";
 import { ROOT, waitFor } from "./run.ts";
 
@@ -99,7 +99,7 @@ export async function secretValue(cluster: Cluster, namespace: string, name: str
 
 /** Opens the API of a bank's ledger. Close it at the end. */
 export async function openLedgerApi(cluster: Cluster, namespace: string): Promise<LedgerApi> {
-  const folder = mkdtempSync(join(tmpdir(), "shieldx-e2e-"));
+  const folder = temporaryFolder("e2e");
   const caFile = join(folder, "ca.crt");
   const keyFile = join(folder, "key");
   const key = (await secretValue(cluster, namespace, `${LEDGER}-admin-key`, "key")).trim();
@@ -111,6 +111,7 @@ export async function openLedgerApi(cluster: Cluster, namespace: string): Promis
     ["port-forward", "-n", namespace, `svc/${LEDGER}`, "--address", "127.0.0.1", ":443"],
     { env: { ...process.env, KUBECONFIG: cluster.kubeconfig }, stdio: ["ignore", "pipe", "pipe"] },
   );
+  trackChild(forward);
   let output = "";
   forward.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
   forward.stderr.setEncoding("utf8").on("data", (text: string) => (output += text));

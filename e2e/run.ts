@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
+import { trackChild } from "../lib/node/testing/leftovers.ts";
 
 /** Root of the repository. */
 export const ROOT = join(import.meta.dirname, "..");
@@ -35,6 +36,7 @@ export function run(program: string, args: readonly string[], options: RunOption
       timeout: options.timeoutMs ?? 300_000,
       killSignal: "SIGKILL",
     });
+    trackChild(child);
     let stdout = "";
     let stderr = "";
     let pending = "";

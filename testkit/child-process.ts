@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { systemClock } from "../lib/core/clock.ts";
+import { trackChild } from "../lib/node/testing/leftovers.ts";
 
 /** A program that a test has started. */
 export interface Child {
@@ -28,6 +29,7 @@ export function startChild(
   how: { readonly name: string; readonly directory: string },
 ): Child {
   const child: ChildProcess = spawn(program, args, { cwd: how.directory, stdio: ["ignore", "pipe", "pipe"] });
+  trackChild(child);
   const lines: string[] = [];
   let end: string | undefined;
   const keep = (data: Buffer): void => {

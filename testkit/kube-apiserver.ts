@@ -1,11 +1,11 @@
 import { generateKeyPairSync, randomBytes } from "node:crypto";
-import { access, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { access, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { systemClock } from "../lib/core/clock.ts";
 import { createKubeClient, type KubeClient } from "../lib/kube/client.ts";
 import { createTransport, type KubeEndpoint } from "../lib/kube/transport.ts";
+import { temporaryFolder } from "../lib/node/testing/leftovers.ts";
 import { type Child, startChild, waitForProbe } from "./child-process.ts";
 import { apiServerFlags, type ControlPlanePorts, etcdFlags, garbageCollectorFlags } from "./kube-flags.ts";
 
@@ -64,7 +64,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   await access(KUBE_PROGRAM).catch(() => {
     throw new Error(`${KUBE_PROGRAM} is missing: run 'make tools' first`);
   });
-  const directory = await mkdtemp(join(tmpdir(), "shieldx-kube-"));
+  const directory = temporaryFolder("kube");
   const clients: KubeClient[] = [];
   let etcd: Child | undefined;
   let apiserver: Child | undefined;

@@ -4,8 +4,7 @@
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { createLedgerClient } from "../../dataplane/ledger/ledger-client.ts";
@@ -14,6 +13,7 @@ import { startTestPostgres, type TestPostgres } from "../../dataplane/testing/po
 import { systemClock } from "../../lib/core/clock.ts";
 import { proposeOwners } from "../../lib/core/ring.ts";
 import { freePort } from "../../lib/node/testing/free-port.ts";
+import { temporaryFolder, trackChild } from "../../lib/node/testing/leftovers.ts";
 import { parseTps, type Stage } from "./stage.ts";
 
 const run = promisify(execFile);
@@ -41,7 +41,7 @@ export async function openLocalStage(settings: Readonly<Record<string, string>> 
     const postgres = await startTestPostgres({ fsync: true, settings });
     releases.push(() => postgres.stop());
     await postgres.createLedgerDatabase(DATABASE, 0, { version: 1, epoch: 1, owners: proposeOwners(1) });
-    const directory = await mkdtemp(join(tmpdir(), "shieldx-bench-"));
+    const directory = temporaryFolder("bench");
     releases.push(() => rm(directory, { recursive: true, force: true }));
     const key = `sxk_${randomBytes(32).toString("base64url")}`;
     const caPem = await writeLedgerFiles(directory, postgres, DATABASE);
@@ -88,6 +88,7 @@ async function startServer(directory: string, connection: readonly string[], por
     ],
     { stdio: ["ignore", "inherit", "inherit"] },
   );
+  trackChild(server);
   const endsAt = systemClock.monotonic() + START_TIMEOUT_MS;
   for (;;) {
     const ready = await fetch(`http://127.0.0.1:${probePort}/readyz`).then(

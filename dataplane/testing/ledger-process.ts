@@ -1,14 +1,14 @@
 /** `shieldx ledger serve --local` as a process of its own, to be killed. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { sha256 } from "../../lib/core/canonical.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import { proposeOwners } from "../../lib/core/ring.ts";
 import { withClient } from "../../lib/node/postgres.ts";
 import { freePort } from "../../lib/node/testing/free-port.ts";
+import { temporaryFolder, trackChild } from "../../lib/node/testing/leftovers.ts";
 import { loadMigrations, migrate } from "../ledger/ledger.migrate.ts";
 import { createLedgerClient, type LedgerClient } from "../ledger/ledger-client.ts";
 import { writeLedgerFiles } from "./ledger-files.ts";
@@ -35,7 +35,7 @@ export interface LedgerProcess {
 
 /** Makes the database and the files of a one-shard ledger; nothing runs before `start`. */
 export async function prepareLedgerProcess(postgres: TestPostgres, database: string): Promise<LedgerProcess> {
-  const directory = await mkdtemp(join(tmpdir(), "shieldx-ledger-"));
+  const directory = temporaryFolder("ledger");
   const adminKey = `sxk_${randomBytes(32).toString("base64url")}`;
   await postgres.createLedgerDatabase(database, 0, { version: 1, epoch: 1, owners: proposeOwners(1) });
   const migrations = await loadMigrations();
@@ -82,6 +82,7 @@ export async function prepareLedgerProcess(postgres: TestPostgres, database: str
     client,
     start: async () => {
       child = spawn(NODE, [MAIN, ...args], { stdio: ["ignore", "ignore", "inherit"] });
+      trackChild(child);
       await waitUntilReady(probePort, child);
     },
     kill: async () => void (await end("SIGKILL")),

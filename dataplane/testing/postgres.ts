@@ -5,8 +5,7 @@
 
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { chmod, chown, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Client } from "pg";
@@ -15,6 +14,7 @@ import type { ShardMap } from "../../lib/core/shard-map.ts";
 import { createCertificateAuthority, issueCertificate } from "../../lib/node/certificates.ts";
 import { openClient, type PostgresTarget } from "../../lib/node/postgres.ts";
 import { freePort } from "../../lib/node/testing/free-port.ts";
+import { temporaryFolder, trackContainer } from "../../lib/node/testing/leftovers.ts";
 
 const run = promisify(execFile);
 
@@ -63,7 +63,7 @@ exec postgres -D /data "$@"`;
 
 /** Starts a server on a free port of loopback. Stop it in the file's last hook. */
 export async function startTestPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
-  const directory = await mkdtemp(join(tmpdir(), "shieldx-postgres-"));
+  const directory = temporaryFolder("postgres");
   const tls = join(directory, "tls");
   const data = join(directory, "data");
   const container = `shieldx-test-${randomBytes(6).toString("hex")}`;
@@ -95,6 +95,7 @@ export async function startTestPostgres(options: TestPostgresOptions = {}): Prom
     jit: "off",
     ...options.settings,
   };
+  const forget = trackContainer(container);
   await run("podman", [
     "run",
     "--detach",
@@ -142,6 +143,7 @@ export async function startTestPostgres(options: TestPostgresOptions = {}): Prom
     },
     stop: async () => {
       await run("podman", ["rm", "--force", "--time=0", container]);
+      forget();
       await rm(directory, { recursive: true, force: true, maxRetries: 5 });
     },
   };

@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { systemClock } from "../../lib/core/clock.ts";
+import { trackChild } from "../../lib/node/testing/leftovers.ts";
 import { waitFor } from "../run.ts";
 
 /** What a replica's process holds, in MiB. */
@@ -104,6 +105,7 @@ export function createReplica(options: ReplicaOptions): Replica {
       ],
       { stdio: ["ignore", "pipe", "pipe"] },
     );
+    trackChild(child);
     log.write(`--- process ${child.pid} as ${userAgent}\n`);
     const epochs: number[] = [];
     const ended = new Promise<ReplicaEnd>((done) => {

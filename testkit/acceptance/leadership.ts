@@ -1,10 +1,10 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, expect, it } from "@jest/globals";
 import { systemClock } from "../../lib/core/clock.ts";
 import { createManualClock } from "../../lib/core/manual-clock.ts";
 import type { Transport } from "../../lib/kube/transport.ts";
+import { temporaryFolder } from "../../lib/node/testing/leftovers.ts";
 import type { SeenRequest } from "../faults.ts";
 import { eventually } from "../wait.ts";
 import { createWidgetOperator } from "../widget-operator.ts";
@@ -191,7 +191,7 @@ export function describeLeadershipItems(suite: AcceptanceSuite): void {
     /** A leader in a process of its own that stands still in the middle of a plan, and a stand-by. */
     const stall = async (how: "stop" | "block") => {
       const { link, namespace } = server();
-      directory = await mkdtemp(join(tmpdir(), "shieldx-stall-"));
+      directory = temporaryFolder("stall");
       const untilFile = join(directory, "go-on");
       const record: EpochRecord = await recordEpochs(server());
       await create("contested");

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, it } from "@jest/globals";
 import { RESOURCES } from "../../lib/kube/types.ts";
+import { trackChild } from "../../lib/node/testing/leftovers.ts";
 import { LEASE_NAME } from "../../operator/manager.ts";
 import { eventually } from "../wait.ts";
 import { type AcceptanceSuite, describeItem } from "./items.ts";
@@ -25,6 +26,7 @@ export function describeProgramItems(suite: AcceptanceSuite): void {
           env: { SHIELDX_NAMESPACE: namespace },
           stdio: ["ignore", "pipe", "inherit"],
         });
+        trackChild(child);
         let log = "";
         child.stdout.on("data", (data: Buffer) => (log += data.toString("utf8")));
         const exited = new Promise((resolve) => child.once("exit", (code, signal) => resolve(code ?? signal)));

@@ -8,6 +8,7 @@ import { promisify } from "node:util";
 import { systemClock } from "../../../lib/core/clock.ts";
 import type { ResourceType } from "../../../lib/kube/types.ts";
 import { freePort } from "../../../lib/node/testing/free-port.ts";
+import { trackChild } from "../../../lib/node/testing/leftovers.ts";
 import type { Widget } from "../../../testkit/widget.ts";
 import { readUsage, type Usage } from "./procfs.ts";
 import { type Stage, widgetKind } from "./stage.ts";
@@ -118,6 +119,7 @@ export async function startProgram(stage: Stage, who: Contestant, options: Progr
     ],
     { stdio: ["ignore", log.fd, log.fd], env: { ...process.env, ...who.environment } },
   );
+  trackChild(child);
   await log.close();
   const ended = new Promise<string>((done) => {
     child.once("exit", (code, signal) => done(String(code ?? signal)));

@@ -1,9 +1,9 @@
 /** The server that both programs work against: etcd and kube-apiserver with an audit log, our kinds and namespaces. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { KubeClient } from "../../../lib/kube/client.ts";
 import { RESOURCES, type ResourceType } from "../../../lib/kube/types.ts";
+import { temporaryFolder } from "../../../lib/node/testing/leftovers.ts";
 import { startControlPlane } from "../../../testkit/kube-apiserver.ts";
 import { eventually } from "../../../testkit/wait.ts";
 import { definitionOf, WIDGET, type Widget } from "../../../testkit/widget.ts";
@@ -32,7 +32,7 @@ export function widgetKind(kind: string): ResourceType<Widget> {
 
 /** Starts a server that knows the kinds and has the namespaces. */
 export async function openStage(kinds: readonly ResourceType[], namespaceCount: number): Promise<Stage> {
-  const directory = await mkdtemp(join(tmpdir(), "shieldx-bench-"));
+  const directory = temporaryFolder("bench");
   const policy = join(directory, "audit-policy.json");
   const auditLog = join(directory, "audit.log");
   await writeFile(policy, JSON.stringify(AUDIT_POLICY));

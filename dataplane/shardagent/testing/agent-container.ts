@@ -1,15 +1,15 @@
 import { execFile, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, rm, writeFile } from "node:fs/promises";
 import { request } from "node:https";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { type AgentStatus, agentStatus, OPERATOR_COMMON_NAME } from "../../../crds/agent-status.ts";
 import { systemClock } from "../../../lib/core/clock.ts";
 import { type CertificatePair, createCertificateAuthority, issueCertificate } from "../../../lib/node/certificates.ts";
 import type { PostgresTarget } from "../../../lib/node/postgres.ts";
+import { temporaryFolder, trackContainer } from "../../../lib/node/testing/leftovers.ts";
 
 /** The operating system layer of image shieldx-postgres: PostgreSQL without the program, which is mounted. */
 const IMAGE = "localhost/shieldx-postgres:os";
@@ -64,7 +64,7 @@ export interface AgentContainer {
 
 /** Makes folders with the ownership that the kubelet gives them, and certificates. */
 export async function createShardHost(shardSet: string, shard: number): Promise<ShardHost> {
-  const directory = await mkdtemp(join(tmpdir(), "shieldx-agent-"));
+  const directory = temporaryFolder("agent");
   await chmod(directory, 0o755);
   const now = systemClock.now();
   const ca = await createCertificateAuthority("test", now);
@@ -139,6 +139,7 @@ export async function startAgent(host: ShardHost, options: AgentOptions): Promis
     ...["--listen", String(listen), "--probe-listen", String(probes), "--postgres-port", String(host.postgresPort)],
   ];
   const output: string[] = [];
+  const forget = trackContainer(name);
   const child = spawn("podman", args, { stdio: ["ignore", "pipe", "pipe"] });
   child.stdout.on("data", (data: Buffer) => output.push(data.toString()));
   child.stderr.on("data", (data: Buffer) => output.push(data.toString()));
@@ -209,11 +210,13 @@ export async function startAgent(host: ShardHost, options: AgentOptions): Promis
       if (!hasEnded) await podman("stop", "--time", "40", name);
       const code = await ended;
       await podman("rm", "-f", name);
+      forget();
       return code;
     },
     kill: async () => {
       await podman("rm", "-f", "--time", "0", name);
       await ended;
+      forget();
     },
     ended: () => ended,
     logs: async () => output.join(""),
