@@ -26,6 +26,8 @@ export const AGENT_REASONS = [
   "ConfigInvalid",
   /** PostgreSQL starts, recovers its log, or does not answer. */
   "PostgresStarting",
+  /** PostgreSQL runs, but does not answer: its first process, or the processes of its connections, hang or are stopped. */
+  "PostgresUnresponsive",
   /** PostgreSQL ends right after its start. */
   "PostgresFailed",
   /** PostgreSQL accepts writes. */

@@ -1,6 +1,6 @@
 import type { AgentReason } from "../../crds/agent-status.ts";
 import { backoffMs } from "../../lib/core/backoff.ts";
-import type { Clock } from "../../lib/core/clock.ts";
+import { type Clock, rfc3339Seconds } from "../../lib/core/clock.ts";
 import { isOperatorError, toOperatorError } from "../../lib/core/errors.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import type { LeaseHolder } from "../../lib/kube/lease.ts";
@@ -12,7 +12,7 @@ import { type DatabaseState, reconcileDatabases } from "./databases.ts";
 import { createDesiredSource, type DesiredSource } from "./desired-source.ts";
 import { createDisplay, type Display } from "./display.ts";
 import { clearLeftoversIn, createSupervisor, type StopMode, type Supervisor, spawnPostgres } from "./postmaster.ts";
-import { postgresEnvironment } from "./processes.ts";
+import { describeHang, postgresEnvironment } from "./processes.ts";
 import { serverPaths, writeServerFiles } from "./server-files.ts";
 import { createServerHealth, type ServerHealth } from "./server-health.ts";
 import type { AgentConfig } from "./shardagent.config.ts";
@@ -32,7 +32,7 @@ import { createWaker, type Waker } from "./waker.ts";
  *   WaitingForLease ─► PreparingData ─► PostgresStarting ⇄ Ready ─► Stopping | LeaseLost
  *                        │    ▲               │    ▲
  *                        ▼    │               ▼    │
- *               DataRefused, ConfigInvalid   PostgresFailed
+ *               DataRefused, ConfigInvalid   PostgresFailed, PostgresUnresponsive
  */
 
 /** What the agent is made of. */
@@ -121,8 +121,8 @@ export function createAgent(deps: AgentDeps): Agent {
       await waitForLease(parts, signal);
       const data = await prepare(parts, signal);
       if (data !== undefined && !signal.aborted) {
-        await startPostgres(parts, data);
-        await Promise.all([keepChecking(parts, signal), keepDatabases(parts, signal)]);
+        // An earlier server that does not end is told by the checks, which therefore do not wait for the start.
+        await Promise.all([startPostgres(parts, data), keepChecking(parts, signal), keepDatabases(parts, signal)]);
       }
       await following;
     },
@@ -148,7 +148,7 @@ function createParts(deps: AgentDeps): Parts {
     env: postgresEnvironment(config.path),
     target,
     display: createDisplay(clock, log),
-    health: createServerHealth(target("postgres"), log),
+    health: createServerHealth(target("postgres"), { clock, log }),
     desired: createDesiredSource({
       kube,
       clock,
@@ -235,8 +235,8 @@ async function startPostgres(parts: Parts, data: DataDirectory): Promise<void> {
 async function keepChecking(parts: Parts, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await checkOnce(parts);
-    const isReady = parts.display.reason() === "Ready";
-    await parts.wakers.health.sleep(isReady ? CHECK_READY_EVERY_MS : CHECK_STARTING_EVERY_MS, signal);
+    const hasBegun = ["Ready", "PostgresUnresponsive"].includes(parts.display.reason());
+    await parts.wakers.health.sleep(hasBegun ? CHECK_READY_EVERY_MS : CHECK_STARTING_EVERY_MS, signal);
   }
   await parts.health.close();
 }
@@ -254,12 +254,20 @@ async function checkOnce(parts: Parts): Promise<void> {
     if (display.reason() !== "Ready") wakers.databases.wake();
     display.show("Ready", "PostgreSQL accepts writes");
   } catch (error) {
-    showTrouble(parts, toOperatorError(error).message);
+    await showTrouble(parts, toOperatorError(error).message);
   }
 }
 
-function showTrouble({ display, found }: Parts, message: string): void {
+async function showTrouble({ display, found, health }: Parts, message: string): Promise<void> {
   const restarts = found.supervisor?.restarts() ?? 0;
+  const pid = found.supervisor?.pid();
+  const silentSince = health.silentSince();
+  if (pid !== undefined && silentSince !== undefined) {
+    const hang = (await describeHang(pid)) ?? "if it does not heal, deleting the pod starts it anew";
+    // Not for how long: a text that changes each second would be written into the ShardSet each time.
+    const since = rfc3339Seconds(silentSince);
+    return display.show("PostgresUnresponsive", `PostgreSQL has not answered since ${since}: ${message}; ${hang}`);
+  }
   if (restarts < FAILED_AFTER_RESTARTS || found.supervisor?.pid() !== undefined) {
     return display.show("PostgresStarting", message);
   }

@@ -117,7 +117,7 @@ describe("a change of the shard map", () => {
     expect(outcome.states[0]).toMatchObject({
       ready: false,
       message: expect.stringMatching(
-        /^shard map version \d+ waits for a transaction of role map_db_writer \(process \d+, idle in transaction\) that began \d+ s ago and holds the map; it is tried again$/,
+        /^shard map version \d+ waits for a transaction of role map_db_writer \(process \d+, idle in transaction\) that began at \S+Z and holds the map; it is tried again$/,
       ),
     });
     await sleeper.query("COMMIT");

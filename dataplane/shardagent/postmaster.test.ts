@@ -145,4 +145,49 @@ describe("the supervisor", () => {
     supervisor.reload();
     expect(servers[0]?.signals).toEqual(["SIGHUP"]);
   });
+
+  test("a stop during the first clearing of leftovers ends it, and whoever waits for the start", async () => {
+    const cleared: string[] = [];
+    const stuck = createSupervisor({
+      clock,
+      log: silentLogger,
+      spawn: () => {
+        throw new Error("it was told to stop");
+      },
+      clearLeftovers: async (signal) => {
+        if (signal === undefined) return void cleared.push("at the end");
+        await clock.sleep(30_000, signal);
+        cleared.push(signal.aborted ? "interrupted" : "timed out");
+      },
+    });
+    let started = false;
+    const starting = stuck.start().then(() => {
+      started = true;
+    });
+    await clock.advance(1_000);
+    expect(started).toBe(false);
+    await stuck.stop("fast");
+    await starting;
+    expect(cleared).toEqual(["interrupted", "at the end"]);
+    expect(stuck.restarts()).toBe(0);
+  });
+
+  test("leftovers that cannot be cleared count as failed starts and are tried again", async () => {
+    let failures = 0;
+    const failing = createSupervisor({
+      clock,
+      log: silentLogger,
+      spawn: () => fakeServer(1, obeys),
+      clearLeftovers: () => {
+        failures += 1;
+        return failures <= 3 ? Promise.reject(new Error("process 7 cannot be ended")) : Promise.resolve();
+      },
+    });
+    const starting = failing.start();
+    await clock.advance(1_000);
+    await starting;
+    expect(failing.restarts()).toBe(3);
+    expect(failing.lastExit()).toBe("process 7 cannot be ended");
+    await failing.stop("fast");
+  });
 });

@@ -4,7 +4,7 @@ import type { Clock } from "../../lib/core/clock.ts";
 import { toOperatorError } from "../../lib/core/errors.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 import { endProcessesIn, signalProcess } from "./processes.ts";
-import { isLockConflict, lockedCommand, VOLUME_LOCKED } from "./volume-lock.ts";
+import { isLockConflict, lockedCommand, lockFileOf, VOLUME_LOCKED } from "./volume-lock.ts";
 
 /** How to stop a server: `fast` ends sessions and writes a checkpoint, `immediate` ends at once and recovers later. */
 export type StopMode = "fast" | "immediate";
@@ -24,13 +24,13 @@ export interface SupervisorDeps {
   readonly log: Logger;
   /** Starts one server process. @throws when it cannot be started */
   readonly spawn: () => ServerProcess;
-  /** Returns when no process of an earlier server works on the data any more. */
-  readonly clearLeftovers: () => Promise<void>;
+  /** Returns when no process of an earlier server works on the data any more, or when the signal aborts. */
+  readonly clearLeftovers: (signal?: AbortSignal) => Promise<void>;
 }
 
 /** Keeps one PostgreSQL server running until it is told to stop. */
 export interface Supervisor {
-  /** Starts the server and keeps it running; returns after the first start. */
+  /** Starts the server and keeps it running; returns after the first start, or when it is told to stop before. */
   start(): Promise<void>;
   /** Process number of the running server. */
   pid(): number | undefined;
@@ -87,9 +87,9 @@ export function spawnPostgres(options: {
 }
 
 /** The usual way to clear leftovers: see `endProcessesIn`. */
-export function clearLeftoversIn(dataDir: string, clock: Clock, log: Logger): () => Promise<void> {
-  return async () => {
-    const killed = await endProcessesIn(dataDir, clock);
+export function clearLeftoversIn(dataDir: string, clock: Clock, log: Logger): SupervisorDeps["clearLeftovers"] {
+  return async (signal) => {
+    const killed = await endProcessesIn({ directory: dataDir, lock: lockFileOf(dataDir) }, clock, signal);
     if (killed > 0) log.warn({ killed }, "killed processes that a crashed server left behind");
   };
 }
@@ -106,7 +106,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
 
   /** One run from start to end. @returns how it ended and how long it ran */
   const runOnce = async (onStarted: () => void): Promise<{ exit: string; ranMs: number }> => {
-    await deps.clearLeftovers();
+    await deps.clearLeftovers(ending.signal);
     if (ending.signal.aborted) return { exit: "stopped", ranMs: 0 };
     const began = clock.monotonic();
     current = deps.spawn();
@@ -150,7 +150,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
   return {
     start: () =>
       new Promise((resolve) => {
-        loop ??= keepRunning(resolve);
+        loop ??= keepRunning(resolve).finally(resolve);
       }),
     pid: () => current?.pid,
     restarts: () => restarts,

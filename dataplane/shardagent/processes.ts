@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { readdir, readlink } from "node:fs/promises";
+import { readdir, readFile, readlink } from "node:fs/promises";
 import type { Clock } from "../../lib/core/clock.ts";
 import { OperatorError } from "../../lib/core/errors.ts";
 
@@ -53,15 +53,47 @@ export function runTool(
  * directory, so this finds them all, whoever is their parent by now, and nothing else.
  */
 export async function processesIn(directory: string): Promise<number[]> {
-  const pids = (await readdir("/proc")).filter((name) => /^[0-9]+$/.test(name));
   const found = await Promise.all(
-    pids.map(async (pid) => {
+    (await listProcesses()).map(async (pid) => {
       // A process may end while we look, and others' processes may not be looked at: neither is one of ours.
       const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => undefined);
-      return cwd === directory ? Number(pid) : undefined;
+      return cwd === directory ? pid : undefined;
     }),
   );
   return found.filter((pid) => pid !== undefined);
+}
+
+/** Other processes than this one that have a file open, as far as we may look. */
+async function processesWith(file: string): Promise<number[]> {
+  const pids = (await listProcesses()).filter((pid) => pid !== process.pid);
+  const found = await Promise.all(pids.map(async (pid) => ((await hasOpen(pid, file)) ? pid : undefined)));
+  return found.filter((pid) => pid !== undefined);
+}
+
+async function hasOpen(pid: number, file: string): Promise<boolean> {
+  const directory = `/proc/${pid}/fd`;
+  const names = await readdir(directory).catch(() => []);
+  const paths = await Promise.all(names.map((name) => readlink(`${directory}/${name}`).catch(() => undefined)));
+  return paths.includes(file);
+}
+
+async function listProcesses(): Promise<number[]> {
+  return (await readdir("/proc")).filter((name) => /^[0-9]+$/.test(name)).map(Number);
+}
+
+/** What the kernel says of a process that cannot run, with the way out; `undefined` when it can. */
+export async function describeHang(pid: number): Promise<string | undefined> {
+  // The name of the program, in parentheses, may hold spaces.
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+  switch (stat.slice(stat.lastIndexOf(")") + 2, stat.lastIndexOf(")") + 3)) {
+    case "T":
+    case "t":
+      return `process ${pid} is stopped by a signal or a debugger: SIGCONT lets it go on, deleting the pod starts it anew`;
+    case "D":
+      return `process ${pid} waits for the disk`;
+    default:
+      return undefined;
+  }
 }
 
 /** How often `endProcessesIn` looks. */
@@ -73,18 +105,28 @@ const LEFTOVER_LIMIT_MS = 30_000;
 /** Grace between noticing leftovers and killing them: backends notice their postmaster's death within milliseconds. */
 const LEFTOVER_GRACE_MS = 500;
 
+/** What tells the processes of a server. */
+export interface ServerTraces {
+  /** Working directory of the server's own processes. */
+  readonly directory: string;
+  /** File that they have open, and that what they started may have inherited. */
+  readonly lock: string;
+}
+
 /**
- * Waits until no process works in the directory, killing what is still there after a moment.
+ * Waits until no process works in the directory or holds the lock, killing what is still there after a moment.
  * Two servers on one data directory destroy it; a new one starts only after the last process of the old one is gone.
+ * @param signal ends the wait early
  * @returns the number of processes that had to be killed
  * @throws OperatorError POSTGRES_FAILED when a process cannot be ended
  */
-export async function endProcessesIn(directory: string, clock: Clock): Promise<number> {
+export async function endProcessesIn(traces: ServerTraces, clock: Clock, signal?: AbortSignal): Promise<number> {
   const began = clock.monotonic();
   const killed = new Set<number>();
   for (;;) {
-    const pids = await processesIn(directory);
-    if (pids.length === 0) return killed.size;
+    const [working, holding] = await Promise.all([processesIn(traces.directory), processesWith(traces.lock)]);
+    const pids = [...new Set([...working, ...holding])];
+    if (pids.length === 0 || signal?.aborted === true) return killed.size;
     const waited = clock.monotonic() - began;
     if (waited >= LEFTOVER_LIMIT_MS) {
       throw new OperatorError("POSTGRES_FAILED", `processes ${pids.join(", ")} of an earlier server cannot be ended`);
@@ -95,7 +137,7 @@ export async function endProcessesIn(directory: string, clock: Clock): Promise<n
         signalProcess(pid, "SIGKILL");
       }
     }
-    await clock.sleep(LOOK_EVERY_MS);
+    await clock.sleep(LOOK_EVERY_MS, signal);
   }
 }
 

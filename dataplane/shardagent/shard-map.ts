@@ -70,9 +70,9 @@ async function lockMap(client: ClientBase, map: ShardMap): Promise<void> {
 
 /** The oldest transaction that holds the map, in words. */
 async function findHolder(client: ClientBase): Promise<string | undefined> {
-  const found = await client.query<{ pid: number; role: string | null; seconds: number; state: string | null }>(
+  const found = await client.query<{ pid: number; role: string | null; began: string; state: string | null }>(
     `SELECT a.pid, a.usename::text AS role, a.state,
-            greatest(0, extract(epoch FROM now() - a.xact_start))::int AS seconds
+            to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS began
      FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
      WHERE l.granted AND l.relation = 'shard_meta.map'::regclass AND l.mode <> 'AccessShareLock' AND a.pid <> pg_backend_pid()
        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -81,7 +81,7 @@ async function findHolder(client: ClientBase): Promise<string | undefined> {
   const [holder] = found.rows;
   if (holder === undefined) return undefined;
   const who = `role ${holder.role ?? "unknown"} (process ${holder.pid}, ${holder.state ?? "state unknown"})`;
-  return `a transaction of ${who} that began ${holder.seconds} s ago and holds the map`;
+  return `a transaction of ${who} that began at ${holder.began} and holds the map`;
 }
 
 interface StoredMap {

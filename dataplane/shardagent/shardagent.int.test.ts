@@ -499,3 +499,36 @@ test("two servers never work on one volume, even when the first one's agent hang
     }
   });
 });
+
+test("a program that a server started and that outlives it does not keep the next server from the volume", async () => {
+  await publish("child", []);
+  await withShard("child", async (_host, start) => {
+    const agent = await start();
+    const { restarts } = await agent.until("ready", ({ ready }) => ready);
+    // It leaves the data directory, its session and its parent, and keeps what it has inherited.
+    await agent.sql("postgres", "COPY (SELECT 1) TO PROGRAM 'cd / && (setsid sleep 600 >/dev/null 2>&1 &)'");
+    await agent.exec("bash", "-c", "kill -9 $(head -1 /var/lib/postgresql/data/postmaster.pid)");
+    const again = await agent.until("ready again", (now) => now.ready && now.restarts > restarts);
+    expect(again.restarts).toBe(restarts + 1);
+    expect(await agent.logs()).toContain("killed processes that a crashed server left behind");
+  });
+});
+
+test("a postmaster that is stopped is told, and ready again when it goes on", async () => {
+  await publish("stopped", []);
+  await withShard("stopped", async (_host, start) => {
+    const agent = await start();
+    await agent.until("ready", ({ ready }) => ready);
+    const pid = (await agent.exec("head", "-1", "/var/lib/postgresql/data/postmaster.pid")).trim();
+    await agent.exec("bash", "-c", `kill -STOP ${pid}`);
+    const told = await agent.until("told", ({ ready }) => !ready);
+    expect(told.reason).toBe("PostgresUnresponsive");
+    expect(told.message).toMatch(
+      new RegExp(
+        `^PostgreSQL has not answered since \\S+Z: new connections are not answered, open ones go on; process ${pid} is stopped by a signal or a debugger: SIGCONT lets it go on, deleting the pod starts it anew$`,
+      ),
+    );
+    await agent.exec("bash", "-c", `kill -CONT ${pid}`);
+    expect((await agent.until("ready again", ({ ready }) => ready)).restarts).toBe(0);
+  });
+});

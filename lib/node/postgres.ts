@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 import { Client, type ClientBase, type ClientConfig, type CustomTypesConfig, DatabaseError, Pool, types } from "pg";
 import { isOperatorError, OperatorError } from "../core/errors.ts";
 
@@ -113,14 +114,31 @@ export async function withClient<T>(target: PostgresTarget, work: (client: Clien
   } catch (error) {
     throw toPostgresError(error, describeTarget(target));
   } finally {
-    // An error here says only that the connection was gone already.
-    await client.end().catch(() => undefined);
+    await closeClient(client);
   }
+}
+
+/** A server takes a goodbye in a millisecond. */
+const GOODBYE_MS = 1_000;
+
+/** Ends a connection, also one whose server hangs: such a one would never answer the goodbye, and is cut off. */
+export async function closeClient(client: Client): Promise<void> {
+  const cut = setTimeout(() => streamOf(client).destroy(), GOODBYE_MS);
+  // An error here says only that the connection was gone already.
+  await client.end().catch(() => undefined);
+  clearTimeout(cut);
+}
+
+/** The driver shows its socket to nobody; its types leave it out. */
+function streamOf(client: Client): Duplex {
+  return (client as unknown as { readonly connection: { readonly stream: Duplex } }).connection.stream;
 }
 
 /** Errors of sockets and name resolution that say "not reachable now". */
 const NETWORK_CODES = new Set([
   "ECONNREFUSED",
+  // A Unix socket whose server takes no connections: its queue is full.
+  "EAGAIN",
   "ECONNRESET",
   "ECONNABORTED",
   "ETIMEDOUT",
@@ -180,6 +198,19 @@ export function isConnectionLoss(error: unknown): boolean {
   if (state !== undefined) return LOSS_STATES.has(state) || state.startsWith("08");
   const { code, message } = error as { code?: unknown; message?: unknown };
   return isNetworkCode(code) || (typeof message === "string" && DRIVER_LOSS.test(message));
+}
+
+/** What the driver says when no answer came in time, and the SQLSTATE of the server's own limit. */
+const NO_ANSWER = /(timeout expired|Query read timeout)$/;
+const STATEMENT_TIMEOUT_SQLSTATE = "57014";
+
+/** True when the server is there but does not answer: neither an error of its own nor a refused connection. */
+export function isSilence(error: unknown): boolean {
+  if (isOperatorError(error)) return error.cause !== undefined && isSilence(error.cause);
+  const state = sqlState(error);
+  if (state !== undefined) return state === STATEMENT_TIMEOUT_SQLSTATE;
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  return code === "EAGAIN" || (typeof message === "string" && NO_ANSWER.test(message));
 }
 
 /**
