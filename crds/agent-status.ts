@@ -71,5 +71,14 @@ export const agentStatus = z.object({
   /** Unexpected ends of PostgreSQL since the agent began. */
   restarts: z.int().min(0),
   databases: z.array(agentDatabase),
+  /** What it shows and trusts: a CA is replaced by what all agents say. Absent in agents of earlier versions. */
+  tls: z
+    .object({
+      /** SHA-256 of the server certificate in use, hex. */
+      certificate: z.string(),
+      /** SHA-256 of each CA certificate in use, hex. */
+      authorities: z.array(z.string()),
+    })
+    .exactOptional(),
 });
 export type AgentStatus = z.output<typeof agentStatus>;

@@ -24,8 +24,20 @@ const COMMON_REASONS = {
   ReconcileFailed: "A step failed and is tried again; the message holds the error code and the sentence.",
 } as const;
 
+/** Conditions of kinds that sign certificates with a CA of their own. */
+const AUTHORITY_CONDITIONS = {
+  AuthorityCurrent:
+    "Every certificate is from the CA that signs, and no former CA is trusted any more. The message says until when the CA is valid, or where its replacement stands.",
+} as const;
+
 /** Reasons of kinds that sign certificates with a CA of their own. */
 const AUTHORITY_REASONS = {
+  AuthorityCurrent: "No CA is being replaced.",
+  AuthorityPending: "There is no CA yet.",
+  AuthorityAdding:
+    "A new CA is trusted beside the one that signs; it signs nothing before everybody has had the time to trust it.",
+  AuthoritySwitching: "The new CA is trusted everywhere; certificates are made anew by it.",
+  AuthorityDropping: "The new CA signs; the former one is trusted until nobody shows a certificate of it any more.",
   AuthorityInvalid:
     "The Secret with the CA cannot be used; the message says why. Restore it, or delete it to have a new CA made, which clients then have to trust.",
 } as const;
@@ -39,6 +51,7 @@ const KEPT_DATA_REASONS = {
 /** Condition types of a ShardSet. */
 export const SHARD_SET_CONDITIONS = {
   ...COMMON_CONDITIONS,
+  ...AUTHORITY_CONDITIONS,
   Available: "Every shard that owns buckets accepts writes.",
   MapPublished: "The shard map is in ConfigMap <name>-map and every ready shard works with its version.",
   Balanced: "Every shard owns buckets of the shard map.",
@@ -82,6 +95,7 @@ export type ShardSetReason = keyof typeof SHARD_SET_REASONS;
 /** Condition types of a CreditLedger. */
 export const CREDIT_LEDGER_CONDITIONS = {
   ...COMMON_CONDITIONS,
+  ...AUTHORITY_CONDITIONS,
   ShardSetReady: "The ShardSet of the spec exists and its shards accept writes.",
   DatabaseReady: "The ledger's database and roles exist on every shard.",
   Migrated: "The database has the tables that this version of the ledger needs.",

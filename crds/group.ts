@@ -47,6 +47,14 @@ export const ANNOTATIONS = {
   headPosition: `${GROUP}/head-position`,
   /** On an object seen in an older version: what that version cannot say, as JSON (operator/admission/conversion). */
   conversionKept: `${GROUP}/conversion-kept`,
+  /** On a resource with a CA: each new value asks for a new CA. On the CA's Secrets: the last value that was acted on. */
+  rotateCa: `${GROUP}/rotate-ca`,
+  /** On a resource with a CA: for how long a former and a new CA are both trusted at least, for example `24h`. */
+  caOverlap: `${GROUP}/ca-overlap`,
+  /** On a CA bundle: digest of the CA that is to sign next, and since when it is trusted. */
+  trustedSince: `${GROUP}/trusted-since`,
+  /** On the Secrets of a CA: digests of the CAs that it replaces, which leave the bundle at the end. */
+  replaces: `${GROUP}/replaces`,
   /** `"true"` pauses the reconciliation of the resource. */
   paused: `${GROUP}/paused`,
 } as const;

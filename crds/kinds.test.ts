@@ -130,6 +130,7 @@ describe("reference pages", () => {
   test("every condition and reason of a kind is used by its controller, or by what all controllers share", () => {
     const shared = ["summary.ts", "report.ts"]
       .map((file) => readFileSync(join(ROOT, "operator", "runtime", file), "utf8"))
+      .concat(readFileSync(join(ROOT, "controllers", "kit", "pki", "conditions.ts"), "utf8"))
       .join("\n");
     for (const { type, conditions, reasons } of KINDS) {
       const folder = join(ROOT, "controllers", type.kind.toLowerCase());

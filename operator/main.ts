@@ -18,6 +18,10 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
     purpose: "run the PostgreSQL of one shard, as its parent process",
     load: () => import("../dataplane/shardagent/shardagent.main.ts"),
   },
+  shardset: {
+    purpose: "replace the CA of a ShardSet",
+    load: () => import("./shardset-main.ts"),
+  },
   ledger: {
     purpose: "serve, migrate, import into or verify a ledger",
     load: () => import("../dataplane/ledger/ledger.main.ts"),

@@ -42,7 +42,7 @@ export function assessCreditLedger(world: World, made: Made): Assessment {
     writers,
     configHash,
     unfinishedRollout: unfinishedRollout(world, configHash),
-    conditions: ledgerConditions(world, { request, migration, withoutWriter }),
+    conditions: ledgerConditions(world, { request, migration, withoutWriter, pki: made.pki }),
   };
 }
 

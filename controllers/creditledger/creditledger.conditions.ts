@@ -2,6 +2,8 @@ import type { CreditLedgerConditionType, CreditLedgerReason } from "../../crds/c
 import type { DatabaseRequest } from "../../crds/database-request.ts";
 import type { Statement } from "../../operator/runtime/types.ts";
 import { no, type OwnConditions, yes } from "../kit/conditions.ts";
+import { authorityCurrent } from "../kit/pki/conditions.ts";
+import type { MadePki } from "../kit/pki/make.ts";
 import type { ObservedJob } from "./creditledger.facts.ts";
 import { shardsWithRequest } from "./creditledger.kept.ts";
 import type { Migration } from "./creditledger.migration.ts";
@@ -22,18 +24,23 @@ export interface GateFacts {
   readonly migration: Migration | undefined;
   /** Shards that have no writer. */
   readonly withoutWriter: readonly number[];
+  readonly pki: MadePki;
 }
 
 type Says = Statement<CreditLedgerReason>;
 
 /** All gates, in their order. */
-export function ledgerConditions(world: World, { request, migration, withoutWriter }: GateFacts): LedgerConditions {
+export function ledgerConditions(
+  world: World,
+  { request, migration, withoutWriter, pki }: GateFacts,
+): LedgerConditions {
   const database = databaseReady(world, request);
   return {
     ShardSetReady: shardSetReady(world),
     DatabaseReady: database,
     Migrated: migrated(world, migration, database),
     Available: available(world, withoutWriter),
+    AuthorityCurrent: authorityCurrent(pki),
   };
 }
 

@@ -16,6 +16,7 @@ describe("roots", () => {
       pki: {
         ca: { certPem: `CA bank-ns/bank ledger CA made ${String(NOW)}\n`, keyPem: "key of bank-ns/bank ledger CA\n" },
         leaves: new Map(),
+        rotation: expect.objectContaining({ step: "make" }),
       },
       adminKey: expect.stringMatching(/^sxk_[A-Za-z0-9_-]{43}$/),
       passwords: {

@@ -2,6 +2,7 @@ import { createHmac } from "node:crypto";
 import { createMemo } from "../../lib/core/memo.ts";
 import type { Certificates } from "../kit/pki/certificates.ts";
 import { type MadePki, makePki, WAY_OUT } from "../kit/pki/make.ts";
+import { askedRotation } from "../kit/pki/objects.ts";
 import type { RolePasswords } from "./creditledger.facts.ts";
 import { ledgerNames } from "./creditledger.names.ts";
 import type { World } from "./creditledger.observe.ts";
@@ -52,11 +53,11 @@ export function createMaker(sources: Sources): (world: World, now: number) => Pr
     const { name, namespace } = world.target.owner;
     const passwords = world.roles?.value;
     const broken = brokenRoot(world);
-    // No certificate is made while a root cannot be used: people decide what becomes of kept data.
-    const leaves = broken === undefined ? world.leaves : [];
-    const needs = { commonName: `${namespace}/${name} ledger CA`, caKey: world.caKey, leaves };
+    const asked = askedRotation(world.ledger);
+    const needs = { ...world, commonName: `${namespace}/${name} ledger CA`, asked };
     return {
-      pki: await makePki(sources.certificates, needs, now),
+      // Nothing is made while a root cannot be used: people decide what becomes of kept data.
+      pki: broken === undefined ? await makePki(sources.certificates, needs, now) : { leaves: new Map() },
       ...(broken !== undefined && { problem: broken }),
       ...(world.adminKey === undefined && { adminKey: `${ADMIN_KEY_PREFIX}${secret()}` }),
       ...(world.roles === undefined && { passwords: { owner: secret(), writer: secret(), reader: secret() } }),

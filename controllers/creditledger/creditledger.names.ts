@@ -18,6 +18,7 @@ const MIGRATION_HASH_DIGITS = 10;
 export interface LedgerNames {
   readonly ca: string;
   readonly caKey: string;
+  readonly caNext: string;
   readonly tls: string;
   readonly adminKey: string;
   readonly roles: string;
@@ -42,6 +43,7 @@ export function ledgerNames(name: string): LedgerNames {
   return {
     ca: `${name}-ca`,
     caKey: `${name}-ca-key`,
+    caNext: `${name}-ca-next`,
     tls: `${name}-tls`,
     adminKey: `${name}-admin-key`,
     roles: `${name}-roles`,

@@ -3,6 +3,7 @@ import { type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
 import type { Action } from "../../operator/runtime/types.ts";
 import { accessActions } from "../kit/access.ts";
 import { pkiActions } from "../kit/pki/objects.ts";
+import { atRest } from "../kit/testing/pki.ts";
 import { serverNames } from "./creditledger.names.ts";
 import {
   adminKeySecret,
@@ -423,5 +424,5 @@ function pkiObjects(part: "authority" | "certificates", ca: "kept" | "made now" 
   const caKey = ca === "made now" ? undefined : { ...secret("bank-ca-key"), value: { certPem: "ca", keyPem: "key" } };
   const seen = world({ caKey, tls: { ...secret("bank-tls"), value: pair } });
   const { pki } = made(ca === "made now" ? { pki: { ca: pair, leaves: new Map() } } : {});
-  return objectsOf(pkiActions({ ...seen, owner: seen.target.owner, names: NAMES, made: pki })[part]);
+  return objectsOf(pkiActions({ ...seen, owner: seen.target.owner, names: NAMES, made: atRest(seen, pki) })[part]);
 }

@@ -13,9 +13,8 @@ import {
 import type { CacheReader } from "../../operator/runtime/types.ts";
 import { ACCESS_KINDS } from "../kit/access.ts";
 import { ownLabels } from "../kit/objects.ts";
-import type { KeyPair } from "../kit/pki/certificates.ts";
 import { type NamedLeaf, type ObservedPki, observeAuthority } from "../kit/pki/objects.ts";
-import { type Kept, keptSecrets, readKeyPair } from "../kit/secrets.ts";
+import { type Kept, keptSecrets, type LeafPair, readLeafPair } from "../kit/secrets.ts";
 import {
   type AddressedRequest,
   asksFor,
@@ -78,7 +77,7 @@ export function observeCreditLedger(
     target,
     shardSet,
     ...observeAuthority(secret, names),
-    leaves: [serverLeaf(target, secret(names.tls, readKeyPair))],
+    leaves: [serverLeaf(target, secret(names.tls, readLeafPair))],
     adminKey: secret(names.adminKey, (text) => text("key")),
     roles: secret(names.roles, readPasswords),
     request: secret(names.databaseRequest, readRequest),
@@ -99,7 +98,7 @@ export function observeCreditLedger(
 const OTHER_KINDS: readonly ResourceType[] = [RESOURCES.Service, RESOURCES.PodDisruptionBudget, ...ACCESS_KINDS];
 
 /** The one certificate of a ledger. */
-export function serverLeaf(target: Target, kept: Kept<KeyPair> | undefined): NamedLeaf {
+export function serverLeaf(target: Target, kept: Kept<LeafPair> | undefined): NamedLeaf {
   return {
     secret: target.names.tls,
     kept,

@@ -2,7 +2,7 @@ import type { ObjectIdentity } from "../../lib/kube/types.ts";
 import { apply, create, remove } from "../../operator/runtime/actions.ts";
 import type { Action, Plan } from "../../operator/runtime/types.ts";
 import { accessActions } from "../kit/access.ts";
-import { CERTIFICATE_CHECK_SECONDS, pkiActions } from "../kit/pki/objects.ts";
+import { CERTIFICATE_CHECK_SECONDS, pkiActions, ROTATION_CHECK_SECONDS } from "../kit/pki/objects.ts";
 import type { Assessment } from "./creditledger.assess.ts";
 import { isOutdated, MIGRATION_RETRY_SECONDS, retryInSeconds } from "./creditledger.migration.ts";
 import {
@@ -124,10 +124,11 @@ function removeOldMigrations({ world, migration, conditions }: Assessment): Acti
     .map((job) => remove(job, `followed by Job ${migration.name}`));
 }
 
-function nextLook({ migration }: Assessment, now: number): number {
-  if (migration?.job?.state !== "failed") return CERTIFICATE_CHECK_SECONDS;
+function nextLook({ migration, made }: Assessment, now: number): number {
+  const certificates = made.pki.rotation?.progress === undefined ? CERTIFICATE_CHECK_SECONDS : ROTATION_CHECK_SECONDS;
+  if (migration?.job?.state !== "failed") return certificates;
   // At least a second: a retry that is due but waits for a gate is woken by the gate.
-  return Math.max(1, retryInSeconds(migration.job, now) || CERTIFICATE_CHECK_SECONDS);
+  return Math.max(1, Math.min(certificates, retryInSeconds(migration.job, now) || certificates));
 }
 
 function planDeletion({ world, kept }: Assessment): Plan {
@@ -158,6 +159,6 @@ function workloadOf({ deployment, jobs, others, leaves }: World): ObjectIdentity
   return [deployment, ...jobs, ...others, ...certificates].filter((object) => object !== undefined);
 }
 
-function keptObjects({ ca, caKey, adminKey, roles, request, leases }: World): ObjectIdentity[] {
-  return [...leases, ca, caKey, adminKey, roles, request].filter((object) => object !== undefined);
+function keptObjects({ ca, caKey, caNext, adminKey, roles, request, leases }: World): ObjectIdentity[] {
+  return [...leases, ca, caKey, caNext, adminKey, roles, request].filter((object) => object !== undefined);
 }

@@ -57,6 +57,10 @@ describe("the whole status", () => {
         condition("DatabaseReady", "True", ["DatabaseReady", "database ledger_bank is ready on 3 of 3 shards"]),
         condition("Migrated", "True", ["Migrated", `Job ${migrationJobName(target(), "sxk_1")} succeeded`]),
         condition("Available", "True", ["Available", available]),
+        condition("AuthorityCurrent", "True", [
+          "AuthorityCurrent",
+          "the CA is valid until 1970-01-01T00:00:00Z and is replaced by itself when a third of its life is left",
+        ]),
       ],
       url: "https://bank.bank-ns.svc",
       shards: 3,

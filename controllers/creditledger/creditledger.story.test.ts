@@ -196,6 +196,10 @@ describe("failures", () => {
     world.edit("Secret", "bank-ca-key", () => undefined);
     await toRest(controller, world);
     expect(condition(world, "Ready")).toMatchObject({ status: "True" });
+    expect(text("bank-ca-key", "tls.crt")).toBe("");
+    await world.clock.advance(11 * 60_000);
+    await toRest(controller, world);
+    expect(condition(world, "Ready")).toMatchObject({ status: "True" });
     const second = text("bank-ca-key", "tls.crt").trim();
     expect(text("bank-ca", "ca.crt").trim().split("\n")).toEqual([first, second]);
     expect(text("bank-tls", "ca.crt").trim().split("\n")).toEqual([first, second]);

@@ -49,3 +49,15 @@ export function readKeyPair(text: SecretText): KeyPair | undefined {
   const keyPem = text("tls.key");
   return certPem === undefined || keyPem === undefined ? undefined : { certPem, keyPem };
 }
+
+/** A certificate, its key and the bundle that is kept beside it. */
+export interface LeafPair extends KeyPair {
+  readonly bundle?: string;
+}
+
+/** As `readKeyPair`, with the bundle. */
+export function readLeafPair(text: SecretText): LeafPair | undefined {
+  const pair = readKeyPair(text);
+  const bundle = text("ca.crt");
+  return pair === undefined || bundle === undefined ? pair : { ...pair, bundle };
+}

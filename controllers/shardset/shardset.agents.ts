@@ -3,6 +3,7 @@ import type { Clock } from "../../lib/core/clock.ts";
 import { toOperatorError } from "../../lib/core/errors.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 import type { KeyPair } from "../kit/pki/certificates.ts";
+import { trustedBundle } from "../kit/pki/objects.ts";
 import { verifiedName } from "./shardset.names.ts";
 import type { World } from "./shardset.observe.ts";
 
@@ -78,10 +79,12 @@ export function createAgentReader(getJson: GetJson): (world: World, context: Ask
     }
   };
 
-  return async ({ target, leaves, ca, pods }, context) => {
+  return async (world, context) => {
+    const { target, leaves, pods } = world;
     const pair = leaves.find(({ secret }) => secret === target.names.operatorTls)?.kept?.value;
-    if (pair === undefined || ca?.value === undefined) return new Map();
-    const tls = { ...pair, caPem: ca.value };
+    const caPem = trustedBundle(world);
+    if (pair === undefined || caPem === undefined) return new Map();
+    const tls = { certPem: pair.certPem, keyPem: pair.keyPem, caPem };
     const answers = await Promise.all(
       [...pods.values()].map(async ({ name, uid, ip, shard, ready, phase }) => {
         if (ip === undefined || phase !== "Running") return undefined;

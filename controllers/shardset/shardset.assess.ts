@@ -36,6 +36,6 @@ export function assessShardSet({ world, agents }: Observed, made: MadePki): Asse
   const shards = shardStates(world, { objects, agents, bucketCounts: map.counts, lost: volumes.lost });
   const rollout = rolloutOf(shards, volumes.ending);
   const databases = databaseStates(world.requests.accepted, agents, target.shards);
-  const conditions = shardSetConditions(world, { shards, map, databases });
+  const conditions = shardSetConditions(world, { shards, map, databases, made });
   return { world, agents, made, map, volumes, shards, rollout, databases, conditions };
 }

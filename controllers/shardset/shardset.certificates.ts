@@ -1,18 +1,17 @@
 import { OPERATOR_COMMON_NAME } from "../../crds/agent-status.ts";
-import type { KeyPair } from "../kit/pki/certificates.ts";
 import type { NamedLeaf } from "../kit/pki/objects.ts";
-import { type Kept, readKeyPair, type SecretReader } from "../kit/secrets.ts";
+import { type Kept, type LeafPair, readLeafPair, type SecretReader } from "../kit/secrets.ts";
 import { serverNames, shardLabels, type Target } from "./shardset.names.ts";
 
 /** The certificates of a ShardSet: one a shard, and the controller's own, which agents ask for. */
 export function shardSetLeaves(
   target: Target,
-  kept: (name: string, read: SecretReader<KeyPair>) => Kept<KeyPair> | undefined,
+  kept: (name: string, read: SecretReader<LeafPair>) => Kept<LeafPair> | undefined,
 ): NamedLeaf[] {
   const { names } = target;
   const operator: NamedLeaf = {
     secret: names.operatorTls,
-    kept: kept(names.operatorTls, readKeyPair),
+    kept: kept(names.operatorTls, readLeafPair),
     what: "client certificate of the controller",
     request: { commonName: OPERATOR_COMMON_NAME, usage: "client" },
   };
@@ -20,7 +19,7 @@ export function shardSetLeaves(
     const secret = names.shardTls(shard);
     return {
       secret,
-      kept: kept(secret, readKeyPair),
+      kept: kept(secret, readLeafPair),
       what: `certificate of shard ${shard}`,
       labels: shardLabels(shard),
       request: {

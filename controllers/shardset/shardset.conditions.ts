@@ -2,6 +2,8 @@ import type { ShardSetConditionType, ShardSetReason } from "../../crds/condition
 import { BUCKET_COUNT } from "../../lib/core/ring.ts";
 import type { Statement } from "../../operator/runtime/types.ts";
 import { no, type OwnConditions, yes } from "../kit/conditions.ts";
+import { authorityCurrent } from "../kit/pki/conditions.ts";
+import type { MadePki } from "../kit/pki/make.ts";
 import type { DatabaseState } from "./shardset.databases.ts";
 import type { MapState } from "./shardset.map.ts";
 import type { World } from "./shardset.observe.ts";
@@ -15,17 +17,19 @@ export interface ConditionFacts {
   readonly shards: readonly ShardState[];
   readonly map: MapState;
   readonly databases: readonly DatabaseState[];
+  readonly made: MadePki;
 }
 
 type Says = Statement<ShardSetReason>;
 
 /** What is so, in words with numbers. */
-export function shardSetConditions(world: World, { shards, map, databases }: ConditionFacts): ShardSetConditions {
+export function shardSetConditions(world: World, { shards, map, databases, made }: ConditionFacts): ShardSetConditions {
   return {
     Available: available(world, shards),
     MapPublished: mapPublished(world, shards, map),
     Balanced: balanced(world, shards),
     DatabasesReady: databasesReady(world, databases),
+    AuthorityCurrent: authorityCurrent(made),
   };
 }
 

@@ -9,6 +9,7 @@ import type { Controller, Watch } from "../../operator/runtime/types.ts";
 import { grantsOf } from "../kit/access.ts";
 import type { Certificates } from "../kit/pki/certificates.ts";
 import { type MadePki, makePki } from "../kit/pki/make.ts";
+import { askedRotation } from "../kit/pki/objects.ts";
 import { createAgentReader, type GetJson } from "./shardset.agents.ts";
 import { type Assessment, assessShardSet, type Observed } from "./shardset.assess.ts";
 import { targetOf } from "./shardset.names.ts";
@@ -16,6 +17,7 @@ import { AGENT_ACCESS } from "./shardset.objects.ts";
 import { observeShardSet } from "./shardset.observe.ts";
 import { planGrowth, planShardSet } from "./shardset.plan.ts";
 import { reportShardSet } from "./shardset.report.ts";
+import { shardSetTrusters } from "./shardset.trust.ts";
 
 /** What the controller of ShardSets is built from. */
 export interface ShardSetDeps {
@@ -50,10 +52,15 @@ export function createShardSetController(deps: ShardSetDeps): Controller<ShardSe
         const world = observeShardSet(context.cache, shardSet, targetOf(shardSet, settings));
         return { world, agents: world.isEnding ? new Map() : await readAgents(world, context) };
       },
-      make: ({ world }, now) => {
+      make: ({ world, agents }, now) => {
         const { owner } = world.target;
         const commonName = `${owner.namespace}/${owner.name} shard set CA`;
-        return makePki(deps.certificates, { ...world, commonName }, now);
+        const trusters = shardSetTrusters(world, agents);
+        return makePki(
+          deps.certificates,
+          { ...world, commonName, trusters, asked: askedRotation(world.shardSet) },
+          now,
+        );
       },
       assess: assessShardSet,
       plan: planShardSet,

@@ -8,6 +8,7 @@ import { componentSelector, type Owner, ownerOf } from "../kit/objects.ts";
 export interface ShardSetNames {
   readonly ca: string;
   readonly caKey: string;
+  readonly caNext: string;
   readonly operatorTls: string;
   readonly databases: string;
   readonly map: string;
@@ -41,6 +42,7 @@ export function shardSetNames(name: string): ShardSetNames {
   return {
     ca: `${name}-ca`,
     caKey: `${name}-ca-key`,
+    caNext: `${name}-ca-next`,
     operatorTls: `${name}-operator-tls`,
     databases: `${name}-databases`,
     map: `${name}-map`,

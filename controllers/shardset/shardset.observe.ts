@@ -91,7 +91,7 @@ const OWNED_KINDS: readonly ResourceType[] = [RESOURCES.Service, ...ACCESS_KINDS
  */
 function goesWith({ owner, names }: Target, { metadata }: KubeObject): boolean {
   const { name, ownerReferences = [] } = metadata;
-  if (name === names.ca || name === names.caKey) return false;
+  if ([names.ca, names.caKey, names.caNext].includes(name)) return false;
   if (ownerReferences.some(({ uid }) => uid === owner.uid)) return true;
   const isOfShard = [names.shard, names.shardTls].some((nameOf) => shardNamed(name, nameOf) !== undefined);
   return isOfShard || [names.access, names.operatorTls, names.databases].includes(name);

@@ -145,7 +145,7 @@ function planDeletion({ world, volumes }: Assessment): Plan {
   };
 }
 
-function keptObjects({ claims, map, ca, caKey }: Assessment["world"]): ObjectIdentity[] {
+function keptObjects({ claims, map, ca, caKey, caNext }: Assessment["world"]): ObjectIdentity[] {
   const volumes = [...claims.values()].sort((a, b) => a.shard - b.shard);
-  return [...volumes, map, ca, caKey].filter((object) => object !== undefined);
+  return [...volumes, map, ca, caKey, caNext].filter((object) => object !== undefined);
 }

@@ -330,6 +330,12 @@ describe("the whole status", () => {
         condition("MapPublished", "True", "MapPublished", "version 1 is published and in use"),
         condition("Balanced", "True", "Balanced", "4096 buckets on 3 shards"),
         condition("DatabasesReady", "True", "DatabasesReady", "1 of 1 requests are carried out on all shards"),
+        condition(
+          "AuthorityCurrent",
+          "True",
+          "AuthorityCurrent",
+          "the CA is valid until 1970-01-01T00:00:00Z and is replaced by itself when a third of its life is left",
+        ),
       ],
       shards: 3,
       shardsReady: 3,

@@ -263,6 +263,10 @@ describe("a CA that cannot be used", () => {
     world.edit("Secret", "bank-ca-key", () => undefined);
     await world.settle();
     expect(condition(world, "Ready")).toBe("True Ready: 3 of 3 shards accept writes");
+    expect(text(world, "bank-ca-key", "tls.crt")).toBe("");
+    await world.clock.advance(11 * 60_000);
+    await world.settle();
+    expect(condition(world, "Ready")).toBe("True Ready: 3 of 3 shards accept writes");
     const second = text(world, "bank-ca-key", "tls.crt").trim();
     expect(second).not.toBe(first);
     expect(text(world, "bank-ca", "ca.crt").trim().split("\n")).toEqual([first, second]);

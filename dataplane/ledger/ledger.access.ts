@@ -51,25 +51,41 @@ export async function openAccess(flags: AccessFlags): Promise<LedgerAccess> {
   const kube = await connect(flags);
   try {
     const { spec } = await readLedger(kube, { namespace, name });
-    const caPem = await secretText(kube, { namespace, name: `${name}-ca` }, "ca.crt");
-    const key = (await secretText(kube, { namespace, name: `${name}-admin-key` }, "key")).trim();
-    const access = forwardedAccess({ flags, namespace, target: `svc/${name}` }, { caPem, key });
-    return { ...access, assets: spec.assets.map(({ code }) => code) };
-  } finally {
+    const credentials = async (): Promise<{ caPem: string; key: string }> => ({
+      caPem: await secretText(kube, { namespace, name: `${name}-ca` }, "ca.crt"),
+      key: (await secretText(kube, { namespace, name: `${name}-admin-key` }, "key")).trim(),
+    });
+    // What is not there yet is told before anything is forwarded.
+    await credentials();
+    const { send, close } = forwardedAccess({ flags, namespace, target: `svc/${name}` }, credentials);
+    return {
+      send,
+      assets: spec.assets.map(({ code }) => code),
+      close: async () => {
+        await close();
+        await kube.close();
+      },
+    };
+  } catch (error) {
     await kube.close();
+    throw error;
   }
 }
 
-/** A port-forward ends with the pod that it leads to; the next request opens another one. */
+/**
+ * A port-forward ends with the pod that it leads to; the next request opens another one, with CA and key as they are then:
+ * an import may outlast the replacement of a CA.
+ */
 function forwardedAccess(
   to: { flags: AccessFlags; namespace: string; target: string },
-  credentials: { caPem: string; key: string },
+  credentials: () => Promise<{ caPem: string; key: string }>,
 ): Omit<LedgerAccess, "assets"> {
   let open: { forward: PortForward; client: LedgerClient } | undefined;
   const ensureOpen = async (): Promise<LedgerClient> => {
     if (open !== undefined) return open.client;
+    const current = await credentials();
     const forward = await forwardTo(to.flags, { ...to, port: API_PORT });
-    const client = createLedgerClient({ url: `https://127.0.0.1:${forward.port}`, ...credentials });
+    const client = createLedgerClient({ url: `https://127.0.0.1:${forward.port}`, ...current });
     const made = { forward, client };
     open = made;
     void forward.ended.then(() => {
@@ -120,7 +136,8 @@ export async function openShardAccess(flags: AccessFlags): Promise<ShardAccess> 
         name: shardSet,
       })
     ).spec.shards;
-    const caPem = await secretText(kube, { namespace, name: `${shardSet}-ca` }, "ca.crt");
+    const readCa = (): Promise<string> => secretText(kube, { namespace, name: `${shardSet}-ca` }, "ca.crt");
+    await readCa();
     const password = await secretText(kube, { namespace, name: `${name}-roles` }, "reader-password");
     const request = parseDatabaseRequest(
       await secretText(kube, { namespace, name: `${name}-database` }, DATABASE_REQUEST_KEY),
@@ -132,8 +149,8 @@ export async function openShardAccess(flags: AccessFlags): Promise<ShardAccess> 
         const forward = await forwardTo(flags, { namespace, target: `svc/${shardSet}-${shard}`, port: POSTGRES_PORT });
         forwards.push(forward);
         return {
-          // The certificate of a shard also names 127.0.0.1.
-          address: { host: "127.0.0.1", port: forward.port, caPem },
+          // The certificate of a shard also names 127.0.0.1. The shards before may have taken hours.
+          address: { host: "127.0.0.1", port: forward.port, caPem: await readCa() },
           database: request.database,
           user: request.reader.name,
           password: password.trim(),
@@ -142,10 +159,12 @@ export async function openShardAccess(flags: AccessFlags): Promise<ShardAccess> 
       },
       close: async () => {
         await Promise.all(forwards.map((forward) => forward.close()));
+        await kube.close();
       },
     };
-  } finally {
+  } catch (error) {
     await kube.close();
+    throw error;
   }
 }
 

@@ -1,5 +1,4 @@
 /** `shieldx ledger serve`: a pod of a ledger, or with --local a ledger on one machine without Kubernetes. */
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../../lib/core/clock.ts";
 import { toOperatorError } from "../../lib/core/errors.ts";
@@ -10,9 +9,8 @@ import { createLogger, type Logger } from "../../lib/node/logger.ts";
 import { createMetrics } from "../../lib/node/metrics.ts";
 import { programVersion } from "../../lib/node/version.ts";
 import { podIdentity, type ServeFlags, splitLedger } from "./ledger.config.ts";
-import type { LedgerServer } from "./ledger.server.ts";
-import { type ServiceOptions, startService } from "./ledger.service.ts";
-import { createTargets, readText } from "./ledger.targets.ts";
+import { type RunningService, type ServiceOptions, startService } from "./ledger.service.ts";
+import { createTargets, readText, trustedCa } from "./ledger.targets.ts";
 import { processRandom } from "./process-random.ts";
 import { configMapSource, databaseMapSource } from "./shard-map-source.ts";
 import { createLeaseSeat, createLocalSeat } from "./shard-seats.ts";
@@ -29,7 +27,7 @@ export async function serve(flags: ServeFlags): Promise<number> {
   stopOnSignals(lifecycle);
   try {
     const service = await startService(await serviceOptions(flags, log, lifecycle));
-    const watching = followCertificate(flags.tlsDir, service.server, {
+    const watching = followCertificate(flags.tlsDir, service, {
       clock: systemClock,
       log,
       signal: lifecycle.signal,
@@ -54,7 +52,11 @@ async function serviceOptions(flags: ServeFlags, log: Logger, lifecycle: Lifecyc
       reader: readerTarget(shard),
     })),
     snapshotEvery: flags.snapshotEvery,
-    tls: { certPem: tls.certPem, keyPem: tls.keyPem, caPem: trustedCa(join(flags.tlsDir, "ca.crt"), systemClock) },
+    tls: {
+      certPem: tls.certPem,
+      keyPem: tls.keyPem,
+      caPem: await trustedCa(join(flags.tlsDir, "ca.crt"), systemClock),
+    },
     servername: `${name}.${namespace}.svc`,
     listen: {
       port: flags.listen,
@@ -106,19 +108,6 @@ async function serviceOptions(flags: ServeFlags, log: Logger, lifecycle: Lifecyc
   };
 }
 
-/** The CA bundle for connections to other pods, read again now and then: it changes before a certificate does. */
-function trustedCa(path: string, clock: Clock): () => string {
-  let text = readFileSync(path, "utf8");
-  let readAt = clock.monotonic();
-  return () => {
-    if (clock.monotonic() - readAt > CERTIFICATE_CHECK_MS) {
-      text = readFileSync(path, "utf8");
-      readAt = clock.monotonic();
-    }
-    return text;
-  };
-}
-
 /** The shard that a pod competes for first. */
 function firstShard(podUid: string, shards: number): number {
   let sum = 0;
@@ -141,7 +130,7 @@ async function readCertificate(directory: string): Promise<Certificate> {
 
 async function followCertificate(
   directory: string,
-  server: LedgerServer,
+  service: Pick<RunningService, "useCertificate">,
   context: { clock: Clock; log: Logger; signal: AbortSignal },
 ): Promise<void> {
   const { clock, log, signal } = context;
@@ -151,7 +140,7 @@ async function followCertificate(
     try {
       const found = await readCertificate(directory);
       if (found.certPem === served) continue;
-      server.setCertificate(found);
+      service.useCertificate(found);
       served = found.certPem;
       log.info({}, "serving with a renewed certificate");
     } catch (error) {

@@ -2,6 +2,7 @@
 import type { Pool } from "pg";
 import type { Clock } from "../../lib/core/clock.ts";
 import { toOperatorError } from "../../lib/core/errors.ts";
+import { readCertificate } from "../../lib/node/certificates.ts";
 import { type ProbeResult, type ProbeServer, startProbeServer } from "../../lib/node/http-server.ts";
 import type { Lifecycle } from "../../lib/node/lifecycle.ts";
 import type { Logger } from "../../lib/node/logger.ts";
@@ -26,7 +27,7 @@ export interface ServiceOptions {
   readonly targets: readonly { readonly writer: PostgresTarget; readonly reader: PostgresTarget }[];
   readonly snapshotEvery: number;
   /** Server certificate, and the CA that signed it and the other pods'. */
-  readonly tls: { readonly certPem: string; readonly keyPem: string; readonly caPem: () => string };
+  readonly tls: ServingCertificate & { readonly caPem: () => string };
   /** Name in the certificate of the other pods. */
   readonly servername: string;
   readonly listen: { readonly port: number; readonly probePort: number; readonly host?: string };
@@ -43,6 +44,14 @@ export interface RunningService {
   readonly server: LedgerServer;
   readonly port: number;
   readonly probePort: number;
+  /** Serves new connections with another certificate. */
+  useCertificate(tls: ServingCertificate): void;
+}
+
+/** What the API shows. */
+export interface ServingCertificate {
+  readonly certPem: string;
+  readonly keyPem: string;
 }
 
 /** Reads of one pod and shard at once; more would only queue in the database. */
@@ -121,8 +130,20 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     await Promise.all(seats.map((seat) => seat.stop()));
   });
   publishGauges(metrics, seats);
+  const expiry = metrics.gauge("ledger_certificate_expiry_timestamp_seconds");
+  const showExpiry = ({ certPem }: Pick<ServingCertificate, "certPem">): void =>
+    expiry.set({}, Math.floor(readCertificate(certPem).notAfter / 1_000));
+  showExpiry(options.tls);
   log.info({ port, probePort: probes.port, shards: seats.length }, "serving");
-  return { server, port, probePort: probes.port };
+  return {
+    server,
+    port,
+    probePort: probes.port,
+    useCertificate: (tls) => {
+      server.setCertificate(tls);
+      showExpiry(tls);
+    },
+  };
 }
 
 function pool(lifecycle: Lifecycle, log: Logger, given: { target: PostgresTarget; shard: number; max: number }): Pool {

@@ -6,7 +6,7 @@ import type { KubeClient } from "../../lib/kube/client.ts";
 import type { LeaseHolder } from "../../lib/kube/lease.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 import type { PostgresTarget } from "../../lib/node/postgres.ts";
-import { installServerFiles, type TlsFiles } from "./certificate-files.ts";
+import { describeTls, installServerFiles, type TlsFiles, type TlsInUse } from "./certificate-files.ts";
 import { type DataDirectory, prepareDataDirectory, removeStaleLockFile } from "./data-directory.ts";
 import { type DatabaseState, reconcileDatabases } from "./databases.ts";
 import { createDesiredSource, type DesiredSource } from "./desired-source.ts";
@@ -97,6 +97,8 @@ interface Parts extends AgentDeps {
     epoch: number | undefined;
     mapVersion: number;
     databases: readonly DatabaseState[];
+    /** What servers and clients meet now. */
+    tls: TlsInUse;
   };
 }
 
@@ -114,6 +116,7 @@ export function createAgent(deps: AgentDeps): Agent {
     useCertificates: async (files) => {
       await installServerFiles(serverPaths(config.runtimeDir).tlsDir, files);
       found.supervisor?.reload();
+      found.tls = describeTls(files);
     },
     run: async (signal) => {
       const following = parts.desired.run(signal);
@@ -159,7 +162,14 @@ function createParts(deps: AgentDeps): Parts {
       shardSet: config.shardset,
     }),
     wakers,
-    found: { supervisor: undefined, systemIdentifier: undefined, epoch: undefined, mapVersion: 0, databases: [] },
+    found: {
+      supervisor: undefined,
+      systemIdentifier: undefined,
+      epoch: undefined,
+      mapVersion: 0,
+      databases: [],
+      tls: describeTls(deps.tls),
+    },
   };
 }
 
@@ -177,6 +187,7 @@ function factsOf({ config, display, found, health, lease }: Parts): AgentFacts {
     startedAt: found.supervisor?.startedAt(),
     restarts: found.supervisor?.restarts() ?? 0,
     databases: found.databases,
+    tls: found.tls,
   };
 }
 

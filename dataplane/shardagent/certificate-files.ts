@@ -3,6 +3,8 @@ import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../../lib/core/clock.ts";
 import { OperatorError, toOperatorError } from "../../lib/core/errors.ts";
+import { certificateDigest, certificatesIn } from "../../lib/core/trust-bundle.ts";
+import { readCertificate } from "../../lib/node/certificates.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 
 /** Certificates as the volumes show them now, all PEM. */
@@ -11,6 +13,25 @@ export interface TlsFiles {
   readonly keyPem: string;
   /** Bundle of the CAs whose clients are let in. */
   readonly caPem: string;
+}
+
+/** What is in use of them, for the agent's status. */
+export interface TlsInUse {
+  /** SHA-256 of the server certificate, hex. */
+  readonly certificate: string;
+  /** SHA-256 of each CA certificate, hex. */
+  readonly authorities: readonly string[];
+  /** End of the certificate, milliseconds since the epoch. */
+  readonly notAfter: number;
+}
+
+/** Describes files that are in use. @throws OperatorError CERTIFICATE_INVALID */
+export function describeTls({ certPem, caPem }: TlsFiles): TlsInUse {
+  return {
+    certificate: certificateDigest(certPem),
+    authorities: certificatesIn(caPem).map(certificateDigest),
+    notAfter: readCertificate(certPem).notAfter,
+  };
 }
 
 /** The kubelet updates mounted Secrets about once a minute; a look every few seconds costs three small reads. */

@@ -144,6 +144,10 @@ describe("a shard", () => {
     const lease = await readLease("bank");
     expect(lease.spec?.holderIdentity).toBe(agent.podUid);
     expect(await agent.status()).toEqual({
+      tls: {
+        certificate: expect.stringMatching(/^[0-9a-f]{64}$/),
+        authorities: [expect.stringMatching(/^[0-9a-f]{64}$/)],
+      },
       shardSet: "bank",
       shard: 0,
       instance: 0,

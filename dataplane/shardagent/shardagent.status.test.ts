@@ -19,6 +19,7 @@ function facts(changes: Partial<AgentFacts> = {}): AgentFacts {
       { database: "a", ready: true, requestHash: "h1" },
       { database: "b", ready: false, requestHash: "h2", message: "role b exists and belongs to somebody else" },
     ],
+    tls: { certificate: "ab", authorities: ["cd"], notAfter: Date.UTC(2026, 3, 2) },
     ...changes,
   };
 }
@@ -40,6 +41,7 @@ test("the status is what the controller parses", () => {
     startedAt: "2026-01-02T03:04:05Z",
     restarts: 1,
     databases: facts().databases,
+    tls: { certificate: "ab", authorities: ["cd"] },
   });
   expect(agentStatus.parse(JSON.parse(JSON.stringify(status)))).toEqual(status);
 });
@@ -58,6 +60,7 @@ test("what is not known yet is left out, and anything but Ready is not ready", (
     "role",
     "shard",
     "shardSet",
+    "tls",
   ]);
   expect(status.ready).toBe(false);
   expect(agentStatus.parse(status)).toEqual(status);
@@ -74,5 +77,6 @@ test("metrics count what the status says", () => {
     'shard_map_version{shardset="bank",shard="2"} 1',
     'shard_databases{shardset="bank",shard="2",state="ready"} 1',
     'shard_databases{shardset="bank",shard="2",state="pending"} 1',
+    'shard_certificate_expiry_timestamp_seconds{shardset="bank",shard="2"} 1775088000',
   ]);
 });

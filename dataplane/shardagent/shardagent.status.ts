@@ -2,6 +2,7 @@ import type { AgentReason, AgentStatus } from "../../crds/agent-status.ts";
 import { rfc3339Seconds } from "../../lib/core/clock.ts";
 import { METRICS, type MetricName } from "../../lib/core/metric-names.ts";
 import { omitUndefined } from "../../lib/core/objects.ts";
+import type { TlsInUse } from "./certificate-files.ts";
 import type { DatabaseState } from "./databases.ts";
 
 /** Everything that the agent shows about itself. */
@@ -19,6 +20,7 @@ export interface AgentFacts {
   readonly startedAt: number | undefined;
   readonly restarts: number;
   readonly databases: readonly DatabaseState[];
+  readonly tls: TlsInUse;
 }
 
 /** The answer of `GET /status`. */
@@ -38,6 +40,7 @@ export function computeAgentStatus(facts: AgentFacts): AgentStatus {
     startedAt: facts.startedAt === undefined ? undefined : rfc3339Seconds(facts.startedAt),
     restarts: facts.restarts,
     databases: [...facts.databases],
+    tls: { certificate: facts.tls.certificate, authorities: [...facts.tls.authorities] },
   });
 }
 
@@ -54,6 +57,7 @@ export function renderMetrics(facts: AgentFacts): string {
       [{ ...shard, state: "ready" }, ready],
       [{ ...shard, state: "pending" }, facts.databases.length - ready],
     ]),
+    metric("shard_certificate_expiry_timestamp_seconds", [[shard, Math.floor(facts.tls.notAfter / 1_000)]]),
   ].join("");
 }
 

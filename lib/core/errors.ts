@@ -174,6 +174,12 @@ export const ERRORS = {
     "The CreditLedger does not exist",
     "Check name and namespace with 'kubectl get creditledgers -A'.",
   ),
+  ROTATION_UNFINISHED: entry(
+    504,
+    "after",
+    "The CA is not replaced yet",
+    "It goes on by itself: the detail says for whom it waits. See condition AuthorityCurrent.",
+  ),
   LEDGER_NOT_READY: entry(503, "after", "The ledger is not ready", "See 'kubectl describe creditledger'."),
   VERIFY_FAILED: entry(
     500,

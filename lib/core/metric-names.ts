@@ -222,6 +222,9 @@ export const METRICS = {
     help: "Answers of the HTTP API.",
     labels: ["route", "status"],
   }),
+  ledger_certificate_expiry_timestamp_seconds: metric("gauge", "ledger", {
+    help: "End of the certificate that the HTTP API shows, in seconds since the epoch.",
+  }),
   shard_queries_total: metric("counter", "ledger", {
     help: "Read queries that the ledger sent to a shard.",
     labels: ["shard"],
@@ -247,6 +250,10 @@ export const METRICS = {
   shard_databases: metric("gauge", "shard-agent", {
     help: "Database requests that are carried out (ready) or not (pending).",
     labels: ["shardset", "shard", "state"],
+  }),
+  shard_certificate_expiry_timestamp_seconds: metric("gauge", "shard-agent", {
+    help: "End of the certificate that PostgreSQL and agent show, in seconds since the epoch.",
+    labels: ["shardset", "shard"],
   }),
 } as const satisfies Record<string, MetricDefinition>;
 

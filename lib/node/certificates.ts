@@ -128,6 +128,13 @@ export async function issueCertificate(
  * @throws OperatorError CERTIFICATE_INVALID
  */
 export function readCertificate(certPem: string): CertificateInfo {
+  return read(sha256(certPem).toString("base64"), () => readAnew(certPem));
+}
+
+/** By digest, so that no key that lies beside a certificate stays in memory; see `issued` below. */
+const read = createMemo<CertificateInfo>(10_000);
+
+function readAnew(certPem: string): CertificateInfo {
   const certificate = parse(certPem);
   const names = (certificate.subjectAltName ?? "").split(", ");
   const ofKind = (prefix: string): string[] =>
@@ -182,11 +189,15 @@ const issued = createMemo<CertificateInfo | undefined>(10_000);
 function issuedCertificate(pair: CertificatePair, caCertPem: string): CertificateInfo | undefined {
   // A digest, so that no key stays in memory for longer than its Secret.
   const key = sha256([caCertPem, pair.certPem, pair.keyPem].join("\0")).toString("base64");
-  return issued(key, () => (isIssuedBy(pair, caCertPem) ? readCertificate(pair.certPem) : undefined));
+  return issued(key, () => (verifies(pair, caCertPem) ? readCertificate(pair.certPem) : undefined));
 }
 
 /** True when the certificate was signed by the CA and the key fits the certificate. */
 export function isIssuedBy(pair: CertificatePair, caCertPem: string): boolean {
+  return issuedCertificate(pair, caCertPem) !== undefined;
+}
+
+function verifies(pair: CertificatePair, caCertPem: string): boolean {
   try {
     const certificate = parse(pair.certPem);
     return certificate.verify(parse(caCertPem).publicKey) && certificate.checkPrivateKey(createPrivateKey(pair.keyPem));

@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import type { ConnectionOptions } from "node:tls";
 import { Client, type ClientBase, type ClientConfig, type CustomTypesConfig, DatabaseError, Pool, types } from "pg";
 import { isOperatorError, OperatorError } from "../core/errors.ts";
 
@@ -8,8 +9,11 @@ export type PostgresAddress =
   | {
       readonly host: string;
       readonly port: number;
-      /** Bundle of trusted CA certificates, PEM. The server's certificate must name `host`. */
-      readonly caPem: string;
+      /**
+       * Bundle of trusted CA certificates, PEM. The server's certificate must name `host`. A function is asked at each new
+       * connection, so a changed file is picked up.
+       */
+      readonly caPem: string | (() => string);
     };
 
 /** Who connects to what, and for how long anything may take. */
@@ -285,6 +289,13 @@ function startupOptions(settings: Readonly<Record<string, string>>): string {
     .join(" ");
 }
 
+/** The driver copies these options at each connection, and with that asks for the bundle. */
+function tlsOptions(caPem: string | (() => string)): ConnectionOptions {
+  const how = { minVersion: "TLSv1.3", rejectUnauthorized: true } as const;
+  if (typeof caPem === "string") return { ...how, ca: caPem };
+  return Object.defineProperty({ ...how }, "ca", { enumerable: true, get: caPem });
+}
+
 function clientConfig(target: PostgresTarget): ClientConfig {
   const timeouts = { ...DEFAULT_TIMEOUTS, ...target.timeouts };
   const { address } = target;
@@ -293,7 +304,7 @@ function clientConfig(target: PostgresTarget): ClientConfig {
       ? {
           host: address.host,
           port: address.port,
-          ssl: { ca: address.caPem, minVersion: "TLSv1.3", rejectUnauthorized: true },
+          ssl: tlsOptions(address.caPem),
           enableChannelBinding: true,
         }
       : { host: address.socketDir, port: address.port, ssl: false }),

@@ -13,6 +13,8 @@
  *   - A stays in the bundles until the last certificate that it signed has expired: a replica that was cut off from the
  *     API server may still show it.
  */
+import { authorityStep } from "../../lib/core/authority-rotation.ts";
+import { bundleOf, certificatesIn } from "../../lib/core/trust-bundle.ts";
 import type { CertificatePair, Lifetime } from "../../lib/node/certificates.ts";
 import { authorityProblem, isDueForRenewal, readCertificate, renewalReason } from "../../lib/node/certificates.ts";
 
@@ -89,40 +91,49 @@ export function decideRotation(state: CertificateState | undefined, facts: Rotat
   if (state === undefined) return { type: "make", reason: "there is no certificate" };
   const { now, names, nextTrustedForMs, policy } = facts;
   const { signing, next, retired, serving } = state;
-
-  if (authorityProblem(signing, now) !== undefined) {
-    // Its certificates are worth nothing any more, so there is nothing to wait for.
-    return next !== undefined && authorityProblem(next, now) === undefined
-      ? { type: "switch", reason: "the signing CA can be used no more" }
-      : { type: "make", reason: "the signing CA can be used no more" };
-  }
-  if (next !== undefined && authorityProblem(next, now) !== undefined)
-    return { type: "announce", reason: "the next CA cannot be used" };
-  if (next !== undefined && nextTrustedForMs !== undefined && nextTrustedForMs >= policy.settleMs) {
-    return {
-      type: "switch",
-      reason: `every caller has trusted the next CA for ${Math.round(nextTrustedForMs / 1000)} s`,
-    };
-  }
+  const isUsable = (ca: SigningAuthority): boolean => authorityProblem(ca, now) === undefined;
+  const isSigning = isUsable(signing);
+  const step = authorityStep({
+    signing: isSigning ? "usable" : "unusable",
+    next: next === undefined ? "absent" : isUsable(next) ? "usable" : "unusable",
+    // The certificates of a CA that can be used no more are worth nothing.
+    isInUse: isSigning,
+    isNextTrusted: nextTrustedForMs !== undefined && nextTrustedForMs >= policy.settleMs,
+    isDue: isDueForRenewal(signing.certPem, now),
+    isRetirable: retired.some(({ usedUntil }) => usedUntil <= now),
+  });
   const renewal = renewalReason(serving, { ...names, caCertPem: signing.certPem }, now);
-  if (renewal !== undefined) return { type: "renew", reason: `the serving certificate: ${renewal}` };
-  if (next === undefined && isDueForRenewal(signing.certPem, now)) {
-    return { type: "announce", reason: "less than a third of the signing CA's life is left" };
+  const isUrgent = !isSigning || step === "switch" || next !== undefined;
+  if (renewal !== undefined && !(step !== undefined && isUrgent)) {
+    return { type: "renew", reason: `the serving certificate: ${renewal}` };
   }
-  if (retired.some(({ usedUntil }) => usedUntil <= now)) {
-    return { type: "retire", reason: "the last certificate of a retired CA has expired" };
+  switch (step) {
+    case undefined:
+      return undefined;
+    case "make":
+      return { type: step, reason: UNUSABLE };
+    case "announce":
+      return {
+        type: step,
+        reason:
+          next === undefined ? "less than a third of the signing CA's life is left" : "the next CA cannot be used",
+      };
+    case "switch": {
+      const seconds = Math.round((nextTrustedForMs ?? 0) / 1000);
+      return { type: step, reason: isSigning ? `every caller has trusted the next CA for ${seconds} s` : UNUSABLE };
+    }
+    case "retire":
+      return { type: step, reason: "the last certificate of a retired CA has expired" };
   }
-  return undefined;
 }
+
+const UNUSABLE = "the signing CA can be used no more";
 
 /** What callers should trust, in a stable order: newest first, each once. */
 export function trustBundle({ signing, next, retired }: CertificateState): string {
   const all = [...(next === undefined ? [] : [next]), signing, ...retired];
-  return [...new Set(all.map(({ certPem }) => certPem.trim()))].map((pem) => `${pem}\n`).join("");
+  return bundleOf(all.map(({ certPem }) => certPem));
 }
-
-/** Certificates of a bundle, one by one. */
-const PEM = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 
 /**
  * A state from memory, with every CA of ours that callers trust beside it: the memory may be older than the last switch,
@@ -139,7 +150,7 @@ export function adoptTrusted(
   const known = new Set(
     [signing, ...(next === undefined ? [] : [next]), ...retired].map(({ certPem }) => certPem.trim()),
   );
-  const found = new Set(bundles.flatMap((bundle) => bundle.match(PEM) ?? []));
+  const found = new Set(bundles.flatMap((bundle) => certificatesIn(bundle)));
   const adopted = [...found].flatMap((pem) => {
     if (known.has(pem)) return [];
     const certPem = `${pem}\n`;

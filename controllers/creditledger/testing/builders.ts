@@ -7,6 +7,7 @@ import { scramVerifier } from "../../../lib/node/scram.ts";
 import type { KeyPair } from "../../kit/pki/certificates.ts";
 import type { Kept } from "../../kit/secrets.ts";
 import { plainCertificates } from "../../kit/testing/certificates.ts";
+import { atRest } from "../../kit/testing/pki.ts";
 import { type Assessment, assessCreditLedger } from "../creditledger.assess.ts";
 import type { CreditLedgerDeps } from "../creditledger.controller.ts";
 import type { ObservedDeployment, ObservedJob, ObservedLease } from "../creditledger.facts.ts";
@@ -185,7 +186,9 @@ export function made(changes: Partial<Made> = {}): Made {
 }
 
 export function assessment(seen: Seen = {}, changes: Partial<Made> = {}): Assessment {
-  return assessCreditLedger(world(seen), made(changes));
+  const observed = world(seen);
+  const all = made(changes);
+  return assessCreditLedger(observed, { ...all, pki: atRest(observed, all.pki) });
 }
 
 /** Dependencies of the controller with a random source that counts. */

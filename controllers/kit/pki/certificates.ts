@@ -11,4 +11,14 @@ export interface Certificates {
   authorityProblem(ca: KeyPair, now: number, remainingMs: number): string | undefined;
   /** Why a certificate has to be made anew, as the end of a sentence. */
   renewalReason(pair: KeyPair, use: CertificateUse, now: number): string | undefined;
+  /** True when the CA signed the certificate and the key fits it; false for what cannot be read. */
+  isIssuedBy(pair: KeyPair, caCertPem: string): boolean;
+  /** True when a third of the certificate's life or less is left. @throws OperatorError CERTIFICATE_INVALID */
+  isDueForRenewal(certPem: string, now: number): boolean;
+  /** @throws OperatorError CERTIFICATE_INVALID */
+  readCertificate(certPem: string): {
+    readonly commonName: string;
+    readonly notBefore: number;
+    readonly notAfter: number;
+  };
 }

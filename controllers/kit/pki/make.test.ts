@@ -6,6 +6,8 @@ import {
   CA_VALIDITY_DAYS,
   CERTIFICATE_VALIDITY_DAYS,
   createCertificateAuthority,
+  isDueForRenewal,
+  isIssuedBy,
   issueCertificate,
   readCertificate,
   renewalReason,
@@ -30,6 +32,9 @@ const CERTIFICATES: Certificates = {
   issueCertificate,
   authorityProblem,
   renewalReason,
+  isIssuedBy,
+  isDueForRenewal,
+  readCertificate,
 };
 
 let ca: KeyPair;
@@ -59,12 +64,12 @@ describe("a CA", () => {
       commonName: "bank CA",
       notAfter: NOW + CA_VALIDITY_DAYS * DAY,
     });
-    expect(made).toEqual({ ca: made.ca, leaves: new Map() });
+    expect([made.rotation?.step, made.leaves.size, made.bundle]).toEqual(["make", 0, undefined]);
   });
 
   test("that is good is kept, and signs what is missing", async () => {
     const made = await make(kept("bank-ca-key", ca), [leaf()]);
-    expect(Object.keys(made)).toEqual(["leaves"]);
+    expect([made.ca, made.next, made.problem, made.bundle]).toEqual([undefined, undefined, undefined, ca.certPem]);
     expect([...made.leaves.keys()]).toEqual(["bank-0-tls"]);
   });
 

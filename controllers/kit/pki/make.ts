@@ -1,15 +1,30 @@
+import {
+  bundleOf,
+  certificateDigest,
+  certificatesIn,
+  withCertificate,
+  withoutCertificate,
+} from "../../../lib/core/trust-bundle.ts";
 import type { CertificateRequest } from "../../../lib/node/certificates.ts";
-import type { Kept } from "../secrets.ts";
+import type { Kept, LeafPair } from "../secrets.ts";
 import type { Certificates, KeyPair } from "./certificates.ts";
+import {
+  type AuthorityNotes,
+  decideRotation,
+  type IssuedLeaf,
+  type Rotation,
+  type RotationFacts,
+  type Truster,
+} from "./rotation.ts";
 
-// The CA is made only when its Secret is absent, and certificates only from the CA that the cache holds: a CA made twice
-// by a stale cache is discarded by `create`, and nothing was derived from it.
+// A CA is made only when memory shows none, and nothing is derived from it before memory has it: a CA made twice by a stale
+// memory is discarded by `create`.
 
 /** A certificate to keep in a Secret of its own. */
 export interface Leaf {
   /** Name of the Secret. */
   readonly secret: string;
-  readonly kept: Kept<KeyPair> | undefined;
+  readonly kept: Kept<LeafPair> | undefined;
   readonly request: CertificateRequest;
 }
 
@@ -17,8 +32,26 @@ export interface Leaf {
 export interface PkiNeeds {
   /** Subject of a new CA. */
   readonly commonName: string;
+  /** The CA that signs. */
   readonly caKey: Kept<KeyPair> | undefined;
+  /** The CA that is to sign next. */
+  readonly caNext?: Kept<KeyPair> | undefined;
+  /** The bundle that clients trust. */
+  readonly ca?: Kept<string> | undefined;
+  readonly notes?: AuthorityNotes;
   readonly leaves: readonly Leaf[];
+  /** Whose trust in a new CA is waited for; besides, time is left to all others. */
+  readonly trusters?: readonly Truster[];
+  /** What people ask for on the resource. */
+  readonly asked?: AskedRotation;
+}
+
+/** What people say about the CA, as annotations of the resource. */
+export interface AskedRotation {
+  /** Each new value asks for a new CA. */
+  readonly request: string | undefined;
+  /** For how long both CAs are trusted at least, milliseconds. */
+  readonly overlapMs: number | undefined;
 }
 
 /** A certificate that was made now, and why. */
@@ -29,12 +62,28 @@ export interface NewCertificate {
 
 /** What was made for one reconcile. Absent members were not needed or cannot be made yet. */
 export interface MadePki {
-  /** New CA: its Secret is absent. */
+  /** New CA: there is none, and nothing that one has signed. */
   readonly ca?: KeyPair;
+  /** New CA that is to sign next. */
+  readonly next?: KeyPair;
   /** New certificates by their Secret. */
   readonly leaves: ReadonlyMap<string, NewCertificate>;
   /** Why the kept CA cannot be used, and the way out. */
   readonly problem?: string;
+  /** Where the replacement of the CA stands; absent where there is no CA to use yet. */
+  readonly rotation?: Rotation;
+  /** What clients are to trust; absent where there is no CA yet. */
+  readonly bundle?: string;
+  /** The CA that signs, for people. */
+  readonly validity?: Validity;
+}
+
+/** How long the CA that signs can do so. */
+export interface Validity {
+  /** Milliseconds since the epoch. */
+  readonly notAfter: number;
+  /** It is of the operator's making, which replaces it by itself when a third of its life is left. */
+  readonly isOurs: boolean;
 }
 
 /**
@@ -43,25 +92,165 @@ export interface MadePki {
  */
 const AUTHORITY_REMAINING_MS = 3_600_000;
 
+/** A certificate of a CA that signs no more is kept, also when it is due, while it has longer than this to live. */
+const LAST_RENEWAL_MS = 7 * 86_400_000;
+
 /** Makes what is missing or due. @param now milliseconds since the epoch */
 export async function makePki(certificates: Certificates, needs: PkiNeeds, now: number): Promise<MadePki> {
   const { caKey } = needs;
-  if (caKey === undefined) {
-    return { ca: await certificates.createCertificateAuthority(needs.commonName, now), leaves: new Map() };
+  if (caKey !== undefined) {
+    const problem = authorityProblem(certificates, caKey, now);
+    if (problem !== undefined) return { problem, leaves: new Map() };
   }
+  const read = readPki(certificates, needs, now);
+  const rotation = decideRotation(read.facts);
+  const { step } = rotation;
+  const newCa = (): Promise<KeyPair> => certificates.createCertificateAuthority(needs.commonName, now);
+  if (step === "make") return { ca: await newCa(), leaves: new Map(), rotation };
+  const issuer = caKey?.value ?? read.next;
+  const { signing } = read.facts;
+  return {
+    ...(step === "announce" ? { next: await newCa() } : {}),
+    leaves: issuer === undefined ? new Map() : await makeLeaves(certificates, { needs, read, rotation, issuer }, now),
+    rotation,
+    ...bundleAfter(read, rotation),
+    ...(signing === undefined ? {} : { validity: validityOf(certificates, signing, needs.commonName) }),
+  };
+}
+
+function authorityProblem(certificates: Certificates, caKey: Kept<KeyPair>, now: number): string | undefined {
   const ca = caKey.value;
-  const why = ca === undefined ? undefined : certificates.authorityProblem(ca, now, AUTHORITY_REMAINING_MS);
-  if (ca === undefined || why !== undefined) {
-    const what = why === undefined ? "lacks a key or its value" : `holds no usable CA (${why})`;
-    return { problem: `Secret ${caKey.name} ${what}; ${WAY_OUT}`, leaves: new Map() };
+  if (ca === undefined) return `Secret ${caKey.name} lacks a key or its value; ${WAY_OUT}`;
+  const why = certificates.authorityProblem(ca, now, AUTHORITY_REMAINING_MS);
+  return why && `Secret ${caKey.name} holds no usable CA (${why}); ${WAY_OUT}`;
+}
+
+/** What is kept, as far as decisions need it. */
+interface ReadPki {
+  readonly facts: RotationFacts;
+  /** The next CA, where it can sign. */
+  readonly next: KeyPair | undefined;
+  /** The bundle before this reconcile; made from what lies beside the certificates where its own Secret is gone. */
+  readonly bundle: string | undefined;
+}
+
+function readPki(certificates: Certificates, needs: PkiNeeds, now: number): ReadPki {
+  const { caKey, caNext, ca, commonName, leaves } = needs;
+  const next =
+    caNext?.value !== undefined &&
+    certificates.authorityProblem(caNext.value, now, AUTHORITY_REMAINING_MS) === undefined
+      ? caNext.value
+      : undefined;
+  const published = ca?.value;
+  const beside = leaves.flatMap(({ kept }) => certificatesIn(kept?.value?.bundle));
+  const bundle = published ?? (beside.length === 0 ? undefined : bundleOf(beside));
+  const signing = certificateOf(caKey?.value?.certPem)?.trim();
+  const nextCert = certificateOf(next?.certPem)?.trim();
+  const trusted = certificatesIn(bundle);
+  const candidates = [...new Set([signing, nextCert, ...trusted].filter((text) => text !== undefined))];
+  const replaced = new Set(needs.notes?.replaced);
+  const facts: RotationFacts = {
+    now,
+    signing,
+    next: nextCert,
+    isNextUnusable: caNext !== undefined && next === undefined,
+    published,
+    trusted,
+    leaves: leaves.flatMap((leaf) => readLeaf(certificates, { leaf, candidates }, now)),
+    isLeafMissing: leaves.some(({ kept }) => kept?.value === undefined),
+    trusters: needs.trusters ?? [],
+    notes: needs.notes ?? NO_NOTES,
+    request: needs.asked?.request,
+    overlapMs: needs.asked?.overlapMs,
+    isExpiring: signing !== undefined && isExpiring(certificates, { signing, commonName }, now),
+    isOurs: (certificate) =>
+      nameOf(certificates, certificate) === commonName || replaced.has(certificateDigest(certificate)),
+  };
+  return { facts, next, bundle };
+}
+
+const NO_NOTES: AuthorityNotes = { handled: undefined, trustedSince: undefined, replaced: [] };
+
+function readLeaf(
+  certificates: Certificates,
+  { leaf: { secret, kept }, candidates }: { readonly leaf: Leaf; readonly candidates: readonly string[] },
+  now: number,
+): IssuedLeaf[] {
+  const pair = kept?.value;
+  if (pair === undefined) return [];
+  const issuer = candidates.find((candidate) => certificates.isIssuedBy(pair, candidate));
+  // What a CA has signed can be read.
+  if (issuer === undefined) return [{ secret, certPem: pair.certPem, issuer, issuedAt: 0 }];
+  const { notBefore, notAfter } = certificates.readCertificate(pair.certPem);
+  return [{ secret, certPem: pair.certPem, issuer: notAfter > now ? issuer : undefined, issuedAt: notBefore }];
+}
+
+async function makeLeaves(
+  certificates: Certificates,
+  of: { readonly needs: PkiNeeds; readonly read: ReadPki; readonly rotation: Rotation; readonly issuer: KeyPair },
+  now: number,
+): Promise<Map<string, NewCertificate>> {
+  const made = new Map<string, NewCertificate>();
+  const issuers = new Map(of.read.facts.leaves.map(({ secret, issuer }) => [secret, issuer]));
+  for (const leaf of of.needs.leaves) {
+    const former = issuers.get(leaf.secret);
+    const isKeptFor = former !== undefined && former !== of.read.facts.signing && !of.rotation.isSigningTrusted;
+    const why = whyNew(certificates, { ...leaf, issuer: isKeptFor ? former : of.issuer.certPem }, now);
+    if (why === undefined || (isKeptFor && lastsLonger(certificates, leaf, now))) continue;
+    made.set(leaf.secret, { pair: await certificates.issueCertificate(of.issuer, leaf.request, now), why });
   }
-  const leaves = new Map<string, NewCertificate>();
-  for (const { secret, kept, request } of needs.leaves) {
-    const reason = whyNew(certificates, { kept, request, ca }, now);
-    if (reason === undefined) continue;
-    leaves.set(secret, { pair: await certificates.issueCertificate(ca, request, now), why: reason });
+  return made;
+}
+
+/** True for one that is merely due: the CA that is to sign will be trusted before it ends. */
+function lastsLonger(certificates: Certificates, { kept }: Leaf, now: number): boolean {
+  const certPem = kept?.value?.certPem;
+  if (certPem === undefined || !certificates.isDueForRenewal(certPem, now)) return false;
+  return certificates.readCertificate(certPem).notAfter - now > LAST_RENEWAL_MS;
+}
+
+function bundleAfter({ facts, bundle }: ReadPki, { retired }: Rotation): Pick<MadePki, "bundle"> {
+  const { signing, next } = facts;
+  const added = [signing, next].filter((text) => text !== undefined);
+  const all = added.reduce<string | undefined>(
+    (text, certificate) => withCertificate(text, `${certificate}\n`),
+    bundle,
+  );
+  if (all === undefined) return {};
+  return { bundle: retired.reduce(withoutCertificate, all) };
+}
+
+function isExpiring(
+  certificates: Certificates,
+  { signing, commonName }: { readonly signing: string; readonly commonName: string },
+  now: number,
+): boolean {
+  // One that somebody brought is theirs to replace: what we would make is not what they want to be trusted.
+  return nameOf(certificates, signing) === commonName && certificates.isDueForRenewal(signing, now);
+}
+
+function validityOf(certificates: Certificates, signing: string, commonName: string): Validity {
+  const { notAfter, commonName: name } = certificates.readCertificate(signing);
+  return { notAfter, isOurs: name === commonName };
+}
+
+function nameOf(certificates: Certificates, certificate: string): string | undefined {
+  try {
+    return certificates.readCertificate(certificate).commonName;
+  } catch {
+    // Whatever somebody wrote into the bundle: it stays.
+    return undefined;
   }
-  return { leaves };
+}
+
+/**
+ * The first certificate of a PEM text, which is the one that signs. Some tools write the key beside it: it must not get
+ * into what clients mount.
+ */
+function certificateOf(pem: string | undefined): string | undefined {
+  if (pem === undefined) return undefined;
+  if (pem.includes("BEGIN CERTIFICATE")) return certificatesIn(pem)[0];
+  return pem.includes("PRIVATE KEY") ? undefined : pem;
 }
 
 /** What people can do about a root that cannot be used: it is never written over, since it may be the only key to data. */
@@ -69,11 +258,11 @@ export const WAY_OUT = "restore it, or delete it to have it made anew";
 
 function whyNew(
   certificates: Certificates,
-  { kept, request, ca }: Pick<Leaf, "kept" | "request"> & { readonly ca: KeyPair },
+  { kept, request, issuer }: Pick<Leaf, "kept" | "request"> & { readonly issuer: string },
   now: number,
 ): string | undefined {
   if (kept === undefined) return "there is none";
   if (kept.value === undefined) return `Secret ${kept.name} lacks a key`;
   const { dnsNames = [], ipAddresses = [] } = request;
-  return certificates.renewalReason(kept.value, { caCertPem: ca.certPem, dnsNames, ipAddresses }, now);
+  return certificates.renewalReason(kept.value, { caCertPem: issuer, dnsNames, ipAddresses }, now);
 }

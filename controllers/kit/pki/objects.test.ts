@@ -1,9 +1,11 @@
 import { describe, expect, test } from "@jest/globals";
+import { withCertificate } from "../../../lib/core/trust-bundle.ts";
 import { RESOURCES } from "../../../lib/kube/types.ts";
 import { type Kept, secretText } from "../secrets.ts";
 import { linesOf, OWNER, objectOf } from "../testing/owner.ts";
+import { atRest } from "../testing/pki.ts";
 import type { KeyPair } from "./certificates.ts";
-import { type NamedLeaf, type PkiState, pkiActions, withAuthority } from "./objects.ts";
+import { type NamedLeaf, type PkiState, pkiActions } from "./objects.ts";
 
 // The Secrets of a CA and its certificates: what is in them, whose they are, what the log says.
 
@@ -25,9 +27,13 @@ const leaf = (shard: number, changes: Partial<NamedLeaf> = {}): NamedLeaf => ({
   request: { commonName: `bank-${shard}`, usage: "server" },
   ...changes,
 });
-const state = (changes: Partial<PkiState> = {}): PkiState => ({
+const state = (changes: Partial<PkiState> = {}): PkiState => {
+  const given = bare(changes);
+  return { ...given, made: atRest(given, given.made) };
+};
+const bare = (changes: Partial<PkiState>): PkiState => ({
   owner: OWNER,
-  names: { ca: "bank-ca", caKey: "bank-ca-key" },
+  names: { ca: "bank-ca", caKey: "bank-ca-key", caNext: "bank-ca-next" },
   caKey: kept("bank-ca-key", { certPem: SIGNING, keyPem: "signing key\n" }),
   ca: kept("bank-ca", SIGNING),
   leaves: [leaf(0)],
@@ -54,12 +60,12 @@ describe("the bundle", () => {
     ["with another CA keeps it, and gets the one that signs", "FORMER CA\n", `FORMER CA\n${SIGNING}`],
     ["that ends without a newline gets one", "FORMER CA", `FORMER CA\n${SIGNING}`],
   ])("%s", (_name, bundle, want) => {
-    expect(withAuthority(bundle, SIGNING)).toBe(want);
+    expect(withCertificate(bundle, SIGNING)).toBe(want);
   });
 
   test("has each CA once, however often it is written", () => {
-    const once = withAuthority("FORMER CA\n", SIGNING);
-    expect(withAuthority(once, SIGNING)).toBe(once);
+    const once = withCertificate("FORMER CA\n", SIGNING);
+    expect(withCertificate(once, SIGNING)).toBe(once);
   });
 
   test("is the same beside each certificate", () => {

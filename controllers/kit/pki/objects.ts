@@ -1,10 +1,12 @@
-import { RESOURCES, type SecretObject } from "../../../lib/kube/types.ts";
-import { apply, create } from "../../../operator/runtime/actions.ts";
+import { ANNOTATIONS } from "../../../crds/group.ts";
+import { type KubeObject, type ObjectIdentity, RESOURCES, type SecretObject } from "../../../lib/kube/types.ts";
+import { apply, create, remove, tell } from "../../../operator/runtime/actions.ts";
 import type { Action } from "../../../operator/runtime/types.ts";
-import { keptObject, type Owner, ownedObject } from "../objects.ts";
+import { type Content, keptObject, type Owner, ownedObject } from "../objects.ts";
 import { type Kept, type KeptSecrets, readKeyPair, textData } from "../secrets.ts";
 import type { KeyPair } from "./certificates.ts";
-import type { Leaf, MadePki } from "./make.ts";
+import type { AskedRotation, Leaf, MadePki } from "./make.ts";
+import { type AuthorityNotes, overlapOf } from "./rotation.ts";
 
 // Secrets of a resource's CA and certificates. The CA outlives its resource: bundle and key carry no owner reference.
 // The bundle is apart from the key, so that a rotation can add a CA first and switch later.
@@ -20,6 +22,8 @@ export interface NamedLeaf extends Leaf {
 export interface AuthorityNames {
   readonly ca: string;
   readonly caKey: string;
+  /** The CA that is to sign next, while there is one. */
+  readonly caNext: string;
 }
 
 /** What is kept of a resource's CA. */
@@ -27,6 +31,8 @@ export interface ObservedAuthority {
   /** The bundle of CA certificates that clients trust. */
   readonly ca: Kept<string> | undefined;
   readonly caKey: Kept<KeyPair> | undefined;
+  readonly caNext?: Kept<KeyPair> | undefined;
+  readonly notes?: AuthorityNotes;
 }
 
 /** What is kept of a resource's CA and certificates. */
@@ -44,7 +50,35 @@ export interface PkiState extends ObservedPki {
 
 /** Reads the Secrets of a CA. */
 export function observeAuthority(secret: KeptSecrets, names: AuthorityNames): ObservedAuthority {
-  return { ca: secret(names.ca, (text) => text("ca.crt")), caKey: secret(names.caKey, readKeyPair) };
+  const noteOn = (name: string, annotation: string): string | undefined =>
+    secret(name, (_, { metadata }) => metadata.annotations?.[annotation])?.value;
+  const replaced = noteOn(names.caNext, ANNOTATIONS.replaces) ?? noteOn(names.caKey, ANNOTATIONS.replaces);
+  return {
+    ca: secret(names.ca, (text) => text("ca.crt")),
+    caKey: secret(names.caKey, readKeyPair),
+    caNext: secret(names.caNext, readKeyPair),
+    notes: {
+      // The key may be one that somebody brought: it says nothing about requests.
+      handled: [names.caNext, names.ca, names.caKey].map((name) => noteOn(name, ANNOTATIONS.rotateCa)).find(isText),
+      trustedSince: noteOn(names.ca, ANNOTATIONS.trustedSince),
+      replaced: replaced?.split(",").filter((digest) => digest !== "") ?? [],
+    },
+  };
+}
+
+/** What people say about the CA of a resource. */
+export function askedRotation({ metadata }: KubeObject): AskedRotation {
+  const { [ANNOTATIONS.rotateCa]: request, [ANNOTATIONS.caOverlap]: overlap } = metadata.annotations ?? {};
+  return { request: request === "" ? undefined : request, overlapMs: overlapOf(overlap) };
+}
+
+/** The bundle that our own connections trust: also where somebody took its Secret away. */
+export function trustedBundle({ ca, leaves }: Pick<ObservedPki, "ca" | "leaves">): string | undefined {
+  return ca?.value ?? leaves.map(({ kept }) => kept?.value?.bundle).find(isText);
+}
+
+function isText(text: string | undefined): text is string {
+  return text !== undefined;
 }
 
 /** What is to be written, in two parts: pods and other steps may stand between them. */
@@ -58,15 +92,20 @@ export interface PkiActions {
 /** Certificates are looked at this often; they are renewed a month before their end. */
 export const CERTIFICATE_CHECK_SECONDS = 6 * 3_600;
 
+/** While a CA is replaced, it is looked at this often. */
+export const ROTATION_CHECK_SECONDS = 15;
+
 /** What makes the Secrets as they should be. Empty where the CA cannot be used: what is kept stays as it is. */
-export function pkiActions({ owner, names, caKey, ca, leaves, made }: PkiState): PkiActions {
-  const authority = made.ca && create(caKeySecret(owner, names.caKey, made.ca), "there is no CA yet");
-  if (authority !== undefined) return { authority: [authority], certificates: [] };
-  const signing = certificateOf(caKey?.value?.certPem);
-  if (signing === undefined || made.problem !== undefined) return { authority: [], certificates: [] };
-  const bundle = withAuthority(ca?.value, signing);
+export function pkiActions(state: PkiState): PkiActions {
+  const { owner, names, leaves, made } = state;
+  if (made.ca !== undefined) {
+    const secret = caKeySecret(owner, { name: names.caKey, ca: made.ca, notes: made.rotation?.notes });
+    return { authority: [create(secret, "there is no CA yet")], certificates: [] };
+  }
+  const bundle = made.bundle;
+  if (bundle === undefined || made.problem !== undefined) return { authority: [], certificates: [] };
   return {
-    authority: [apply(bundleSecret(owner, names.ca, bundle), "clients trust the CA that signs now")],
+    authority: [...rotationActions(state), ...bundleActions(state, bundle)],
     certificates: leaves.flatMap((leaf) => {
       const renewed = made.leaves.get(leaf.secret);
       const pair = renewed?.pair ?? leaf.kept?.value;
@@ -77,29 +116,74 @@ export function pkiActions({ owner, names, caKey, ca, leaves, made }: PkiState):
   };
 }
 
-/** The bundle with the signing CA in it; CAs that are trusted already stay. */
-export function withAuthority(bundle: string | undefined, signing: string): string {
-  if (bundle === undefined) return signing;
-  return bundle.includes(signing.trim()) ? bundle : `${bundle.trimEnd()}\n${signing}`;
+/** The step that is taken now, and what users read of it. */
+function rotationActions({ owner, names, caKey, caNext, made }: PkiState): Action[] {
+  const { rotation, next } = made;
+  if (rotation === undefined) return [];
+  const told = rotation.progress?.message ?? "";
+  const { notes } = rotation;
+  if (next !== undefined) {
+    const secret = caKeySecret(owner, { name: names.caNext, ca: next, notes });
+    return [
+      ...(caNext === undefined ? [] : [remove(caNext, "it holds no usable CA")]),
+      create(secret, told),
+      tell("Normal", "AuthorityAdding", told),
+    ];
+  }
+  if (rotation.step === "switch" && caNext?.value !== undefined) {
+    const secret = caKeySecret(owner, { name: names.caKey, ca: caNext.value, notes });
+    const write = caKey === undefined ? create(secret, told) : replaced(caKey, secret, told);
+    return [write, tell("Normal", "AuthoritySwitching", told)];
+  }
+  if (rotation.isNextSpent && caNext !== undefined) return [remove(caNext, "it is the CA that signs now")];
+  return [];
 }
 
-/**
- * The first certificate of a PEM text, which is the one that signs. Some tools write the key beside it: it must not get
- * into what clients mount.
- */
-function certificateOf(pem: string | undefined): string | undefined {
-  const [first] = pem?.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/) ?? [];
-  if (first !== undefined) return `${first}\n`;
-  return pem?.includes("PRIVATE KEY") ? undefined : pem;
+/** The Secret with another content: whoever's its fields are, as it is our step. Another Secret of the name is left alone. */
+function replaced({ resource, namespace, name, uid }: ObjectIdentity, to: SecretObject, note: string): Action {
+  const patch = { metadata: { uid, annotations: to.metadata.annotations ?? {} }, data: to.data };
+  return { type: "patch", resource, namespace, name, patch, note };
 }
 
-function caKeySecret(owner: Owner, name: string, ca: KeyPair): SecretObject {
+function bundleActions({ owner, names, made }: PkiState, bundle: string): Action[] {
+  const retired = made.rotation?.retired.length ?? 0;
+  const secret = bundleSecret(owner, names.ca, { bundle, notes: made.rotation?.notes });
+  if (retired === 0) return [apply(secret, "clients trust the CA that signs now")];
+  const note = `CA rotation, done: ${String(retired)} former CA left the bundle`;
+  return [apply(secret, note), tell("Normal", "AuthorityCurrent", note)];
+}
+
+function caKeySecret(
+  owner: Owner,
+  { name, ca, notes }: { readonly name: string; readonly ca: KeyPair; readonly notes: AuthorityNotes | undefined },
+): SecretObject {
   const data = textData({ "tls.crt": ca.certPem, "tls.key": ca.keyPem });
-  return keptObject(owner, RESOURCES.Secret, name, { type: "kubernetes.io/tls", data });
+  const annotations = written({
+    [ANNOTATIONS.rotateCa]: notes?.handled,
+    [ANNOTATIONS.replaces]: notes?.replaced.join(","),
+  });
+  return keptObject(owner, RESOURCES.Secret, name, { ...annotations, type: "kubernetes.io/tls", data });
 }
 
-function bundleSecret(owner: Owner, name: string, bundle: string): SecretObject {
-  return keptObject(owner, RESOURCES.Secret, name, { type: "Opaque", data: textData({ "ca.crt": bundle }) });
+function bundleSecret(
+  owner: Owner,
+  name: string,
+  { bundle, notes }: { readonly bundle: string; readonly notes: AuthorityNotes | undefined },
+): SecretObject {
+  const annotations = written({
+    [ANNOTATIONS.rotateCa]: notes?.handled,
+    [ANNOTATIONS.trustedSince]: notes?.trustedSince,
+  });
+  const data = textData({ "ca.crt": bundle });
+  return keptObject(owner, RESOURCES.Secret, name, { ...annotations, type: "Opaque", data });
+}
+
+/** Annotations that say something; none at all where there is nothing to say. */
+function written(notes: Readonly<Record<string, string | undefined>>): Pick<Content, "annotations"> {
+  const said = Object.entries(notes).filter(
+    (note): note is [string, string] => note[1] !== undefined && note[1] !== "",
+  );
+  return said.length === 0 ? {} : { annotations: Object.fromEntries(said) };
 }
 
 function leafSecret(

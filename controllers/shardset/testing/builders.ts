@@ -7,6 +7,7 @@ import { type ObjectIdentity, RESOURCES, type SecretObject } from "../../../lib/
 import type { KeyPair } from "../../kit/pki/certificates.ts";
 import type { MadePki } from "../../kit/pki/make.ts";
 import { type Kept, textData } from "../../kit/secrets.ts";
+import { atRest } from "../../kit/testing/pki.ts";
 import type { AgentAnswer } from "../shardset.agents.ts";
 import { type Assessment, assessShardSet } from "../shardset.assess.ts";
 import { shardSetLeaves } from "../shardset.certificates.ts";
@@ -153,7 +154,8 @@ export function world(seen: Seen = {}): World {
 /** What is so in that world. Nothing was made, unless told. */
 export function assessment(seen: Seen = {}, made: MadePki = { leaves: new Map() }): Assessment {
   const agents = new Map((seen.agents ?? []).map((answer) => [answer.shard, answer]));
-  return assessShardSet({ world: world(seen), agents }, made);
+  const observed = world(seen);
+  return assessShardSet({ world: observed, agents }, atRest(observed, made));
 }
 
 /** The CA of a ShardSet. */

@@ -3,6 +3,7 @@ import { DATABASES_KEY, parseDatabases, requestHash } from "../../../crds/databa
 import { SHARD_SET, type ShardSet, type ShardSetSpec } from "../../../crds/shardset.ts";
 import { canonicalJson } from "../../../lib/core/canonical.ts";
 import { OperatorError } from "../../../lib/core/errors.ts";
+import { certificateDigest, certificatesIn } from "../../../lib/core/trust-bundle.ts";
 import type { KubeObject, SecretObject } from "../../../lib/kube/types.ts";
 import { createMemoryWorld, type MemoryWorld } from "../../../testkit/memory-world.ts";
 import type { Certificates } from "../../kit/pki/certificates.ts";
@@ -28,10 +29,21 @@ export interface World extends Omit<MemoryWorld, "revision" | "takeTranscript"> 
   lower(): void;
   /** Reconciles and lets the lower parts move until nothing changes. @returns the transcript */
   settle(): Promise<string[]>;
+  /** The pod of a shard reads its Secrets no more until `catchUp`. */
+  lag(shard: number): void;
+  catchUp(shard: number): void;
+  /** What the pod of a shard has read of its Secrets: bundle, and the certificate that it shows. */
+  filesOf(shard: number): PodFiles;
   /** The agent of a shard answers this in place of "Ready"; `undefined` heals it, `"silent"` does not answer. */
   disturb(shard: number, answer: { readonly reason: string; readonly message: string } | "silent" | undefined): void;
   /** The pods of a shard do not start, for what their kubelet says; `undefined` lets them. */
   stick(shard: number, reason: string | undefined): void;
+}
+
+/** Files in the pod of a shard. */
+export interface PodFiles {
+  readonly bundle: string;
+  readonly certPem: string;
 }
 
 /** More rounds than any story needs: one that does not come to rest is a bug. */
@@ -43,6 +55,8 @@ export interface WorldOptions {
   readonly uid?: string;
   /** Plain text that says what it is, unless told. */
   readonly certificates?: Certificates;
+  /** Agents say what they trust and show; those of earlier versions did not. False unless told. */
+  readonly agentsTell?: boolean;
 }
 
 /** By its name: labels are what people change. */
@@ -57,6 +71,13 @@ export function createWorld(options: WorldOptions = {}): World {
   const disturbed = new Map<number, { readonly reason: string; readonly message: string } | "silent">();
 
   const stuck = new Map<number, string>();
+  const lagging = new Map<number, PodFiles>();
+  const filesOf = (shard: number): PodFiles => {
+    const text = (name: string, key: string): string =>
+      Buffer.from((find("Secret", name) as SecretObject | undefined)?.data?.[key] ?? "", "base64").toString("utf8");
+    const now = { bundle: text(`${NAME}-ca`, "ca.crt"), certPem: text(`${NAME}-${shard}-tls`, "tls.crt") };
+    return lagging.get(shard) ?? now;
+  };
 
   /** What an agent in a running pod would say: it follows Secret and ConfigMap at once. */
   const answerOf = (shard: number): AgentStatus => {
@@ -65,7 +86,11 @@ export function createWorld(options: WorldOptions = {}): World {
     const json = Buffer.from(secret?.data?.[DATABASES_KEY] ?? "", "base64").toString("utf8");
     const map = find("ConfigMap", `${NAME}-map`) as { data?: Record<string, string> } | undefined;
     const ready = trouble === undefined;
+    const { bundle, certPem } = filesOf(shard);
     return {
+      ...(options.agentsTell === true && {
+        tls: { certificate: certificateDigest(certPem), authorities: certificatesIn(bundle).map(certificateDigest) },
+      }),
       shardSet: NAME,
       shard,
       instance: 0,
@@ -163,6 +188,9 @@ export function createWorld(options: WorldOptions = {}): World {
       if (reason === undefined) stuck.delete(shard);
       else stuck.set(shard, reason);
     },
+    filesOf,
+    lag: (shard) => void lagging.set(shard, filesOf(shard)),
+    catchUp: (shard) => void lagging.delete(shard),
     disturb: (shard, answer) => {
       if (answer === undefined) disturbed.delete(shard);
       else disturbed.set(shard, answer);

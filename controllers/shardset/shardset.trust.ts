@@ -1,0 +1,23 @@
+import type { Truster } from "../kit/pki/rotation.ts";
+import type { Agents } from "./shardset.agents.ts";
+import type { World } from "./shardset.observe.ts";
+
+/**
+ * The agents, in shard order: each trusts the bundle that its pod has mounted and shows the certificate of its shard. Clients
+ * of the shards, ledgers above all, do not say what they trust.
+ */
+export function shardSetTrusters({ pods, target }: World, agents: Agents): Truster[] {
+  return [...pods.values()]
+    .filter(({ phase }) => phase === "Running")
+    .sort((a, b) => a.shard - b.shard)
+    .map(({ shard }) => {
+      const agent = agents.get(shard);
+      return {
+        what: `shard ${shard}`,
+        secret: target.names.shardTls(shard),
+        answers: agent !== undefined,
+        trusts: agent?.tls?.authorities,
+        shows: agent?.tls?.certificate,
+      };
+    });
+}
