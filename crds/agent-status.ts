@@ -20,6 +20,8 @@ export const AGENT_REASONS = [
   "WaitingForLease",
   /** The data directory is being made or checked. */
   "PreparingData",
+  /** The shard has had data, or it is not known that it never had any, and the volume holds none; nothing was made. */
+  "DataLost",
   /** The data on the volume is not this shard's, or of another major version; nothing was changed. */
   "DataRefused",
   /** The settings of the spec cannot be used. */
@@ -61,6 +63,8 @@ export const agentStatus = z.object({
   reason: z.string(),
   message: z.string(),
   systemIdentifier: z.string().exactOptional(),
+  /** With `DataLost` and `DataRefused`: identifier of the data that ought to be there, where it is known. */
+  expectedIdentifier: z.string().exactOptional(),
   /** Transitions of the shard's Lease when this agent took it. */
   epoch: z.int().min(0).exactOptional(),
   postgresVersion: z.string().exactOptional(),

@@ -48,6 +48,12 @@ const KEPT_DATA_REASONS = {
     "Data that an earlier resource of this name left behind does not fit the spec. The message says what differs; change the spec or remove the kept objects.",
 } as const;
 
+/** Reasons of kinds that keep data: what was there once is never taken for something that never was. */
+const DATA_REASONS = {
+  DataLost:
+    "Data that was there is gone, and nothing was made in its place. Restore it, or give it up with the annotation that the message names.",
+} as const;
+
 /** Condition types of a ShardSet. */
 export const SHARD_SET_CONDITIONS = {
   ...COMMON_CONDITIONS,
@@ -64,6 +70,9 @@ export const SHARD_SET_REASONS = {
   ...COMMON_REASONS,
   ...AUTHORITY_REASONS,
   ...KEPT_DATA_REASONS,
+  ...DATA_REASONS,
+  DataRefused:
+    "A volume holds data that is not its shard's, or of another major version of PostgreSQL; nothing was changed. Attach the shard's own volume.",
   Provisioning: "Volumes, certificates or pods of shards are being made.",
   ScalingUp: "Shards are being added.",
   Updating: "Pods are being replaced to follow a change of the spec.",
@@ -108,6 +117,7 @@ export const CREDIT_LEDGER_REASONS = {
   ...COMMON_REASONS,
   ...AUTHORITY_REASONS,
   ...KEPT_DATA_REASONS,
+  ...DATA_REASONS,
   ShardSetNotFound:
     "The ShardSet that spec.shardSet names does not exist in this namespace. Create it, or delete the ledger.",
   ShardSetDeleting: "The ShardSet of the spec is being deleted and waits for this ledger.",

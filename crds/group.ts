@@ -43,8 +43,14 @@ export const ANNOTATIONS = {
   createdFor: `${GROUP}/created-for`,
   /** On a Lease: URL at which its holder answers. */
   holderUrl: `${GROUP}/holder-url`,
-  /** On a writer Lease: decimal position of the shard's last committed event, as of the last renewal. */
+  /** On a writer Lease: decimal position of the shard's last committed event, as of the last renewal; it never falls. */
   headPosition: `${GROUP}/head-position`,
+  /** On the Lease of a shard, and of its writer: identifier of the PostgreSQL cluster that the holder last worked on. */
+  systemIdentifier: `${GROUP}/system-identifier`,
+  /** On a writer Lease: why its holder does not write, a code and a sentence; absent while it does. */
+  writerProblem: `${GROUP}/writer-problem`,
+  /** Set by people on a resource whose data is lost: tokens that the condition names, each gives one shard's data up. */
+  acceptDataLoss: `${GROUP}/accept-data-loss`,
   /** On an object seen in an older version: what that version cannot say, as JSON (operator/admission/conversion). */
   conversionKept: `${GROUP}/conversion-kept`,
   /** On a resource with a CA: each new value asks for a new CA. On the CA's Secrets: the last value that was acted on. */

@@ -166,6 +166,12 @@ const shardStatus = z.strictObject({
     .meta({ description: "Transitions of the shard's Lease: rises each time that another pod takes over the primary." })
     .exactOptional(),
   postgresVersion: z.string().max(64).meta({ description: "Version that the primary reports." }).exactOptional(),
+  systemIdentifier: z
+    .string()
+    .max(20)
+    .regex(/^[0-9]+$/)
+    .meta({ description: "PostgreSQL's identifier of the shard's data, as recorded in ConfigMap <name>-map." })
+    .exactOptional(),
   message: z.string().max(1024).meta({ description: "Why the shard is not ready, with the numbers." }).exactOptional(),
 });
 export type ShardStatus = z.output<typeof shardStatus>;

@@ -104,6 +104,7 @@ export function createLife(kube: KubeClient, namespace: string, shardSet: string
         message: "PostgreSQL accepts writes",
         epoch: 1,
         postgresVersion: "17.11",
+        systemIdentifier: "7400000000000000001",
         mapVersion: 1,
         restarts: 0,
         databases: databases.map((request: { database: string }) => ({

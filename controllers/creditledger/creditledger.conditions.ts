@@ -52,6 +52,8 @@ function shardSetReady({ shardSet, target }: World): Says {
   if (shardSet.metadata.deletionTimestamp !== undefined) {
     return no("ShardSetDeleting", `ShardSet ${name} is being deleted and waits for this ledger`);
   }
+  const own = shardSet.status?.conditions?.find(({ type }) => type === "Ready");
+  if (own?.reason === "DataLost") return no("DataLost", `ShardSet ${name}: ${own.message}`);
   const shards = target.shards.length;
   const ready = Math.min(shardSet.status?.shardsReady ?? 0, shards);
   const count = `${String(ready)} of ${String(shards)} shards of ShardSet ${name} accept writes`;

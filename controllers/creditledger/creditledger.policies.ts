@@ -31,7 +31,7 @@ function authority({ made }: Assessment): State | undefined {
 }
 
 /** A failed migration is tried again for ever, but 20 failures in a row deserve a look. */
-const FOR_PEOPLE: readonly CreditLedgerReason[] = ["MigrationFailed", "DatabaseNameConflict"];
+const FOR_PEOPLE: readonly CreditLedgerReason[] = ["DataLost", "MigrationFailed", "DatabaseNameConflict"];
 
 function gates({ conditions }: Assessment): State | undefined {
   const { ShardSetReady, DatabaseReady, Migrated, Available } = conditions;

@@ -84,6 +84,20 @@ describe("the whole status", () => {
   });
 });
 
+const LOST = {
+  shardsReady: 2,
+  conditions: [
+    {
+      type: "Ready",
+      status: "False" as const,
+      reason: "DataLost",
+      message: "2 of 3 shards are ready; shard 1: DataLost",
+      observedGeneration: 1,
+      lastTransitionTime: "2026-01-01T00:00:00Z",
+    },
+  ],
+};
+
 describe("conditions", () => {
   test.each<[string, Seen, string, "ready" | "working" | "stuck"]>([
     ["no ShardSet", { shardSet: undefined }, "ShardSetNotFound", "working"],
@@ -94,6 +108,7 @@ describe("conditions", () => {
       "WaitingForShards",
       "working",
     ],
+    ["a ShardSet whose data is lost", { ...READY, shardSet: shardSet({ status: LOST }) }, "DataLost", "stuck"],
     ["no database", { ...READY, shardSet: shardSet() }, "WaitingForDatabase", "working"],
     ["somebody else's database", { ...READY, databaseTakenBy: "x" }, "DatabaseNameConflict", "stuck"],
     ["no migration yet", { ...READY, jobs: [] }, "Migrating", "working"],

@@ -2,6 +2,7 @@ import type { MadePki } from "../kit/pki/make.ts";
 import type { Agents } from "./shardset.agents.ts";
 import { type ShardSetConditions, shardSetConditions } from "./shardset.conditions.ts";
 import { type DatabaseState, databaseStates } from "./shardset.databases.ts";
+import { type IdentityState, identityState } from "./shardset.identities.ts";
 import { type MapState, mapState } from "./shardset.map.ts";
 import { shardObjects } from "./shardset.objects.ts";
 import type { World } from "./shardset.observe.ts";
@@ -19,6 +20,7 @@ export interface Observed {
 export interface Assessment extends Observed {
   readonly made: MadePki;
   readonly map: MapState;
+  readonly identities: IdentityState;
   readonly volumes: VolumeState;
   readonly shards: readonly ShardState[];
   /** Which pods that do not follow the spec go now. A pod on a deleted volume keeps the data alive: it stays. */
@@ -33,9 +35,11 @@ export function assessShardSet({ world, agents }: Observed, made: MadePki): Asse
   const map = mapState(world);
   const volumes = volumeState(world, map, made.problem);
   const objects = target.shards.map((shard) => shardObjects(target, shard));
-  const shards = shardStates(world, { objects, agents, bucketCounts: map.counts, lost: volumes.lost });
+  const identities = identityState(world, map, agents);
+  const { ways } = identities;
+  const shards = shardStates(world, { objects, agents, bucketCounts: map.counts, lost: volumes.lost, ways });
   const rollout = rolloutOf(shards, volumes.ending);
   const databases = databaseStates(world.requests.accepted, agents, target.shards);
   const conditions = shardSetConditions(world, { shards, map, databases, made });
-  return { world, agents, made, map, volumes, shards, rollout, databases, conditions };
+  return { world, agents, made, map, identities, volumes, shards, rollout, databases, conditions };
 }

@@ -12,6 +12,7 @@ import { type MadePki, makePki } from "../kit/pki/make.ts";
 import { askedRotation } from "../kit/pki/objects.ts";
 import { createAgentReader, type GetJson } from "./shardset.agents.ts";
 import { type Assessment, assessShardSet, type Observed } from "./shardset.assess.ts";
+import { observeLease } from "./shardset.facts.ts";
 import { targetOf } from "./shardset.names.ts";
 import { AGENT_ACCESS } from "./shardset.objects.ts";
 import { observeShardSet } from "./shardset.observe.ts";
@@ -84,15 +85,15 @@ const WATCHES: readonly Watch[] = [
   ours(RESOURCES.Pod, { writes: ["create", "delete"] }),
   ours(RESOURCES.PersistentVolumeClaim),
   ours(RESOURCES.Secret),
-  // Made once; a lost one is made anew.
-  ours(RESOURCES.ConfigMap, { writes: ["create", "delete"] }),
+  // Made once, a lost one is made anew; what is known of the shards' data is patched in.
+  ours(RESOURCES.ConfigMap),
   ours(RESOURCES.Service),
   ours(RESOURCES.ServiceAccount),
   ours(RESOURCES.Role),
   ours(RESOURCES.RoleBinding),
-  // Renewals every 2 s are nobody's business: a change of holder is.
+  // Renewals every 2 s are nobody's business: a change of holder is, and what it works on.
   ours(RESOURCES.Lease, {
-    changed: factsChanged(({ spec }) => [spec?.holderIdentity, spec?.leaseTransitions]),
+    changed: factsChanged((lease) => [lease.spec?.holderIdentity, observeLease(lease)]),
     writes: ["create", "delete"],
   }),
 ];

@@ -1,9 +1,11 @@
 import { ANNOTATIONS } from "../../crds/group.ts";
+import { parseIdentities, type ShardIdentities } from "../../lib/core/shard-identity.ts";
 import { parseShardMap, type ShardMap } from "../../lib/core/shard-map.ts";
 import {
   type ConfigMapObject,
   identityOf,
   type KubeObject,
+  type LeaseObject,
   type ObjectIdentity,
   RESOURCES,
 } from "../../lib/kube/types.ts";
@@ -15,6 +17,17 @@ import type { Kept } from "../kit/secrets.ts";
 export interface ObservedMap extends Kept<ShardMap> {
   /** uid of the ShardSet that made it. */
   readonly createdFor: string | undefined;
+  /** What it says of the shards' data; nothing when it cannot be read. */
+  readonly identities: ShardIdentities;
+  readonly resourceVersion: string | undefined;
+}
+
+/** The Lease of a shard: what the agents that held it leave on it. */
+export interface ObservedLease {
+  /** Rises each time that an agent takes it; 0 before the first. */
+  readonly epoch: number;
+  /** System identifier of the data that the last agent worked on. */
+  readonly systemIdentifier: string | undefined;
 }
 
 /** A volume claim of a shard. */
@@ -55,13 +68,20 @@ export interface ObservedPod extends ObjectIdentity {
 export function observeMap(object: ConfigMapObject | undefined): ObservedMap | undefined {
   if (object === undefined) return undefined;
   const createdFor = object.metadata.annotations?.[ANNOTATIONS.createdFor];
-  const base = { ...identityOf(RESOURCES.ConfigMap, object), createdFor };
+  const { resourceVersion } = object.metadata;
+  const base = { ...identityOf(RESOURCES.ConfigMap, object), createdFor, resourceVersion };
   try {
-    return { ...base, value: parseShardMap(object.data) };
+    return { ...base, value: parseShardMap(object.data), identities: parseIdentities(object.data) };
   } catch {
     // The condition MapInvalid tells; the object itself shows why.
-    return { ...base, value: undefined };
+    return { ...base, value: undefined, identities: new Map() };
   }
+}
+
+/** Facts of the Lease of a shard. */
+export function observeLease({ metadata, spec }: LeaseObject): ObservedLease {
+  const systemIdentifier = metadata.annotations?.[ANNOTATIONS.systemIdentifier];
+  return { epoch: spec?.leaseTransitions ?? 0, systemIdentifier };
 }
 
 /**

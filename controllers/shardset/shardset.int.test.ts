@@ -18,7 +18,7 @@ import { startControlPlane, type TestControlPlane } from "../../testkit/kube-api
 import type { GetJson } from "./shardset.agents.ts";
 import { createShardSetController } from "./shardset.controller.ts";
 import { POLL_READY_SECONDS } from "./shardset.plan.ts";
-import { agent } from "./testing/builders.ts";
+import { agent, systemIdentifier } from "./testing/builders.ts";
 
 const NAMESPACE_TYPE: ResourceType = {
   group: "",
@@ -212,6 +212,9 @@ test("a ShardSet becomes ready under restricted pod security, and at rest nothin
   expect(status).toMatchObject({ observedGeneration: 1, shards: 2, shardsReady: 2, map: { version: 1, epoch: 1 } });
   expect(Object.keys(settled)).toHaveLength(2 * 5 + 5 + 1 + 2);
   const { metadata } = await readShardSet("alpha");
+  const map = { namespace: NAMESPACE, name: "alpha-map" };
+  const identities = { "systemIdentifier.0": systemIdentifier(0), "systemIdentifier.1": systemIdentifier(1) };
+  expect((await kube.get(RESOURCES.ConfigMap, map)).data).toMatchObject(identities);
 
   await withOperator(async () => {
     // Longer than a start and a full poll at rest.

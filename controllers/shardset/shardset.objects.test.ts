@@ -218,9 +218,13 @@ describe("objects of the set", () => {
     ]);
   });
 
-  test("the map is written as runs", () => {
-    const { data, metadata } = mapConfigMap(target(), { version: 1, epoch: 1, owners: proposeOwners(1) });
-    expect(data).toEqual({ version: "1", epoch: "1", owners: "0:0" });
+  test("the map is written as runs, with what is known of the data", () => {
+    const { data, metadata } = mapConfigMap(
+      target(),
+      { version: 1, epoch: 1, owners: proposeOwners(1) },
+      { "systemIdentifier.0": "new" },
+    );
+    expect(data).toEqual({ version: "1", epoch: "1", owners: "0:0", "systemIdentifier.0": "new" });
     expect(metadata.ownerReferences).toBeUndefined();
   });
 

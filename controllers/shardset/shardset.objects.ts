@@ -60,11 +60,15 @@ export function databasesSecret({ owner, names }: Target, requests: readonly Dat
   return ownedObject(owner, RESOURCES.Secret, names.databases, { type: "Opaque", data });
 }
 
-/** ConfigMap `s-map`: made once. */
-export function mapConfigMap({ owner, names }: Target, map: ShardMap): ConfigMapObject {
+/** ConfigMap `s-map`: made once. @param identities what is known of the shards' data; changed later by patches */
+export function mapConfigMap(
+  { owner, names }: Target,
+  map: ShardMap,
+  identities: Readonly<Record<string, string>>,
+): ConfigMapObject {
   return keptObject(owner, RESOURCES.ConfigMap, names.map, {
     annotations: { [ANNOTATIONS.createdFor]: owner.uid },
-    data: formatShardMap(map),
+    data: { ...formatShardMap(map), ...identities },
   });
 }
 

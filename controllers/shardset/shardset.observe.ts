@@ -18,9 +18,11 @@ import { shardSetLeaves } from "./shardset.certificates.ts";
 import { type MergedRequests, mergeRequests } from "./shardset.databases.ts";
 import {
   type ObservedClaim,
+  type ObservedLease,
   type ObservedMap,
   type ObservedPod,
   observeClaim,
+  observeLease,
   observeMap,
   observePod,
   shardNamed,
@@ -34,8 +36,8 @@ export interface World extends ObservedPki {
   readonly map: ObservedMap | undefined;
   readonly claims: ReadonlyMap<number, ObservedClaim>;
   readonly pods: ReadonlyMap<number, ObservedPod>;
-  /** Shards that have a Lease. */
-  readonly leases: ReadonlySet<number>;
+  /** Leases of the agents, by shard. */
+  readonly leases: ReadonlyMap<number, ObservedLease>;
   readonly requests: MergedRequests;
   /** CreditLedgers on this ShardSet, in name order: they block its deletion. */
   readonly ledgers: readonly string[];
@@ -70,7 +72,7 @@ export function observeShardSet(cache: CacheReader, shardSet: ShardSet, target: 
     map: observeMap(ours(RESOURCES.ConfigMap).find(({ metadata }) => metadata.name === names.map)),
     claims: byShard(ours(RESOURCES.PersistentVolumeClaim), names.instance, observeClaim),
     pods: byShard(ours(RESOURCES.Pod), names.instance, observePod),
-    leases: new Set(byShard(ours(RESOURCES.Lease), names.shard, (_, shard) => shard).keys()),
+    leases: byShard(ours(RESOURCES.Lease), names.shard, observeLease),
     requests: mergeRequests(requests.filter(({ metadata }) => metadata.deletionTimestamp === undefined)),
     ledgers: ledgers.sort(),
     isEnding: shardSet.metadata.deletionTimestamp !== undefined && ledgers.length === 0,
@@ -98,10 +100,10 @@ function goesWith({ owner, names }: Target, { metadata }: KubeObject): boolean {
 }
 
 /** Facts of the objects that have the name of a shard's. */
-function byShard<T>(
-  objects: readonly KubeObject[],
+function byShard<T, O extends KubeObject>(
+  objects: readonly O[],
   nameOf: (shard: number) => string,
-  facts: (object: KubeObject, shard: number) => T,
+  facts: (object: O, shard: number) => T,
 ): ReadonlyMap<number, T> {
   return new Map(
     objects.flatMap((object) => {

@@ -2,9 +2,11 @@ import { expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { ShardSetStatus } from "../../crds/shardset.ts";
 import { canonicalJson } from "../../lib/core/canonical.ts";
+import { identityKey, type ShardIdentity } from "../../lib/core/shard-identity.ts";
 import { tellReport } from "../../operator/runtime/report.ts";
 import type { Action, Condition } from "../../operator/runtime/types.ts";
 import type { Assessment } from "./shardset.assess.ts";
+import type { ObservedLease } from "./shardset.facts.ts";
 import { planGrowth, planShardSet } from "./shardset.plan.ts";
 import { reportShardSet } from "./shardset.report.ts";
 import {
@@ -63,6 +65,12 @@ const shardPart = fc.record({
   ),
   certificate: fc.boolean(),
   lease: fc.boolean(),
+  identity: fc.constantFrom<ShardIdentity | undefined>(
+    undefined,
+    { state: "new" },
+    { state: "known", systemIdentifier: "74" },
+    { state: "given-up", systemIdentifier: "73" },
+  ),
 });
 type ShardPart = typeof shardPart extends fc.Arbitrary<infer T> ? T : never;
 
@@ -101,6 +109,7 @@ const scopes = fc
     map: fc.constantFrom<"none" | "good" | "broken">("none", "good", "good", "broken"),
     caKey: fc.constantFrom<"none" | "good" | "unusable">("none", "good", "good", "good", "unusable"),
     ca: fc.boolean(),
+    leaseFacts: fc.constantFrom<Partial<ObservedLease>>({}, { epoch: 3 }, { epoch: 3, systemIdentifier: "75" }),
     isFormer: fc.boolean(),
     /** All of them: a deletion goes on only then. */
     arePodsGone: fc.boolean(),
@@ -131,7 +140,19 @@ const scopes = fc
       map:
         given.map === "none"
           ? undefined
-          : { ...MAP, createdFor, value: given.map === "broken" ? undefined : MAP.value },
+          : {
+              ...MAP,
+              createdFor,
+              value: given.map === "broken" ? undefined : MAP.value,
+              identities: new Map(
+                given.map === "broken"
+                  ? []
+                  : parts.flatMap(([shard, { identity }]) =>
+                      identity === undefined ? [] : [[shard, identity] as const],
+                    ),
+              ),
+            },
+      leaseFacts: given.leaseFacts,
       ledgers: given.ledger ? ["credits"] : [],
       claims: parts.flatMap(([shard, { claim: state }]) => {
         if (state === "none") return [];
@@ -162,6 +183,13 @@ function always(check: (given: Assessment, actions: readonly Action[]) => void):
   fc.assert(
     fc.property(scopes, (given) => check(given, actionsOf(given))),
     { numRuns: 400 },
+  );
+}
+
+/** `data` of the patches of a ConfigMap. */
+function patchesOf(actions: readonly Action[], name: string): Record<string, string>[] {
+  return actions.flatMap((action) =>
+    action.type === "patch" && action.name === name ? [action.patch["data"] as Record<string, string>] : [],
   );
 }
 
@@ -256,10 +284,34 @@ test("the map is made only where there is none, after the volumes", () => {
   always(({ world }, actions) => {
     const deeds = deedsOf(actions);
     const at = deeds.indexOf(`create ConfigMap ${NAMES.map}`);
-    expect(deeds.some((deed) => /^(apply|patch) ConfigMap/.test(deed))).toBe(false);
+    expect(deeds.some((deed) => deed.startsWith("apply ConfigMap"))).toBe(false);
+    for (const patch of patchesOf(actions, NAMES.map)) {
+      expect(Object.keys(patch).filter((key) => !key.startsWith("systemIdentifier."))).toEqual([]);
+    }
     if (at < 0) return;
     expect(world.map).toBeUndefined();
     expect(deeds.findLastIndex((deed) => deed.startsWith("create PersistentVolumeClaim"))).toBeLessThan(at);
+  });
+});
+
+test("a shard may begin only where nothing says that it had data, and what its data is never changes by itself", () => {
+  always(({ world, agents }, actions) => {
+    const isOurs = world.map?.createdFor === UID;
+    for (const patch of patchesOf(actions, NAMES.map)) {
+      for (const shard of world.target.shards) {
+        const [recorded, next] = [world.map?.identities.get(shard), patch[identityKey(shard)]];
+        if (next === undefined) continue;
+        expect(recorded?.state).not.toBe("known");
+        expect(next).not.toMatch(/^given-up/);
+        if (next !== "new") {
+          const known = world.shardSet.status?.shardStatuses?.find((state) => state.shard === shard);
+          const { systemIdentifier } = { ...world.leases.get(shard), ...known, ...agents.get(shard) };
+          expect(next).toBe(systemIdentifier);
+        }
+        const hadData = OWNERS.includes(shard) && (!isOurs || world.shardSet.status?.initialized === true);
+        if (hadData || (world.leases.get(shard)?.epoch ?? 0) > 0) expect(next).not.toBe("new");
+      }
+    }
   });
 });
 

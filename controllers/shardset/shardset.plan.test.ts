@@ -144,6 +144,7 @@ describe("a living ShardSet", () => {
       "create Lease bank-3: shard 3 has no Lease yet",
       DATABASES,
       "create PersistentVolumeClaim bank-3-0: shard 3 has no volume yet: 1Gi",
+      "patch ConfigMap bank-map: shard 3 never had data",
       ...CERTIFICATES,
       "apply Secret bank-3-tls: new certificate of shard 3: there is none",
       "create Pod bank-3-0: shard 3 has no pod",

@@ -1,5 +1,6 @@
+import { formatIdentities, type ShardIdentity } from "../../lib/core/shard-identity.ts";
 import type { ObjectIdentity } from "../../lib/kube/types.ts";
-import { apply, create, remove } from "../../operator/runtime/actions.ts";
+import { apply, create, remove, tell } from "../../operator/runtime/actions.ts";
 import type { Action, Plan } from "../../operator/runtime/types.ts";
 import { accessActions } from "../kit/access.ts";
 import { pkiActions } from "../kit/pki/objects.ts";
@@ -11,7 +12,8 @@ import { agentIdentity, databasesSecret, mapConfigMap } from "./shardset.objects
 //   CA ──► access, Leases, requests ──► volumes ──► map ──► certificates ──► pods ──► Services
 //
 // Volumes come before the map: a map without the volume of an owning shard then means lost data, never an interrupted
-// start. Pods come after their certificates: a pod that waits for a Secret is tried again by its kubelet only after
+// start. What is known of the shards' data is recorded with the map, and so before the pods: no agent makes data unless the
+// map says that its shard never had any. Pods come after their certificates: a pod that waits for a Secret is tried again by its kubelet only after
 // minutes. Services come last, because no pod needs them: one that somebody edited (a field conflict stops the plan)
 // must not keep a shard down. All missing pods are made at once; which pods are replaced for a new spec is the rollout's.
 //
@@ -88,11 +90,30 @@ function makeVolumes({ world, volumes, shards }: Assessment): Action[] {
     .map(({ shard, objects }) => create(objects.claim, `shard ${shard} has no volume yet: ${size}`));
 }
 
-function makeMap({ world, map }: Assessment): Action[] {
-  if (map.wanted === undefined) return [];
-  const why = map.wanted.epoch === 1 ? "there is no shard map yet" : "the shard map is gone and is made anew";
-  const note = `${why}: version ${map.wanted.version}, epoch ${map.wanted.epoch}`;
-  return [create(mapConfigMap(world.target, map.wanted), note)];
+/** The map with what is known of the shards' data, as far as either is missing or due. */
+function makeMap({ world, map, identities: { changes } }: Assessment): Action[] {
+  const data = formatIdentities(changes);
+  if (map.wanted !== undefined) {
+    const why = map.wanted.epoch === 1 ? "there is no shard map yet" : "the shard map is gone and is made anew";
+    const note = `${why}: version ${map.wanted.version}, epoch ${map.wanted.epoch}`;
+    return [create(mapConfigMap(world.target, map.wanted, data), note)];
+  }
+  if (world.map === undefined || changes.size === 0) return [];
+  const { resource, namespace, name, resourceVersion } = world.map;
+  // Of the very record that was looked at: one that somebody changed meanwhile is looked at again.
+  const patch = { metadata: { resourceVersion }, data };
+  const note = [...changes].map(([shard, identity]) => `shard ${shard} ${inWords(identity)}`).join(", ");
+  const told = [...changes].flatMap(([shard, { state }]) =>
+    state === "given-up" ? [tell("Warning", "DataGivenUp", `data of shard ${shard} is given up as annotated`)] : [],
+  );
+  return [{ type: "patch", resource, namespace, name, patch, note }, ...told];
+}
+
+function inWords(identity: ShardIdentity): string {
+  if (identity.state === "new") return "never had data";
+  return identity.state === "known"
+    ? `has the data with system identifier ${identity.systemIdentifier}`
+    : `gave up the data with system identifier ${identity.systemIdentifier}`;
 }
 
 function makePods(assessment: Assessment, now: number): Action[] {

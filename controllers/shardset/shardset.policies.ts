@@ -64,16 +64,18 @@ function endingVolumes({ world, volumes }: Standing): State | undefined {
   );
 }
 
+/** What only people can mend, the worst first. */
+const FOR_PEOPLE: readonly ShardSetReason[] = ["VolumeLost", "DataLost", "DataRefused"];
+
 /** Why shards are not ready: what only people can change first, then what the controller itself is doing. */
 function unreadyShards({ world, shards, rollout }: Standing): State | undefined {
   const notReady = shards.filter(({ ready: isReady }) => !isReady);
   if (notReady.length === 0) return undefined;
   const counted = `${shards.length - notReady.length} of ${shards.length} shards are ready; ${describe(notReady)}`;
   const message = withWaits(counted, rollout);
-  if (notReady.some(({ reason }) => reason === "VolumeLost")) return stuck("VolumeLost", message);
-  const isRefused = ({ agent }: ShardState): boolean =>
-    agent?.reason === "DataRefused" || agent?.reason === "ConfigInvalid";
-  if (notReady.some(isRefused)) return stuck("ShardNotReady", message);
+  const forPeople = FOR_PEOPLE.find((wanted) => notReady.some(({ reason }) => reason === wanted));
+  if (forPeople !== undefined) return stuck(forPeople, message);
+  if (notReady.some(({ agent }) => agent?.reason === "ConfigInvalid")) return stuck("ShardNotReady", message);
   if (shards.some(({ difference }) => difference !== undefined)) return working("Updating", message);
   const { status } = world.shardSet;
   if (isNew(world.shardSet) || status?.initialized !== true) return working("Provisioning", message);

@@ -22,6 +22,7 @@ import {
   type Seen,
   shardSet,
   spec,
+  systemIdentifier,
   withShard,
   withSpec,
 } from "./testing/builders.ts";
@@ -147,7 +148,7 @@ const ROWS: readonly Row[] = [
     policy: "a shard is not ready",
     name: "because its data is not its own",
     given: { ...READY, shardSet: withSpec(parameters), agents: down(2, "DataRefused") },
-    want: "ShardNotReady stuck: 2 of 3 shards are ready; shard 2: DataRefused: it says so; pods bank-0-0, bank-1-0 follow once shard 2 accepts writes",
+    want: "DataRefused stuck: 2 of 3 shards are ready; shard 2: DataRefused: it says so; pods bank-0-0, bank-1-0 follow once shard 2 accepts writes",
   },
   {
     policy: "a shard is not ready",
@@ -349,6 +350,7 @@ describe("the whole status", () => {
         bucketCount: proposeOwners(3).filter((owner) => owner === shard).length,
         epoch: 1,
         postgresVersion: "17.11",
+        systemIdentifier: systemIdentifier(shard),
       })),
       databases: [{ name: "ledger_a", requestHash: requestHash(request), shardsReady: 3 }],
     });

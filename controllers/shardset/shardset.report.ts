@@ -43,7 +43,17 @@ function statusOf(assessment: Assessment): Omit<ShardSetStatus, "observedGenerat
   });
 }
 
-function shardStatus({ world, conditions }: Assessment, state: ShardState): ShardStatus {
+/** As the map says; a map that is lost, or was never this ShardSet's, does not change what is remembered. */
+function identifierOf({ world, volumes }: Assessment, shard: number): string | undefined {
+  if (world.map?.value === undefined || volumes.conflict !== undefined) {
+    return world.shardSet.status?.shardStatuses?.find((known) => known.shard === shard)?.systemIdentifier;
+  }
+  const identity = world.map.identities.get(shard);
+  return identity?.state === "known" ? identity.systemIdentifier : undefined;
+}
+
+function shardStatus(assessment: Assessment, state: ShardState): ShardStatus {
+  const { world, conditions } = assessment;
   const isMapLost = world.map?.value === undefined || conditions.MapPublished.reason === "MapInvalid";
   const before = world.shardSet.status?.shardStatuses?.find(({ shard }) => shard === state.shard);
   return omitUndefined({
@@ -54,6 +64,7 @@ function shardStatus({ world, conditions }: Assessment, state: ShardState): Shar
     bucketCount: isMapLost ? (before?.bucketCount ?? 0) : state.bucketCount,
     epoch: state.agent?.epoch ?? before?.epoch,
     postgresVersion: state.agent?.postgresVersion ?? before?.postgresVersion,
+    systemIdentifier: identifierOf(assessment, state.shard),
     message: state.message?.slice(0, MESSAGE_MAX),
   });
 }

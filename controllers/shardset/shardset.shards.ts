@@ -1,11 +1,13 @@
 import type { AgentReason } from "../../crds/agent-status.ts";
 import type { ShardSetReason } from "../../crds/conditions.ts";
 import { LABELS } from "../../crds/group.ts";
+import type { ShardIdentity } from "../../lib/core/shard-identity.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
 import { type Difference, differencesOf, inWords } from "../kit/difference.ts";
 import { ownLabels } from "../kit/objects.ts";
 import type { AgentAnswer, Agents } from "./shardset.agents.ts";
 import type { ObservedPod } from "./shardset.facts.ts";
+import type { Target } from "./shardset.names.ts";
 import type { ShardObjects } from "./shardset.objects.ts";
 import type { World } from "./shardset.observe.ts";
 import { PARAMETERS_VARIABLE } from "./shardset.pod.ts";
@@ -48,6 +50,8 @@ export interface ShardFacts {
   readonly bucketCounts: ReadonlyMap<number, number>;
   /** Shards whose volume is lost. */
   readonly lost: readonly number[];
+  /** What people may do about data that is lost, by shard. */
+  readonly ways: ReadonlyMap<number, string>;
 }
 
 /** States of all shards of the spec, in order. */
@@ -57,7 +61,9 @@ export function shardStates(world: World, facts: ShardFacts): ShardState[] {
     const { shard } = objects;
     const pod = world.pods.get(shard);
     const agent = facts.agents.get(shard);
-    const problem = lost.has(shard) ? volumeLost(world, shard) : podProblem(world, { shard, pod, agent });
+    const problem = lost.has(shard)
+      ? volumeLost(world, shard)
+      : podProblem(world, { shard, pod, agent, way: facts.ways.get(shard) });
     return {
       shard,
       ready: problem === undefined,
@@ -78,6 +84,7 @@ const IDLE_REASONS: readonly string[] = [
   "Starting",
   "WaitingForLease",
   "PreparingData",
+  "DataLost",
   "DataRefused",
   "ConfigInvalid",
   "PostgresFailed",
@@ -109,17 +116,47 @@ function volumeLost({ target }: World, shard: number): Problem {
 }
 
 function podProblem(
-  { target }: World,
-  { shard, pod, agent }: Pick<ShardState, "shard" | "pod" | "agent">,
+  { target, map }: World,
+  { shard, pod, agent, way }: Pick<ShardState, "shard" | "pod" | "agent"> & { readonly way: string | undefined },
 ): Problem | undefined {
   const name = target.names.instance(shard);
   if (pod === undefined) return { reason: "Provisioning", message: `pod ${name} does not exist yet` };
   if (pod.deleting) return { reason: "ShardNotReady", message: `pod ${name} is ending` };
-  if (agent?.ready === true) return undefined;
-  if (agent !== undefined) return { reason: "ShardNotReady", message: `${agent.reason}: ${agent.message}` };
+  if (agent?.ready === true) return identityProblem(agent, { target, recorded: map?.identities.get(shard), name });
+  if (agent !== undefined) return agentProblem(agent, way);
   if (pod.problem !== undefined) return { reason: "Provisioning", message: `pod ${name}: ${pod.problem}` };
   if (pod.phase !== "Running") return { reason: "Provisioning", message: `pod ${name} is ${pod.phase}` };
   return { reason: "AgentUnreachable", message: `the agent of pod ${name} does not answer` };
+}
+
+/** Reasons of the agent that are reasons of the ShardSet. */
+const DATA_REASONS: Readonly<Record<string, ShardSetReason>> = { DataLost: "DataLost", DataRefused: "DataRefused" };
+
+function agentProblem(agent: AgentAnswer, way: string | undefined): Problem {
+  const reason = DATA_REASONS[agent.reason] ?? "ShardNotReady";
+  return {
+    reason,
+    message: [`${agent.reason}: ${agent.message}`, way].filter((part) => part !== undefined).join("; "),
+  };
+}
+
+/** A shard counts as ready once it is recorded what its data is: from then on a loss is told from a beginning. */
+function identityProblem(
+  { systemIdentifier }: AgentAnswer,
+  {
+    target,
+    recorded,
+    name,
+  }: { readonly target: Target; readonly recorded: ShardIdentity | undefined; readonly name: string },
+): Problem | undefined {
+  if (systemIdentifier === undefined || recorded === undefined) return undefined;
+  if (recorded.state !== "known") {
+    return { reason: "Provisioning", message: `its system identifier ${systemIdentifier} is being recorded` };
+  }
+  if (recorded.systemIdentifier === systemIdentifier) return undefined;
+  const says = `ConfigMap ${target.names.map} says that its data is the one with ${recorded.systemIdentifier}`;
+  const message = `pod ${name} works on the PostgreSQL cluster with system identifier ${systemIdentifier}, but ${says}`;
+  return { reason: "DataRefused", message };
 }
 
 function differenceOf(pod: ObservedPod, { pod: wanted, podHash }: ShardObjects): string | undefined {

@@ -1,4 +1,5 @@
 import type { AgentReason } from "../../crds/agent-status.ts";
+import { ANNOTATIONS } from "../../crds/group.ts";
 import { backoffMs } from "../../lib/core/backoff.ts";
 import { type Clock, rfc3339Seconds } from "../../lib/core/clock.ts";
 import { isOperatorError, toOperatorError } from "../../lib/core/errors.ts";
@@ -8,6 +9,7 @@ import type { Logger } from "../../lib/node/logger.ts";
 import type { PostgresTarget } from "../../lib/node/postgres.ts";
 import { describeTls, installServerFiles, type TlsFiles, type TlsInUse } from "./certificate-files.ts";
 import { type DataDirectory, prepareDataDirectory, removeStaleLockFile } from "./data-directory.ts";
+import type { Expectation } from "./data-expectation.ts";
 import { type DatabaseState, reconcileDatabases } from "./databases.ts";
 import { createDesiredSource, type DesiredSource } from "./desired-source.ts";
 import { createDisplay, type Display } from "./display.ts";
@@ -32,7 +34,7 @@ import { createWaker, type Waker } from "./waker.ts";
  *   WaitingForLease ─► PreparingData ─► PostgresStarting ⇄ Ready ─► Stopping | LeaseLost
  *                        │    ▲               │    ▲
  *                        ▼    │               ▼    │
- *               DataRefused, ConfigInvalid   PostgresFailed, PostgresUnresponsive
+ *     DataLost, DataRefused, ConfigInvalid   PostgresFailed, PostgresUnresponsive
  */
 
 /** What the agent is made of. */
@@ -54,6 +56,8 @@ export interface Agent extends AgentView {
   run(signal: AbortSignal): Promise<void>;
   /** Something about the Lease changed. */
   leaseChanged(): void;
+  /** What each renewal of the Lease is to leave on it: the identifier of the data that this agent works on. */
+  leaseAnnotations(): Readonly<Record<string, string>>;
   /** Takes new certificates into use. */
   useCertificates(files: TlsFiles): Promise<void>;
   /** Stops PostgreSQL for good. */
@@ -66,6 +70,12 @@ const CHECK_STARTING_EVERY_MS = 200;
 
 /** Waits between attempts to prepare data or configuration that cannot be used as they are. */
 const PREPARE_BACKOFF = { baseMs: 500, capMs: 5_000 } as const;
+
+/**
+ * The map is read right after the Lease. Data that is there does not wait for it for longer: it is still compared with what
+ * the Lease and the volume say.
+ */
+const MAP_WAIT_MS = 10_000;
 
 /** Waits between attempts to carry out requests that failed. */
 const DATABASES_BACKOFF = { baseMs: 500, capMs: 30_000 } as const;
@@ -89,11 +99,12 @@ interface Parts extends AgentDeps {
   readonly display: Display;
   readonly health: ServerHealth;
   readonly desired: DesiredSource;
-  readonly wakers: { readonly lease: Waker; readonly health: Waker; readonly databases: Waker };
+  readonly wakers: { readonly lease: Waker; readonly data: Waker; readonly health: Waker; readonly databases: Waker };
   /** What the steps find out. */
   readonly found: {
     supervisor: Supervisor | undefined;
     systemIdentifier: string | undefined;
+    expectedIdentifier: string | undefined;
     epoch: number | undefined;
     mapVersion: number;
     databases: readonly DatabaseState[];
@@ -113,6 +124,8 @@ export function createAgent(deps: AgentDeps): Agent {
     // initdb and the first look at a large volume may take longer than any loop.
     alive: () => display.silentMs() < STUCK_AFTER_MS || display.reason() === "PreparingData",
     leaseChanged: () => wakers.lease.wake(),
+    leaseAnnotations: () =>
+      found.systemIdentifier === undefined ? {} : { [ANNOTATIONS.systemIdentifier]: found.systemIdentifier },
     useCertificates: async (files) => {
       await installServerFiles(serverPaths(config.runtimeDir).tlsDir, files);
       found.supervisor?.reload();
@@ -144,8 +157,16 @@ function createParts(deps: AgentDeps): Parts {
     user: SUPERUSER,
     applicationName: "shieldx shard-agent",
   });
-  const wakers = { lease: createWaker(clock), health: createWaker(clock), databases: createWaker(clock) };
-  const onChange = (): void => wakers.databases.wake();
+  const wakers = {
+    lease: createWaker(clock),
+    data: createWaker(clock),
+    health: createWaker(clock),
+    databases: createWaker(clock),
+  };
+  const onChange = (): void => {
+    wakers.data.wake();
+    wakers.databases.wake();
+  };
   return {
     ...deps,
     env: postgresEnvironment(config.path),
@@ -165,6 +186,7 @@ function createParts(deps: AgentDeps): Parts {
     found: {
       supervisor: undefined,
       systemIdentifier: undefined,
+      expectedIdentifier: undefined,
       epoch: undefined,
       mapVersion: 0,
       databases: [],
@@ -181,6 +203,7 @@ function factsOf({ config, display, found, health, lease }: Parts): AgentFacts {
     reason: display.reason(),
     message: display.message(),
     systemIdentifier: found.systemIdentifier,
+    expectedIdentifier: found.expectedIdentifier,
     epoch: lease.epoch() ?? found.epoch,
     postgresVersion: health.version(),
     mapVersion: found.mapVersion,
@@ -202,23 +225,40 @@ async function waitForLease({ lease, display, wakers, found }: Parts, signal: Ab
 
 /** Tries until data and configuration can be used; what stands in the way is shown. */
 async function prepare(parts: Parts, signal: AbortSignal): Promise<DataDirectory | undefined> {
-  const { config, clock, log, display, env } = parts;
-  const { dataDir, shardset: shardSet, shard } = config;
+  const { config, clock, log, display, env, desired, found, wakers } = parts;
+  const { dataDir, shardset: shardSet, shard, podName: claim } = config;
   if (!signal.aborted) display.show("PreparingData", "the data directory is being checked");
+  const waitUntil = clock.monotonic() + MAP_WAIT_MS;
+  while (!signal.aborted && !desired.hasLooked() && clock.monotonic() < waitUntil) {
+    await wakers.data.sleep(waitUntil - clock.monotonic(), signal);
+  }
   for (let failures = 0; !signal.aborted; failures += 1) {
     try {
       await writeServerFiles(config);
-      const data = await prepareDataDirectory({ dataDir, shardSet, shard, env, log });
+      const expectation = expectationOf(parts);
+      const data = await prepareDataDirectory({ dataDir, shardSet, shard, claim, expectation, env, log });
       await removeStaleLockFile(data, { env, log });
+      found.expectedIdentifier = undefined;
       return data;
     } catch (error) {
-      const { code, message } = toOperatorError(error);
+      const { code, message, details } = toOperatorError(error);
+      const expected = details["expected"];
+      found.expectedIdentifier = typeof expected === "string" ? expected : undefined;
       if (display.message() !== message) log.error({ code }, message);
       display.show(reasonOf(error), message);
-      await clock.sleep(backoffMs(failures, PREPARE_BACKOFF), signal);
+      await wakers.data.sleep(backoffMs(failures, PREPARE_BACKOFF), signal);
     }
   }
   return undefined;
+}
+
+function expectationOf({ config, desired, lease }: Parts): Expectation {
+  const identities = desired.identities();
+  return {
+    identity: identities?.get(config.shard),
+    isMapRead: identities !== undefined,
+    onLease: lease.annotation(ANNOTATIONS.systemIdentifier),
+  };
 }
 
 async function startPostgres(parts: Parts, data: DataDirectory): Promise<void> {
@@ -318,6 +358,7 @@ async function carryOutRequests(parts: Parts): Promise<boolean> {
 }
 
 function reasonOf(error: unknown): AgentReason {
+  if (isOperatorError(error, "DATA_LOST")) return "DataLost";
   if (isOperatorError(error, "DATA_REFUSED")) return "DataRefused";
   if (isOperatorError(error, "CONFIG_INVALID")) return "ConfigInvalid";
   return "PreparingData";

@@ -3,13 +3,14 @@ import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { OperatorError } from "../../lib/core/errors.ts";
 import type { Logger } from "../../lib/node/logger.ts";
+import { type Expectation, isGivenUp, type Place, requireExpected, requireNoData } from "./data-expectation.ts";
 import { processesIn, runTool, type ToolResult } from "./processes.ts";
 import { SUPERUSER } from "./shardagent.config-files.ts";
 import { runLocked } from "./volume-lock.ts";
 
 // The data directory is made by initdb in a temporary directory beside it and renamed when it is complete and synced:
 // a directory of the final name is a whole database cluster, whenever the power went. A small file beside it says whose
-// data this is; it is what tells "never had data" from "data is gone".
+// data this is. Whether an empty volume may be a beginning is said from outside: see data-expectation.ts.
 
 /** Major version that the program runs; data of another one needs an upgrade first. */
 export const POSTGRES_MAJOR = "17";
@@ -44,6 +45,10 @@ export interface DataDirectoryOptions {
   readonly dataDir: string;
   readonly shardSet: string;
   readonly shard: number;
+  /** Name of the volume's claim. */
+  readonly claim: string;
+  /** What is said about the data. */
+  readonly expectation: Expectation;
   /** Environment of PostgreSQL's programs. */
   readonly env: Readonly<Record<string, string>>;
   readonly log: Logger;
@@ -60,29 +65,27 @@ export interface DataDirectory {
 }
 
 /**
- * Makes the data directory on an empty volume, or checks that what is there is this shard's.
+ * Makes the data directory of a shard that never had data, or checks that what is there is this shard's.
  * Nothing that exists is ever changed or removed, but half-made directories of an interrupted initdb.
- * @throws OperatorError DATA_REFUSED (another shard's data, another major version, data gone), POSTGRES_FAILED (initdb)
+ * @throws OperatorError DATA_LOST (data gone), DATA_REFUSED (other data, another major version), POSTGRES_FAILED (initdb),
+ * SHARD_MAP_INVALID (nothing is known yet)
  */
 export async function prepareDataDirectory(options: DataDirectoryOptions): Promise<DataDirectory> {
-  const { dataDir } = options;
+  const { dataDir, expectation } = options;
   const volume = dirname(dataDir);
-  const known = await readIdentity(volume);
-  if (known !== undefined) requireSameShard(known, options);
+  const known = await knownIdentity(volume, options);
+  const evidence = { ...expectation, onVolume: known?.systemIdentifier };
+  const place: Place = { shard: options.shard, claim: options.claim, map: `${options.shardSet}-map` };
   const entries = await listDirectory(dataDir);
   const created = entries.length === 0;
   if (created) {
-    if (known !== undefined) {
-      throw new OperatorError(
-        "DATA_REFUSED",
-        `the volume belongs to shard ${known.shard} of ${known.shardSet} (system identifier ${known.systemIdentifier}), but its data directory is gone`,
-      );
-    }
+    requireNoData(evidence, place);
     await initialise(options, volume);
   } else {
     await requireMajorVersion(dataDir, entries);
   }
   const systemIdentifier = await readSystemIdentifier(options);
+  if (!created) requireExpected(systemIdentifier, evidence, place);
   if (known !== undefined && known.systemIdentifier !== systemIdentifier) {
     throw new OperatorError(
       "DATA_REFUSED",
@@ -197,6 +200,14 @@ function requireSameShard(known: VolumeIdentity, options: DataDirectoryOptions):
     "DATA_REFUSED",
     `the volume belongs to shard ${known.shard} of ${known.shardSet}, not to shard ${options.shard} of ${options.shardSet}`,
   );
+}
+
+/** Whose data the volume says it holds. What it says of data that was given up ends here. */
+async function knownIdentity(volume: string, options: DataDirectoryOptions): Promise<VolumeIdentity | undefined> {
+  const known = await readIdentity(volume);
+  if (known === undefined) return undefined;
+  requireSameShard(known, options);
+  return isGivenUp(options.expectation, known.systemIdentifier) ? undefined : known;
 }
 
 async function readIdentity(volume: string): Promise<VolumeIdentity | undefined> {

@@ -1,6 +1,7 @@
 import { DATABASES_KEY, type DatabaseRequest, parseDatabases } from "../../crds/database-request.ts";
 import type { Clock } from "../../lib/core/clock.ts";
 import { toOperatorError } from "../../lib/core/errors.ts";
+import { parseIdentities, type ShardIdentities } from "../../lib/core/shard-identity.ts";
 import { parseShardMap, type ShardMap } from "../../lib/core/shard-map.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { followObject } from "../../lib/kube/follow.ts";
@@ -13,6 +14,10 @@ export interface DesiredSource {
   requests(): readonly DatabaseRequest[] | undefined;
   /** `undefined` until ConfigMap `<shardset>-map` was read. */
   map(): ShardMap | undefined;
+  /** What that ConfigMap says of the shards' data; `undefined` until it was read. */
+  identities(): ShardIdentities | undefined;
+  /** The API server has answered for that ConfigMap, be it that there is none or that it cannot be read. */
+  hasLooked(): boolean;
   /** Follows both objects until the signal fires; a failing API server is waited for. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -36,14 +41,16 @@ export function createDesiredSource(deps: DesiredSourceDeps): DesiredSource {
   const { kube: client, clock, random, log, namespace } = deps;
   let requests: readonly DatabaseRequest[] | undefined;
   let map: ShardMap | undefined;
+  let identities: ShardIdentities | undefined;
+  let looked = false;
 
   const keep = (what: string, take: () => void): void => {
     try {
       take();
-      deps.onChange();
     } catch (error) {
       log.error({ code: toOperatorError(error).code }, `${what} cannot be read; the last good one stays in force`);
     }
+    deps.onChange();
   };
 
   const followDatabases = followObject<SecretObject>({
@@ -66,15 +73,20 @@ export function createDesiredSource(deps: DesiredSourceDeps): DesiredSource {
     log,
     type: RESOURCES.ConfigMap,
     ref: { namespace, name: `${deps.shardSet}-map` },
-    onChange: (object) =>
+    onChange: (object) => {
+      looked = true;
       keep("the shard map", () => {
-        if (object !== undefined) map = parseShardMap(object.data);
-      }),
+        if (object === undefined) return;
+        [map, identities] = [parseShardMap(object.data), parseIdentities(object.data)];
+      });
+    },
   });
 
   return {
     requests: () => requests,
     map: () => map,
+    identities: () => identities,
+    hasLooked: () => looked,
     run: async (signal) => {
       await Promise.all([followDatabases.run(signal), followMap.run(signal)]);
     },

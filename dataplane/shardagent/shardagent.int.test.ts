@@ -1,8 +1,11 @@
 // The agent in a container as restricted as its pod, against a real kube-apiserver: what it promises about data,
 // connections and crashes is checked from outside, as clients, the controller and the kubelet would.
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { type connect } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { Client } from "pg";
+import type { AgentStatus } from "../../crds/agent-status.ts";
 import type { DatabaseRequest } from "../../crds/database-request.ts";
 import { requestHash } from "../../crds/database-request.ts";
 import { systemClock } from "../../lib/core/clock.ts";
@@ -14,6 +17,7 @@ import { readCertificate } from "../../lib/node/certificates.ts";
 import { openClient, sqlState, withClient } from "../../lib/node/postgres.ts";
 import { scramVerifier } from "../../lib/node/scram.ts";
 import { startControlPlane, type TestControlPlane } from "../../testkit/kube-apiserver.ts";
+import { eventually } from "../../testkit/wait.ts";
 import {
   type AgentContainer,
   createShardHost,
@@ -51,8 +55,12 @@ function databaseRequest(database: string): DatabaseRequest {
   };
 }
 
-/** What the controller makes before the pod: Lease, map, requests. */
-async function publish(shardSet: string, requests: readonly DatabaseRequest[]): Promise<void> {
+/** What the controller makes before the pod: Lease, map, requests. @param identity what the map says of the data */
+async function publish(
+  shardSet: string,
+  requests: readonly DatabaseRequest[],
+  identity: Readonly<Record<string, string>> = { "systemIdentifier.0": "new" },
+): Promise<void> {
   const metadata = (name: string) => ({ name, namespace: "default" });
   await kube.create(RESOURCES.Lease, {
     apiVersion: "coordination.k8s.io/v1",
@@ -64,7 +72,7 @@ async function publish(shardSet: string, requests: readonly DatabaseRequest[]): 
     apiVersion: "v1",
     kind: "ConfigMap",
     metadata: metadata(`${shardSet}-map`),
-    data: formatShardMap(MAP),
+    data: { ...formatShardMap(MAP), ...identity },
   });
   await publishRequests(shardSet, requests);
 }
@@ -80,6 +88,12 @@ async function publishRequests(shardSet: string, requests: readonly DatabaseRequ
     },
     { fieldManager: "test", force: true },
   );
+}
+
+/** What the map says of the shard's data from now on. */
+async function record(shardSet: string, identity: string): Promise<void> {
+  const patch = { data: { "systemIdentifier.0": identity } };
+  await kube.patch(RESOURCES.ConfigMap, { namespace: "default", name: `${shardSet}-map` }, { format: "merge", patch });
 }
 
 function readLease(shardSet: string): Promise<LeaseObject> {
@@ -463,11 +477,103 @@ test("a volume of another shard, and a volume whose data is gone, are refused an
     }
 
     const second = await start();
-    const gone = await second.until("refusing", ({ reason }) => reason === "DataRefused");
-    expect(gone.message).toMatch(
-      /^the volume belongs to shard 0 of other \(system identifier [0-9]+\), but its data directory is gone$/,
+    const gone = await second.until("refusing", ({ reason }) => reason === "DataLost");
+    expect(gone.message).toBe(
+      `PersistentVolumeClaim other-0-0 holds no data, but shard 0 has had some: the PostgreSQL cluster with system identifier ${gone.expectedIdentifier}`,
     );
     expect(await second.exec("ls", "-A", "/var/lib/postgresql")).toBe("shieldx-shard.json\nshieldx-shard.lock\n");
+  });
+});
+
+const settled = ({ ready, reason }: AgentStatus): boolean => ready || reason.startsWith("Data");
+const ls = (agent: AgentContainer): Promise<string> => agent.exec("ls", "-A", "/var/lib/postgresql");
+
+test("trial 13: an empty volume is initialised for a shard that never had data, and for no other one", async () => {
+  const former = "7400000000000000001";
+  const empty = "PersistentVolumeClaim gone-0-0 holds no data";
+  const lost = `${empty}, but shard 0 has had some: the PostgreSQL cluster with system identifier ${former}`;
+  await publish("gone", [], { "systemIdentifier.0": former });
+  await withShard("gone", async (_host, start) => {
+    const agent = await start();
+    expect(await agent.until("settled", settled)).toMatchObject({
+      reason: "DataLost",
+      expectedIdentifier: former,
+      message: lost,
+    });
+    expect(await ls(agent)).toBe("");
+    await agent.stop();
+    // Other data than what the Lease remembers was given up.
+    await record("gone", "given-up-7400000000000000002");
+    await kube.patch(
+      RESOURCES.Lease,
+      { namespace: "default", name: "gone-0" },
+      { format: "merge", patch: { metadata: { annotations: { "shieldx.dev/system-identifier": former } } } },
+    );
+    const second = await start();
+    expect(await second.until("settled", settled)).toMatchObject({ reason: "DataLost", message: lost });
+    await record("gone", `given-up-${former}`);
+    const { systemIdentifier } = await second.until("ready", ({ ready }) => ready);
+    expect(systemIdentifier).not.toBe(former);
+    await eventually("the Lease names the new data", async () => {
+      const { annotations } = (await readLease("gone")).metadata;
+      return annotations?.["shieldx.dev/system-identifier"] === systemIdentifier;
+    });
+  });
+});
+
+test("trial 13: where nothing says that a shard never had data, an empty volume stays empty", async () => {
+  await publish("mute", [], {});
+  await withShard("mute", async (_host, start) => {
+    const agent = await start();
+    expect(await agent.until("settled", settled)).toMatchObject({
+      reason: "DataLost",
+      message:
+        "PersistentVolumeClaim mute-0-0 holds no data, and ConfigMap mute-map does not say that shard 0 never had any",
+    });
+    await kube.delete(RESOURCES.ConfigMap, { namespace: "default", name: "mute-map" });
+    await agent.stop();
+    const second = await start();
+    await second.until("waiting", ({ ready, message }) => ready || message.includes("is not there or cannot be read"));
+    expect(await ls(second)).toBe("");
+  });
+});
+
+test("data that was found is taken over once, and only that data is used afterwards", async () => {
+  await publish("found", []);
+  await withShard("found", async (host, start) => {
+    const first = await start();
+    const { systemIdentifier } = await first.until("ready", ({ ready }) => ready);
+    await first.stop();
+    // The controller did not come to record it, and the version before recorded nothing: the data is there.
+    await kube.patch(
+      RESOURCES.ConfigMap,
+      { namespace: "default", name: "found-map" },
+      { format: "merge", patch: { data: { "systemIdentifier.0": null } } },
+    );
+    const second = await start();
+    expect(await second.until("ready", ({ ready }) => ready)).toMatchObject({ systemIdentifier });
+    await second.stop();
+    await record("found", "7400000000000000001");
+    const third = await start();
+    expect(await third.until("settled", settled)).toMatchObject({
+      reason: "DataRefused",
+      expectedIdentifier: "7400000000000000001",
+      message: `PersistentVolumeClaim found-0-0 holds the PostgreSQL cluster with system identifier ${systemIdentifier}, but the data of shard 0 is the one with 7400000000000000001`,
+    });
+    await record("found", systemIdentifier ?? "");
+    await third.until("ready", ({ ready }) => ready);
+    await third.stop();
+
+    // Emptied before the controller had recorded what was made: the Lease still knows it.
+    await record("found", "new");
+    for (const name of ["data", "shieldx-shard.json"]) {
+      await rm(join(host.directory, "volume", name), { recursive: true });
+    }
+    const fourth = await start();
+    expect(await fourth.until("settled", settled)).toMatchObject({
+      reason: "DataLost",
+      expectedIdentifier: systemIdentifier,
+    });
   });
 });
 

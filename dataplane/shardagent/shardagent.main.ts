@@ -60,6 +60,7 @@ async function serve(context: Context, tls: TlsFiles, endpoint: KubeEndpoint): P
   });
   const end = Promise.withResolvers<End>();
   const lease = createShardLease(context, kube, {
+    annotations: () => agent.leaseAnnotations(),
     changed: () => agent.leaseChanged(),
     // Every moment counts: whoever has the Lease now may start a server of its own.
     lost: (why) => end.resolve({ cause: `Lease lost: ${why}`, code: 1, mode: "immediate", shown: "LeaseLost" }),
@@ -101,7 +102,11 @@ async function serve(context: Context, tls: TlsFiles, endpoint: KubeEndpoint): P
 function createShardLease(
   context: Context,
   kube: KubeClient,
-  on: { readonly changed: () => void; readonly lost: (reason: string) => void },
+  on: {
+    readonly annotations: () => Readonly<Record<string, string>>;
+    readonly changed: () => void;
+    readonly lost: (reason: string) => void;
+  },
 ): LeaseHolder {
   const { config, clock, log, random, lifecycle } = context;
   return createLeaseHolder({
@@ -117,6 +122,7 @@ function createShardLease(
     survivesApiLoss: true,
     // It writes nothing into the API under this right, so there is no late write to wait for.
     settleSeconds: 0,
+    annotations: on.annotations,
     onHeld: on.changed,
     onRecord: on.changed,
     onLost: (reason) => {

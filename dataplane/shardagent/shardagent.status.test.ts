@@ -9,6 +9,7 @@ function facts(changes: Partial<AgentFacts> = {}): AgentFacts {
     instance: 0,
     reason: "Ready",
     message: "PostgreSQL accepts writes",
+    expectedIdentifier: undefined,
     systemIdentifier: "7123456789012345678",
     epoch: 4,
     postgresVersion: "17.11",

@@ -13,6 +13,7 @@ export interface AgentFacts {
   readonly reason: AgentReason;
   readonly message: string;
   readonly systemIdentifier: string | undefined;
+  readonly expectedIdentifier: string | undefined;
   readonly epoch: number | undefined;
   readonly postgresVersion: string | undefined;
   readonly mapVersion: number;
@@ -34,6 +35,7 @@ export function computeAgentStatus(facts: AgentFacts): AgentStatus {
     reason: facts.reason,
     message: facts.message,
     systemIdentifier: facts.systemIdentifier,
+    expectedIdentifier: facts.expectedIdentifier,
     epoch: facts.epoch,
     postgresVersion: facts.postgresVersion,
     mapVersion: facts.mapVersion,

@@ -317,6 +317,12 @@ export const ERRORS = {
   ),
   AGENT_UNREACHABLE: entry(503, "backoff", "The shard agent does not answer", "See the pod's log and events."),
   POSTGRES_FAILED: entry(500, "backoff", "PostgreSQL could not be started", "Read the pod's log."),
+  DATA_LOST: entry(
+    500,
+    "terminal",
+    "Data that was there is gone",
+    "Restore it, as the detail says; nothing was made in its place. To give it up, set the annotation that the condition names.",
+  ),
   DATA_REFUSED: entry(
     500,
     "terminal",

@@ -1,4 +1,5 @@
 import { ANNOTATIONS } from "../../crds/group.ts";
+import { omitUndefined } from "../core/objects.ts";
 import { apiVersionOf } from "./paths.ts";
 import { type LeaseObject, RESOURCES } from "./types.ts";
 
@@ -37,8 +38,8 @@ export interface LeaseClaim {
   /** RFC 3339 with microseconds; for people. */
   readonly now: string;
   readonly holderUrl: string | undefined;
-  /** Written over those of the same name. */
-  readonly annotations: Readonly<Record<string, string>> | undefined;
+  /** Written over those of the same name; `undefined` takes one off. */
+  readonly annotations: Readonly<Record<string, string | undefined>> | undefined;
 }
 
 /** The Lease as held, or renewed, by a claimant; what others put into its metadata stays. */
@@ -50,7 +51,7 @@ export function claimedLease(lease: LeaseObject, claim: LeaseClaim): LeaseObject
     ...lease,
     metadata: {
       ...lease.metadata,
-      annotations: { ...annotationsWith(lease, claim.holderUrl), ...claim.annotations },
+      annotations: omitUndefined({ ...annotationsWith(lease, claim.holderUrl), ...claim.annotations }),
     },
     spec: {
       ...previous,
@@ -63,11 +64,17 @@ export function claimedLease(lease: LeaseObject, claim: LeaseClaim): LeaseObject
   };
 }
 
-/** The Lease as given back: the epoch stays, so that the next one is higher. */
-export function releasedLease(lease: LeaseObject, now: string): LeaseObject {
+/** The Lease as given back: the epoch stays, so that the next one is higher, and so does what its holder leaves on it. */
+export function releasedLease(
+  lease: LeaseObject,
+  { now, annotations }: Pick<LeaseClaim, "now" | "annotations">,
+): LeaseObject {
   return {
     ...lease,
-    metadata: { ...lease.metadata, annotations: annotationsWith(lease, undefined) },
+    metadata: {
+      ...lease.metadata,
+      annotations: omitUndefined({ ...annotationsWith(lease, undefined), ...annotations }),
+    },
     spec: { ...lease.spec, holderIdentity: "", renewTime: now },
   };
 }

@@ -60,8 +60,11 @@ export interface LeaseOptions {
   readonly log: Logger;
   /** Written into annotation `shieldx.dev/holder-url`. */
   readonly holderUrl?: string;
-  /** Further annotations, asked for at each write of ours: news that costs no write of its own. They stay after a release. */
-  readonly annotations?: () => Readonly<Record<string, string>>;
+  /**
+   * Further annotations, asked for at each write of ours: news that costs no write of its own; one that is `undefined` is
+   * taken off. They stay after a release, which writes them for the last time.
+   */
+  readonly annotations?: () => Readonly<Record<string, string | undefined>>;
   /** Creates the Lease when it is missing. Otherwise its absence means: not yet. */
   readonly createIfMissing?: boolean;
   /**
@@ -94,6 +97,8 @@ export interface LeaseHolder {
   heldForMs(): number;
   /** What was last read; `undefined` before the first answer. */
   record(): LeaseRecord | undefined;
+  /** An annotation of what was last read. */
+  annotation(name: string): string | undefined;
   /**
    * Raises the epoch to at least `minimum` while holding the Lease, for a writer that finds a higher one in its database.
    * @returns the epoch now @throws OperatorError LEASE_LOST when the right is not ours
@@ -301,7 +306,8 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
         const how = { timeoutMs: RELEASE_TIMEOUT_MS, retries: 0, priority: "urgent" as const };
         const lease = fresh || seen === undefined ? await client.get(RESOURCES.Lease, ref, how) : seen;
         if (lease.spec?.holderIdentity !== identity || lease.spec.leaseTransitions !== epoch) return;
-        const next = releasedLease(lease, rfc3339Micros(clock.now()));
+        const annotations = options.annotations?.();
+        const next = releasedLease(lease, { now: rfc3339Micros(clock.now()), annotations });
         observe(await client.replace(RESOURCES.Lease, next, how));
         return;
       } catch (error) {
@@ -348,6 +354,7 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
     epoch: () => (isHeld() ? held?.epoch : undefined),
     heldForMs: () => Math.max(0, (held?.until ?? 0) - clock.monotonic()),
     record: () => (seen === undefined ? undefined : recordOf(seen)),
+    annotation: (name) => seen?.metadata.annotations?.[name],
     setMinimumEpoch: (minimum) =>
       exclusive(async () => {
         if (held === undefined || !isHeld()) throw new OperatorError("LEASE_LOST", `Lease ${options.name} is not ours`);

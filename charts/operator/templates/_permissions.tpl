@@ -22,10 +22,10 @@
   verbs: [update]
 # What the kinds are made of, and what their Roles grant on to pods by name.
 - apiGroups: [""]
-  resources: [configmaps, pods]
+  resources: [pods]
   verbs: [get, list, watch, create, delete]
 - apiGroups: [""]
-  resources: [persistentvolumeclaims, secrets, serviceaccounts, services]
+  resources: [configmaps, persistentvolumeclaims, secrets, serviceaccounts, services]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [apps]
   resources: [deployments]

@@ -3,6 +3,7 @@ import { DATABASE_REQUEST_KEY, type DatabaseRequest } from "../../../crds/databa
 import { API_VERSION, COMPONENTS, LABELS } from "../../../crds/group.ts";
 import type { ShardSet, ShardSetSpec } from "../../../crds/shardset.ts";
 import { proposeOwners } from "../../../lib/core/ring.ts";
+import type { ShardIdentity } from "../../../lib/core/shard-identity.ts";
 import { type ObjectIdentity, RESOURCES, type SecretObject } from "../../../lib/kube/types.ts";
 import type { KeyPair } from "../../kit/pki/certificates.ts";
 import type { MadePki } from "../../kit/pki/make.ts";
@@ -12,7 +13,7 @@ import type { AgentAnswer } from "../shardset.agents.ts";
 import { type Assessment, assessShardSet } from "../shardset.assess.ts";
 import { shardSetLeaves } from "../shardset.certificates.ts";
 import { mergeRequests } from "../shardset.databases.ts";
-import type { ObservedClaim, ObservedMap, ObservedPod } from "../shardset.facts.ts";
+import type { ObservedClaim, ObservedLease, ObservedMap, ObservedPod } from "../shardset.facts.ts";
 import { shardSetNames, type Target, targetOf } from "../shardset.names.ts";
 import { shardObjects } from "../shardset.objects.ts";
 import type { World } from "../shardset.observe.ts";
@@ -91,10 +92,22 @@ export function claim(shard: number, changes: Partial<ObservedClaim> = {}): Obse
   return { ...identity(RESOURCES.PersistentVolumeClaim, NAMES.instance(shard)), ...facts, ...changes };
 }
 
+/** Identifier of the data of a shard. */
+export function systemIdentifier(shard: number): string {
+  return `740000000000000000${shard}`;
+}
+
 /** The map that the ring proposes for so many shards. */
 export function map(shards: number, changes: Partial<ObservedMap> = {}): ObservedMap {
   const value = { version: 1, epoch: 1, owners: proposeOwners(shards) };
-  return { ...identity(RESOURCES.ConfigMap, NAMES.map), createdFor: UID, value, ...changes };
+  const identities = new Map(
+    Array.from({ length: shards }, (_, shard): [number, ShardIdentity] => [
+      shard,
+      { state: "known", systemIdentifier: systemIdentifier(shard) },
+    ]),
+  );
+  const facts = { createdFor: UID, value, identities, resourceVersion: "7" };
+  return { ...identity(RESOURCES.ConfigMap, NAMES.map), ...facts, ...changes };
 }
 
 /** What the agent of a shard that is ready answers. */
@@ -107,6 +120,7 @@ export function agent(shard: number, changes: Partial<AgentStatus> = {}): AgentS
     ready: true,
     reason: "Ready",
     message: "PostgreSQL accepts writes",
+    systemIdentifier: systemIdentifier(shard),
     epoch: 1,
     postgresVersion: "17.11",
     mapVersion: 1,
@@ -121,8 +135,9 @@ export interface Seen extends Partial<Pick<World, "shardSet" | "ca" | "caKey" | 
   readonly claims?: readonly ObservedClaim[];
   readonly pods?: readonly ObservedPod[];
   readonly agents?: readonly AgentAnswer[];
-  /** Shards that have a Lease. */
+  /** Shards that have a Lease, which no agent has held yet unless told. */
   readonly leases?: readonly number[];
+  readonly leaseFacts?: Partial<ObservedLease>;
   /** Names of the Secrets with a certificate. */
   readonly certificates?: readonly string[];
   readonly requests?: readonly SecretObject[];
@@ -143,7 +158,7 @@ export function world(seen: Seen = {}): World {
     map: seen.map,
     claims: new Map(claims.map((item) => [item.shard, item])),
     pods: new Map(pods.map((item) => [item.shard, item])),
-    leases: new Set(leases),
+    leases: new Map(leases.map((shard) => [shard, { epoch: 0, systemIdentifier: undefined, ...seen.leaseFacts }])),
     requests: mergeRequests(requests),
     ledgers,
     isEnding: of.metadata.deletionTimestamp !== undefined && ledgers.length === 0,
@@ -174,6 +189,7 @@ export const READY_STATUS: NonNullable<ShardSet["status"]> = {
   shardStatuses: SHARDS.map((shard) => ({
     shard,
     ready: true,
+    systemIdentifier: systemIdentifier(shard),
     bucketCount: proposeOwners(SHARDS.length).filter((owner) => owner === shard).length,
   })),
 };

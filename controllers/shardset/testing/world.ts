@@ -1,10 +1,13 @@
 import type { AgentStatus } from "../../../crds/agent-status.ts";
 import { DATABASES_KEY, parseDatabases, requestHash } from "../../../crds/database-request.ts";
+import { ANNOTATIONS } from "../../../crds/group.ts";
 import { SHARD_SET, type ShardSet, type ShardSetSpec } from "../../../crds/shardset.ts";
 import { canonicalJson } from "../../../lib/core/canonical.ts";
 import { OperatorError } from "../../../lib/core/errors.ts";
+import { omitUndefined } from "../../../lib/core/objects.ts";
+import { parseIdentities } from "../../../lib/core/shard-identity.ts";
 import { certificateDigest, certificatesIn } from "../../../lib/core/trust-bundle.ts";
-import type { KubeObject, SecretObject } from "../../../lib/kube/types.ts";
+import type { KubeObject, LeaseObject, SecretObject } from "../../../lib/kube/types.ts";
 import { createMemoryWorld, type MemoryWorld } from "../../../testkit/memory-world.ts";
 import type { Certificates } from "../../kit/pki/certificates.ts";
 import { plainCertificates } from "../../kit/testing/certificates.ts";
@@ -29,6 +32,8 @@ export interface World extends Omit<MemoryWorld, "revision" | "takeTranscript"> 
   lower(): void;
   /** Reconciles and lets the lower parts move until nothing changes. @returns the transcript */
   settle(): Promise<string[]>;
+  /** The data of a shard's volume is gone; the volume stays. */
+  emptyVolume(shard: number): void;
   /** The pod of a shard reads its Secrets no more until `catchUp`. */
   lag(shard: number): void;
   catchUp(shard: number): void;
@@ -69,6 +74,38 @@ export function createWorld(options: WorldOptions = {}): World {
   const memory = createMemoryWorld({ namespace: NAMESPACE, lingering: ["Pod"] });
   const { context, find, all, put, edit } = memory;
   const disturbed = new Map<number, { readonly reason: string; readonly message: string } | "silent">();
+  /** System identifiers of the data on volumes, by name of the PersistentVolume. */
+  const data = new Map<string, string>();
+  let made = 0;
+
+  const volumeOf = (shard: number): string => {
+    const claim = find("PersistentVolumeClaim", `${NAME}-${shard}-0`);
+    return (claim?.["spec"] as { volumeName?: string } | undefined)?.volumeName ?? "";
+  };
+  const mapData = (): Record<string, string> =>
+    (find("ConfigMap", `${NAME}-map`) as { data?: Record<string, string> } | undefined)?.data ?? {};
+  const leaseOf = (shard: number): LeaseObject | undefined => find("Lease", `${NAME}-${shard}`);
+
+  /** What the agent finds on its volume, or makes there: its rules in dataplane/shardagent, in short. */
+  const work = (shard: number): Pick<AgentStatus, "systemIdentifier" | "expectedIdentifier"> => {
+    const recorded = parseIdentities(mapData()).get(shard);
+    const onLease = leaseOf(shard)?.metadata.annotations?.[ANNOTATIONS.systemIdentifier];
+    const isGivenUp =
+      recorded?.state === "given-up" && (onLease === undefined || onLease === recorded.systemIdentifier);
+    const expectedIdentifier =
+      recorded?.state === "known" ? recorded.systemIdentifier : isGivenUp ? undefined : onLease;
+    const found = data.get(volumeOf(shard));
+    if (found !== undefined)
+      return found === (expectedIdentifier ?? found)
+        ? { systemIdentifier: found }
+        : omitUndefined({ expectedIdentifier });
+    if (expectedIdentifier !== undefined) return { expectedIdentifier };
+    if (recorded?.state !== "new" && !isGivenUp) return {};
+    made += 1;
+    const systemIdentifier = `750000000000000000${made}`;
+    data.set(volumeOf(shard), systemIdentifier);
+    return { systemIdentifier };
+  };
 
   const stuck = new Map<number, string>();
   const lagging = new Map<number, PodFiles>();
@@ -84,9 +121,13 @@ export function createWorld(options: WorldOptions = {}): World {
     const trouble = disturbed.get(shard);
     const secret = find("Secret", `${NAME}-databases`) as SecretObject | undefined;
     const json = Buffer.from(secret?.data?.[DATABASES_KEY] ?? "", "base64").toString("utf8");
-    const map = find("ConfigMap", `${NAME}-map`) as { data?: Record<string, string> } | undefined;
-    const ready = trouble === undefined;
     const { bundle, certPem } = filesOf(shard);
+    const found = work(shard);
+    const lost = found.systemIdentifier === undefined;
+    const ready = trouble === undefined && !lost;
+    const [reason, message] = lost
+      ? [data.has(volumeOf(shard)) ? "DataRefused" : "DataLost", `volume of ${NAME}-${shard}-0 lacks its data`]
+      : ["Ready", "PostgreSQL accepts writes"];
     return {
       ...(options.agentsTell === true && {
         tls: { certificate: certificateDigest(certPem), authorities: certificatesIn(bundle).map(certificateDigest) },
@@ -96,11 +137,12 @@ export function createWorld(options: WorldOptions = {}): World {
       instance: 0,
       role: "primary",
       ready,
-      reason: typeof trouble === "object" ? trouble.reason : "Ready",
-      message: typeof trouble === "object" ? trouble.message : "PostgreSQL accepts writes",
+      reason: typeof trouble === "object" ? trouble.reason : reason,
+      message: typeof trouble === "object" ? trouble.message : message,
+      ...found,
       epoch: 1,
       postgresVersion: "17.11",
-      mapVersion: Number(map?.data?.["version"] ?? 0),
+      mapVersion: Number(mapData()["version"] ?? 0),
       restarts: 0,
       databases: (json === "" ? [] : parseDatabases(json)).map((request) => ({
         database: request.database,
@@ -108,6 +150,22 @@ export function createWorld(options: WorldOptions = {}): World {
         requestHash: requestHash(request),
       })),
     };
+  };
+  /** The agent's renewal of its Lease. */
+  const takeLease = (shard: number): void => {
+    const { systemIdentifier } = work(shard);
+    const lease = leaseOf(shard);
+    if (lease === undefined) return;
+    const annotations = {
+      ...lease.metadata.annotations,
+      ...(systemIdentifier === undefined ? {} : { [ANNOTATIONS.systemIdentifier]: systemIdentifier }),
+    };
+    const taken = {
+      ...lease,
+      metadata: { ...lease.metadata, annotations },
+      spec: { ...lease.spec, leaseTransitions: 1 },
+    };
+    if (canonicalJson(taken) !== canonicalJson(lease)) put(taken);
   };
   const getJson: GetJson = ({ host }) => {
     const pod = all("Pod").find((object) => (object["status"] as { podIP?: string } | undefined)?.podIP === host);
@@ -147,6 +205,16 @@ export function createWorld(options: WorldOptions = {}): World {
       return [...memory.takeTranscript(), ...failure];
     },
     lower: () => {
+      for (const claim of all("PersistentVolumeClaim")) {
+        const wanted = (claim["spec"] as { resources: { requests: { storage: string } } }).resources.requests.storage;
+        const status = { phase: "Bound", capacity: { storage: wanted } };
+        const bound = {
+          ...claim,
+          spec: { volumeName: `pv-${claim.metadata.uid}`, ...(claim["spec"] as object) },
+          status,
+        };
+        if (canonicalJson(bound) !== canonicalJson(claim)) put(bound);
+      }
       for (const pod of all("Pod")) {
         const shard = shardOf(pod);
         if (pod.metadata.deletionTimestamp !== undefined) {
@@ -163,15 +231,11 @@ export function createWorld(options: WorldOptions = {}): World {
                 conditions: [{ type: "Ready", status: trouble === undefined ? "True" : "False" }],
               }
             : { phase: "Pending", containerStatuses: [{ state: { waiting: { reason } } }] };
+        takeLease(shard);
         const isFinal = ["Failed", "Succeeded"].includes(
           (pod["status"] as { phase?: string } | undefined)?.phase ?? "",
         );
         if (!isFinal && canonicalJson(pod["status"]) !== canonicalJson(status)) put({ ...pod, status });
-      }
-      for (const claim of all("PersistentVolumeClaim")) {
-        const wanted = (claim["spec"] as { resources: { requests: { storage: string } } }).resources.requests.storage;
-        const status = { phase: "Bound", capacity: { storage: wanted } };
-        if (canonicalJson(claim["status"]) !== canonicalJson(status)) put({ ...claim, status });
       }
     },
     settle: async () => {
@@ -191,6 +255,7 @@ export function createWorld(options: WorldOptions = {}): World {
     filesOf,
     lag: (shard) => void lagging.set(shard, filesOf(shard)),
     catchUp: (shard) => void lagging.delete(shard),
+    emptyVolume: (shard) => void data.delete(volumeOf(shard)),
     disturb: (shard, answer) => {
       if (answer === undefined) disturbed.delete(shard);
       else disturbed.set(shard, answer);
