@@ -9,6 +9,9 @@ export const AGENT_PORT = 8443;
 /** Port of the agent's plain HTTP server: `/healthz` and `/readyz`. */
 export const AGENT_PROBE_PORT = 8080;
 
+/** Port of plain HTTP `/metrics` alone, on the pods of both kinds; PostgreSQL's exporters listen there. */
+export const METRICS_PORT = 9187;
+
 /** Port of PostgreSQL. */
 export const POSTGRES_PORT = 5432;
 

@@ -176,7 +176,16 @@ describe("workload", () => {
                   ...["ledger", "serve", "--ledger", "bank-ns/bank", "--shardset", "main", "--shards", "3"],
                   ...["--database", "ledger_bank", "--postgres-ca-dir", "/etc/shieldx/postgres-ca"],
                   ...["--roles-dir", "/etc/shieldx/roles", "--assets", "CZK:2,EUR:2", "--listen", "8443"],
-                  ...["--probe-listen", "8080", "--tls-dir", "/etc/shieldx/tls", "--snapshot-every", "100"],
+                  ...[
+                    "--probe-listen",
+                    "8080",
+                    "--metrics-listen",
+                    "9187",
+                    "--tls-dir",
+                    "/etc/shieldx/tls",
+                    "--snapshot-every",
+                    "100",
+                  ],
                 ],
                 env: [
                   {
@@ -193,6 +202,7 @@ describe("workload", () => {
                 ports: [
                   { name: "https", containerPort: 8443, protocol: "TCP" },
                   { name: "probes", containerPort: 8080, protocol: "TCP" },
+                  { name: "metrics", containerPort: 9187, protocol: "TCP" },
                 ],
                 startupProbe: {
                   httpGet: { path: "/healthz", port: "probes" },

@@ -1,3 +1,4 @@
+import { METRICS_PORT } from "../../crds/agent-status.ts";
 import type { CreditLedgerSpec } from "../../crds/creditledger.ts";
 import { componentSelector } from "../kit/objects.ts";
 import { containerResources, placement, spreadPlacement } from "../kit/placement.ts";
@@ -90,6 +91,7 @@ function serveContainer(target: Target): Record<string, unknown> {
     ports: [
       { name: "https", containerPort: API_PORT, protocol: "TCP" },
       { name: "probes", containerPort: PROBE_PORT, protocol: "TCP" },
+      { name: "metrics", containerPort: METRICS_PORT, protocol: "TCP" },
     ],
     // Two minutes to start, then the loop must answer; ready only while every shard can be read and written.
     startupProbe: { ...httpProbe("/healthz"), periodSeconds: 1, failureThreshold: 120 },
@@ -134,6 +136,8 @@ function serveArgs(target: Target): string[] {
     String(API_PORT),
     "--probe-listen",
     String(PROBE_PORT),
+    "--metrics-listen",
+    String(METRICS_PORT),
     "--tls-dir",
     PATHS.tls,
     "--snapshot-every",

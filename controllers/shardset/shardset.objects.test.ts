@@ -91,7 +91,7 @@ describe("objects of a shard", () => {
             imagePullPolicy: "IfNotPresent",
             args: [
               ...["shard-agent", "--shardset", "bank", "--shard", "1", "--instance", "0"],
-              ...["--tls-dir", "/etc/shieldx/tls", "--ca-dir", "/etc/shieldx/ca"],
+              ...["--tls-dir", "/etc/shieldx/tls", "--ca-dir", "/etc/shieldx/ca", "--metrics-listen", "9187"],
             ],
             env: [
               ...[
@@ -106,6 +106,7 @@ describe("objects of a shard", () => {
               { name: "postgres", containerPort: 5432, protocol: "TCP" },
               { name: "agent", containerPort: 8443, protocol: "TCP" },
               { name: "probes", containerPort: 8080, protocol: "TCP" },
+              { name: "metrics", containerPort: 9187, protocol: "TCP" },
             ],
             resources: { requests: { cpu: "100m", memory: "256Mi" } },
             securityContext: {

@@ -1,4 +1,4 @@
-import { AGENT_PORT, AGENT_PROBE_PORT, POSTGRES_PORT } from "../../crds/agent-status.ts";
+import { AGENT_PORT, AGENT_PROBE_PORT, METRICS_PORT, POSTGRES_PORT } from "../../crds/agent-status.ts";
 import { canonicalJson } from "../../lib/core/canonical.ts";
 import { componentSelector } from "../kit/objects.ts";
 import { containerResources, spreadPlacement } from "../kit/placement.ts";
@@ -78,12 +78,22 @@ function postgresContainer({ owner, spec, image }: Target, shard: number): Recor
     name: "postgres",
     image,
     imagePullPolicy: "IfNotPresent",
-    args: ["shard-agent", ...flags, "--tls-dir", PATHS.tls, "--ca-dir", PATHS.ca],
+    args: [
+      "shard-agent",
+      ...flags,
+      "--tls-dir",
+      PATHS.tls,
+      "--ca-dir",
+      PATHS.ca,
+      "--metrics-listen",
+      String(METRICS_PORT),
+    ],
     env: [...POD_IDENTITY, { name: PARAMETERS_VARIABLE, value: canonicalJson(spec.postgres.parameters) }],
     ports: [
       { name: "postgres", containerPort: POSTGRES_PORT, protocol: "TCP" },
       { name: "agent", containerPort: AGENT_PORT, protocol: "TCP" },
       { name: "probes", containerPort: AGENT_PROBE_PORT, protocol: "TCP" },
+      { name: "metrics", containerPort: METRICS_PORT, protocol: "TCP" },
     ],
     resources: containerResources(spec.resources),
     securityContext: CONTAINER_SECURITY,

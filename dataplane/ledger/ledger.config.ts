@@ -21,6 +21,8 @@ const connectionShape = {
 export const serveFlags = z.strictObject({
   ...connectionShape,
   listen: z.coerce.number().int().min(0).max(65_535).default(8443),
+  /** Plain HTTP of `/metrics` alone; none without it. */
+  metricsListen: z.coerce.number().int().min(0).max(65_535).optional(),
   probeListen: z.coerce.number().int().min(0).max(65_535).default(8080),
   listenHost: z.string().optional(),
   tlsDir: z.string().default("/etc/shieldx/tls"),

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { systemClock } from "../../lib/core/clock.ts";
 import { prng } from "../../lib/core/prng.ts";
 import { withClient } from "../../lib/node/postgres.ts";
+import { eventually } from "../../testkit/wait.ts";
 import { loadBankYear, temporaryFile } from "../testing/bank-year.ts";
 import { type LedgerProcess, prepareLedgerProcess } from "../testing/ledger-process.ts";
 import { startTestPostgres, type TestPostgres } from "../testing/postgres.ts";
@@ -160,3 +161,18 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
     await systemClock.sleep(5);
   }
 }
+
+test("a ledger shows its metrics to whoever has no certificate and no key, and nothing else", async () => {
+  const ledger = await prepare("crash_metrics");
+  const metrics = await eventually("served", () =>
+    fetch(`${ledger.metricsUrl}/metrics`).then(
+      (answer) => answer.text(),
+      () => undefined,
+    ),
+  );
+  expect(metrics).toContain('ledger_writer_held{shard="0"} 1');
+  for (const path of ["/healthz", "/readyz", "/v1/shards"]) {
+    expect((await fetch(`${ledger.metricsUrl}${path}`)).status).toBe(404);
+  }
+  expect(await ledger.terminate()).toBe(0);
+}, 120_000);

@@ -42,6 +42,7 @@ export async function run(args: readonly string[]): Promise<number> {
     withConnection(command("serve", "run the HTTPS API and the writers of the shards that this process holds"))
       .option("--listen <port>", "port of the HTTPS API")
       .option("--probe-listen <port>", "port of probes and metrics (plain HTTP)")
+      .option("--metrics-listen <port>", "port of metrics alone (plain HTTP); none when absent")
       .option("--listen-host <address>", "address to listen on; all when absent")
       .option("--tls-dir <dir>", "folder with tls.crt, tls.key and ca.crt")
       .option("--snapshot-every <events>", "events of an account between two snapshots")

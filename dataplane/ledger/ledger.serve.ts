@@ -4,6 +4,7 @@ import { type Clock, systemClock } from "../../lib/core/clock.ts";
 import { toOperatorError } from "../../lib/core/errors.ts";
 import { connectKube } from "../../lib/kube/connect.ts";
 import { environment } from "../../lib/node/env.ts";
+import { startMetricsServer } from "../../lib/node/http-server.ts";
 import { createLifecycle, type Lifecycle, stopOnSignals } from "../../lib/node/lifecycle.ts";
 import { createLogger, type Logger } from "../../lib/node/logger.ts";
 import { createMetrics } from "../../lib/node/metrics.ts";
@@ -26,7 +27,9 @@ export async function serve(flags: ServeFlags): Promise<number> {
   const lifecycle = createLifecycle(log);
   stopOnSignals(lifecycle);
   try {
-    const service = await startService(await serviceOptions(flags, log, lifecycle));
+    const options = await serviceOptions(flags, log, lifecycle);
+    const service = await startService(options);
+    await startMetrics(flags, options);
     const watching = followCertificate(flags.tlsDir, service, {
       clock: systemClock,
       log,
@@ -39,6 +42,13 @@ export async function serve(flags: ServeFlags): Promise<number> {
   }
   await new Promise<void>((resolve) => lifecycle.signal.addEventListener("abort", () => resolve(), { once: true }));
   return (await lifecycle.stop("stopped")) === 0 ? 0 : 1;
+}
+
+async function startMetrics(flags: ServeFlags, { metrics, log, lifecycle }: ServiceOptions): Promise<void> {
+  if (flags.metricsListen === undefined) return;
+  const host = flags.listenHost === undefined ? {} : { host: flags.listenHost };
+  const server = await startMetricsServer({ port: flags.metricsListen, ...host, metrics, log });
+  lifecycle.defer("metrics server", () => server.close());
 }
 
 async function serviceOptions(flags: ServeFlags, log: Logger, lifecycle: Lifecycle): Promise<ServiceOptions> {

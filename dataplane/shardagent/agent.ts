@@ -13,6 +13,8 @@ import type { Expectation } from "./data-expectation.ts";
 import { type DatabaseState, reconcileDatabases } from "./databases.ts";
 import { createDesiredSource, type DesiredSource } from "./desired-source.ts";
 import { createDisplay, type Display } from "./display.ts";
+import { createPostgresLook } from "./postgres-figures.ts";
+import { renderPostgresMetrics } from "./postgres-metrics.ts";
 import { clearLeftoversIn, createSupervisor, type StopMode, type Supervisor, spawnPostgres } from "./postmaster.ts";
 import { describeHang, postgresEnvironment } from "./processes.ts";
 import { serverPaths, writeServerFiles } from "./server-files.ts";
@@ -98,6 +100,7 @@ interface Parts extends AgentDeps {
   readonly target: (database: string) => PostgresTarget;
   readonly display: Display;
   readonly health: ServerHealth;
+  readonly look: ReturnType<typeof createPostgresLook>;
   readonly desired: DesiredSource;
   readonly wakers: { readonly lease: Waker; readonly data: Waker; readonly health: Waker; readonly databases: Waker };
   /** What the steps find out. */
@@ -120,7 +123,7 @@ export function createAgent(deps: AgentDeps): Agent {
   const { display, found, wakers } = parts;
   return {
     status: () => computeAgentStatus(factsOf(parts)),
-    metrics: () => Promise.resolve(renderMetrics(factsOf(parts))),
+    metrics: () => showMetrics(parts),
     // initdb and the first look at a large volume may take longer than any loop.
     alive: () => display.silentMs() < STUCK_AFTER_MS || display.reason() === "PreparingData",
     leaseChanged: () => wakers.lease.wake(),
@@ -173,6 +176,7 @@ function createParts(deps: AgentDeps): Parts {
     target,
     display: createDisplay(clock, log),
     health: createServerHealth(target("postgres"), { clock, log }),
+    look: createPostgresLook(target("postgres"), { clock, log }),
     desired: createDesiredSource({
       kube,
       clock,
@@ -212,6 +216,15 @@ function factsOf({ config, display, found, health, lease }: Parts): AgentFacts {
     databases: found.databases,
     tls: found.tls,
   };
+}
+
+async function showMetrics(parts: Parts): Promise<string> {
+  const { config, found, look } = parts;
+  const databases = found.databases.filter(({ ready }) => ready).map(({ database }) => database);
+  // A server that does not run need not be asked.
+  const seen = found.supervisor?.pid() === undefined ? undefined : await look(databases);
+  const shard = { shardset: config.shardset, shard: String(config.shard) };
+  return renderMetrics(factsOf(parts)) + renderPostgresMetrics(shard, seen);
 }
 
 async function waitForLease({ lease, display, wakers, found }: Parts, signal: AbortSignal): Promise<void> {

@@ -263,6 +263,14 @@ describe("a shard", () => {
     await expect(agent.get("/status", forged)).rejects.toThrow();
   });
 
+  test("shows its metrics, PostgreSQL's among them, to whoever has no certificate, and nothing else", async () => {
+    const text = await (await fetch(`${agent.metricsUrl}/metrics`)).text();
+    expect(text).toContain('shard_ready{shardset="bank",shard="0"} 1');
+    expect(text).toContain('shard_postgres_up{shardset="bank",shard="0"} 1');
+    expect(text).toMatch(/^shard_postgres_database_bytes\{shardset="bank",shard="0",database="ledger_bank"\} [0-9]+$/m);
+    expect((await fetch(`${agent.metricsUrl}/status`)).status).toBe(404);
+  });
+
   test("is back within seconds with all its data after a SIGKILL of the postmaster", async () => {
     await withClient(
       tcpTarget(host, { database: "ledger_bank", user: "ledger_bank_owner", password: PASSWORD }),

@@ -6,6 +6,7 @@ import { createKubeClient, type KubeClient } from "../../lib/kube/client.ts";
 import { createLeaseHolder, type LeaseHolder } from "../../lib/kube/lease.ts";
 import { createTransport, type KubeEndpoint } from "../../lib/kube/transport.ts";
 import { environment } from "../../lib/node/env.ts";
+import { METRICS_CONTENT_TYPE, startMetricsServer } from "../../lib/node/http-server.ts";
 import { createLifecycle, type Lifecycle } from "../../lib/node/lifecycle.ts";
 import { createLogger, type Logger } from "../../lib/node/logger.ts";
 import { type Agent, createAgent } from "./agent.ts";
@@ -74,6 +75,11 @@ async function serve(context: Context, tls: TlsFiles, endpoint: KubeEndpoint): P
   lifecycle.defer("kubernetes client", () => kube.close());
   const servers = await startServers(agent, tls, config);
   lifecycle.defer("servers", () => servers.close());
+  if (config.metricsListen !== undefined) {
+    const metrics = { text: () => agent.metrics(), contentType: METRICS_CONTENT_TYPE };
+    const server = await startMetricsServer({ port: config.metricsListen, metrics, log });
+    lifecycle.defer("metrics server", () => server.close());
+  }
   const leaseLoop = lease.run();
   lifecycle.defer("lease", async () => {
     await lease.stop();

@@ -63,10 +63,13 @@ export function renderMetrics(facts: AgentFacts): string {
   ].join("");
 }
 
-type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
-
 /** Label values here are names of resources and numbers: nothing in them needs escaping. */
-function metric(name: MetricName, samples: readonly Sample[]): string {
+export type MetricLabels = Readonly<Record<string, string>>;
+
+type Sample = readonly [labels: MetricLabels, value: number];
+
+/** The lines of one metric in the Prometheus text format, with the type and help of the catalogue. */
+export function metric(name: MetricName, samples: readonly Sample[]): string {
   const { help, type } = METRICS[name];
   const lines = samples.map(([labels, value]) => {
     const pairs = Object.entries(labels).map(([label, text]) => `${label}="${text}"`);

@@ -21,6 +21,8 @@ const START_TIMEOUT_MS = 60_000;
 
 export interface LedgerProcess {
   readonly url: string;
+  /** Plain HTTP server of the metrics, without a path. */
+  readonly metricsUrl: string;
   readonly caPem: string;
   readonly adminKey: string;
   readonly database: string;
@@ -53,7 +55,7 @@ export async function prepareLedgerProcess(postgres: TestPostgres, database: str
     ),
   );
   const caPem = await writeLedgerFiles(directory, postgres, database);
-  const [port, probePort] = [await freePort(), await freePort()];
+  const [port, probePort, metricsPort] = [await freePort(), await freePort(), await freePort()];
   const args = [
     ...["ledger", "serve", "--local", "--ledger", "test/local", "--shardset", "local", "--shards", "1"],
     ...["--database", database, "--assets", "CZK:2", "--log-level", "error"],
@@ -61,6 +63,7 @@ export async function prepareLedgerProcess(postgres: TestPostgres, database: str
     ...["--postgres-host-template", "127.0.0.1", "--postgres-port-base", String(postgres.port)],
     ...["--tls-dir", join(directory, "tls"), "--listen-host", "127.0.0.1"],
     ...["--listen", String(port), "--probe-listen", String(probePort)],
+    ...["--metrics-listen", String(metricsPort)],
   ];
   const url = `https://127.0.0.1:${port}`;
   const client = createLedgerClient({ url, caPem, key: adminKey });
@@ -76,6 +79,7 @@ export async function prepareLedgerProcess(postgres: TestPostgres, database: str
   };
   return {
     url,
+    metricsUrl: `http://127.0.0.1:${metricsPort}`,
     caPem,
     adminKey,
     database,

@@ -255,6 +255,42 @@ export const METRICS = {
     help: "End of the certificate that PostgreSQL and agent show, in seconds since the epoch.",
     labels: ["shardset", "shard"],
   }),
+  shard_postgres_up: metric("gauge", "shard-agent", {
+    help: "1 when PostgreSQL answered the last scrape's question in time, otherwise 0; then its own figures are left out.",
+    labels: ["shardset", "shard"],
+  }),
+  shard_postgres_connections: metric("gauge", "shard-agent", {
+    help: "Connections of clients by state: active, idle or idle_in_transaction.",
+    labels: ["shardset", "shard", "state"],
+  }),
+  shard_postgres_connections_max: metric("gauge", "shard-agent", {
+    help: "Connections that PostgreSQL allows (max_connections), those kept for the agent among them.",
+    labels: ["shardset", "shard"],
+  }),
+  shard_postgres_oldest_transaction_seconds: metric("gauge", "shard-agent", {
+    help: "Age of the oldest open transaction of a client; 0 without one. It holds back vacuum and changes of the map.",
+    labels: ["shardset", "shard"],
+  }),
+  shard_postgres_transactions_total: metric("counter", "shard-agent", {
+    help: "Transactions of all databases by result: commit or rollback.",
+    labels: ["shardset", "shard", "result"],
+  }),
+  shard_postgres_deadlocks_total: metric("counter", "shard-agent", {
+    help: "Deadlocks in all databases.",
+    labels: ["shardset", "shard"],
+  }),
+  shard_postgres_checkpoints_total: metric("counter", "shard-agent", {
+    help: "Checkpoints by cause: timed, or requested because the log reached max_wal_size.",
+    labels: ["shardset", "shard", "cause"],
+  }),
+  shard_postgres_wal_bytes_total: metric("counter", "shard-agent", {
+    help: "Bytes that were written to the write-ahead log.",
+    labels: ["shardset", "shard"],
+  }),
+  shard_postgres_database_bytes: metric("gauge", "shard-agent", {
+    help: "Size of a requested database on disk; taken once a minute, of 100 databases at most.",
+    labels: ["shardset", "shard", "database"],
+  }),
 } as const satisfies Record<string, MetricDefinition>;
 
 /** A metric of the catalogue. */

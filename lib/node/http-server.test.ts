@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "@jest/globals";
-import { type ProbeResult, type ProbeServer, startProbeServer } from "./http-server.ts";
+import { type ProbeResult, type ProbeServer, startMetricsServer, startProbeServer } from "./http-server.ts";
 import { silentLogger } from "./logger.ts";
 import { createMetrics } from "./metrics.ts";
 
@@ -60,5 +60,20 @@ describe("probes", () => {
       log: silentLogger,
     });
     await expect(second).rejects.toMatchObject({ code: "CONFIG_INVALID", message: expect.stringContaining(`${port}`) });
+  });
+});
+
+describe("the metrics server", () => {
+  it("serves metrics to everybody, and nothing else", async () => {
+    const metrics = createMetrics();
+    metrics.counter("rest_client_requests_total").inc({ code: "200", method: "GET", host: "h" });
+    server = await startMetricsServer({ port: 0, host: "127.0.0.1", metrics, log: silentLogger });
+    const ask = (path: string, method = "GET") => fetch(`http://127.0.0.1:${server.port}${path}`, { method });
+    const answer = await ask("/metrics");
+    expect(answer.headers.get("content-type")).toContain("version=0.0.4");
+    expect(await answer.text()).toContain("rest_client_requests_total{");
+    for (const path of ["/", "/healthz", "/readyz", "/status", "/metrics/x"])
+      expect((await ask(path)).status).toBe(404);
+    expect((await ask("/metrics", "POST")).status).toBe(405);
   });
 });

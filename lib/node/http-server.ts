@@ -34,46 +34,76 @@ export interface ProbeServer {
 /** A probe that does not answer within the kubelet's patience is answered here, with the reason. */
 const PROBE_TIMEOUT_MS = 5_000;
 
+/** Of the text format, where no library says it. */
+export const METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+/** Nobody but a few Prometheus servers asks for metrics. */
+const METRICS_CONNECTIONS_MAX = 32;
+
 /**
  * Plain HTTP server of `/healthz`, `/readyz` and `/metrics`, for the kubelet and Prometheus.
  * @throws OperatorError CONFIG_INVALID when the port cannot be opened
  */
-export async function startProbeServer(options: ProbeServerOptions): Promise<ProbeServer> {
-  const { live, ready, metrics, log } = options;
-  const server = createServer((request, response) => {
-    answer(request, response).catch((error: unknown) => {
+export function startProbeServer(options: ProbeServerOptions): Promise<ProbeServer> {
+  const { live, ready, metrics } = options;
+  return listen(options, async (path, response) => {
+    if (path === "/healthz" || path === "/livez") return probe(response, live);
+    if (path === "/readyz") return probe(response, ready);
+    if (path === "/metrics" && metrics !== undefined) return sendMetrics(response, metrics);
+    return send(response, 404, { text: "not found\n" });
+  });
+}
+
+/**
+ * Plain HTTP server of `/metrics` alone: whoever may reach it learns nothing else and can do nothing.
+ * @throws OperatorError CONFIG_INVALID when the port cannot be opened
+ */
+export function startMetricsServer(
+  options: Pick<ProbeServerOptions, "port" | "host" | "log"> & Required<Pick<ProbeServerOptions, "metrics">>,
+): Promise<ProbeServer> {
+  return listen({ ...options, connectionsMax: METRICS_CONNECTIONS_MAX }, async (path, response) => {
+    if (path === "/metrics") return sendMetrics(response, options.metrics);
+    return send(response, 404, { text: "only /metrics is here\n" });
+  });
+}
+
+async function sendMetrics(response: ServerResponse, metrics: Pick<Metrics, "text" | "contentType">): Promise<void> {
+  send(response, 200, { text: await metrics.text(), type: metrics.contentType });
+}
+
+async function probe(response: ServerResponse, check: ProbeServerOptions["live"]): Promise<void> {
+  const result = await withTimeout(check);
+  const lines = [result.ok ? "ok" : "not ok", ...(result.reasons ?? [])];
+  send(response, result.ok ? 200 : 503, { text: `${lines.join("\n")}\n` });
+}
+
+async function listen(
+  options: Pick<ProbeServerOptions, "port" | "host" | "log"> & { readonly connectionsMax?: number },
+  answer: (path: string, response: ServerResponse) => Promise<void>,
+): Promise<ProbeServer> {
+  const { port, host, log } = options;
+  const answerSafely = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    try {
+      if (request.method !== "GET" && request.method !== "HEAD") {
+        return send(response, 405, { text: "method not allowed\n" });
+      }
+      await answer(new URL(request.url ?? "/", "http://localhost").pathname, response);
+    } catch (error) {
       log.error({ path: request.url, error: toOperatorError(error).message }, "probe failed");
       if (!response.headersSent) response.writeHead(500, { "content-type": "text/plain" });
       response.end("internal error\n");
-    });
-  });
+    }
+  };
+  const server = createServer((request, response) => void answerSafely(request, response));
   // Slow or silent clients must not hold connections of a server that answers in milliseconds.
   server.headersTimeout = PROBE_TIMEOUT_MS;
   server.requestTimeout = PROBE_TIMEOUT_MS;
-
-  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const path = new URL(request.url ?? "/", "http://localhost").pathname;
-    if (request.method !== "GET" && request.method !== "HEAD")
-      return send(response, 405, { text: "method not allowed\n" });
-    if (path === "/healthz" || path === "/livez") return probe(response, live);
-    if (path === "/readyz") return probe(response, ready);
-    if (path === "/metrics" && metrics !== undefined) {
-      return send(response, 200, { text: await metrics.text(), type: metrics.contentType });
-    }
-    return send(response, 404, { text: "not found\n" });
-  };
-
-  const probe = async (response: ServerResponse, check: ProbeServerOptions["live"]): Promise<void> => {
-    const result = await withTimeout(check);
-    const lines = [result.ok ? "ok" : "not ok", ...(result.reasons ?? [])];
-    send(response, result.ok ? 200 : 503, { text: `${lines.join("\n")}\n` });
-  };
-
+  if (options.connectionsMax !== undefined) server.maxConnections = options.connectionsMax;
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause) => {
-      reject(new OperatorError("CONFIG_INVALID", `port ${options.port} cannot be opened: ${cause.message}`, { cause }));
+      reject(new OperatorError("CONFIG_INVALID", `port ${port} cannot be opened: ${cause.message}`, { cause }));
     });
-    server.listen(options.port, options.host, resolve);
+    server.listen(port, host, resolve);
   });
   return {
     port: (server.address() as AddressInfo).port,

@@ -43,6 +43,8 @@ export interface AgentOptions {
 /** An agent in a container, as restricted as the pod. */
 export interface AgentContainer {
   readonly podUid: string;
+  /** Plain HTTP server of the metrics, without a path. */
+  readonly metricsUrl: string;
   /** `undefined` while the agent does not answer. */
   status(): Promise<AgentStatus | undefined>;
   /** Body of a GET with the given client certificate. */
@@ -103,7 +105,7 @@ export async function createShardHost(shardSet: string, shard: number): Promise<
 export async function startAgent(host: ShardHost, options: AgentOptions): Promise<AgentContainer> {
   const podUid = options.podUid ?? randomUUID();
   const name = `shieldx-agent-test-${randomUUID().slice(0, 8)}`;
-  const [listen, probes] = (await freePorts(2)) as [number, number];
+  const [listen, probes, metrics] = (await freePorts(3)) as [number, number, number];
   const kubeconfig = join(host.directory, "kube", "config");
   await execFileAsync("cp", [options.kubeconfig, kubeconfig]);
   await chmod(kubeconfig, 0o644);
@@ -137,6 +139,7 @@ export async function startAgent(host: ShardHost, options: AgentOptions): Promis
     ...["--input-type=module", "-e", entry, "--"],
     ...["--shardset", options.shardSet, "--shard", String(options.shard), "--kubeconfig", "/etc/shieldx/kube/config"],
     ...["--listen", String(listen), "--probe-listen", String(probes), "--postgres-port", String(host.postgresPort)],
+    ...["--metrics-listen", String(metrics)],
   ];
   const output: string[] = [];
   const forget = trackContainer(name);
@@ -188,6 +191,7 @@ export async function startAgent(host: ShardHost, options: AgentOptions): Promis
 
   return {
     podUid,
+    metricsUrl: `http://127.0.0.1:${metrics}`,
     get,
     status,
     until: async (what, test) => {
