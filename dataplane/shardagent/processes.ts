@@ -14,6 +14,9 @@ export interface ToolResult {
 /** Most characters of a tool's output that are kept. */
 const OUTPUT_MAX = 64 * 1024;
 
+/** Time for what a program wrote at its end to arrive. */
+const LAST_WORDS_MS = 500;
+
 /** Environment of PostgreSQL's programs: nothing of our own configuration reaches them. */
 export function postgresEnvironment(path: string): Record<string, string> {
   // Messages in English, so that they can be recognised; times in UTC.
@@ -44,7 +47,14 @@ export function runTool(
       });
     }
     child.on("error", reject);
-    child.on("close", (code) => resolve({ code: code ?? undefined, ...texts }));
+    const end = (code: number | null): void => {
+      // Otherwise a pipe that somebody else still has open would keep our own end of it.
+      for (const name of ["stdout", "stderr"] as const) child[name].destroy();
+      resolve({ code: code ?? undefined, ...texts });
+    };
+    child.on("close", end);
+    // A child of the program may hold its output open for as long as it lives; the last words come at once.
+    child.on("exit", (code) => void setTimeout(end, LAST_WORDS_MS, code));
   });
 }
 
