@@ -193,6 +193,7 @@ describe("what is rendered", () => {
       shieldxImage: "example/shieldx:1",
       postgresImage: "example/shieldx-postgres:1",
       clusterDomain: "cluster.local",
+      apiServerPorts: [443, 6443],
       logLevel: "info",
       listen: 8080,
       watchNamespaces: ["bank"],

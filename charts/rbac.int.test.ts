@@ -105,12 +105,13 @@ async function live(): Promise<void> {
   const life = createLife(user, NAMESPACE, "s");
   const images = { shieldx: "example/shieldx:1", postgres: "example/shieldx-postgres:1" };
   const clusterDomain = "cluster.local";
+  const apiServerPorts = [443];
   const stop = new AbortController();
   const manager = createManager({
     client,
     controllers: [
-      createShardSetController({ images, clusterDomain, certificates, getJson: life.getJson }),
-      createCreditLedgerController({ images, clusterDomain, certificates, scramVerifier, randomBytes }),
+      createShardSetController({ images, clusterDomain, apiServerPorts, certificates, getJson: life.getJson }),
+      createCreditLedgerController({ images, clusterDomain, apiServerPorts, certificates, scramVerifier, randomBytes }),
     ],
     namespace: SYSTEM,
     identity: "one",

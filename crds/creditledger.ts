@@ -16,6 +16,7 @@ import {
 import { CREDIT_LEDGER_CONDITIONS, CREDIT_LEDGER_REASONS } from "./conditions.ts";
 import { GROUP, VERSION } from "./group.ts";
 import { defineKind } from "./kind.ts";
+import { networkPolicy } from "./network.ts";
 import { imagePullSecrets, scheduling } from "./scheduling.ts";
 import { SHARDS_MAX } from "./shardset.ts";
 
@@ -94,6 +95,9 @@ export const creditLedgerSpec = z.strictObject({
       description:
         "Secrets of this namespace with which the image of the ledger pods is pulled. A change replaces them, one at a time.",
     })
+    .exactOptional(),
+  networkPolicy: networkPolicy("the HTTP API (port 8443 of the pods)")
+    .meta({ description: "Traffic of the ledger pods." })
     .exactOptional(),
   deletionPolicy: deletionPolicy
     .meta({

@@ -46,7 +46,8 @@ const topologyKey = labelName.meta({
     "Node label whose values are the places: kubernetes.io/hostname for nodes, topology.kubernetes.io/zone for zones.",
 });
 
-const labelSelector = z.strictObject({
+/** Objects by their labels, as everywhere in Kubernetes. */
+export const labelSelector = z.strictObject({
   matchLabels: textMap(z.string().max(LABEL_VALUE_MAX), ENTRIES_MAX)
     .meta({ description: "Labels that are all there." })
     .exactOptional(),

@@ -16,6 +16,7 @@ import {
 import { SHARD_SET_CONDITIONS, SHARD_SET_REASONS } from "./conditions.ts";
 import { GROUP, VERSION } from "./group.ts";
 import { defineKind } from "./kind.ts";
+import { networkPolicy } from "./network.ts";
 import { FORBIDDEN_PARAMETER_PREFIXES, FORBIDDEN_PARAMETERS, isForbiddenParameter } from "./postgres-parameters.ts";
 import { compareQuantities } from "./quantity.ts";
 import { imagePullSecrets, scheduling } from "./scheduling.ts";
@@ -142,6 +143,9 @@ export const shardSetSpec = z.strictObject({
       description:
         "Secrets of this namespace with which the image of the PostgreSQL pods is pulled. A change replaces no pod that runs.",
     })
+    .exactOptional(),
+  networkPolicy: networkPolicy("PostgreSQL (port 5432); CreditLedgers of this ShardSet always may")
+    .meta({ description: "Traffic of the PostgreSQL pods." })
     .exactOptional(),
   deletionPolicy: deletionPolicy
     .meta({

@@ -2,12 +2,19 @@
 // stands beside the same call by a pod that no policy holds, or to a port that the policy names: a network that refuses
 // everything, or nothing, fails these tests.
 import { expect } from "@jest/globals";
+import { API_VERSION } from "../crds/group.ts";
+import { SHARD_SET, waitReady } from "./bank.ts";
 import { builtImages, type Cluster, SYSTEM_NAMESPACE } from "./cluster.ts";
 import { waitFor } from "./run.ts";
 import { suite } from "./suite.ts";
 
 const NAMESPACE = "network";
 const FREE = "free";
+const CLIENT = "client";
+
+/** Pod of the one shard. */
+const SHARD = `${SHARD_SET}-0-0`;
+const POSTGRES = 5432;
 
 /** CoreDNS answers queries on the first port and tells its metrics on the second; no policy of ours names the second. */
 const DNS = { query: 53, metrics: 9153 } as const;
@@ -21,6 +28,8 @@ interface Place {
 }
 
 const free: Place = { namespace: NAMESPACE, pod: FREE };
+const client: Place = { namespace: NAMESPACE, pod: CLIENT };
+const shard: Place = { namespace: NAMESPACE, pod: SHARD };
 
 suite("network", [NAMESPACE], ({ cluster: present, prepare, promise }) => {
   let controller: Place;
@@ -30,8 +39,12 @@ suite("network", [NAMESPACE], ({ cluster: present, prepare, promise }) => {
   prepare(async () => {
     const cluster = present();
     await cluster.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE } });
-    await cluster.apply(freePod());
-    await cluster.kubectl(["wait", "-n", NAMESPACE, "--for=condition=Ready", `pod/${FREE}`, "--timeout=60s"]);
+    for (const name of [FREE, CLIENT]) await cluster.apply(podOf(name));
+    await cluster.apply(shardSet());
+    for (const name of [FREE, CLIENT]) {
+      await cluster.kubectl(["wait", "-n", NAMESPACE, "--for=condition=Ready", `pod/${name}`, "--timeout=60s"]);
+    }
+    await waitReady(cluster, "shardset", SHARD_SET, NAMESPACE);
     [dnsIp = ""] = await addresses(cluster, "kube-system", "k8s-app=kube-dns");
     [controllerIp = ""] = await addresses(cluster, SYSTEM_NAMESPACE, CONTROLLERS);
     const [pod] = await cluster.list("pods", SYSTEM_NAMESPACE, CONTROLLERS);
@@ -44,6 +57,21 @@ suite("network", [NAMESPACE], ({ cluster: present, prepare, promise }) => {
     await reaches(present(), free, [dnsIp, DNS.metrics]);
   });
 
+  promise("lets the named clients connect to PostgreSQL, and nobody else", async () => {
+    const cluster = present();
+    const [ip = ""] = await addresses(cluster, NAMESPACE, `shieldx.dev/name=${SHARD_SET}`);
+    await reaches(cluster, client, [ip, POSTGRES]);
+    await isRefused(cluster, free, [ip, POSTGRES]);
+    // The same pod reaches another port of the same shard.
+    await reaches(cluster, free, [ip, 8080]);
+  });
+
+  promise("lets a database ask DNS, and nothing else of the same pods", async () => {
+    const cluster = present();
+    await reaches(cluster, shard, [dnsIp, DNS.query]);
+    await isRefused(cluster, shard, [dnsIp, DNS.metrics]);
+  });
+
   promise("lets others read the controller's metrics, and no other port of it", async () => {
     const cluster = present();
     await listen(cluster, controller);
@@ -53,6 +81,17 @@ suite("network", [NAMESPACE], ({ cluster: present, prepare, promise }) => {
   });
 });
 
+/** One shard that pods with the label of the client may connect to. */
+function shardSet(): object {
+  const clients = [{ podSelector: { matchLabels: { role: CLIENT } } }];
+  return {
+    apiVersion: API_VERSION,
+    kind: "ShardSet",
+    metadata: { name: SHARD_SET, namespace: NAMESPACE },
+    spec: { shards: 1, networkPolicy: { clients }, deletionPolicy: "Delete" },
+  };
+}
+
 const CONTROLLERS = "app.kubernetes.io/component=controller";
 
 async function addresses(cluster: Cluster, namespace: string, selector: string): Promise<string[]> {
@@ -60,18 +99,18 @@ async function addresses(cluster: Cluster, namespace: string, selector: string):
   return pods.map(({ status }) => (status as { podIP?: string }).podIP ?? "");
 }
 
-/** A pod that nothing selects. */
-function freePod(): object {
+/** A pod that no policy selects. Its label is its name. */
+function podOf(name: string): object {
   const security = { allowPrivilegeEscalation: false, runAsNonRoot: true, capabilities: { drop: ["ALL"] } };
   return {
     apiVersion: "v1",
     kind: "Pod",
-    metadata: { name: FREE, namespace: NAMESPACE },
+    metadata: { name, namespace: NAMESPACE, labels: { role: name } },
     spec: {
       terminationGracePeriodSeconds: 0,
       containers: [
         {
-          name: "free",
+          name,
           image: builtImages().shieldx,
           imagePullPolicy: "IfNotPresent",
           command: ["sleep", "3600"],

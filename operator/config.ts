@@ -10,6 +10,8 @@ const schema = z.object({
   shieldxImage: z.string().min(1, "must be an image reference"),
   postgresImage: z.string().min(1, "must be an image reference"),
   clusterDomain: z.string().regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, "must be a DNS domain"),
+  /** `undefined`: no NetworkPolicies are made. */
+  apiServerPorts: z.array(z.coerce.number().int().min(1).max(65_535)).max(16).optional(),
   logLevel: z.enum(LOG_LEVELS),
   listen: z.coerce.number().int().min(0).max(65_535),
   /** Empty: the whole cluster. */
@@ -33,6 +35,8 @@ Runs the controllers of all kinds until SIGTERM. Several replicas may run: one l
   --shieldx-image=IMAGE      image of ledger pods and migrations
   --postgres-image=IMAGE     image of shards
   --cluster-domain=DOMAIN    DNS domain of the cluster (default cluster.local)
+  --api-server-ports=A,B     make NetworkPolicies for the pods of resources, through which they reach the Kubernetes API on
+                             these ports (default: make none)
   --watch-namespaces=A,B     only these namespaces (default all)
   --listen=PORT              /healthz, /readyz, /metrics (default 8080)
   --log-level=LEVEL          debug, info, warn, error or silent (default info)
@@ -59,6 +63,7 @@ export function parseControllerConfig(
     shieldxImage: flags["shieldx-image"] ?? "",
     postgresImage: flags["postgres-image"] ?? "",
     clusterDomain: flags["cluster-domain"] ?? "cluster.local",
+    apiServerPorts: flags["api-server-ports"]?.split(","),
     logLevel: flags["log-level"] ?? "info",
     listen: flags["listen"] ?? "8080",
     watchNamespaces: (flags["watch-namespaces"] ?? "").split(",").filter((namespace) => namespace !== ""),
@@ -84,6 +89,7 @@ function readFlags(args: readonly string[]): Readonly<Record<string, string | un
         "shieldx-image": text,
         "postgres-image": text,
         "cluster-domain": text,
+        "api-server-ports": text,
         "watch-namespaces": text,
         "log-level": text,
         listen: text,

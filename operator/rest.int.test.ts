@@ -151,7 +151,11 @@ async function rest(running: Running): Promise<void> {
 
 /** Everything in the namespace but the operator's own Lease, by kind and name, with its version. */
 async function world(): Promise<string[]> {
-  const kinds = [SHARD_SET, CREDIT_LEDGER, ...Object.values(RESOURCES).filter((type) => type.namespaced)];
+  const kinds: ResourceType[] = [
+    SHARD_SET,
+    CREDIT_LEDGER,
+    ...Object.values(RESOURCES).filter((type) => type.namespaced),
+  ];
   const lists = await Promise.all(kinds.map((type) => user.list(type, { namespace: "default" })));
   return lists
     .flatMap(({ items }) => items)

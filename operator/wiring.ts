@@ -10,9 +10,9 @@ import type { Controller } from "./runtime/types.ts";
 /** Builds every controller with what it needs. The only file that knows both sides. */
 export function createControllers(config: ControllerConfig): readonly Controller[] {
   const images = { shieldx: config.shieldxImage, postgres: config.postgresImage };
-  const { clusterDomain } = config;
+  const { clusterDomain, apiServerPorts } = config;
   return [
-    createShardSetController({ images, clusterDomain, certificates, getJson }),
-    createCreditLedgerController({ images, clusterDomain, certificates, scramVerifier, randomBytes }),
+    createShardSetController({ images, clusterDomain, apiServerPorts, certificates, getJson }),
+    createCreditLedgerController({ images, clusterDomain, apiServerPorts, certificates, scramVerifier, randomBytes }),
   ];
 }

@@ -24,6 +24,8 @@ export interface CreditLedgerDeps extends Sources {
   };
   /** DNS domain of the cluster, for example `cluster.local`. */
   readonly clusterDomain: string;
+  /** Ports on which the Kubernetes API answers; without them no NetworkPolicies are made. */
+  readonly apiServerPorts?: readonly number[] | undefined;
 }
 
 /** Keys reconciled at once: a reconcile of a ledger at rest takes about a millisecond and waits for nothing. */
@@ -35,7 +37,11 @@ export const POSITIONS_INTERVAL_SECONDS = 10;
 /** Controller of CreditLedgers: observe, make, assess, plan, report (docs/lifecycle.md). */
 export function createCreditLedgerController(deps: CreditLedgerDeps): Controller<CreditLedger> {
   const positions = createThrottle(POSITIONS_INTERVAL_SECONDS);
-  const settings = { image: deps.images.shieldx, clusterDomain: deps.clusterDomain };
+  const settings = {
+    image: deps.images.shieldx,
+    clusterDomain: deps.clusterDomain,
+    apiServerPorts: deps.apiServerPorts,
+  };
   return {
     name: "creditledger",
     resource: CREDIT_LEDGER,
@@ -77,6 +83,7 @@ const WATCHES: readonly Watch[] = [
   },
   ours(RESOURCES.Deployment),
   ours(RESOURCES.Service),
+  ours(RESOURCES.NetworkPolicy),
   ours(RESOURCES.PodDisruptionBudget),
   ours(RESOURCES.ServiceAccount),
   ours(RESOURCES.Role),

@@ -85,14 +85,15 @@ export interface Target {
   readonly image: string;
   /** DNS domain of the cluster, for example `cluster.local`. */
   readonly clusterDomain: string;
+  /** Ports on which the Kubernetes API answers; `undefined` makes no NetworkPolicy. */
+  readonly apiServerPorts?: readonly number[] | undefined;
 }
 
+/** What the operator adds to every spec. */
+export type Settings = Pick<Target, "image" | "clusterDomain" | "apiServerPorts">;
+
 /** @param settings of the operator @param shards of the ShardSet */
-export function targetOf(
-  ledger: CreditLedger,
-  settings: Pick<Target, "image" | "clusterDomain">,
-  shards: number,
-): Target {
+export function targetOf(ledger: CreditLedger, settings: Settings, shards: number): Target {
   return {
     owner: ownerOf(CREDIT_LEDGER, ledger, COMPONENTS.ledger),
     names: ledgerNames(ledger.metadata.name),
@@ -100,6 +101,7 @@ export function targetOf(
     shards: Array.from({ length: shards }, (_, shard) => shard),
     image: settings.image,
     clusterDomain: settings.clusterDomain,
+    apiServerPorts: settings.apiServerPorts,
   };
 }
 

@@ -1,13 +1,16 @@
+import { POSTGRES_PORT } from "../../crds/agent-status.ts";
 import { DATABASE_REQUEST_KEY, type DatabaseRequest } from "../../crds/database-request.ts";
 import { ANNOTATIONS, COMPONENTS, LABELS } from "../../crds/group.ts";
+import { SHARD_SET } from "../../crds/shardset.ts";
 import { canonicalJson, contentHash } from "../../lib/core/canonical.ts";
 import { type KubeObject, type LeaseObject, RESOURCES, type SecretObject } from "../../lib/kube/types.ts";
 import { type Access, type Identity, VERBS } from "../kit/access.ts";
-import { componentLabels, componentSelector, keptObject, ownedObject } from "../kit/objects.ts";
+import { networkPolicy } from "../kit/network.ts";
+import { componentLabels, componentSelector, keptObject, ownedObject, ownLabels } from "../kit/objects.ts";
 import { textData } from "../kit/secrets.ts";
 import { ROLE_PASSWORD_KEYS, type RolePasswords } from "./creditledger.facts.ts";
 import { type LedgerNames, migrationHash, type Target } from "./creditledger.names.ts";
-import { migrationArgs, migrationPodSpec, servePodSpec } from "./creditledger.pods.ts";
+import { API_PORT, migrationArgs, migrationPodSpec, PROBE_PORT, servePodSpec } from "./creditledger.pods.ts";
 
 // One function per owned object, in the order of the table in ARCHITECTURE.md. Objects that must outlive the ledger
 // under `deletionPolicy: Retain` carry no owner reference; all others do.
@@ -119,6 +122,28 @@ export function ledgerService({ owner, names }: Target): KubeObject {
       selector: componentSelector(owner),
       ports: [{ name: "https", port: 443, protocol: "TCP", targetPort: "https" }],
     },
+  });
+}
+
+/**
+ * NetworkPolicy `l-ledger`, also for the migration, unless the operator makes none: clients and peers reach the API, everybody the metrics; pods reach DNS,
+ * the shards, each other and the Kubernetes API.
+ */
+export function ledgerNetworkPolicy({ owner, names, spec, apiServerPorts }: Target): KubeObject | undefined {
+  if (apiServerPorts === undefined) return undefined;
+  const clients = spec.networkPolicy?.clients;
+  const peers = [{ podSelector: { matchLabels: componentSelector(owner) } }];
+  const shardSet = ownLabels({ resource: SHARD_SET, name: spec.shardSet });
+  return networkPolicy(owner, names.access, {
+    ingress: [
+      { ports: [API_PORT], peers: clients === undefined ? undefined : [...clients, ...peers] },
+      { ports: [PROBE_PORT] },
+    ],
+    egress: [
+      { ports: [POSTGRES_PORT], peers: [{ podSelector: { matchLabels: shardSet } }] },
+      { ports: [API_PORT], peers },
+      { ports: apiServerPorts },
+    ],
   });
 }
 

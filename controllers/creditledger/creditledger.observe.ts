@@ -28,7 +28,7 @@ import {
   readPasswords,
   readRequest,
 } from "./creditledger.facts.ts";
-import { type LedgerNames, serverNames, type Target, targetOf } from "./creditledger.names.ts";
+import { type LedgerNames, type Settings, serverNames, type Target, targetOf } from "./creditledger.names.ts";
 
 /** Everything that a reconcile of a ledger looks at: read once, plain and frozen. */
 export interface World extends ObservedPki {
@@ -55,11 +55,7 @@ export interface World extends ObservedPki {
  * write over it.
  * @param settings of the operator
  */
-export function observeCreditLedger(
-  cache: CacheReader,
-  ledger: CreditLedger,
-  settings: Pick<Target, "image" | "clusterDomain">,
-): World {
+export function observeCreditLedger(cache: CacheReader, ledger: CreditLedger, settings: Settings): World {
   const { namespace = "" } = ledger.metadata;
   const shardSet = cache.get(SHARD_SET, namespace, ledger.spec.shardSet);
   const target = targetOf(ledger, settings, shardSet?.spec.shards ?? 0);
@@ -95,7 +91,12 @@ export function observeCreditLedger(
 }
 
 /** In the order in which a deletion removes them: what others may still connect to goes first. */
-const OTHER_KINDS: readonly ResourceType[] = [RESOURCES.Service, RESOURCES.PodDisruptionBudget, ...ACCESS_KINDS];
+const OTHER_KINDS: readonly ResourceType[] = [
+  RESOURCES.Service,
+  RESOURCES.PodDisruptionBudget,
+  RESOURCES.NetworkPolicy,
+  ...ACCESS_KINDS,
+];
 
 /** The one certificate of a ledger. */
 export function serverLeaf(target: Target, kept: Kept<LeafPair> | undefined): NamedLeaf {

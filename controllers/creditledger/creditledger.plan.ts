@@ -2,6 +2,7 @@ import type { ObjectIdentity } from "../../lib/kube/types.ts";
 import { apply, create, remove } from "../../operator/runtime/actions.ts";
 import type { Action, Plan } from "../../operator/runtime/types.ts";
 import { accessActions } from "../kit/access.ts";
+import { trafficActions } from "../kit/network.ts";
 import { CERTIFICATE_CHECK_SECONDS, pkiActions, ROTATION_CHECK_SECONDS } from "../kit/pki/objects.ts";
 import type { Assessment } from "./creditledger.assess.ts";
 import { isOutdated, MIGRATION_RETRY_SECONDS, retryInSeconds } from "./creditledger.migration.ts";
@@ -10,6 +11,7 @@ import {
   databaseRequestSecret,
   disruptionBudget,
   ledgerDeployment,
+  ledgerNetworkPolicy,
   ledgerService,
   migrationJob,
   podIdentity,
@@ -51,6 +53,7 @@ export function planCreditLedger(assessment: Assessment, now: number): Plan {
       ...makeRoots(assessment),
       ...certificates,
       ...accessActions(target.owner, target, podIdentity(target)),
+      ...trafficActions(ledgerNetworkPolicy(target), world.others),
       apply(ledgerService(target), "address of the API"),
       ...makeLeases(assessment),
       ...requestDatabase(assessment),

@@ -12,10 +12,10 @@ import type { Target } from "./creditledger.names.ts";
 const USER_ID = 65532;
 
 /** HTTPS API of the ledger pods. */
-const API_PORT = 8443;
+export const API_PORT = 8443;
 
 /** Probes and metrics, plain HTTP. */
-const PROBE_PORT = 8080;
+export const PROBE_PORT = 8080;
 
 /** Time for a pod to finish its batch, hand over its writers and end. */
 const GRACE_SECONDS = 30;

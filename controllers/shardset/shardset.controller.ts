@@ -32,6 +32,8 @@ export interface ShardSetDeps {
   };
   /** DNS domain of the cluster, for example `cluster.local`. */
   readonly clusterDomain: string;
+  /** Ports on which the Kubernetes API answers; without them no NetworkPolicies are made. */
+  readonly apiServerPorts?: readonly number[] | undefined;
 }
 
 /** Keys reconciled at once. A reconcile waits for agents, 2 s at most, so others should go on meanwhile. */
@@ -40,7 +42,11 @@ const CONCURRENCY = 4;
 /** Controller of ShardSets: observe, make, assess, plan, report (docs/lifecycle.md). */
 export function createShardSetController(deps: ShardSetDeps): Controller<ShardSet> {
   const readAgents = createAgentReader(deps.getJson);
-  const settings = { image: deps.images.postgres, clusterDomain: deps.clusterDomain };
+  const settings = {
+    image: deps.images.postgres,
+    clusterDomain: deps.clusterDomain,
+    apiServerPorts: deps.apiServerPorts,
+  };
   return {
     name: "shardset",
     resource: SHARD_SET,
@@ -88,6 +94,7 @@ const WATCHES: readonly Watch[] = [
   // Made once, a lost one is made anew; what is known of the shards' data is patched in.
   ours(RESOURCES.ConfigMap),
   ours(RESOURCES.Service),
+  ours(RESOURCES.NetworkPolicy),
   ours(RESOURCES.ServiceAccount),
   ours(RESOURCES.Role),
   ours(RESOURCES.RoleBinding),

@@ -32,7 +32,12 @@ export interface Target {
   readonly image: string;
   /** DNS domain of the cluster, for example `cluster.local`. */
   readonly clusterDomain: string;
+  /** Ports on which the Kubernetes API answers; `undefined` makes no NetworkPolicy. */
+  readonly apiServerPorts?: readonly number[] | undefined;
 }
+
+/** What the operator adds to every spec. */
+export type Settings = Pick<Target, "image" | "clusterDomain" | "apiServerPorts">;
 
 /** The one instance of each shard until there are replicas. */
 export const INSTANCE = 0;
@@ -54,7 +59,7 @@ export function shardSetNames(name: string): ShardSetNames {
 }
 
 /** @param settings of the operator */
-export function targetOf(shardSet: ShardSet, settings: Pick<Target, "image" | "clusterDomain">): Target {
+export function targetOf(shardSet: ShardSet, settings: Settings): Target {
   const { spec } = shardSet;
   return {
     owner: ownerOf(SHARD_SET, shardSet, COMPONENTS.shard),
@@ -63,6 +68,7 @@ export function targetOf(shardSet: ShardSet, settings: Pick<Target, "image" | "c
     shards: Array.from({ length: spec.shards }, (_, shard) => shard),
     image: settings.image,
     clusterDomain: settings.clusterDomain,
+    apiServerPorts: settings.apiServerPorts,
   };
 }
 

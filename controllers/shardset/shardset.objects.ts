@@ -1,4 +1,4 @@
-import { POSTGRES_PORT } from "../../crds/agent-status.ts";
+import { AGENT_PORT, AGENT_PROBE_PORT, POSTGRES_PORT } from "../../crds/agent-status.ts";
 import { DATABASES_KEY, type DatabaseRequest } from "../../crds/database-request.ts";
 import { ANNOTATIONS, LABELS } from "../../crds/group.ts";
 import { canonicalJson, contentHash } from "../../lib/core/canonical.ts";
@@ -11,6 +11,7 @@ import {
   type SecretObject,
 } from "../../lib/kube/types.ts";
 import { type Access, type Identity, VERBS } from "../kit/access.ts";
+import { CONTROLLER_PODS, networkPolicy } from "../kit/network.ts";
 import { keptObject, ownedObject, ownLabels } from "../kit/objects.ts";
 import { textData } from "../kit/secrets.ts";
 import { instanceLabels, shardLabels, type Target } from "./shardset.names.ts";
@@ -91,6 +92,24 @@ export function agentIdentity({ names, shards }: Target): Identity<Target> {
       binding: "the agents' identity gets the Role",
     },
   };
+}
+
+/**
+ * NetworkPolicy `s-shard`, unless the operator makes none: clients reach PostgreSQL, controllers the agents, everybody the metrics; pods reach DNS and the
+ * Kubernetes API. The API's address is nobody's to know: its ports are.
+ */
+export function shardNetworkPolicy({ owner, names, spec, apiServerPorts }: Target): KubeObject | undefined {
+  if (apiServerPorts === undefined) return undefined;
+  const clients = spec.networkPolicy?.clients;
+  const ledgers = { podSelector: { matchLabels: { [LABELS.kind]: "CreditLedger" } } };
+  return networkPolicy(owner, names.access, {
+    ingress: [
+      { ports: [POSTGRES_PORT], peers: clients === undefined ? undefined : [...clients, ledgers] },
+      { ports: [AGENT_PORT], peers: CONTROLLER_PODS },
+      { ports: [AGENT_PROBE_PORT] },
+    ],
+    egress: [{ ports: apiServerPorts }],
+  });
 }
 
 /** PersistentVolumeClaim `s-n-i`: made once, grown later by a patch. */

@@ -85,7 +85,13 @@ export function observeShardSet(cache: CacheReader, shardSet: ShardSet, target: 
 }
 
 /** In the order in which a deletion removes them: what others may still connect to goes first. */
-const OWNED_KINDS: readonly ResourceType[] = [RESOURCES.Service, ...ACCESS_KINDS, RESOURCES.Lease, RESOURCES.Secret];
+const OWNED_KINDS: readonly ResourceType[] = [
+  RESOURCES.Service,
+  RESOURCES.NetworkPolicy,
+  ...ACCESS_KINDS,
+  RESOURCES.Lease,
+  RESOURCES.Secret,
+];
 
 /**
  * True for an object that goes with its ShardSet: by its owner reference, or, where somebody took that off, by its name. The

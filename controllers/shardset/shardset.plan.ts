@@ -3,9 +3,10 @@ import type { ObjectIdentity } from "../../lib/kube/types.ts";
 import { apply, create, remove, tell } from "../../operator/runtime/actions.ts";
 import type { Action, Plan } from "../../operator/runtime/types.ts";
 import { accessActions } from "../kit/access.ts";
+import { trafficActions } from "../kit/network.ts";
 import { pkiActions } from "../kit/pki/objects.ts";
 import type { Assessment } from "./shardset.assess.ts";
-import { agentIdentity, databasesSecret, mapConfigMap } from "./shardset.objects.ts";
+import { agentIdentity, databasesSecret, mapConfigMap, shardNetworkPolicy } from "./shardset.objects.ts";
 
 // What to do next for one ShardSet.
 //
@@ -48,6 +49,7 @@ export function planShardSet(assessment: Assessment, now: number): Plan {
     actions: [
       ...authority,
       ...accessActions(target.owner, target, agentIdentity(target)),
+      ...trafficActions(shardNetworkPolicy(target), world.owned),
       ...makeLeases(assessment),
       apply(databasesSecret(target, requests.accepted), `${requests.accepted.length} database requests`),
       ...makeVolumes(assessment),
