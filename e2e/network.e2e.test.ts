@@ -2,6 +2,7 @@
 // stands beside the same call by a pod that no policy holds, or to a port that the policy names: a network that refuses
 // everything, or nothing, fails these tests.
 import { expect } from "@jest/globals";
+import { METRICS_PORT } from "../crds/agent-status.ts";
 import { API_VERSION } from "../crds/group.ts";
 import { SHARD_SET, waitReady } from "./bank.ts";
 import { builtImages, type Cluster, SYSTEM_NAMESPACE } from "./cluster.ts";
@@ -63,7 +64,7 @@ suite("network", [NAMESPACE], ({ cluster: present, prepare, promise }) => {
     await reaches(cluster, client, [ip, POSTGRES]);
     await isRefused(cluster, free, [ip, POSTGRES]);
     // The same pod reaches another port of the same shard.
-    await reaches(cluster, free, [ip, 8080]);
+    await reaches(cluster, free, [ip, METRICS_PORT]);
   });
 
   promise("lets a database ask DNS, and nothing else of the same pods", async () => {

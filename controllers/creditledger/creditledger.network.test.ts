@@ -29,7 +29,7 @@ function table(rules: readonly Rule[]): string[] {
 
 test("pods of a ledger reach their own shards and each other", () => {
   const spec = specOf(ledgerNetworkPolicy(ledgerTarget));
-  expect(table(spec.ingress)).toEqual(["TCP 8443: all", "TCP 8080: all"]);
+  expect(table(spec.ingress)).toEqual(["TCP 8443: all", "TCP 9187: all"]);
   const [, shards, peers, api] = spec.egress;
   expect(shards?.to).toEqual([
     {

@@ -1,4 +1,4 @@
-import { POSTGRES_PORT } from "../../crds/agent-status.ts";
+import { METRICS_PORT, POSTGRES_PORT } from "../../crds/agent-status.ts";
 import { DATABASE_REQUEST_KEY, type DatabaseRequest } from "../../crds/database-request.ts";
 import { ANNOTATIONS, COMPONENTS, LABELS } from "../../crds/group.ts";
 import { SHARD_SET } from "../../crds/shardset.ts";
@@ -10,7 +10,7 @@ import { componentLabels, componentSelector, keptObject, ownedObject, ownLabels 
 import { textData } from "../kit/secrets.ts";
 import { ROLE_PASSWORD_KEYS, type RolePasswords } from "./creditledger.facts.ts";
 import { type LedgerNames, migrationHash, type Target } from "./creditledger.names.ts";
-import { API_PORT, migrationArgs, migrationPodSpec, PROBE_PORT, servePodSpec } from "./creditledger.pods.ts";
+import { API_PORT, migrationArgs, migrationPodSpec, servePodSpec } from "./creditledger.pods.ts";
 
 // One function per owned object, in the order of the table in ARCHITECTURE.md. Objects that must outlive the ledger
 // under `deletionPolicy: Retain` carry no owner reference; all others do.
@@ -137,7 +137,8 @@ export function ledgerNetworkPolicy({ owner, names, spec, apiServerPorts }: Targ
   return networkPolicy(owner, names.access, {
     ingress: [
       { ports: [API_PORT], peers: clients === undefined ? undefined : [...clients, ...peers] },
-      { ports: [PROBE_PORT] },
+      // Probes come from the node, which no policy holds.
+      { ports: [METRICS_PORT] },
     ],
     egress: [
       { ports: [POSTGRES_PORT], peers: [{ podSelector: { matchLabels: shardSet } }] },

@@ -15,7 +15,7 @@ const USER_ID = 65532;
 export const API_PORT = 8443;
 
 /** Probes and metrics, plain HTTP. */
-export const PROBE_PORT = 8080;
+const PROBE_PORT = 8080;
 
 /** Time for a pod to finish its batch, hand over its writers and end. */
 const GRACE_SECONDS = 30;

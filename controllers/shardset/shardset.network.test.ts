@@ -33,10 +33,10 @@ test("pods of a shard: everybody to PostgreSQL, controllers to the agent, out on
   expect(spec.podSelector).toEqual({
     matchLabels: { "shieldx.dev/kind": "ShardSet", "shieldx.dev/name": shardTarget.owner.name },
   });
-  const [postgres, agent, probes] = table(spec.ingress);
+  const [postgres, agent, metrics] = table(spec.ingress);
   expect(postgres).toBe("TCP 5432: all");
   expect(agent).toMatch(/^TCP 8443: .*"app.kubernetes.io\/component":"controller"/);
-  expect(probes).toBe("TCP 8080: all");
+  expect(metrics).toBe("TCP 9187: all");
   expect(table(spec.egress)).toEqual(["UDP 53, TCP 53: all", "TCP 443, TCP 6443: all"]);
 });
 

@@ -1,4 +1,4 @@
-import { AGENT_PORT, AGENT_PROBE_PORT, POSTGRES_PORT } from "../../crds/agent-status.ts";
+import { AGENT_PORT, METRICS_PORT, POSTGRES_PORT } from "../../crds/agent-status.ts";
 import { DATABASES_KEY, type DatabaseRequest } from "../../crds/database-request.ts";
 import { ANNOTATIONS, LABELS } from "../../crds/group.ts";
 import { canonicalJson, contentHash } from "../../lib/core/canonical.ts";
@@ -106,7 +106,8 @@ export function shardNetworkPolicy({ owner, names, spec, apiServerPorts }: Targe
     ingress: [
       { ports: [POSTGRES_PORT], peers: clients === undefined ? undefined : [...clients, ledgers] },
       { ports: [AGENT_PORT], peers: CONTROLLER_PODS },
-      { ports: [AGENT_PROBE_PORT] },
+      // Probes come from the node, which no policy holds.
+      { ports: [METRICS_PORT] },
     ],
     egress: [{ ports: apiServerPorts }],
   });
