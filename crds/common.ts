@@ -181,6 +181,9 @@ export function textMap(value: z.ZodString, max: number): z.ZodRecord<z.ZodStrin
 export const deletionPolicy = z.enum(["Retain", "Delete"]);
 export type DeletionPolicy = z.output<typeof deletionPolicy>;
 
+/** Name of a Secret with a CA certificate. */
+export const caSecret = z.string().max(253);
+
 const condition = z.strictObject({
   type: z.string().max(316).meta({ description: "What the condition is about." }),
   status: z.enum(["True", "False", "Unknown"]).meta({ description: "Whether the condition holds." }),

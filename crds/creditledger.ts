@@ -2,6 +2,7 @@ import { z } from "zod";
 import {
   type CustomResource,
   type CustomResourceType,
+  caSecret,
   conditions,
   deletionPolicy,
   dnsLabel,
@@ -140,7 +141,13 @@ export const creditLedgerStatus = z.strictObject({
     .max(512)
     .meta({
       description:
-        "Address of the HTTP API inside the cluster. Secret <name>-ca holds the CA certificate, Secret <name>-admin-key an API key.",
+        "Address of the HTTP API inside the cluster. The Secret in caSecret holds the CA certificate, Secret <name>-admin-key an API key.",
+    })
+    .exactOptional(),
+  caSecret: caSecret
+    .meta({
+      description:
+        "Secret whose ca.crt clients of the HTTP API trust: <name>-ca, or <name>-ca-ledger beside a ShardSet of the same name.",
     })
     .exactOptional(),
   shards: z

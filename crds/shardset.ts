@@ -2,6 +2,7 @@ import { z } from "zod";
 import {
   type CustomResource,
   type CustomResourceType,
+  caSecret,
   conditions,
   deletionPolicy,
   immutableOptional,
@@ -219,6 +220,12 @@ export const shardSetStatus = z.strictObject({
     .exactOptional(),
   shardStatuses: listMap(z.array(shardStatus).max(SHARDS_MAX), ["shard"])
     .meta({ description: "Each shard by itself." })
+    .exactOptional(),
+  caSecret: caSecret
+    .meta({
+      description:
+        "Secret whose ca.crt the certificates of the shards are signed with: <name>-ca, or <name>-ca-shardset where a CreditLedger of the same name was first.",
+    })
     .exactOptional(),
   initialized: z
     .boolean()

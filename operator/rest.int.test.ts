@@ -36,6 +36,13 @@ beforeAll(async () => {
 });
 afterAll(() => controlPlane.stop());
 
+/** Resources of one name, and a ledger that is called as a shard. */
+const TWINS: readonly KubeObject[] = [
+  { kind: "ShardSet", name: "twin", spec: { shards: 1 } },
+  { kind: "CreditLedger", name: "twin", spec: { shardSet: "twin", assets: [{ code: "CZK", scale: 2 }] } },
+  { kind: "CreditLedger", name: "twin-0", spec: { shardSet: "twin", assets: [{ code: "CZK", scale: 2 }] } },
+].map(({ kind, name, spec }) => ({ apiVersion: "shieldx.dev/v1alpha1", kind, metadata: { name }, spec }));
+
 /** Quantities that the server writes otherwise, and lists, maps and texts that it does not keep when they are empty. */
 const SPELLED = {
   resources: { requests: { cpu: "1000m", memory: "1024Mi" }, limits: { cpu: "1.5", memory: "2048Mi" } },
@@ -54,6 +61,7 @@ const UNUSUAL: readonly KubeObject[] = [
     metadata: { name: "spelled-ledger" },
     spec: { shardSet: "spelled", assets: [{ code: "CZK", scale: 2 }], ...SPELLED },
   },
+  ...TWINS,
   {
     apiVersion: "shieldx.dev/v1alpha1",
     kind: "ShardSet",
@@ -149,6 +157,15 @@ async function rest(running: Running): Promise<void> {
   });
 }
 
+/** Reasons of the condition Ready of all resources of a kind. */
+async function reasonsOf(type: ResourceType): Promise<string[]> {
+  const { items } = await user.list(type, { namespace: "default" });
+  return items.flatMap((object) => {
+    const { conditions = [] } = object["status"] as { conditions?: readonly { type: string; reason: string }[] };
+    return conditions.filter((condition) => condition.type === "Ready").map(({ reason }) => reason);
+  });
+}
+
 /** Everything in the namespace but the operator's own Lease, by kind and name, with its version. */
 async function world(): Promise<string[]> {
   const kinds: ResourceType[] = [
@@ -188,6 +205,15 @@ describe("the operator over the samples", () => {
     await addCondition(SHARD_SET, "spelled");
     await addCondition(CREDIT_LEDGER, "spelled-ledger");
     await rest(first);
+    expect(await reasonsOf(SHARD_SET)).not.toContain("NameConflict");
+    expect(await reasonsOf(CREDIT_LEDGER)).not.toContain("NameConflict");
+    const caSecretOf = async (type: ResourceType): Promise<unknown> =>
+      ((await user.get(type, { name: "twin", namespace: "default" }))["status"] as { caSecret?: string }).caSecret;
+    expect(await caSecretOf(SHARD_SET)).toBe("twin-ca");
+    expect(await caSecretOf(CREDIT_LEDGER)).toBe("twin-ca-ledger");
+    const { data } = await user.get(RESOURCES.Secret, { name: "twin-ca-ledger", namespace: "default" });
+    expect(data?.["ca.crt"]).toBeDefined();
+    await user.get(RESOURCES.Service, { name: "twin-0-ledger", namespace: "default" });
     const atRest = await world();
     const written = writes(first).length;
     await rest(first);

@@ -36,7 +36,7 @@ describe("watches", () => {
   });
 
   test("a database request of anybody wakes the ledgers on its ShardSet", () => {
-    const [, requests] = controller.watches.filter(({ resource }) => resource.kind === "Secret");
+    const requests = controller.watches.find(({ labelSelector }) => labelSelector?.includes("database-request"));
     const labels = { "shieldx.dev/component": "database-request", "shieldx.dev/shardset": "side" };
     expect(wakes(requests as Watch, object("Secret", labels))).toEqual(["bank-ns/other"]);
   });

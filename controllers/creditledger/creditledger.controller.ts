@@ -75,6 +75,8 @@ const ours = owned(CREDIT_LEDGER);
 const WATCHES: readonly Watch[] = [
   { resource: SHARD_SET, keys: referringKeys(CREDIT_LEDGER, ON_SHARD_SET) },
   ours(RESOURCES.Secret),
+  // Names that a ShardSet has are not ours to take; when it lets go of them, nothing changes.
+  { resource: RESOURCES.Secret, labelSelector: `${LABELS.kind}=${SHARD_SET.kind}`, keys: () => [] },
   // Database requests, of whatever kind: two for one database are told.
   {
     resource: RESOURCES.Secret,

@@ -1,6 +1,9 @@
 import { CREDIT_LEDGER, type CreditLedger, type CreditLedgerSpec } from "../../crds/creditledger.ts";
 import { COMPONENTS } from "../../crds/group.ts";
+import type { ShardSet } from "../../crds/shardset.ts";
 import { contentHash } from "../../lib/core/canonical.ts";
+import { RESOURCES } from "../../lib/kube/types.ts";
+import { isApart, objectKey, type There } from "../kit/names.ts";
 import { type Owner, ownerOf } from "../kit/objects.ts";
 
 // What a ledger is called and what it is to be. Every other file of this folder builds on it.
@@ -37,19 +40,37 @@ export interface LedgerNames {
   readonly readerRole: string;
 }
 
+/** Which objects have the names that no ShardSet can want, in place of their usual ones. */
+export interface NamesApart {
+  readonly authority?: boolean;
+  /** Service and server certificate. */
+  readonly address?: boolean;
+}
+
+/** Behind the names that keep out of the way of a ShardSet. */
+const APART = "-ledger";
+
+/**
+ * A ledger of such a name would have the Service or the certificate of a shard of some ShardSet, or that ShardSet's `-operator-tls`.
+ * With the suffix itself in the pattern no other ledger can have the name that it gets.
+ */
+const LIKE_SHARDS = /-(\d+|operator)(-ledger)*$/;
+
 /** Names of everything that a ledger of this name owns. */
-export function ledgerNames(name: string): LedgerNames {
+export function ledgerNames(name: string, apart: NamesApart = {}): LedgerNames {
   const database = databaseName(name);
+  const authority = apart.authority === true ? APART : "";
+  const address = apart.address === true ? APART : "";
   return {
-    ca: `${name}-ca`,
-    caKey: `${name}-ca-key`,
-    caNext: `${name}-ca-next`,
-    tls: `${name}-tls`,
+    ca: `${name}-ca${authority}`,
+    caKey: `${name}-ca-key${authority}`,
+    caNext: `${name}-ca-next${authority}`,
+    tls: `${name}-tls${address}`,
     adminKey: `${name}-admin-key`,
     roles: `${name}-roles`,
     databaseRequest: `${name}-database`,
     deployment: name,
-    service: name,
+    service: `${name}${address}`,
     disruptionBudget: name,
     access: `${name}-ledger`,
     writerLease: (shard) => `${name}-writer-${shard}`,
@@ -81,6 +102,8 @@ export interface Target {
   readonly spec: CreditLedgerSpec;
   /** Indexes of the ShardSet's shards, each with its writer Lease; none while there is no ShardSet. */
   readonly shards: readonly number[];
+  /** Secret with the CA that the ShardSet's servers are signed with. */
+  readonly postgresCa: string;
   /** Image of the program `shieldx`. */
   readonly image: string;
   /** DNS domain of the cluster, for example `cluster.local`. */
@@ -92,13 +115,62 @@ export interface Target {
 /** What the operator adds to every spec. */
 export type Settings = Pick<Target, "image" | "clusterDomain" | "apiServerPorts">;
 
-/** @param settings of the operator @param shards of the ShardSet */
-export function targetOf(ledger: CreditLedger, settings: Settings, shards: number): Target {
+/**
+ * The names that a ledger has, or is to have.
+ * @param hasNamesake whether there is a ShardSet of its name, which may be about to make its CA
+ */
+export function chooseLedgerNames(
+  { metadata, spec, status }: CreditLedger,
+  there: There,
+  hasNamesake: boolean,
+): LedgerNames {
+  const { name, namespace = "" } = metadata;
+  const variants = (keysOf: (names: LedgerNames) => readonly string[]) => ({
+    usual: keysOf(ledgerNames(name)),
+    apart: keysOf(ledgerNames(name, { authority: true, address: true })),
+  });
+  const secret = (called: string): string => objectKey(RESOURCES.Secret.kind, called);
+  const service = (called: string): string => objectKey(RESOURCES.Service.kind, called);
+  const address = variants(({ tls, service: called }) => [service(called), secret(tls)]);
+  const told = [ledgerNames(name), ledgerNames(name, { address: true })].find(
+    (names) => status?.url === urlOf(names, namespace),
+  );
+  return ledgerNames(name, {
+    authority: isApart(
+      variants(({ ca, caKey, caNext }) => [secret(ca), secret(caKey), secret(caNext)]),
+      there,
+      {
+        recorded: status?.caSecret === undefined ? undefined : secret(status.caSecret),
+        // Whoever of the two comes first: a ledger on the ShardSet of its own name always has the same names.
+        yields: hasNamesake || spec.shardSet === name,
+      },
+    ),
+    address: isApart(address, there, {
+      recorded: told && service(told.service),
+      yields: LIKE_SHARDS.test(name),
+    }),
+  });
+}
+
+/** What a ledger's target depends on besides its spec. */
+export interface Surroundings {
+  readonly shardSet: ShardSet | undefined;
+  /** As `chooseLedgerNames` found them. */
+  readonly names?: LedgerNames;
+}
+
+/** @param settings of the operator */
+export function targetOf(
+  ledger: CreditLedger,
+  settings: Settings,
+  { shardSet, names = ledgerNames(ledger.metadata.name) }: Surroundings,
+): Target {
   return {
     owner: ownerOf(CREDIT_LEDGER, ledger, COMPONENTS.ledger),
-    names: ledgerNames(ledger.metadata.name),
+    names,
     spec: ledger.spec,
-    shards: Array.from({ length: shards }, (_, shard) => shard),
+    shards: Array.from({ length: shardSet?.spec.shards ?? 0 }, (_, shard) => shard),
+    postgresCa: shardSet?.status?.caSecret ?? `${ledger.spec.shardSet}-ca`,
     image: settings.image,
     clusterDomain: settings.clusterDomain,
     apiServerPorts: settings.apiServerPorts,
@@ -106,13 +178,22 @@ export function targetOf(ledger: CreditLedger, settings: Settings, shards: numbe
 }
 
 /** DNS names of the ledger's server certificate. */
-export function serverNames({ owner, clusterDomain }: Target): string[] {
+export function serverNames({ owner, names, clusterDomain }: Target): string[] {
   const { name, namespace } = owner;
-  const service = `${name}.${namespace}.svc`;
-  return [name, `${name}.${namespace}`, service, `${service}.${clusterDomain}`, "localhost"];
+  const ofService = (called: string): string[] => {
+    const service = `${called}.${namespace}.svc`;
+    return [called, `${called}.${namespace}`, service, `${service}.${clusterDomain}`];
+  };
+  // Ledger pods call each other by the ledger's name, whatever its Service is called.
+  const ofPods = names.service === name ? [] : [`${name}.${namespace}.svc`];
+  return [...ofService(names.service), ...ofPods, "localhost"];
 }
 
 /** Where clients inside the cluster reach the ledger. */
-export function ledgerUrl({ owner }: Target): string {
-  return `https://${owner.name}.${owner.namespace}.svc`;
+export function ledgerUrl({ owner, names }: Target): string {
+  return urlOf(names, owner.namespace);
+}
+
+function urlOf({ service }: LedgerNames, namespace: string): string {
+  return `https://${service}.${namespace}.svc`;
 }

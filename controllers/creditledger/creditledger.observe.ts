@@ -1,4 +1,4 @@
-import type { CreditLedger } from "../../crds/creditledger.ts";
+import { CREDIT_LEDGER, type CreditLedger } from "../../crds/creditledger.ts";
 import { COMPONENTS, LABELS } from "../../crds/group.ts";
 import { SHARD_SET, type ShardSet } from "../../crds/shardset.ts";
 import { deepFreeze } from "../../lib/core/objects.ts";
@@ -12,6 +12,7 @@ import {
 } from "../../lib/kube/types.ts";
 import type { CacheReader } from "../../operator/runtime/types.ts";
 import { ACCESS_KINDS } from "../kit/access.ts";
+import { objectKeys } from "../kit/names.ts";
 import { ownLabels } from "../kit/objects.ts";
 import { type NamedLeaf, type ObservedPki, observeAuthority } from "../kit/pki/objects.ts";
 import { type Kept, keptSecrets, type LeafPair, readLeafPair } from "../kit/secrets.ts";
@@ -28,7 +29,14 @@ import {
   readPasswords,
   readRequest,
 } from "./creditledger.facts.ts";
-import { type LedgerNames, type Settings, serverNames, type Target, targetOf } from "./creditledger.names.ts";
+import {
+  chooseLedgerNames,
+  type LedgerNames,
+  type Settings,
+  serverNames,
+  type Target,
+  targetOf,
+} from "./creditledger.names.ts";
 
 /** Everything that a reconcile of a ledger looks at: read once, plain and frozen. */
 export interface World extends ObservedPki {
@@ -58,7 +66,7 @@ export interface World extends ObservedPki {
 export function observeCreditLedger(cache: CacheReader, ledger: CreditLedger, settings: Settings): World {
   const { namespace = "" } = ledger.metadata;
   const shardSet = cache.get(SHARD_SET, namespace, ledger.spec.shardSet);
-  const target = targetOf(ledger, settings, shardSet?.spec.shards ?? 0);
+  const target = targetOf(ledger, settings, { shardSet, names: observeNames(cache, ledger) });
   const { names, owner } = target;
   const labels = ownLabels(owner);
   const ours = <T extends KubeObject>(type: ResourceType<T>): readonly T[] => cache.list(type, namespace, labels);
@@ -88,6 +96,18 @@ export function observeCreditLedger(cache: CacheReader, ledger: CreditLedger, se
       .sort((a, b) => a.shard - b.shard),
     others: OTHER_KINDS.flatMap((resource) => ours(resource).map((object) => identityOf(resource, object))),
   });
+}
+
+/** The names that the ledger has, or is to have, by what is in its namespace. */
+function observeNames(cache: CacheReader, ledger: CreditLedger): LedgerNames {
+  const { name, namespace = "" } = ledger.metadata;
+  const keysOf = (resource: ResourceType, kind: ResourceType): readonly string[] =>
+    objectKeys(resource.kind, cache.list(resource, namespace, ownLabels({ resource: kind, name })));
+  const there = {
+    ours: new Set([...keysOf(RESOURCES.Secret, CREDIT_LEDGER), ...keysOf(RESOURCES.Service, CREDIT_LEDGER)]),
+    theirs: new Set(keysOf(RESOURCES.Secret, SHARD_SET)),
+  };
+  return chooseLedgerNames(ledger, there, cache.get(SHARD_SET, namespace, name) !== undefined);
 }
 
 /** In the order in which a deletion removes them: what others may still connect to goes first. */

@@ -1,5 +1,4 @@
 import { METRICS_PORT } from "../../crds/agent-status.ts";
-import type { CreditLedgerSpec } from "../../crds/creditledger.ts";
 import { componentSelector } from "../kit/objects.ts";
 import { containerResources, placement, spreadPlacement } from "../kit/placement.ts";
 import { CONTAINER_SECURITY, httpProbe, POD_IDENTITY, podSecurity, readOnlyMount, secretVolume } from "../kit/pods.ts";
@@ -52,7 +51,7 @@ export function migrationPodSpec(target: Target): Record<string, unknown> {
       },
     ],
     volumes: [
-      postgresCaVolume(target.spec),
+      postgresCaVolume(target),
       secretVolume("roles", names.roles, [ROLE_PASSWORD_KEYS.owner]),
       secretVolume("admin-key", names.adminKey, ["key"]),
     ],
@@ -71,7 +70,7 @@ export function servePodSpec(target: Target): Record<string, unknown> {
     containers: [serveContainer(target)],
     volumes: [
       secretVolume("tls", names.tls, ["ca.crt", "tls.crt", "tls.key"]),
-      postgresCaVolume(target.spec),
+      postgresCaVolume(target),
       secretVolume("roles", names.roles, [ROLE_PASSWORD_KEYS.reader, ROLE_PASSWORD_KEYS.writer]),
     ],
   };
@@ -178,7 +177,7 @@ function spreadOverNodes(selector: Record<string, string>): Record<string, unkno
   };
 }
 
-function postgresCaVolume(spec: CreditLedgerSpec): Record<string, unknown> {
+function postgresCaVolume({ postgresCa }: Target): Record<string, unknown> {
   // The ShardSet's CA certificate alone: its key is in another Secret that no ledger reads.
-  return secretVolume("postgres-ca", `${spec.shardSet}-ca`, ["ca.crt"]);
+  return secretVolume("postgres-ca", postgresCa, ["ca.crt"]);
 }

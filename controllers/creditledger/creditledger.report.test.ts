@@ -49,6 +49,7 @@ describe("the whole status", () => {
     const status = statusOf(READY);
     expect(status).toEqual({
       observedGeneration: 1,
+      caSecret: "bank-ca",
       conditions: [
         condition("Ready", "True", ["Ready", available]),
         condition("Reconciling", "False", ["Converged", ""]),

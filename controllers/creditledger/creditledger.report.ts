@@ -22,6 +22,7 @@ export function reportCreditLedger(
     conditions,
     status: {
       url: ledgerUrl(target),
+      caSecret: target.names.ca,
       shards: target.shards.length,
       writersReady: writers.filter((lease) => lease?.holder !== undefined).length,
       replicasReady: Math.min(deployment?.readyReplicas ?? 0, target.spec.replicas),

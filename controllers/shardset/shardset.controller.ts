@@ -15,7 +15,7 @@ import { type Assessment, assessShardSet, type Observed } from "./shardset.asses
 import { observeLease } from "./shardset.facts.ts";
 import { targetOf } from "./shardset.names.ts";
 import { AGENT_ACCESS } from "./shardset.objects.ts";
-import { observeShardSet } from "./shardset.observe.ts";
+import { observeNames, observeShardSet } from "./shardset.observe.ts";
 import { planGrowth, planShardSet } from "./shardset.plan.ts";
 import { reportShardSet } from "./shardset.report.ts";
 import { shardSetTrusters } from "./shardset.trust.ts";
@@ -56,7 +56,11 @@ export function createShardSetController(deps: ShardSetDeps): Controller<ShardSe
     reconcile: createReconciler<ShardSet, Observed, Assessment, MadePki>({
       resource: SHARD_SET,
       observe: async (shardSet, context) => {
-        const world = observeShardSet(context.cache, shardSet, targetOf(shardSet, settings));
+        const world = observeShardSet(
+          context.cache,
+          shardSet,
+          targetOf(shardSet, settings, observeNames(context.cache, shardSet)),
+        );
         return { world, agents: world.isEnding ? new Map() : await readAgents(world, context) };
       },
       make: ({ world, agents }, now) => {
@@ -87,6 +91,8 @@ const WATCHES: readonly Watch[] = [
     labelSelector: `${LABELS.component}=${COMPONENTS.databaseRequest}`,
     keys: labelKeys(LABELS.shardSet),
   },
+  // Names that a ledger has are not ours to take; when it lets go of them, nothing changes.
+  { resource: RESOURCES.Secret, labelSelector: `${LABELS.kind}=${CREDIT_LEDGER.kind}`, keys: () => [] },
   // Replaced, never changed.
   ours(RESOURCES.Pod, { writes: ["create", "delete"] }),
   ours(RESOURCES.PersistentVolumeClaim),

@@ -89,7 +89,7 @@ export function observeLease({ metadata, spec }: LeaseObject): ObservedLease {
  * a copy of a volume for example. @returns `undefined` for a name that no shard's object has
  */
 export function shardNamed(name: string, nameOf: (shard: number) => string): number | undefined {
-  const digits = /-(0|[1-9]\d{0,3})(-\d+|-tls)?$/.exec(name)?.[1];
+  const digits = /-(0|[1-9]\d{0,3})(-\d+|-tls|-lease)?$/.exec(name)?.[1];
   return digits !== undefined && nameOf(Number(digits)) === name ? Number(digits) : undefined;
 }
 

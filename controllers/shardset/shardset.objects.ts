@@ -39,7 +39,7 @@ export function shardObjects(target: Target, shard: number): ShardObjects {
   const podHash = contentHash(running);
   return {
     shard,
-    lease: ownedObject(target.owner, RESOURCES.Lease, target.names.shard(shard), {
+    lease: ownedObject(target.owner, RESOURCES.Lease, target.names.lease(shard), {
       labels: shardLabels(shard),
       // Made once and empty; its agent fills it.
       spec: {},
@@ -75,7 +75,7 @@ export function mapConfigMap(
 
 /** What the agents may do: the Leases of the shards, the map and the databases, each by name. */
 export const AGENT_ACCESS: readonly Access<Target>[] = [
-  { resource: RESOURCES.Lease, verbs: VERBS.hold, names: ({ names, shards }) => shards.map(names.shard) },
+  { resource: RESOURCES.Lease, verbs: VERBS.hold, names: ({ names, shards }) => shards.map(names.lease) },
   { resource: RESOURCES.ConfigMap, verbs: VERBS.follow, names: ({ names }) => [names.map] },
   { resource: RESOURCES.Secret, verbs: VERBS.follow, names: ({ names }) => [names.databases] },
 ];

@@ -1,6 +1,6 @@
 import { CREDIT_LEDGER } from "../../crds/creditledger.ts";
 import { COMPONENTS, LABELS } from "../../crds/group.ts";
-import type { ShardSet } from "../../crds/shardset.ts";
+import { SHARD_SET, type ShardSet } from "../../crds/shardset.ts";
 import { deepFreeze } from "../../lib/core/objects.ts";
 import {
   identityOf,
@@ -11,6 +11,7 @@ import {
 } from "../../lib/kube/types.ts";
 import type { CacheReader } from "../../operator/runtime/types.ts";
 import { ACCESS_KINDS } from "../kit/access.ts";
+import { objectKeys } from "../kit/names.ts";
 import { ownLabels } from "../kit/objects.ts";
 import { type ObservedPki, observeAuthority } from "../kit/pki/objects.ts";
 import { keptSecrets } from "../kit/secrets.ts";
@@ -27,7 +28,7 @@ import {
   observePod,
   shardNamed,
 } from "./shardset.facts.ts";
-import type { Target } from "./shardset.names.ts";
+import { chooseShardSetNames, type ShardSetNames, type Target } from "./shardset.names.ts";
 
 /** Everything that a reconcile of a ShardSet reads from memory: once, plain and frozen. */
 export interface World extends ObservedPki {
@@ -72,7 +73,7 @@ export function observeShardSet(cache: CacheReader, shardSet: ShardSet, target: 
     map: observeMap(ours(RESOURCES.ConfigMap).find(({ metadata }) => metadata.name === names.map)),
     claims: byShard(ours(RESOURCES.PersistentVolumeClaim), names.instance, observeClaim),
     pods: byShard(ours(RESOURCES.Pod), names.instance, observePod),
-    leases: byShard(ours(RESOURCES.Lease), names.shard, observeLease),
+    leases: byShard(ours(RESOURCES.Lease), names.lease, observeLease),
     requests: mergeRequests(requests.filter(({ metadata }) => metadata.deletionTimestamp === undefined)),
     ledgers: ledgers.sort(),
     isEnding: shardSet.metadata.deletionTimestamp !== undefined && ledgers.length === 0,
@@ -81,6 +82,17 @@ export function observeShardSet(cache: CacheReader, shardSet: ShardSet, target: 
         .filter((object) => goesWith(target, object))
         .map((object) => identityOf(resource, object)),
     ),
+  });
+}
+
+/** The names that a ShardSet has, or is to have, by what is in its namespace. */
+export function observeNames(cache: CacheReader, shardSet: ShardSet): ShardSetNames {
+  const { name, namespace = "" } = shardSet.metadata;
+  const keysOf = (resource: ResourceType, kind: ResourceType): readonly string[] =>
+    objectKeys(resource.kind, cache.list(resource, namespace, ownLabels({ resource: kind, name })));
+  return chooseShardSetNames(shardSet, {
+    ours: new Set([...keysOf(RESOURCES.Secret, SHARD_SET), ...keysOf(RESOURCES.Lease, SHARD_SET)]),
+    theirs: new Set(keysOf(RESOURCES.Secret, CREDIT_LEDGER)),
   });
 }
 
@@ -101,7 +113,7 @@ function goesWith({ owner, names }: Target, { metadata }: KubeObject): boolean {
   const { name, ownerReferences = [] } = metadata;
   if ([names.ca, names.caKey, names.caNext].includes(name)) return false;
   if (ownerReferences.some(({ uid }) => uid === owner.uid)) return true;
-  const isOfShard = [names.shard, names.shardTls].some((nameOf) => shardNamed(name, nameOf) !== undefined);
+  const isOfShard = [names.shard, names.lease, names.shardTls].some((nameOf) => shardNamed(name, nameOf) !== undefined);
   return isOfShard || [names.access, names.operatorTls, names.databases].includes(name);
 }
 

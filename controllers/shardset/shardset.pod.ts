@@ -71,8 +71,10 @@ export function shardPodSpec(target: Target, shard: number): Record<string, unkn
   };
 }
 
-function postgresContainer({ owner, spec, image }: Target, shard: number): Record<string, unknown> {
+function postgresContainer({ owner, names, spec, image }: Target, shard: number): Record<string, unknown> {
   const flags = ["--shardset", owner.name, "--shard", String(shard), "--instance", String(INSTANCE)];
+  // Only where it is not what the agent takes by itself: the arguments of all other pods stay.
+  const lease = names.lease(shard) === names.shard(shard) ? [] : ["--lease", names.lease(shard)];
   const healthy = { ...httpProbe("/healthz"), timeoutSeconds: 3 };
   return {
     name: "postgres",
@@ -81,6 +83,7 @@ function postgresContainer({ owner, spec, image }: Target, shard: number): Recor
     args: [
       "shard-agent",
       ...flags,
+      ...lease,
       "--tls-dir",
       PATHS.tls,
       "--ca-dir",

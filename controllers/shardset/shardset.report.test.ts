@@ -323,6 +323,7 @@ describe("the whole status", () => {
     });
     expect(statusOf(given)).toEqual({
       observedGeneration: 1,
+      caSecret: "bank-ca",
       conditions: [
         condition("Ready", "True", "Ready", "3 of 3 shards accept writes"),
         condition("Reconciling", "False", "Converged", ""),

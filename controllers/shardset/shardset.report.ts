@@ -33,6 +33,7 @@ function statusOf(assessment: Assessment): Omit<ShardSetStatus, "observedGenerat
     shards: shards.filter(({ shard }) => world.claims.has(shard)).length,
     shardsReady: shards.filter(({ ready }) => ready).length,
     labelSelector: podSelector(world.target),
+    caSecret: world.target.names.ca,
     // A lost map stays known: it is what the new one is made from. One that is kept from an earlier ShardSet and does
     // not fit was never published by this one.
     map: map === undefined || volumes.conflict !== undefined ? before?.map : { version: map.version, epoch: map.epoch },

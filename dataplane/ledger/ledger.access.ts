@@ -50,14 +50,16 @@ export async function openAccess(flags: AccessFlags): Promise<LedgerAccess> {
   const { namespace, name } = ledgerRef(flags);
   const kube = await connect(flags);
   try {
-    const { spec } = await readLedger(kube, { namespace, name });
+    const { spec, status } = await readLedger(kube, { namespace, name });
+    const caSecret = status?.caSecret ?? `${name}-ca`;
+    const service = serviceOf(status?.url) ?? name;
     const credentials = async (): Promise<{ caPem: string; key: string }> => ({
-      caPem: await secretText(kube, { namespace, name: `${name}-ca` }, "ca.crt"),
+      caPem: await secretText(kube, { namespace, name: caSecret }, "ca.crt"),
       key: (await secretText(kube, { namespace, name: `${name}-admin-key` }, "key")).trim(),
     });
     // What is not there yet is told before anything is forwarded.
     await credentials();
-    const { send, close } = forwardedAccess({ flags, namespace, target: `svc/${name}` }, credentials);
+    const { send, close } = forwardedAccess({ flags, namespace, target: `svc/${service}` }, credentials);
     return {
       send,
       assets: spec.assets.map(({ code }) => code),
@@ -70,6 +72,11 @@ export async function openAccess(flags: AccessFlags): Promise<LedgerAccess> {
     await kube.close();
     throw error;
   }
+}
+
+/** `https://<service>.<namespace>.svc` leads to this Service. */
+function serviceOf(url: string | undefined): string | undefined {
+  return url === undefined ? undefined : new URL(url).hostname.split(".")[0];
 }
 
 /**
@@ -130,13 +137,10 @@ export async function openShardAccess(flags: AccessFlags): Promise<ShardAccess> 
   const kube = await connect(flags);
   try {
     const shardSet = (await readLedger(kube, { namespace, name })).spec.shardSet;
-    const shards = (
-      await kube.get(SHARD_SET, {
-        namespace,
-        name: shardSet,
-      })
-    ).spec.shards;
-    const readCa = (): Promise<string> => secretText(kube, { namespace, name: `${shardSet}-ca` }, "ca.crt");
+    const { spec, status } = await kube.get(SHARD_SET, { namespace, name: shardSet });
+    const { shards } = spec;
+    const caSecret = status?.caSecret ?? `${shardSet}-ca`;
+    const readCa = (): Promise<string> => secretText(kube, { namespace, name: caSecret }, "ca.crt");
     await readCa();
     const password = await secretText(kube, { namespace, name: `${name}-roles` }, "reader-password");
     const request = parseDatabaseRequest(
@@ -169,7 +173,10 @@ export async function openShardAccess(flags: AccessFlags): Promise<ShardAccess> 
 }
 
 /** What is read of a CreditLedger. */
-type LedgerResource = KubeObject & { spec: { shardSet: string; assets: readonly { code: string }[] } };
+type LedgerResource = KubeObject & {
+  spec: { shardSet: string; assets: readonly { code: string }[] };
+  status?: { caSecret?: string; url?: string };
+};
 
 function ledgerRef(flags: AccessFlags): { namespace: string; name: string } {
   const match = /^([a-z0-9-]+)\/([a-z0-9-]+)$/.exec(flags.ledger ?? "");

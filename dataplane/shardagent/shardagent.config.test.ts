@@ -16,6 +16,7 @@ describe("the agent's configuration", () => {
   test("comes from flags and variables, with defaults that fit the pod", () => {
     expect(parseAgentConfig(FLAGS, ENV)).toEqual({
       namespace: "demo",
+      lease: "bank-1",
       podName: "bank-1-0",
       podUid: "uid-1",
       podIp: "10.0.0.1",

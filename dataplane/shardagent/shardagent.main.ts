@@ -118,7 +118,7 @@ function createShardLease(
   return createLeaseHolder({
     client: kube,
     namespace: config.namespace,
-    name: `${config.shardset}-${config.shard}`,
+    name: config.lease,
     // Not the pod's name: a pod that is deleted by force lives on for a while beside its successor of the same name.
     identity: config.podUid,
     clock,

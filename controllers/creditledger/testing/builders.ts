@@ -150,7 +150,9 @@ export function deployment(changes: Partial<ObservedDeployment> = {}): ObservedD
 export const SETTINGS = { image: IMAGE, clusterDomain: "cluster.local" };
 
 export function target(changes: { spec?: Partial<CreditLedgerSpec>; shards?: number; image?: string } = {}): Target {
-  const made = targetOf(ledger({ spec: spec(changes.spec) }), SETTINGS, changes.shards ?? 3);
+  const made = targetOf(ledger({ spec: spec(changes.spec) }), SETTINGS, {
+    shardSet: shardSet({ shards: changes.shards ?? 3 }),
+  });
   return changes.image === undefined ? made : { ...made, image: changes.image };
 }
 
@@ -176,7 +178,7 @@ export function world({ tls, ...changes }: Seen = {}): World {
     others: [],
     ...changes,
   };
-  const aim = targetOf(seen.ledger, SETTINGS, seen.shardSet?.spec.shards ?? 0);
+  const aim = targetOf(seen.ledger, SETTINGS, { shardSet: seen.shardSet });
   return { ...seen, target: aim, leaves: [serverLeaf(aim, tls)] };
 }
 
