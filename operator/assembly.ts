@@ -16,6 +16,7 @@ import { type ControllerLoop, createControllerLoop } from "./runtime/controller.
 import { createExecutor } from "./runtime/execute.ts";
 import { createControllerMetrics } from "./runtime/metrics.ts";
 import { createQueue } from "./runtime/queue.ts";
+import { createStepRetries } from "./runtime/step-retries.ts";
 import type { Controller } from "./runtime/types.ts";
 import { connectWatches } from "./runtime/watch.ts";
 import { startWhenFilled } from "./start-gate.ts";
@@ -100,7 +101,12 @@ export function assembleController(controller: Controller, parts: AssemblyParts)
     controller,
     view,
     queue,
-    execute: createExecutor({ applier, recorder, onAction: metrics.acted }),
+    execute: createExecutor({
+      applier,
+      recorder,
+      retries: createStepRetries(clock),
+      onAction: ({ type }, result) => metrics.acted(type, result),
+    }),
     status: createStatusWriter({ client, cache, view, type: controller.resource, fence }),
     lease,
     metrics,

@@ -86,15 +86,11 @@ export function createMemoryWorld(options: MemoryWorldOptions): MemoryWorld {
     clock,
     log: silentLogger,
   });
-  /** What is left of the plan that is carried out. */
-  let ahead: readonly Action[] = [];
   const execute = createExecutor({
     applier: failing(applier, failures.meet),
     recorder,
-    onAction: (_type, result) => {
-      const [action, ...rest] = ahead;
-      ahead = rest;
-      if (action !== undefined && result === "written") transcript.push(textOf(action, options.verbWidth ?? 0));
+    onAction: (action, result) => {
+      if (result === "written") transcript.push(textOf(action, options.verbWidth ?? 0));
     },
   });
   const statusWriters = new Map<string, StatusWriter>();
@@ -112,10 +108,7 @@ export function createMemoryWorld(options: MemoryWorldOptions): MemoryWorld {
     signal,
     epoch: 1,
     fence,
-    execute: (owner, plan) => {
-      ahead = plan.actions;
-      return execute({ owner, plan, signal, log: silentLogger });
-    },
+    execute: (owner, plan) => execute({ owner, plan, signal, log: silentLogger }),
     statedStatus: (owner) => (owner["status"] ?? {}) as Readonly<Record<string, unknown>>,
     patchStatus: async (owner, status) => {
       if ((await statusWriterOf(owner.kind).write(owner, status, signal)) === "written") transcript.push("status");

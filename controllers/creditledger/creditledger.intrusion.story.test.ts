@@ -2,8 +2,9 @@
 import { describe, expect, test } from "@jest/globals";
 import { creditLedgerStatus } from "../../crds/creditledger.ts";
 import { ANNOTATIONS, LABELS } from "../../crds/group.ts";
+import { OperatorError } from "../../lib/core/errors.ts";
 import { omitUndefined } from "../../lib/core/objects.ts";
-import { conditionOf, type StoryCast, toRest } from "../../testkit/story.ts";
+import { conditionOf, reconcileOnce, type StoryCast, toRest } from "../../testkit/story.ts";
 import { createCreditLedgerController } from "./creditledger.controller.ts";
 import { deps, ledger, NAME, NAMESPACE, shardSet } from "./testing/builders.ts";
 import { KIND, LOWER_STEPS } from "./testing/lower.ts";
@@ -32,6 +33,25 @@ test("what somebody changes of objects of the ledger is taken back (trial 7)", a
   expect(cast.world.find("Secret", `${NAME}-tls`)).toMatchObject({ data: { "tls.key": expect.any(String) } });
   expect((cast.world.find("Service", NAME)?.["spec"] as { selector: object }).selector).not.toHaveProperty("app");
   expect(conditionOf(cast, "Ready")).toMatchObject({ status: "True" });
+});
+
+test("what somebody deletes comes back while other objects cannot be written", async () => {
+  const cast = await ready();
+  for (const [kind, name] of [
+    ["Secret", "bank-ca"],
+    ["Role", "bank-ledger"],
+    ["Service", NAME],
+  ] as const) {
+    cast.world.fail(kind, name, new OperatorError("KUBE_FORBIDDEN", `no ${kind}`));
+  }
+  cast.world.edit("Deployment", NAME, () => undefined);
+  cast.world.edit("Secret", "bank-database", () => undefined);
+  await reconcileOnce(cast).catch(() => undefined);
+  expect(cast.world.find("Deployment", NAME)).toBeDefined();
+  expect(cast.world.find("Secret", "bank-database")).toBeDefined();
+  expect(conditionOf(cast, "Ready")?.message).toBe(
+    "3 steps failed: KUBE_FORBIDDEN: no Secret; KUBE_FORBIDDEN: no Role; KUBE_FORBIDDEN: no Service",
+  );
 });
 
 describe("Leases", () => {

@@ -1,5 +1,5 @@
 import type { ObjectIdentity } from "../../lib/kube/types.ts";
-import { apply, create, remove } from "../../operator/runtime/actions.ts";
+import { apply, create, onItsOwn, remove } from "../../operator/runtime/actions.ts";
 import type { Action, Plan } from "../../operator/runtime/types.ts";
 import { accessActions } from "../kit/access.ts";
 import { trafficActions } from "../kit/network.ts";
@@ -21,7 +21,8 @@ import {
 import type { World } from "./creditledger.observe.ts";
 
 // What to do next for one ledger. Each stage waits for the one before it, and what runs already is left alone while an
-// earlier gate is closed: a ShardSet with a shard down never takes the pods of a ledger away.
+// earlier gate is closed: a ShardSet with a shard down never takes the pods of a ledger away. Each step is on its own: what
+// cannot be written keeps away only what needs it.
 //
 //   no ShardSet ──► nothing but the finalizer, which the runtime keeps
 //        │ appears
@@ -54,7 +55,7 @@ export function planCreditLedger(assessment: Assessment, now: number): Plan {
       ...certificates,
       ...accessActions(target.owner, target, podIdentity(target)),
       ...trafficActions(ledgerNetworkPolicy(target), world.others),
-      apply(ledgerService(target), "address of the API"),
+      onItsOwn(apply(ledgerService(target), "address of the API")),
       ...makeLeases(assessment),
       ...requestDatabase(assessment),
       ...removeOldMigrations(assessment),
@@ -69,10 +70,10 @@ function makeRoots({ world, made }: Assessment): Action[] {
   const { target, adminKey, roles } = world;
   const actions: Action[] = [];
   if (adminKey === undefined && made.adminKey !== undefined) {
-    actions.push(create(adminKeySecret(target, made.adminKey), "there is no admin key yet"));
+    actions.push(onItsOwn(create(adminKeySecret(target, made.adminKey), "there is no admin key yet")));
   }
   if (roles === undefined && made.passwords !== undefined) {
-    actions.push(create(rolesSecret(target, made.passwords), "there are no passwords yet"));
+    actions.push(onItsOwn(create(rolesSecret(target, made.passwords), "there are no passwords yet")));
   }
   return actions;
 }
@@ -80,28 +81,33 @@ function makeRoots({ world, made }: Assessment): Action[] {
 function makeLeases({ world, writers }: Assessment): Action[] {
   return world.target.shards
     .filter((shard) => writers[shard] === undefined)
-    .map((shard) => create(writerLease(world.target, shard), `shard ${String(shard)} has no writer Lease yet`));
+    .map((shard) =>
+      onItsOwn(create(writerLease(world.target, shard), `shard ${String(shard)} has no writer Lease yet`)),
+    );
 }
 
 function requestDatabase({ world, request }: Assessment): Action[] {
   if (request === undefined) return [];
   const { shards, spec } = world.target;
   const note = `database ${request.database} on ${String(shards.length)} shards of ShardSet ${spec.shardSet}`;
-  return [apply(databaseRequestSecret(world.target, request), note)];
+  return [onItsOwn(apply(databaseRequestSecret(world.target, request), note))];
 }
 
-function migrate({ world, migration, conditions }: Assessment, now: number): Action[] {
+function migrate(assessment: Assessment, now: number): Action[] {
+  const { world, migration, conditions } = assessment;
   const isOpen = conditions.ShardSetReady.status === "True" && conditions.DatabaseReady.status === "True";
   if (!isOpen || migration === undefined) return [];
   const { name, job } = migration;
   const { image, shards } = world.target;
   if (job === undefined) {
-    return [create(migrationJob(world.target, name), `${String(shards.length)} shards to migrate with ${image}`)];
+    const made = create(migrationJob(world.target, name), `${String(shards.length)} shards to migrate with ${image}`);
+    // Two migrations of different versions do not run side by side.
+    return [onItsOwn(made, removeOldMigrations(assessment))];
   }
   if (isOutdated(world, job)) return [remove(job, "made anew: the spec wants its pods otherwise")];
   if (job.state === "failed" && retryInSeconds(job, now) === 0) {
     const note = `made anew after ${String(MIGRATION_RETRY_SECONDS)} s: ${conditions.Migrated.message}`;
-    return [remove(job, note)];
+    return [onItsOwn(remove(job, note))];
   }
   return [];
 }
@@ -115,7 +121,7 @@ function serve({ world, conditions, configHash }: Assessment): Action[] {
       ledgerDeployment(target, configHash),
       `${String(target.spec.replicas)} pods of ${target.image} for ${String(target.shards.length)} shards`,
     ),
-  ];
+  ].map((action) => onItsOwn(action));
 }
 
 /** Jobs of other versions: what did not succeed is in the way; what did is the record for the pods that run. */
@@ -124,7 +130,7 @@ function removeOldMigrations({ world, migration, conditions }: Assessment): Acti
   const isMigrated = conditions.Migrated.status === "True";
   return world.jobs
     .filter(({ name, state }) => name !== migration.name && (isMigrated || state !== "succeeded"))
-    .map((job) => remove(job, `followed by Job ${migration.name}`));
+    .map((job) => onItsOwn(remove(job, `followed by Job ${migration.name}`)));
 }
 
 function nextLook({ migration, made }: Assessment, now: number): number {
@@ -136,7 +142,7 @@ function nextLook({ migration, made }: Assessment, now: number): number {
 
 function planDeletion({ world, kept }: Assessment): Plan {
   const { target } = world;
-  const workload = workloadOf(world).map((object) => remove(object, "the ledger is being deleted"));
+  const workload = workloadOf(world).map((object) => onItsOwn(remove(object, "the ledger is being deleted")));
   // Database and keys of an earlier ledger that this one never used are not removed with this one.
   if (kept.isForeign) return { actions: workload, isCleanedUp: true };
   if (target.spec.deletionPolicy === "Retain") {

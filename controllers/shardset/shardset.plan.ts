@@ -1,11 +1,12 @@
 import { formatIdentities, type ShardIdentity } from "../../lib/core/shard-identity.ts";
-import type { ObjectIdentity } from "../../lib/kube/types.ts";
-import { apply, create, remove, tell } from "../../operator/runtime/actions.ts";
+import { type ObjectIdentity, RESOURCES } from "../../lib/kube/types.ts";
+import { apply, create, nameOf, onItsOwn, remove, tell } from "../../operator/runtime/actions.ts";
 import type { Action, Plan } from "../../operator/runtime/types.ts";
 import { accessActions } from "../kit/access.ts";
 import { trafficActions } from "../kit/network.ts";
 import { pkiActions } from "../kit/pki/objects.ts";
 import type { Assessment } from "./shardset.assess.ts";
+import { isNew } from "./shardset.map.ts";
 import { agentIdentity, databasesSecret, mapConfigMap, shardNetworkPolicy } from "./shardset.objects.ts";
 
 // What to do next for one ShardSet.
@@ -14,9 +15,13 @@ import { agentIdentity, databasesSecret, mapConfigMap, shardNetworkPolicy } from
 //
 // Volumes come before the map: a map without the volume of an owning shard then means lost data, never an interrupted
 // start. What is known of the shards' data is recorded with the map, and so before the pods: no agent makes data unless the
-// map says that its shard never had any. Pods come after their certificates: a pod that waits for a Secret is tried again by its kubelet only after
-// minutes. Services come last, because no pod needs them: one that somebody edited (a field conflict stops the plan)
-// must not keep a shard down. All missing pods are made at once; which pods are replaced for a new spec is the rollout's.
+// map says that its shard never had any. Pods come after their certificates: a pod that waits for a Secret is tried again
+// by its kubelet only after minutes. All missing pods are made at once; which pods are replaced for a new spec is the
+// rollout's.
+//
+// Each step is on its own: what cannot be written keeps away only what needs it, and no other shard. A missing pod whose
+// volume, Lease, certificate and account are there comes before everything else. A pod that accepts writes is replaced only
+// when all that its successor may need was written.
 //
 //   deletion: ledgers on it ──► goes on as ever, and says for whom it waits
 //             none ──► pods ──gone──► everything owned ──► Delete: volumes, map, CA ──► finalizer off
@@ -45,18 +50,24 @@ export function planShardSet(assessment: Assessment, now: number): Plan {
     made: assessment.made,
   });
   const isAtRest = shards.every(({ ready, difference }) => ready && difference === undefined);
+  const inputs: readonly Action[] = [
+    ...authority,
+    ...accessActions(target.owner, target, agentIdentity(target)),
+    ...trafficActions(shardNetworkPolicy(target), world.owned),
+    ...makeLeases(assessment),
+    onItsOwn(apply(databasesSecret(target, requests.accepted), `${requests.accepted.length} database requests`)),
+    ...makeVolumes(assessment),
+    ...makeMap(assessment),
+    ...certificates,
+  ];
+  const pods = makePods(assessment, now, inputs);
+  const isServed = (action: Action): boolean => action.type === "create" && action.needs?.length === 0;
   return {
     actions: [
-      ...authority,
-      ...accessActions(target.owner, target, agentIdentity(target)),
-      ...trafficActions(shardNetworkPolicy(target), world.owned),
-      ...makeLeases(assessment),
-      apply(databasesSecret(target, requests.accepted), `${requests.accepted.length} database requests`),
-      ...makeVolumes(assessment),
-      ...makeMap(assessment),
-      ...certificates,
-      ...makePods(assessment, now),
-      ...shards.map(({ shard, objects }) => apply(objects.service, `address of shard ${shard}`)),
+      ...pods.filter(isServed),
+      ...inputs,
+      ...pods.filter((action) => !isServed(action)),
+      ...shards.map(({ shard, objects }) => onItsOwn(apply(objects.service, `address of shard ${shard}`))),
     ],
     requeueAfterSeconds: isAtRest ? POLL_READY_SECONDS : POLL_UNREADY_SECONDS,
   };
@@ -74,7 +85,7 @@ export function planGrowth({ world, volumes }: Assessment): Plan {
     const { resource, namespace, name, requested } = claim;
     const patch = { spec: { resources: { requests: { storage: String(size) } } } };
     const note = `volume of shard ${shard} grows from ${requested} to ${size}`;
-    return [{ type: "patch", resource, namespace, name, patch, note }];
+    return [onItsOwn({ type: "patch", resource, namespace, name, patch, note })];
   });
   return { actions };
 }
@@ -82,23 +93,29 @@ export function planGrowth({ world, volumes }: Assessment): Plan {
 function makeLeases({ world, shards }: Assessment): Action[] {
   return shards
     .filter(({ shard }) => !world.leases.has(shard))
-    .map(({ shard, objects }) => create(objects.lease, `shard ${shard} has no Lease yet`));
+    .map(({ shard, objects }) => onItsOwn(create(objects.lease, `shard ${shard} has no Lease yet`)));
 }
 
 function makeVolumes({ world, volumes, shards }: Assessment): Action[] {
   const { size } = world.target.spec.storage;
   return shards
     .filter(({ shard }) => !world.claims.has(shard) && !volumes.lost.includes(shard))
-    .map(({ shard, objects }) => create(objects.claim, `shard ${shard} has no volume yet: ${size}`));
+    .map(({ shard, objects }) => onItsOwn(create(objects.claim, `shard ${shard} has no volume yet: ${size}`)));
 }
 
 /** The map with what is known of the shards' data, as far as either is missing or due. */
-function makeMap({ world, map, identities: { changes } }: Assessment): Action[] {
+function makeMap(assessment: Assessment): readonly Action[] {
+  const {
+    world,
+    map,
+    identities: { changes },
+  } = assessment;
   const data = formatIdentities(changes);
   if (map.wanted !== undefined) {
     const why = map.wanted.epoch === 1 ? "there is no shard map yet" : "the shard map is gone and is made anew";
     const note = `${why}: version ${map.wanted.version}, epoch ${map.wanted.epoch}`;
-    return [create(mapConfigMap(world.target, map.wanted, data), note)];
+    // A map without the volume of an owning shard would mean lost data.
+    return [onItsOwn(create(mapConfigMap(world.target, map.wanted, data), note), makeVolumes(assessment))];
   }
   if (world.map === undefined || changes.size === 0) return [];
   const { resource, namespace, name, resourceVersion } = world.map;
@@ -108,7 +125,8 @@ function makeMap({ world, map, identities: { changes } }: Assessment): Action[] 
   const told = [...changes].flatMap(([shard, { state }]) =>
     state === "given-up" ? [tell("Warning", "DataGivenUp", `data of shard ${shard} is given up as annotated`)] : [],
   );
-  return [{ type: "patch", resource, namespace, name, patch, note }, ...told];
+  const write: Action = { type: "patch", resource, namespace, name, patch, note };
+  return [onItsOwn(write, makeVolumes(assessment)), ...told.map((event) => onItsOwn(event, [write]))];
 }
 
 function inWords(identity: ShardIdentity): string {
@@ -118,7 +136,8 @@ function inWords(identity: ShardIdentity): string {
     : `gave up the data with system identifier ${identity.systemIdentifier}`;
 }
 
-function makePods(assessment: Assessment, now: number): Action[] {
+/** @param inputs the steps that make what pods need */
+function makePods(assessment: Assessment, now: number, inputs: readonly Action[]): Action[] {
   const { world, volumes, shards, rollout, made } = assessment;
   // A pod on a deleted volume keeps the data alive: it stays, and no new pod is made on such a volume.
   const isStaying = (shard: number): boolean => volumes.ending.includes(shard);
@@ -127,21 +146,45 @@ function makePods(assessment: Assessment, now: number): Action[] {
       .filter(({ secret, kept }) => kept !== undefined || made.leaves.has(secret))
       .map(({ secret }) => secret),
   );
-  return shards.flatMap(({ shard, pod, objects, difference }) => {
+  return shards.flatMap(({ shard, pod, objects, difference, activity }) => {
     if (pod === undefined) {
       const canRun = certified.has(world.target.names.shardTls(shard)) && !volumes.lost.includes(shard);
-      return canRun && !isStaying(shard) ? [create(objects.pod, `shard ${shard} has no pod`)] : [];
+      if (!canRun || isStaying(shard)) return [];
+      const missing = missingInputs(assessment, shard);
+      const needs = inputs.filter((input) => missing.includes(nameOf(input)));
+      return [onItsOwn(create(objects.pod, `shard ${shard} has no pod`), needs)];
     }
     if (pod.deleting || isStaying(shard)) return [];
     if (rollout.goes.has(shard)) {
-      return [remove(pod, `pod of shard ${shard} is replaced: ${difference ?? "it is outdated"}`)];
+      const needs = activity === "serving" ? inputs : [];
+      return [onItsOwn(remove(pod, `pod of shard ${shard} is replaced: ${difference ?? "it is outdated"}`), needs)];
     }
     if (pod.phase === "Failed" || pod.phase === "Succeeded") {
       if (isYoung(pod, now)) return [];
-      return [remove(pod, `pod of shard ${shard} has ended (${pod.phase}) and is made anew`)];
+      return [onItsOwn(remove(pod, `pod of shard ${shard} has ended (${pod.phase}) and is made anew`))];
     }
     return [];
   });
+}
+
+/** Names of the objects that a pod of this shard cannot do without and that are not there, or not whole. */
+function missingInputs({ world, made }: Assessment, shard: number): readonly string[] {
+  const { target, ca, leaves, owned, leases, claims, shardSet } = world;
+  const { names } = target;
+  const tls = names.shardTls(shard);
+  const kept = leaves.find(({ secret }) => secret === tls)?.kept?.value;
+  const hasAccount = owned.some(({ resource, name }) => resource === RESOURCES.ServiceAccount && name === names.access);
+  const inputs: readonly (readonly [isThere: boolean, name: string])[] = [
+    [ca?.value !== undefined, `Secret/${names.ca}`],
+    // A certificate that is due is better than none, but a new one is made before the pod where it can be.
+    [kept !== undefined && !made.leaves.has(tls), `Secret/${tls}`],
+    [hasAccount, `ServiceAccount/${names.access}`],
+    [leases.has(shard), `Lease/${names.shard(shard)}`],
+    [claims.has(shard), `PersistentVolumeClaim/${names.instance(shard)}`],
+    // No data is made before there is a map that says whose it is.
+    [!isNew(shardSet), `ConfigMap/${names.map}`],
+  ];
+  return inputs.filter(([isThere]) => !isThere).map(([, name]) => name);
 }
 
 /** A pod that was made in the future is not young: our clock is wrong then, and nothing may wait for it. */
@@ -154,14 +197,14 @@ function planDeletion({ world, volumes }: Assessment): Plan {
   const note = "the ShardSet is being deleted";
   if (pods.length > 0) {
     // PostgreSQL ends in order, with its Lease, Secrets and Service still there.
-    const actions = pods.filter(({ deleting }) => !deleting).map((pod) => remove(pod, note));
+    const actions = pods.filter(({ deleting }) => !deleting).map((pod) => onItsOwn(remove(pod, note)));
     return { actions, requeueAfterSeconds: POLL_READY_SECONDS };
   }
   // Data of an earlier ShardSet that this one never used is not removed with this one.
   const kept = world.target.spec.deletionPolicy === "Delete" && !volumes.isForeign ? keptObjects(world) : [];
   return {
     actions: [
-      ...world.owned.map((object) => remove(object, note)),
+      ...world.owned.map((object) => onItsOwn(remove(object, note))),
       ...kept.map((object) => remove(object, "deletionPolicy is Delete")),
     ],
     isCleanedUp: true,

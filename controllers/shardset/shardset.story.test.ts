@@ -124,6 +124,40 @@ describe("pods", () => {
     );
   });
 
+  test.each([
+    ["Secret", "bank-ca"],
+    ["Secret", "bank-databases"],
+    ["Secret", "bank-0-tls"],
+    ["Secret", "bank-operator-tls"],
+    ["ServiceAccount", "bank-shard"],
+    ["Role", "bank-shard"],
+  ])("a deleted one comes back while %s %s cannot be written", async (kind, name) => {
+    const world = await ready();
+    world.fail(kind, name, new OperatorError("KUBE_FORBIDDEN", `no ${name}`));
+    world.edit("Pod", "bank-1-0", () => undefined);
+    await world.reconcile();
+    expect(world.find("Pod", "bank-1-0")).toBeDefined();
+    expect(condition(world, "Ready")).toContain(`False ReconcileFailed: KUBE_FORBIDDEN: no ${name}`);
+  });
+
+  test("failures of several objects are told together, with what nobody but a person can end first", async () => {
+    const world = await ready();
+    world.fail("Secret", "bank-ca", new OperatorError("KUBE_FORBIDDEN", "no bank-ca"));
+    world.fail("Service", "bank-2", new OperatorError("NAME_CONFLICT", "bank-2 is somebody else's"));
+    await world.reconcile();
+    expect(condition(world, "Ready")).toBe(
+      "False NameConflict: 2 steps failed: KUBE_FORBIDDEN: no bank-ca; bank-2 is somebody else's",
+    );
+    expect(condition(world, "Stalled")).toMatch(/^True NameConflict/);
+  });
+
+  test("a running one is not replaced while something that pods need cannot be written", async () => {
+    const world = await ready();
+    world.fail("Role", "bank-shard", new OperatorError("KUBE_FORBIDDEN", "no role"));
+    world.setSpec({ postgres: { parameters: { work_mem: "8MB" } } });
+    expect(writes(await world.settle(), "delete")).toEqual([]);
+  });
+
   test("a new setting reaches one shard after the other", async () => {
     const world = await ready();
     world.setSpec({ postgres: { parameters: { work_mem: "8MB" } } });

@@ -2,7 +2,7 @@ import { contentHash } from "../../lib/core/canonical.ts";
 import { isOperatorError } from "../../lib/core/errors.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
 import { createThrottle } from "./throttle.ts";
-import type { Plan, ReconcileContext } from "./types.ts";
+import type { Outcome, Plan, ReconcileContext } from "./types.ts";
 
 /** Work beside the plan that nothing waits for, and that the server may refuse by its own rules. */
 export interface AsideRunner {
@@ -11,7 +11,7 @@ export interface AsideRunner {
    * tried again for five minutes, in which somebody may have changed what refuses (a StorageClass, a quota, an RBAC rule).
    * @returns why they were not carried out, if so
    */
-  run(owner: KubeObject, plan: Plan, context: ReconcileContext): Promise<Error | undefined>;
+  run(owner: KubeObject, plan: Plan, context: ReconcileContext): Promise<Pick<Outcome, "error" | "steps">>;
 }
 
 const RETRY_SECONDS = 300;
@@ -24,14 +24,15 @@ export function createAsideRunner(): AsideRunner {
       const { uid = "" } = owner.metadata;
       if (plan.actions.length === 0) {
         refusals.forget(uid);
-        return undefined;
+        return {};
       }
       const asked = contentHash(plan.actions);
       const last = refusals.last(uid, context.clock);
-      if (last?.asked === asked) return last.error;
-      const { error } = await context.execute(owner, plan);
+      if (last?.asked === asked) return { error: last.error };
+      const outcome = await context.execute(owner, plan);
+      const { error } = outcome;
       if (error !== undefined && isRefusal(error)) refusals.mark(uid, context.clock, { asked, error });
-      return error;
+      return outcome;
     },
   };
 }

@@ -192,6 +192,25 @@ describe("the next run", () => {
     await loop.stop(0);
   });
 
+  it("comes when a step is due after a failure of steps alone, at the time that was asked for, and with each event", async () => {
+    const error = new OperatorError("KUBE_FORBIDDEN", "injected");
+    const ends: Result[] = [
+      { error, steps: { isNews: true, retryAfterSeconds: 40 }, requeueAfterSeconds: 60 },
+      { error, steps: { isNews: false, retryAfterSeconds: 39 } },
+      { error, steps: { isNews: true }, requeueAfterSeconds: 60 },
+    ];
+    const { clock, queue, loop, runs, value } = start(async () => ends.shift() ?? {});
+    queue.add(key("a"));
+    await clock.advance(1_000);
+    // No backoff of the key holds the event up.
+    queue.add(key("a"));
+    await clock.advance(200_000);
+    expect(runs).toEqual([0, 1_000, 40_000, 100_000]);
+    // Told and counted once, when it failed.
+    expect(await value(reconcileTotal("error"))).toBe(2);
+    await loop.stop(0);
+  });
+
   it("never comes by itself after a terminal failure", async () => {
     const { clock, queue, loop, runs, value } = start(async () => {
       throw new OperatorError("KUBE_INVALID", "injected");

@@ -10,6 +10,7 @@ import { ownKey } from "./mapping.ts";
 import type { ControllerMetrics } from "./metrics.ts";
 import type { Queue, QueueItem } from "./queue.ts";
 import { timerSource } from "./sources.ts";
+import { afterSecondsOf } from "./step-retries.ts";
 import type { Controller, Key, ReconcileContext, Result, SourceContext } from "./types.ts";
 
 /*
@@ -21,6 +22,7 @@ import type { Controller, Key, ReconcileContext, Result, SourceContext } from ".
  *   error, backoff      grows               5 ms·2ⁿ
  *   error, after        kept                after the error's own time
  *   error, terminal     reset               with the next event, for only a change of input helps; or after requeueAfter
+ *   error of steps      reset               with the next event, after requeueAfter, or when a step is due (`step-retries.ts`)
  *   stopped             kept                never: the process ends, or another replica goes on
  */
 
@@ -61,10 +63,6 @@ interface Run {
 const DEADLINE_SECONDS = 120;
 /** Why a timer is aborted that is not needed any more. Without a reason, each abort would make an exception with a stack. */
 const IN_TIME = "the reconcile ended in time";
-/** A failure that asks for a time without naming one. */
-const AFTER_DEFAULT_SECONDS = 5;
-/** A proxy in maintenance may name a day; this is the cap of the backoff. */
-const AFTER_MAX_SECONDS = 1_000;
 /** Everything is looked at again this often, spread, in case an event was lost in a way that nobody thought of. */
 const RESYNC = timerSource({ name: "resync", everySeconds: 10 * 3_600 });
 
@@ -159,7 +157,11 @@ async function reconcile(run: Run, stopping: AbortSignal, options: ControllerLoo
   return withLogContext({ namespace: key.namespace, name: key.name, reconcileId: newId(options.random) }, async () => {
     try {
       const { error, ...result } = checked(await controller.reconcile(key, contextOf(run, options)));
-      return error === undefined ? result : { ...result, error: failed(error) };
+      if (error === undefined) return result;
+      // Told and counted when it failed; nothing was sent since.
+      if (result.steps?.isNews === false && !late && !stopping.aborted)
+        return { ...result, error: toOperatorError(error) };
+      return { ...result, error: failed(error) };
     } catch (thrown) {
       return { error: failed(thrown) };
     } finally {
@@ -215,6 +217,15 @@ function conclude(
 ): void {
   const { key } = item;
   const { error, requeueAfterSeconds: after, priority = item.priority } = result;
+  const { steps } = result;
+  if (error !== undefined && steps !== undefined && error.code !== "RECONCILE_TIMEOUT") {
+    if (error.code === "ABORTED" && stopping.aborted) return;
+    metrics.reconciled(steps.isNews ? "error" : "requeue_after", seconds);
+    queue.forget(key);
+    if (after !== undefined) queue.add(key, { priority, afterMs: after * 1_000 });
+    if (steps.retryAfterSeconds !== undefined) queue.addRetry(key, steps.retryAfterSeconds * 1_000, item.priority);
+    return;
+  }
   if (error !== undefined) {
     if (error.code === "ABORTED" && stopping.aborted) return;
     metrics.reconciled("error", seconds);
@@ -226,14 +237,6 @@ function conclude(
   // Also after a terminal error: what the plan wanted to look at again may change by itself.
   queue.forget(key);
   if (after !== undefined) queue.add(key, { priority, afterMs: after * 1_000 });
-}
-
-/**
- * What the error asks for; the default when that is no usable number, as some proxies send it. None at all is not usable
- * either: neither backoff nor pace bounds such a retry, so the key would run without end.
- */
-function afterSecondsOf({ retryAfterSeconds: asked = AFTER_DEFAULT_SECONDS }: OperatorError): number {
-  return Number.isFinite(asked) && asked > 0 ? Math.min(asked, AFTER_MAX_SECONDS) : AFTER_DEFAULT_SECONDS;
 }
 
 function sourceContextOf(options: ControllerLoopOptions, signal: AbortSignal): SourceContext {

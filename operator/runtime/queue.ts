@@ -27,6 +27,7 @@ import { type Key, PRIORITIES, type Priority } from "./types.ts";
  *   an event, while the key waits after a failure      waits with it, at most 150 s after that failure
  *   an event, while the key runs and the run fails     the same, also when it waits for the pace of the key
  *   an event, while the key runs and the run succeeds  one further run, at once
+ *   an event, after a failure of single steps          runs it: those have a backoff of their own (`step-retries.ts`)
  *   new input (the resource itself was edited)         forgets the backoff and runs at once: what failed was another task
  */
 
@@ -64,6 +65,8 @@ export interface Queue {
   addRateLimited(key: Key, priority?: Priority): number;
   /** Adds after a time that a failure has named; events wait as for a backoff, which stays as it is. */
   addAfter(key: Key, afterMs: number, priority?: Priority): void;
+  /** Adds after the time of a step that failed: as a retry it needs no pace, and events do not wait with it. */
+  addRetry(key: Key, afterMs: number, priority?: Priority): void;
   /** Resets the key's backoff. */
   forget(key: Key): void;
   /** The next key, when there is one; `undefined` after `shutDown`. */
@@ -180,6 +183,10 @@ export function createQueue(options: QueueOptions): Queue {
       const now = clock.monotonic();
       retries.failedUntil(id, { now, until: now + afterMs });
       retry({ id, key, priority, readyAt: now + afterMs, isPaced: false, isNewInput: false });
+    },
+    addRetry: (key, afterMs, priority = PRIORITIES.live) => {
+      options.onRetry?.();
+      put({ id: idOf(key), key, priority, readyAt: clock.monotonic() + afterMs, isPaced: false, isNewInput: false });
     },
     forget: (key) => retries.forget(idOf(key)),
     take: () => {

@@ -173,6 +173,23 @@ describe("a failure of a step that writes", () => {
     expect(statuses).toMatchObject([{ conditions: [{ message: "KUBE_INVALID: size: must be at most 2" }, {}, {}] }]);
   });
 
+  it("of a step says when that step is due, and makes the key wait for nothing", async () => {
+    const context = contextOf();
+    const error = new OperatorError("KUBE_FORBIDDEN", "injected");
+    const due = (seconds: number) => ({ written: 0, error, steps: { isNews: true, retryAfterSeconds: seconds } });
+    const execute: ReconcileContext["execute"] = async (_owner, { actions: [action] }) =>
+      action?.type === "apply" ? due(action.object.metadata.name === "child" ? 40 : 20) : { written: 1 };
+    const aside = (): Plan => ({ actions: [apply(configMap("beside", {}), "aside")] });
+    expect(await reconcilerOf({})(KEY, { ...context, execute })).toEqual({ error, steps: due(40).steps });
+    expect(await reconcilerOf({ plan: () => ({ actions: [] }), aside })(KEY, { ...context, execute })).toEqual({});
+    const failing: ReconcileContext["execute"] = async (_owner, { actions: [action] }) =>
+      action?.type === "apply" ? { ...due(20), error: new OperatorError("KUBE_FAILED", "injected") } : { written: 1 };
+    expect(await reconcilerOf({ aside })(KEY, { ...context, execute: failing })).toMatchObject({
+      error: { code: "KUBE_FAILED" },
+      steps: due(20).steps,
+    });
+  });
+
   it("does not keep the object from being looked at when the plan asked for it", async () => {
     failures.set("apply", new OperatorError("KUBE_INVALID", "injected"));
     const context = contextOf();

@@ -5,7 +5,7 @@ import { type AsideRunner, createAsideRunner, isRefusal } from "./aside.ts";
 import type { WithConditions } from "./conditions.ts";
 import { hasFinalizer, isLetGo, letsGo, withFinalizer } from "./finalizers.ts";
 import { type Report, type Run, type Told, tellFailure, tellReport } from "./report.ts";
-import type { Controller, Plan, ReconcileContext, Result } from "./types.ts";
+import type { Controller, Outcome, Plan, ReconcileContext, Result, StepFailures } from "./types.ts";
 
 /*
  * The reconcile that every kind has, drawn in docs/lifecycle.md:
@@ -56,6 +56,8 @@ interface Done {
   readonly plan: Plan;
   readonly report: Report;
   readonly run: Run;
+  /** What became of the plan, and of the work aside. */
+  readonly outcomes: readonly [Pick<Outcome, "error" | "steps">, Pick<Outcome, "error" | "steps">];
 }
 
 /** The reconcile of a kind. Between two runs it remembers only which work aside the server refused. */
@@ -78,17 +80,17 @@ export function createReconciler<T extends KubeObject, Observed, Assessment, Mad
     }
     // The object may be gone with its finalizer: there is no status to write.
     if (done === undefined) return {};
-    const { plan, report, run } = done;
+    const { plan, report, outcomes } = done;
+    const { run } = done;
     const untold = await tell(visit, tellReport(object, report, run)).catch(async (thrown: unknown) => {
       // The server refuses the whole status for one of its values, which somebody else wrote: the conditions tell of it.
       if (!isOperatorError(thrown, "KUBE_INVALID")) throw thrown;
       await tellOf(visit, thrown);
       return thrown;
     });
-    const error = run.error ?? (isRefusal(run.asideError) ? undefined : run.asideError) ?? untold;
     return {
       ...soonest(plan.requeueAfterSeconds, report.requeueAfterSeconds),
-      ...(error === undefined ? {} : { error }),
+      ...failureOf(outcomes, untold),
     };
   };
 }
@@ -105,11 +107,29 @@ async function carryOut<T extends KubeObject, Observed, Assessment, Made>(
   const planned = paused ? NOTHING : kind.plan(assessment, now);
   const isHeld = !paused && (kind.holdsDeletion !== false || hasFinalizer(object));
   const plan = isHeld ? withFinalizer(object, kind.resource, planned) : planned;
-  const { error } = await context.execute(object, plan);
+  const outcome = await context.execute(object, plan);
+  const { error } = outcome;
   if (error === undefined && letsGo(object, plan)) return undefined;
-  const asideError = paused ? undefined : await aside.run(object, kind.aside?.(assessment) ?? NOTHING, context);
-  const run = { now, paused, error, asideError };
-  return { plan, report: kind.report(assessment, run, context), run };
+  const beside = paused ? {} : await aside.run(object, kind.aside?.(assessment) ?? NOTHING, context);
+  const run = { now, paused, error, asideError: beside.error };
+  return { plan, report: kind.report(assessment, run, context), run, outcomes: [outcome, beside] };
+}
+
+/** The failure of a run: what the plan or the work aside failed with, unless that was refused, else what was not told. */
+function failureOf([planned, beside]: Done["outcomes"], untold: Error | undefined): Pick<Result, "error" | "steps"> {
+  const outcomes = [planned, isRefusal(beside.error) ? {} : beside].filter(({ error }) => error !== undefined);
+  const error = outcomes[0]?.error ?? untold;
+  if (error === undefined) return {};
+  // One that concerns more than a step makes the whole key wait.
+  if (untold !== undefined || outcomes.some(({ steps }) => steps === undefined)) return { error };
+  const { retryAfterSeconds } = soonestRetry(outcomes.flatMap(({ steps }) => steps ?? []));
+  const isNews = outcomes.some(({ steps }) => steps?.isNews === true);
+  return { error, steps: { isNews, ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) } };
+}
+
+function soonestRetry(steps: readonly StepFailures[]): Pick<StepFailures, "retryAfterSeconds"> {
+  const times = steps.flatMap(({ retryAfterSeconds }) => retryAfterSeconds ?? []);
+  return times.length === 0 ? {} : { retryAfterSeconds: Math.min(...times) };
 }
 
 /** Writes the status, then tells. @returns what kept it from telling */

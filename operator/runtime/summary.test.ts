@@ -1,6 +1,7 @@
 // Goal: whatever state a controller finds, kstatus (Flux, Argo CD, helm --wait) reads one answer out of the three conditions.
 import { expect, test } from "@jest/globals";
 import { OperatorError } from "../../lib/core/errors.ts";
+import { combined } from "./failures.ts";
 import { announceReady, failureState, isTold, type ResourceState, stuck, summaryOf, working } from "./summary.ts";
 import type { Condition, Statement } from "./types.ts";
 
@@ -49,6 +50,15 @@ test.each<[string, Error | undefined, ResourceState<string> | undefined]>([
   ],
 ])("%s leaves the resource where people can read it", (_name, error, state) => {
   expect(failureState(error)).toEqual(state);
+});
+
+test("failures of several steps are told together; those that nobody needs to hear of are not", () => {
+  const of = (...codes: ConstructorParameters<typeof OperatorError>[0][]) =>
+    failureState(combined(codes.map((code) => new OperatorError(code, "x"))));
+  expect(of("KUBE_CONFLICT", "LEASE_LOST")).toBeUndefined();
+  expect(of("KUBE_CONFLICT", "KUBE_FAILED")).toEqual(working("ReconcileFailed", "KUBE_FAILED: x"));
+  expect(of("KUBE_FAILED", "NAME_CONFLICT")).toEqual(stuck("NameConflict", "2 steps failed: KUBE_FAILED: x; x"));
+  expect(of(...Array.from({ length: 7 }, () => "KUBE_FAILED" as const))?.ready.message).toMatch(/^7 .*; and 2 more$/);
 });
 
 const condition = (says: Statement): Condition[] => [

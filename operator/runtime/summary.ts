@@ -1,6 +1,7 @@
-import { type ErrorCode, toOperatorError } from "../../lib/core/errors.ts";
+import type { ErrorCode, OperatorError } from "../../lib/core/errors.ts";
 import { tell } from "./actions.ts";
 import { findCondition } from "./conditions.ts";
+import { failuresOf } from "./failures.ts";
 import type { Action, Condition, Statement } from "./types.ts";
 
 /**
@@ -79,7 +80,21 @@ const QUIET_CODES: readonly ErrorCode[] = ["KUBE_CONFLICT", "KUBE_ALREADY_EXISTS
 /** Where a failure leaves the resource; `undefined` when there was none, or none that anybody needs to hear of. */
 export function failureState(error: Error | undefined): ResourceState<FailureReason> | undefined {
   if (error === undefined) return undefined;
-  const { code, message, retry } = toOperatorError(error);
+  const states = failuresOf(error).flatMap((failure) => stateOf(failure) ?? []);
+  const [first, ...others] = states;
+  if (first === undefined || others.length === 0) return first;
+  // Somebody must act: what heals by itself beside it does not change that.
+  const lead = states.find(({ kind }) => kind === "stuck") ?? first;
+  const told = states.slice(0, TOLD_MAX).map(({ ready: { message } }) => message);
+  const more = states.length > TOLD_MAX ? [`and ${states.length - TOLD_MAX} more`] : [];
+  const message = `${states.length} steps failed: ${[...told, ...more].join("; ")}`;
+  return { ...lead, ready: { ...lead.ready, message } };
+}
+
+/** Failures that are told in full: one of everything is an outage, and a message has its limit. */
+const TOLD_MAX = 5;
+
+function stateOf({ code, message, retry }: OperatorError): ResourceState<FailureReason> | undefined {
   if (QUIET_CODES.includes(code)) return undefined;
   if (code === "NAME_CONFLICT") return stuck("NameConflict", message);
   // The words of a foreign exception may repeat what it was reading, a Secret for example; the log has its stack.

@@ -23,39 +23,45 @@ export interface CacheReader {
   byIndex<T extends KubeObject>(type: ResourceType<T>, index: string, key: string): readonly T[];
 }
 
-/**
- * One step of a plan. The note says why, with numbers: it becomes the log line, the event and the test's expectation. What
- * is `urgent` waits for no other request and for no wish of the server to slow down: for writes that undo something.
- */
+/** What all steps of a plan have. */
+interface Step {
+  /** Why, with numbers: it becomes the log line, the event and the test's expectation. */
+  readonly note: string;
+  /**
+   * Names of the steps before it (`nameOf` in operator/runtime/actions.ts) without which it is left out; see `onItsOwn`
+   * there. One that names none, not even an empty list, needs all before it, and all after it need it.
+   */
+  readonly needs?: readonly string[];
+}
+
+/** A step that writes. `urgent` waits for no other request and for no wish of the server to slow down. */
+interface WriteStep extends Step {
+  readonly urgent?: true;
+}
+
+/** One step of a plan. What is `urgent` is for writes that undo something. */
 export type Action =
   /** Server-side apply of the whole desired object; no write when its hash is unchanged. */
-  | { readonly type: "apply"; readonly object: KubeObject; readonly note: string; readonly urgent?: true }
+  | (WriteStep & { readonly type: "apply"; readonly object: KubeObject })
   /** Create once; an existing object is left as it is (keys, passwords, claims, maps). */
-  | { readonly type: "create"; readonly object: KubeObject; readonly note: string; readonly urgent?: true }
+  | (WriteStep & { readonly type: "create"; readonly object: KubeObject })
   /** Delete, only the very object that was observed (`uid`); already gone is success. */
-  | ({ readonly type: "delete"; readonly note: string; readonly urgent?: true } & ObjectIdentity)
+  | (WriteStep & { readonly type: "delete" } & ObjectIdentity)
   /** Strategic edit of metadata: merge patch, for example to drop an owner reference or a finalizer. */
-  | {
+  | (WriteStep & {
       readonly type: "patch";
       readonly resource: ResourceType;
       readonly namespace: string;
       readonly name: string;
       readonly patch: Readonly<Record<string, unknown>>;
-      readonly note: string;
-      readonly urgent?: true;
-    }
+    })
   /** Tell the user once. */
-  | {
-      readonly type: "event";
-      readonly eventType: "Normal" | "Warning";
-      readonly reason: string;
-      readonly note: string;
-    };
+  | (Step & { readonly type: "event"; readonly eventType: "Normal" | "Warning"; readonly reason: string });
 
 /** An action that changes an object. */
 export type Write = Exclude<Action, { readonly type: "event" }>;
 
-/** What to do now, in order. The executor stops at the first failure and keeps what succeeded. */
+/** What to do now, in order. A step that fails stops those that need it; what succeeded stays. */
 export interface Plan {
   readonly actions: readonly Action[];
   /** Look again after this time even when nothing changes. */
@@ -68,8 +74,18 @@ export interface Plan {
 export interface Outcome {
   /** Actions that changed something on the server. */
   readonly written: number;
-  /** The failure that stopped the plan. */
+  /** What failed: of one step, or of several together (operator/runtime/failures.ts). */
   readonly error?: Error;
+  /** Only steps failed, each with a backoff of its own; absent when nothing of the plan could go on. */
+  readonly steps?: StepFailures;
+}
+
+/** Failures of steps, for which the rest of the resource need not wait. */
+export interface StepFailures {
+  /** The first of them is to be tried again after this; absent when only another input helps. */
+  readonly retryAfterSeconds?: number;
+  /** Something failed now; false when all of them wait for their time, and nothing was sent. */
+  readonly isNews: boolean;
 }
 
 /** What a condition says, before it has a type, a generation and a time. */
@@ -95,6 +111,8 @@ export interface Result {
   readonly requeueAfterSeconds?: number;
   /** What kept it from doing all that it wanted; its `retry` says how to go on, as if it had been thrown. */
   readonly error?: Error;
+  /** The error is of steps alone: events run the key as after a success, and the steps keep to their own backoff. */
+  readonly steps?: StepFailures;
   /** Priority of the next run; the same as of this one unless told. */
   readonly priority?: Priority;
 }

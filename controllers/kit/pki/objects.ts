@@ -1,6 +1,6 @@
 import { ANNOTATIONS } from "../../../crds/group.ts";
 import { type KubeObject, type ObjectIdentity, RESOURCES, type SecretObject } from "../../../lib/kube/types.ts";
-import { apply, create, remove, tell } from "../../../operator/runtime/actions.ts";
+import { apply, create, inOrder, onItsOwn, remove, tell } from "../../../operator/runtime/actions.ts";
 import type { Action } from "../../../operator/runtime/types.ts";
 import { type Content, keptObject, type Owner, ownedObject } from "../objects.ts";
 import { type Kept, type KeptSecrets, readKeyPair, textData } from "../secrets.ts";
@@ -97,21 +97,24 @@ export const ROTATION_CHECK_SECONDS = 15;
 
 /** What makes the Secrets as they should be. Empty where the CA cannot be used: what is kept stays as it is. */
 export function pkiActions(state: PkiState): PkiActions {
-  const { owner, names, leaves, made } = state;
+  const { owner, names, ca, leaves, made } = state;
   if (made.ca !== undefined) {
     const secret = caKeySecret(owner, { name: names.caKey, ca: made.ca, notes: made.rotation?.notes });
-    return { authority: [create(secret, "there is no CA yet")], certificates: [] };
+    return { authority: [onItsOwn(create(secret, "there is no CA yet"))], certificates: [] };
   }
   const bundle = made.bundle;
   if (bundle === undefined || made.problem !== undefined) return { authority: [], certificates: [] };
+  const authority = inOrder([...rotationActions(state), ...bundleActions(state, bundle)]);
+  // No certificate of a CA that clients do not trust yet.
+  const needs = bundle === ca?.value ? [] : authority;
   return {
-    authority: [...rotationActions(state), ...bundleActions(state, bundle)],
+    authority,
     certificates: leaves.flatMap((leaf) => {
       const renewed = made.leaves.get(leaf.secret);
       const pair = renewed?.pair ?? leaf.kept?.value;
       if (pair === undefined) return [];
       const note = renewed === undefined ? `the ${leaf.what} is good` : `new ${leaf.what}: ${renewed.why}`;
-      return [apply(leafSecret(owner, leaf, { pair, bundle }), note)];
+      return [onItsOwn(apply(leafSecret(owner, leaf, { pair, bundle }), note), needs)];
     }),
   };
 }
