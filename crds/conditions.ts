@@ -54,6 +54,12 @@ const DATA_REASONS = {
     "Data that was there is gone, and nothing was made in its place. Restore it, or give it up with the annotation that the message names.",
 } as const;
 
+/** Reasons of kinds that start pods and volumes. */
+const START_REASONS = {
+  StartBlocked:
+    "A pod, a volume or a Job does not start for a reason that only a person can mend: an image, a storage class, a quota, a policy. The message quotes it and says what to change; the controller goes on by itself after that.",
+} as const;
+
 /** Condition types of a ShardSet. */
 export const SHARD_SET_CONDITIONS = {
   ...COMMON_CONDITIONS,
@@ -73,6 +79,7 @@ export const SHARD_SET_REASONS = {
   ...DATA_REASONS,
   DataRefused:
     "A volume holds data that is not its shard's, or of another major version of PostgreSQL; nothing was changed. Attach the shard's own volume.",
+  ...START_REASONS,
   Provisioning: "Volumes, certificates or pods of shards are being made.",
   ScalingUp: "Shards are being added.",
   Updating: "Pods are being replaced to follow a change of the spec.",

@@ -113,6 +113,7 @@ describe("trial 10: numbers without quotes are taken as a Pod takes them", () =>
     await expectRefused(shardSet("bad", { shards: 1, resources: above }), "requests.cpu must not exceed limits.cpu");
     await expectRefused(shardSet("bad", { shards: 1, storage: { size: 1 } }), "storage.size must be at least 256Mi");
     await expectApplied(shardSet("shrunk", { shards: 1, storage: { size: 1_073_741_824 } }));
+    await hasVolumes("shrunk");
     await expectRefused(
       shardSet("shrunk", { shards: 1, storage: { size: 536_870_912 } }),
       "storage.size must not shrink",
@@ -276,6 +277,16 @@ describe("a new object is refused, with a sentence", () => {
   });
 });
 
+/** A shard of the ShardSet has its volume. */
+async function hasVolumes(name: string): Promise<void> {
+  await setStatus(name, { observedGeneration: 1, volumesBound: true });
+}
+
+async function setStatus(name: string, status: object): Promise<void> {
+  const ref = { name, namespace: "default" };
+  await kube.patch(SHARD_SET, ref, { format: "merge", patch: { status }, subresource: "status" });
+}
+
 describe("a change is refused, with a sentence, and the object stays as it was", () => {
   const storage = { size: "2Gi", storageClassName: "fast" };
   const assets = [
@@ -337,9 +348,26 @@ describe("a change is refused, with a sentence, and the object stays as it was",
         namespace: "default",
       });
     await expectApplied(first);
+    if (first.kind === "ShardSet") await hasVolumes(first.metadata.name);
     const kept = await stored();
     await expectRefused(build(after), sentence);
     expect(await stored()).toEqual(kept);
+  });
+
+  test("trial 4: until the first volume is there, class and size can be corrected; other rules hold", async () => {
+    await expectApplied(shardSet("typo", { shards: 1, storage: { size: "100Gi", storageClassName: "stanard" } }));
+    await expectApplied(shardSet("typo", { shards: 1, storage: { size: "10Gi", storageClassName: "standard" } }));
+    await expectApplied(shardSet("typo", { shards: 1, storage: { size: "10Gi" } }));
+    await expectApplied(shardSet("typo", { shards: 1, storage }));
+    await expectRefused(shardSet("typo", { shards: 1, storage: { size: "1Mi" } }), "storage.size must be at least");
+    await hasVolumes("typo");
+    await expectRefused(shardSet("typo", { shards: 1, storage: { size: "2Gi" } }), "storageClassName is immutable");
+  });
+
+  test("a ShardSet that an earlier version brought up keeps its class", async () => {
+    await expectApplied(shardSet("earlier", { shards: 1, storage }));
+    await setStatus("earlier", { observedGeneration: 1, initialized: true });
+    await expectRefused(shardSet("earlier", { shards: 1, storage: { size: "2Gi" } }), "storageClassName is immutable");
   });
 
   test("what may change does: more shards, a larger volume, another asset", async () => {

@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { dirname, join } from "node:path";
 import { stringify } from "yaml";
 import { parseControllerConfig } from "../operator/config.ts";
-import { permissionRules } from "../operator/permissions.ts";
+import { clusterRules, type PermissionRule, permissionRules } from "../operator/permissions.ts";
 import { createControllers } from "../operator/wiring.ts";
 import { customResourceDefinition } from "./crd.ts";
 import { KINDS } from "./kinds.ts";
@@ -41,21 +41,25 @@ function chartPermissions(): string {
   const plurals = KINDS.map(({ type }) => type.plural);
   const scaled = KINDS.filter(({ scale }) => scale !== undefined).map(({ type }) => `${type.plural}/scale`);
   const config = parseControllerConfig(["--shieldx-image=any", "--postgres-image=any"], {});
-  const rules = permissionRules(createControllers(config));
+  const controllers = createControllers(config);
   const list = (words: readonly string[]): string => `[${words.map((word) => (word === "" ? '""' : word)).join(", ")}]`;
-  const lines = rules.flatMap(({ reason, apiGroups, resources, verbs }, index) => [
-    ...(rules[index - 1]?.reason === reason ? [] : [`# ${reason}`]),
-    `- apiGroups: ${list(apiGroups)}`,
-    `  resources: ${list(resources)}`,
-    `  verbs: ${list(verbs)}`,
-  ]);
+  const printed = (rules: readonly PermissionRule[]): string =>
+    rules
+      .flatMap(({ reason, apiGroups, resources, verbs }, index) => [
+        ...(rules[index - 1]?.reason === reason ? [] : [`# ${reason}`]),
+        `- apiGroups: ${list(apiGroups)}`,
+        `  resources: ${list(resources)}`,
+        `  verbs: ${list(verbs)}`,
+      ])
+      .join("\n");
   const define = (name: string, body: string): string => `{{- define "${name}" -}}\n${body}\n{{- end }}\n`;
   return [
     "{{/* Printed by 'make generate' from crds/kinds.ts and the watches of the controllers; do not edit. */}}\n",
     define("shieldx.kinds", list(plurals)),
     define("shieldx.kindsStatus", list(plurals.map((plural) => `${plural}/status`))),
     define("shieldx.kindsScale", list(scaled)),
-    define("shieldx.rules", lines.join("\n")),
+    define("shieldx.rules", printed(permissionRules(controllers))),
+    define("shieldx.clusterRules", printed(clusterRules(controllers))),
   ].join("");
 }
 

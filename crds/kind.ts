@@ -57,14 +57,17 @@ const LAST_COLUMNS: readonly PrinterColumn[] = [
 
 /** What a kind says for itself; the rest is the same for all. */
 export type OwnDefinition = Omit<KindDefinition, "rules" | "selectableFields"> &
-  Partial<Pick<KindDefinition, "selectableFields">>;
+  Partial<Pick<KindDefinition, "selectableFields">> & {
+    /** Rules over the whole resource, beside those on its name. */
+    readonly ownRules?: readonly Rule[];
+  };
 
 /** A kind of this API: with the rules on its name, and the columns that every kind begins and ends with. */
-export function defineKind(own: OwnDefinition): KindDefinition {
+export function defineKind({ ownRules = [], ...own }: OwnDefinition): KindDefinition {
   return {
     selectableFields: [],
     ...own,
-    rules: RESOURCE_RULES,
+    rules: [...RESOURCE_RULES, ...ownRules],
     columns: [...READY_COLUMNS, ...own.columns, ...LAST_COLUMNS],
   };
 }

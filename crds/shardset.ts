@@ -5,10 +5,10 @@ import {
   caSecret,
   conditions,
   deletionPolicy,
-  immutableOptional,
   listMap,
   observedGeneration,
   quantity,
+  type Rule,
   resources,
   textMap,
   withRules,
@@ -36,36 +36,46 @@ const PARAMETER_VALUE_MAX_LENGTH = 256;
 
 const PARAMETER_NAME = /^[a-z][a-z0-9_]{0,62}(\.[a-z][a-z0-9_]{0,62})?$/;
 
-const storage = immutableOptional(
-  z.strictObject({
-    size: withTransitions(
-      withRules(quantity("Size of the volume of each shard. It may grow later, never shrink."), [
-        {
-          rule: `!isQuantity(string(self)) || quantity(string(self)).compareTo(quantity('${STORAGE_SIZE_MIN}')) >= 0`,
-          message: `storage.size must be at least ${STORAGE_SIZE_MIN}`,
-          check: (size) => (compareQuantities(size, STORAGE_SIZE_MIN) ?? 0) >= 0,
-        },
-      ]),
-      [
-        {
-          rule: "!isQuantity(string(self)) || !isQuantity(string(oldSelf)) || quantity(string(self)).compareTo(quantity(string(oldSelf))) >= 0",
-          message: "storage.size must not shrink: a volume cannot be made smaller",
-        },
-      ],
-    ).default("1Gi"),
-    storageClassName: z
-      .string()
-      .min(1)
-      .max(253)
-      .meta({
-        description:
-          "StorageClass of the volumes; empty takes the cluster's default class. It cannot change after creation, because a volume stays in its class.",
-      })
-      .exactOptional(),
-  }),
-  "storageClassName",
-  "storage.storageClassName is immutable: create a new ShardSet to change the class",
-);
+const storage = z.strictObject({
+  size: withRules(
+    quantity("Size of the volume of each shard. It may grow later, never shrink once a shard has its volume."),
+    [
+      {
+        rule: `!isQuantity(string(self)) || quantity(string(self)).compareTo(quantity('${STORAGE_SIZE_MIN}')) >= 0`,
+        message: `storage.size must be at least ${STORAGE_SIZE_MIN}`,
+        check: (size) => (compareQuantities(size, STORAGE_SIZE_MIN) ?? 0) >= 0,
+      },
+    ],
+  ).default("1Gi"),
+  storageClassName: z
+    .string()
+    .min(1)
+    .max(253)
+    .meta({
+      description:
+        "StorageClass of the volumes; empty takes the cluster's default class. A wrong one can be corrected until the first shard has its volume; from then on it cannot change, because a volume stays in its class.",
+    })
+    .exactOptional(),
+});
+
+/** Rules that hold from the first volume on; before it, whatever was asked for by mistake can be asked for otherwise. */
+const VOLUME_RULES: readonly Rule[] = [
+  afterFirstVolume(
+    "has(self.spec.storage.storageClassName) == has(oldSelf.spec.storage.storageClassName) && (!has(self.spec.storage.storageClassName) || self.spec.storage.storageClassName == oldSelf.spec.storage.storageClassName)",
+    "storage.storageClassName is immutable once a shard has its volume: create a new ShardSet to change the class",
+  ),
+  afterFirstVolume(
+    "!isQuantity(string(self.spec.storage.size)) || !isQuantity(string(oldSelf.spec.storage.size)) || quantity(string(self.spec.storage.size)).compareTo(quantity(string(oldSelf.spec.storage.size))) >= 0",
+    "storage.size must not shrink: a volume cannot be made smaller",
+  ),
+];
+
+/** ShardSets of earlier versions have no `volumesBound`, but were ready. */
+function afterFirstVolume(rule: string, message: string): Rule {
+  const says = (field: string): string => `has(oldSelf.status.${field}) && oldSelf.status.${field}`;
+  const hasVolume = `has(oldSelf.status) && ((${says("volumesBound")}) || (${says("initialized")}))`;
+  return { rule: `!(${hasVolume}) || (${rule})`, message };
+}
 
 const parameters = withRules(
   textMap(
@@ -231,6 +241,10 @@ export const shardSetStatus = z.strictObject({
     .boolean()
     .meta({ description: "Every shard has been ready at some time: what is not ready now was there before." })
     .exactOptional(),
+  volumesBound: z
+    .boolean()
+    .meta({ description: "A shard has got its volume: class and size of the volumes are fixed by what exists." })
+    .exactOptional(),
   databases: listMap(z.array(databaseStatus).max(DATABASES_MAX), ["name"])
     .meta({ description: "Databases that were requested, and on how many shards each request is carried out." })
     .exactOptional(),
@@ -258,6 +272,7 @@ export const SHARD_SET_KIND = defineKind({
     "ShardSet is a sharded PostgreSQL: each shard is a server of its own with its own volume, and a map of 4,096 buckets says which shard holds which key.",
   spec: shardSetSpec,
   status: shardSetStatus,
+  ownRules: VOLUME_RULES,
   columns: [
     { name: "Shards", type: "integer", jsonPath: ".spec.shards", description: "Shards that the spec asks for." },
     {

@@ -100,6 +100,7 @@ export function assembleController(controller: Controller, parts: AssemblyParts)
   const loop = createControllerLoop({
     controller,
     view,
+    live: client,
     queue,
     execute: createExecutor({
       applier,

@@ -17,11 +17,27 @@ export interface PermissionRule {
 /** Verbs in the order in which they are printed. */
 const VERBS = ["get", "list", "watch", "create", "update", "patch", "delete"] as const;
 
+/** What a controller lists from the server without watching it. */
+const LIST = ["list"] as const;
+
 /** One (sub)resource with everything that is done to it. */
 interface Access {
   readonly group: string;
   readonly resource: string;
   readonly verbs: Set<string>;
+}
+
+/**
+ * The rules for kinds that lie in no namespace: an operator of a few namespaces goes without, and tells less.
+ */
+export function clusterRules(controllers: readonly Controller[]): readonly PermissionRule[] {
+  const book = accessBook();
+  for (const resource of readsOf(controllers, false)) book.add(resource, LIST);
+  return rulesOf(book.all(), "Why something does not come up; not granted to an operator of a few namespaces.");
+}
+
+function readsOf(controllers: readonly Controller[], namespaced: boolean): readonly ResourceType[] {
+  return controllers.flatMap(({ reads = [] }) => reads.filter((resource) => resource.namespaced === namespaced));
 }
 
 /** The rules that all controllers of a process need together, resources with the same verbs in one rule. */
@@ -39,6 +55,9 @@ export function permissionRules(controllers: readonly Controller[]): readonly Pe
     }
     for (const grant of grants) objects.add(grant.resource, grant.verbs);
   }
+  const told = accessBook();
+  told.add(RESOURCES.Event, ["create", "patch"]);
+  for (const resource of readsOf(controllers, true)) told.add(resource, LIST);
   const finalizers = controllers.map(({ resource }) => resource);
   return [
     ...rulesOf(kinds.all(), "The kinds: read them, keep the finalizer, report in the status."),
@@ -47,10 +66,7 @@ export function permissionRules(controllers: readonly Controller[]): readonly Pe
       "Owner references that block the owner's deletion need this where that admission check is on.",
     ),
     ...rulesOf(objects.all(), "What the kinds are made of, and what their Roles grant on to pods by name."),
-    ...rulesOf(
-      [{ group: RESOURCES.Event.group, resource: RESOURCES.Event.plural, verbs: new Set(["create", "patch"]) }],
-      "What happened, for 'kubectl describe'.",
-    ),
+    ...rulesOf(told.all(), "What happened, for 'kubectl describe', and why something does not come up."),
   ];
 }
 

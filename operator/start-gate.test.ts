@@ -30,6 +30,7 @@ function open() {
       },
     },
     view: { byIndex: () => [], get: () => undefined, list: () => [], all: () => [], include: () => undefined },
+    live: { list: async () => ({ resourceVersion: "1", items: [] }) },
     queue,
     execute: async () => ({ written: 0 }),
     status: { write: async () => "unchanged", stated: () => ({}) },

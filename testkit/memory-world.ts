@@ -103,6 +103,7 @@ export function createMemoryWorld(options: MemoryWorldOptions): MemoryWorld {
   const { signal } = new AbortController();
   const context: ReconcileContext = {
     cache,
+    live: { list: (type, how) => server.client.list(type, how) },
     clock,
     log: silentLogger,
     signal,

@@ -17,6 +17,9 @@ export interface Life {
 
 const POLL_MS = 50;
 
+/** The controller asks after 3 s why a claim has no volume; times of the server are whole seconds. */
+const BIND_AFTER_MS = 6_000;
+
 /** Life in one namespace with one ShardSet. */
 export function createLife(kube: KubeClient, namespace: string, shardSet: string): Life {
   const setStatus = async (type: ResourceType, { metadata }: KubeObject, status: unknown): Promise<void> => {
@@ -42,6 +45,9 @@ export function createLife(kube: KubeClient, namespace: string, shardSet: string
       RESOURCES.PersistentVolumeClaim,
       async (claim) => {
         if (statusOf(claim)["phase"] === "Bound") return;
+        // Slow enough to be asked why: the right to do so is used too.
+        const age = systemClock.now() - Date.parse(claim.metadata.creationTimestamp ?? "");
+        if (age < BIND_AFTER_MS) return;
         const { resources } = claim["spec"] as { resources: { requests: object } };
         await setStatus(RESOURCES.PersistentVolumeClaim, claim, { phase: "Bound", capacity: resources.requests });
       },

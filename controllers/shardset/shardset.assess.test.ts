@@ -79,10 +79,22 @@ describe("the map", () => {
   });
 });
 
+/** A container whose image is denied. */
+const WITHOUT_IMAGE = {
+  name: "postgres",
+  image: "shieldx-postgres:1",
+  restarts: 0,
+  isRunning: false,
+  waits: { reason: "ImagePullBackOff", message: "denied" },
+  lastEnd: undefined,
+};
+
 describe("volumes", () => {
   const volumesOf = (given: Seen, made?: MadePki) => assessment(given, made).volumes;
   const rest = {
     lost: [],
+    wrong: [],
+    worthless: [],
     ending: [],
     toGrow: [],
     larger: [],
@@ -173,7 +185,7 @@ describe("volumes", () => {
     [
       "without volumes",
       { ...kept, claims: [claim(1, { createdFor: FORMER })] },
-      "ConfigMap bank-map is kept, but volumes bank-0-0, bank-2-0 are missing; restore them",
+      "ConfigMap bank-map is kept, but volumes bank-0-0, bank-2-0 are missing; restore them, or, if there never was data on them, delete ConfigMap bank-map to begin without",
     ],
   ])("of an earlier ShardSet: data %s", (_name, given, conflict) => {
     expect(volumesOf(given)).toMatchObject({ conflict, isForeign: true });
@@ -235,7 +247,7 @@ describe("a shard", () => {
     ],
     [
       "in the words of scheduler and kubelet",
-      withPod({ phase: "Pending", problem: "Unschedulable: no node" }),
+      withPod({ phase: "Pending", ready: false, unscheduled: { reason: "Unschedulable", message: "no node" } }),
       "Provisioning",
       "pod bank-1-0: Unschedulable: no node",
     ],
@@ -310,7 +322,7 @@ describe("a shard", () => {
     ],
     [
       "in pull secrets counts for a pod whose image is gone from its node",
-      { ...READY, pods: [pod(0, { problem: "ImagePullBackOff: denied" })], shardSet: withSpec(PULLED) },
+      { ...READY, pods: [pod(0, { containers: [WITHOUT_IMAGE] })], shardSet: withSpec(PULLED) },
       "imagePullSecrets",
     ],
     [

@@ -2,6 +2,7 @@ import { CREDIT_LEDGER, type CreditLedger } from "../../crds/creditledger.ts";
 import { COMPONENTS, LABELS } from "../../crds/group.ts";
 import { SHARD_SET, type ShardSet } from "../../crds/shardset.ts";
 import { RESOURCES } from "../../lib/kube/types.ts";
+import { createClueReader } from "../../operator/runtime/clues.ts";
 import { fieldKeys, labelKeys, owned } from "../../operator/runtime/mapping.ts";
 import { factsChanged } from "../../operator/runtime/predicates.ts";
 import { createReconciler } from "../../operator/runtime/reconciler.ts";
@@ -15,7 +16,7 @@ import { type Assessment, assessShardSet, type Observed } from "./shardset.asses
 import { observeLease } from "./shardset.facts.ts";
 import { targetOf } from "./shardset.names.ts";
 import { AGENT_ACCESS } from "./shardset.objects.ts";
-import { observeNames, observeShardSet } from "./shardset.observe.ts";
+import { observeNames, observeShardSet, suspectsOf } from "./shardset.observe.ts";
 import { planGrowth, planShardSet } from "./shardset.plan.ts";
 import { reportShardSet } from "./shardset.report.ts";
 import { shardSetTrusters } from "./shardset.trust.ts";
@@ -47,21 +48,25 @@ export function createShardSetController(deps: ShardSetDeps): Controller<ShardSe
     clusterDomain: deps.clusterDomain,
     apiServerPorts: deps.apiServerPorts,
   };
+  const readClues = createClueReader();
   return {
     name: "shardset",
     resource: SHARD_SET,
     concurrency: CONCURRENCY,
     watches: WATCHES,
+    reads: [RESOURCES.Event, RESOURCES.StorageClass],
     grants: grantsOf(AGENT_ACCESS),
     reconcile: createReconciler<ShardSet, Observed, Assessment, MadePki>({
       resource: SHARD_SET,
       observe: async (shardSet, context) => {
-        const world = observeShardSet(
+        const seen = observeShardSet(
           context.cache,
           shardSet,
           targetOf(shardSet, settings, observeNames(context.cache, shardSet)),
         );
-        return { world, agents: world.isEnding ? new Map() : await readAgents(world, context) };
+        const agents = seen.isEnding ? new Map() : await readAgents(seen, context);
+        const world = { ...seen, clues: await readClues(suspectsOf(seen), context) };
+        return { world, agents };
       },
       make: ({ world, agents }, now) => {
         const { owner } = world.target;

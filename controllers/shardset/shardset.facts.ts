@@ -9,12 +9,16 @@ import {
   type ObjectIdentity,
   RESOURCES,
 } from "../../lib/kube/types.ts";
+import type { ClaimFacts } from "../kit/explain/claims.ts";
+import { type PodFacts, podFacts } from "../kit/explain/pods.ts";
 import type { Kept } from "../kit/secrets.ts";
 
 // Turns raw objects into the few facts that decisions need.
 
 /** ConfigMap `s-map`. */
 export interface ObservedMap extends Kept<ShardMap> {
+  /** Milliseconds since the epoch, by the API server's clock. */
+  readonly createdAt: number | undefined;
   /** uid of the ShardSet that made it. */
   readonly createdFor: string | undefined;
   /** What it says of the shards' data; nothing when it cannot be read. */
@@ -28,11 +32,19 @@ export interface ObservedLease {
   readonly epoch: number;
   /** System identifier of the data that the last agent worked on. */
   readonly systemIdentifier: string | undefined;
+  /** A pod held it at some time. An agent takes the Lease before it makes or opens data, so that until then there is none. */
+  readonly wasHeld: boolean;
+  /** Milliseconds since the epoch, by the API server's clock. */
+  readonly createdAt: number | undefined;
 }
 
 /** A volume claim of a shard. */
-export interface ObservedClaim extends ObjectIdentity {
+export interface ObservedClaim extends ObjectIdentity, Omit<ClaimFacts, "uid"> {
   readonly shard: number;
+  /** Resource version: it changes when the claim gets its volume. */
+  readonly version: string | undefined;
+  /** Milliseconds since the epoch, by the API server's clock. */
+  readonly createdAt: number | undefined;
   /** Size that the claim asks for, a quantity. */
   readonly requested: string;
   /** Size that the volume has; `undefined` before it is bound. */
@@ -44,12 +56,8 @@ export interface ObservedClaim extends ObjectIdentity {
 }
 
 /** The pod of a shard. */
-export interface ObservedPod extends ObjectIdentity {
+export interface ObservedPod extends PodFacts {
   readonly shard: number;
-  /** `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`. */
-  readonly phase: string;
-  /** The kubelet's readiness probe succeeds. */
-  readonly ready: boolean;
   /** A process of its container has begun, as far as its kubelet knows: PostgreSQL may be at work in it. */
   readonly isStarted: boolean;
   readonly ip: string | undefined;
@@ -57,11 +65,6 @@ export interface ObservedPod extends ObjectIdentity {
   readonly labels: Readonly<Record<string, string>>;
   /** As the server keeps it: ours, with its defaults and what admission added. */
   readonly spec: unknown;
-  /** Milliseconds since the epoch, by the API server's clock. */
-  readonly createdAt: number | undefined;
-  readonly deleting: boolean;
-  /** What keeps it from running, in the words of scheduler and kubelet. */
-  readonly problem: string | undefined;
 }
 
 /** The shard map; a ConfigMap that cannot be read has no value. */
@@ -69,7 +72,12 @@ export function observeMap(object: ConfigMapObject | undefined): ObservedMap | u
   if (object === undefined) return undefined;
   const createdFor = object.metadata.annotations?.[ANNOTATIONS.createdFor];
   const { resourceVersion } = object.metadata;
-  const base = { ...identityOf(RESOURCES.ConfigMap, object), createdFor, resourceVersion };
+  const base = {
+    ...identityOf(RESOURCES.ConfigMap, object),
+    createdFor,
+    createdAt: createdAtOf(object),
+    resourceVersion,
+  };
   try {
     return { ...base, value: parseShardMap(object.data), identities: parseIdentities(object.data) };
   } catch {
@@ -79,9 +87,14 @@ export function observeMap(object: ConfigMapObject | undefined): ObservedMap | u
 }
 
 /** Facts of the Lease of a shard. */
-export function observeLease({ metadata, spec }: LeaseObject): ObservedLease {
-  const systemIdentifier = metadata.annotations?.[ANNOTATIONS.systemIdentifier];
-  return { epoch: spec?.leaseTransitions ?? 0, systemIdentifier };
+export function observeLease(lease: LeaseObject): ObservedLease {
+  const { holderIdentity, leaseTransitions: epoch = 0, acquireTime } = lease.spec ?? {};
+  return {
+    epoch,
+    systemIdentifier: lease.metadata.annotations?.[ANNOTATIONS.systemIdentifier],
+    wasHeld: epoch > 0 || (holderIdentity ?? "") !== "" || (acquireTime ?? "") !== "",
+    createdAt: createdAtOf(lease),
+  };
 }
 
 /**
@@ -93,51 +106,63 @@ export function shardNamed(name: string, nameOf: (shard: number) => string): num
   return digits !== undefined && nameOf(Number(digits)) === name ? Number(digits) : undefined;
 }
 
+/** Set by the volume controller when a claim has got its volume; it stays. */
+const BIND_COMPLETED = "pv.kubernetes.io/bind-completed";
+
+interface ClaimShape {
+  readonly spec?: {
+    readonly resources?: { readonly requests?: Readonly<Record<string, string>> };
+    readonly storageClassName?: string;
+    readonly volumeName?: string;
+    readonly dataSource?: unknown;
+    readonly dataSourceRef?: unknown;
+  };
+  readonly status?: { readonly phase?: string; readonly capacity?: Readonly<Record<string, string>> };
+}
+
 /** Facts of the PersistentVolumeClaim of a shard. */
 export function observeClaim(object: KubeObject, shard: number): ObservedClaim {
-  const spec = object["spec"] as { resources?: { requests?: Record<string, string> } } | undefined;
-  const status = object["status"] as { capacity?: Record<string, string> } | undefined;
+  const { metadata, spec = {}, status = {} } = object as ClaimShape & KubeObject;
+  const phase = status.phase ?? "Pending";
+  const capacity = status.capacity?.["storage"];
+  const hasVolume = [spec.volumeName, spec.dataSource, spec.dataSourceRef, capacity].some((sign) => sign !== undefined);
   return {
     ...identityOf(RESOURCES.PersistentVolumeClaim, object),
     shard,
-    requested: spec?.resources?.requests?.["storage"] ?? "0",
-    capacity: status?.capacity?.["storage"],
-    deleting: object.metadata.deletionTimestamp !== undefined,
-    createdFor: object.metadata.annotations?.[ANNOTATIONS.createdFor],
+    version: metadata.resourceVersion,
+    createdAt: createdAtOf(object),
+    phase,
+    wasBound: phase !== "Pending" || hasVolume || metadata.annotations?.[BIND_COMPLETED] !== undefined,
+    storageClass: spec.storageClassName,
+    requested: spec.resources?.requests?.["storage"] ?? "0",
+    capacity,
+    deleting: metadata.deletionTimestamp !== undefined,
+    createdFor: metadata.annotations?.[ANNOTATIONS.createdFor],
   };
 }
 
 interface PodStatus {
   readonly phase?: string;
   readonly podIP?: string;
-  readonly conditions?: readonly { type: string; status: string; reason?: string; message?: string }[];
   readonly containerStatuses?: readonly {
     /** False until the startup probe has succeeded: until then the agent, which starts PostgreSQL, has not come up. */
     readonly started?: boolean;
-    readonly state?: {
-      readonly waiting?: { readonly reason?: string; readonly message?: string };
-      readonly terminated?: object;
-    };
+    readonly state?: { readonly waiting?: object; readonly terminated?: object };
   }[];
 }
 
 /** Facts of the Pod of a shard. */
 export function observePod(object: KubeObject, shard: number): ObservedPod {
+  const { metadata } = object;
   const status = (object["status"] ?? {}) as PodStatus;
   return {
-    ...identityOf(RESOURCES.Pod, object),
+    ...podFacts(object),
     shard,
-    phase: status.phase ?? "Pending",
-    ready: status.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True") ?? false,
     isStarted: isStarted(status),
     ip: status.podIP,
-    configHash: object.metadata.annotations?.[ANNOTATIONS.configHash],
-    labels: object.metadata.labels ?? {},
+    configHash: metadata.annotations?.[ANNOTATIONS.configHash],
+    labels: metadata.labels ?? {},
     spec: object["spec"],
-    createdAt:
-      object.metadata.creationTimestamp === undefined ? undefined : Date.parse(object.metadata.creationTimestamp),
-    deleting: object.metadata.deletionTimestamp !== undefined,
-    problem: problemOf(status),
   };
 }
 
@@ -150,14 +175,6 @@ function isStarted({ phase, containerStatuses }: PodStatus): boolean {
   return started !== false && state?.waiting === undefined && state?.terminated === undefined;
 }
 
-function problemOf(status: PodStatus): string | undefined {
-  const scheduled = status.conditions?.find(({ type }) => type === "PodScheduled");
-  if (scheduled?.status === "False") return sentence(scheduled.reason, scheduled.message);
-  const waiting = status.containerStatuses?.[0]?.state?.waiting;
-  return waiting === undefined ? undefined : sentence(waiting.reason, waiting.message);
-}
-
-/** The first line is enough: what follows are stack traces and repetitions. */
-function sentence(reason = "Waiting", message = ""): string {
-  return [reason, message.split("\n")[0] ?? ""].filter((part) => part !== "").join(": ");
+function createdAtOf({ metadata }: KubeObject): number | undefined {
+  return metadata.creationTimestamp === undefined ? undefined : Date.parse(metadata.creationTimestamp);
 }

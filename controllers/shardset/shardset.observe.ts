@@ -9,6 +9,7 @@ import {
   RESOURCES,
   type ResourceType,
 } from "../../lib/kube/types.ts";
+import { type Clues, NO_CLUES, type Suspect } from "../../operator/runtime/clues.ts";
 import type { CacheReader } from "../../operator/runtime/types.ts";
 import { ACCESS_KINDS } from "../kit/access.ts";
 import { objectKeys } from "../kit/names.ts";
@@ -39,6 +40,8 @@ export interface World extends ObservedPki {
   readonly pods: ReadonlyMap<number, ObservedPod>;
   /** Leases of the agents, by shard. */
   readonly leases: ReadonlyMap<number, ObservedLease>;
+  /** Why claims and pods do not come up, where nothing of the above tells. */
+  readonly clues: Clues;
   readonly requests: MergedRequests;
   /** CreditLedgers on this ShardSet, in name order: they block its deletion. */
   readonly ledgers: readonly string[];
@@ -74,6 +77,7 @@ export function observeShardSet(cache: CacheReader, shardSet: ShardSet, target: 
     claims: byShard(ours(RESOURCES.PersistentVolumeClaim), names.instance, observeClaim),
     pods: byShard(ours(RESOURCES.Pod), names.instance, observePod),
     leases: byShard(ours(RESOURCES.Lease), names.lease, observeLease),
+    clues: NO_CLUES,
     requests: mergeRequests(requests.filter(({ metadata }) => metadata.deletionTimestamp === undefined)),
     ledgers: ledgers.sort(),
     isEnding: shardSet.metadata.deletionTimestamp !== undefined && ledgers.length === 0,
@@ -94,6 +98,14 @@ export function observeNames(cache: CacheReader, shardSet: ShardSet): ShardSetNa
     ours: new Set([...keysOf(RESOURCES.Secret, SHARD_SET), ...keysOf(RESOURCES.Lease, SHARD_SET)]),
     theirs: new Set(keysOf(RESOURCES.Secret, CREDIT_LEDGER)),
   });
+}
+
+/** Claims without a volume and pods that do not run, in the order of their shards: whom to ask about. */
+export function suspectsOf({ claims, pods, isEnding }: World): readonly Suspect[] {
+  if (isEnding) return [];
+  const unbound = [...claims.values()].filter(({ wasBound, phase }) => !wasBound || phase === "Lost");
+  const waiting = [...pods.values()].filter(({ phase, deleting }) => phase === "Pending" && !deleting);
+  return [...unbound.map((claim) => ({ ...claim, isClaim: true })), ...waiting].sort((a, b) => a.shard - b.shard);
 }
 
 /** In the order in which a deletion removes them: what others may still connect to goes first. */

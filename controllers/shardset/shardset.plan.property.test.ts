@@ -24,6 +24,7 @@ import {
   shardSet,
   spec,
   UID,
+  unboundClaim,
 } from "./testing/builders.ts";
 
 // Whatever is observed, in whatever combination: the rules that protect data hold for every plan.
@@ -37,8 +38,11 @@ const OLD_SPEC = { postgres: { parameters: { work_mem: "8MB" } } };
 
 /** What there is of one shard. */
 const shardPart = fc.record({
-  claim: fc.constantFrom<"none" | "bound" | "deleting" | "small">(
+  claim: fc.constantFrom<"none" | "bound" | "deleting" | "small" | "unbound" | "wrong">(
     "none",
+    "unbound",
+    "unbound",
+    "wrong",
     "bound",
     "bound",
     "bound",
@@ -64,7 +68,7 @@ const shardPart = fc.record({
     "recovering",
   ),
   certificate: fc.boolean(),
-  lease: fc.boolean(),
+  lease: fc.constantFrom<"none" | "held" | "unheld">("none", "held", "unheld"),
   identity: fc.constantFrom<ShardIdentity | undefined>(
     undefined,
     { state: "new" },
@@ -156,12 +160,14 @@ const scopes = fc
       ledgers: given.ledger ? ["credits"] : [],
       claims: parts.flatMap(([shard, { claim: state }]) => {
         if (state === "none") return [];
-        const requested = state === "small" ? "512Mi" : "1Gi";
+        const requested = state === "small" || state === "wrong" ? "512Mi" : "1Gi";
+        if (state === "unbound" || state === "wrong") return [unboundClaim(shard, { createdFor, requested })];
         return [claim(shard, { createdFor, requested, deleting: state === "deleting" })];
       }),
       pods: given.arePodsGone ? [] : parts.flatMap(([shard, part]) => podOf(shard, part.pod)),
       agents: parts.flatMap(([shard, { agent: state }]) => (state === "none" ? [] : [agent(shard, ANSWERS[state])])),
-      leases: parts.flatMap(([shard, { lease }]) => (lease ? [shard] : [])),
+      leases: parts.flatMap(([shard, { lease }]) => (lease === "none" ? [] : [shard])),
+      held: parts.flatMap(([shard, { lease }]) => (lease === "held" ? [shard] : [])),
       certificates: parts.flatMap(([shard, { certificate }]) => (certificate ? [NAMES.shardTls(shard)] : [])),
     };
     const pair = { certPem: "CA\n", keyPem: "key" };
@@ -203,12 +209,32 @@ function deedsOf(actions: readonly Action[]): string[] {
   });
 }
 
-test("an empty volume is never made for a shard that owns buckets", () => {
+/** Nobody can have made data for the shard: this very ShardSet made the map, and its Lease, which nobody ever held. */
+function isUnused({ map: seen, leases, shardSet: { status } }: Assessment["world"], shard: number): boolean {
+  const isNew = seen?.createdFor === UID && seen.identities.get(shard)?.state === "new";
+  return isNew && leases.get(shard)?.wasHeld === false && status?.initialized !== true;
+}
+
+test("an empty volume is never made for a shard that owns buckets, unless nobody ever made data for it", () => {
   always(({ world }, actions) => {
     const isKnown = world.map?.value !== undefined || world.shardSet.status?.map !== undefined;
     if (!isKnown) return;
     const deeds = deedsOf(actions);
-    for (const shard of OWNERS) expect(deeds).not.toContain(`create PersistentVolumeClaim ${NAMES.instance(shard)}`);
+    for (const shard of OWNERS.filter((owner) => !isUnused(world, owner))) {
+      expect(deeds).not.toContain(`create PersistentVolumeClaim ${NAMES.instance(shard)}`);
+    }
+  });
+});
+
+test("a claim is made anew only while it has no volume, and refused by the server when it gets one", () => {
+  always(({ world }, actions) => {
+    if (world.isEnding) return;
+    for (const action of actions) {
+      if (action.type !== "delete" || action.resource.kind !== "PersistentVolumeClaim") continue;
+      const found = [...world.claims.values()].find(({ name }) => name === action.name);
+      expect([found?.wasBound, found?.createdFor]).toEqual([false, UID]);
+      expect(action.resourceVersion).toBe("7");
+    }
   });
 });
 
@@ -234,7 +260,7 @@ test("a pod that serves is never taken from a living ShardSet but to be replaced
   always(({ shards, world }, actions) => {
     if (world.shardSet.metadata.deletionTimestamp !== undefined) return;
     for (const action of actions) {
-      if (action.type !== "delete") continue;
+      if (action.type !== "delete" || action.resource.kind === "PersistentVolumeClaim") continue;
       expect(action.resource.kind).toBe("Pod");
       const state = shards.find(({ shard }) => NAMES.instance(shard) === action.name);
       if (!action.note.includes("is replaced")) expect(state?.pod?.phase).toBe("Failed");
@@ -272,9 +298,21 @@ test("kept objects are removed only with the policy Delete, by the ShardSet that
       /^delete (PersistentVolumeClaim|ConfigMap|Secret bank-ca(-key)?$)/.test(deed),
     );
     if (kept.length === 0) return;
-    expect(world.shardSet.metadata.deletionTimestamp).toBeDefined();
-    expect(world.target.spec.deletionPolicy).toBe("Delete");
+    if (!world.isEnding) {
+      // Claims that never got a volume, see above.
+      expect(kept).toEqual(volumes.wrong.map(({ name }) => `delete PersistentVolumeClaim ${name}`));
+      return;
+    }
     expect([world.ledgers, world.pods.size]).toEqual([[], 0]);
+    if (world.target.spec.deletionPolicy === "Retain") {
+      const claims = [...world.claims.values()];
+      const empty = claims.filter(({ wasBound, createdFor }) => !wasBound && createdFor === UID);
+      const isEmpty = OWNERS.every((shard) => claims.every((of) => of.shard !== shard || empty.includes(of)));
+      const removable = empty.map(({ name }) => `delete PersistentVolumeClaim ${name}`);
+      if (isEmpty && OWNERS.every((shard) => isUnused(world, shard))) removable.push(`delete ConfigMap ${NAMES.map}`);
+      expect(kept.filter((deed) => !removable.includes(deed))).toEqual([]);
+      return;
+    }
     const isFormer = [...world.claims.values(), world.map].some((object) => object?.createdFor === FORMER);
     expect([volumes.isForeign, isFormer && world.shardSet.status?.map === undefined]).toEqual([false, false]);
   });

@@ -1,6 +1,6 @@
 import { formatIdentities, type ShardIdentity } from "../../lib/core/shard-identity.ts";
 import { type ObjectIdentity, RESOURCES } from "../../lib/kube/types.ts";
-import { apply, create, nameOf, onItsOwn, remove, tell } from "../../operator/runtime/actions.ts";
+import { apply, create, nameOf, onItsOwn, remove, removeUnchanged, tell } from "../../operator/runtime/actions.ts";
 import type { Action, Plan } from "../../operator/runtime/types.ts";
 import { accessActions } from "../kit/access.ts";
 import { trafficActions } from "../kit/network.ts";
@@ -97,10 +97,16 @@ function makeLeases({ world, shards }: Assessment): Action[] {
 }
 
 function makeVolumes({ world, volumes, shards }: Assessment): Action[] {
-  const { size } = world.target.spec.storage;
-  return shards
+  const { size, storageClassName = "the default" } = world.target.spec.storage;
+  const made = shards
     .filter(({ shard }) => !world.claims.has(shard) && !volumes.lost.includes(shard))
     .map(({ shard, objects }) => onItsOwn(create(objects.claim, `shard ${shard} has no volume yet: ${size}`)));
+  const wanted = `${size} of class ${storageClassName}`;
+  // Only as long as nobody changes it: it may get its volume at this very moment.
+  const remade = volumes.wrong.map((claim) =>
+    onItsOwn(removeUnchanged(claim, `volume of shard ${claim.shard} was never made and is asked for anew: ${wanted}`)),
+  );
+  return [...remade, ...made];
 }
 
 /** The map with what is known of the shards' data, as far as either is missing or due. */
@@ -204,6 +210,8 @@ function planDeletion({ world, volumes }: Assessment): Plan {
   const kept = world.target.spec.deletionPolicy === "Delete" && !volumes.isForeign ? keptObjects(world) : [];
   return {
     actions: [
+      // First, while the Leases are there, which tell that nobody ever made data: all that follows needs it.
+      ...volumes.worthless.map((object) => removeUnchanged(object, "it never held data")),
       ...world.owned.map((object) => onItsOwn(remove(object, note))),
       ...kept.map((object) => remove(object, "deletionPolicy is Delete")),
     ],

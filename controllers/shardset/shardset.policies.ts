@@ -76,6 +76,7 @@ function unreadyShards({ world, shards, rollout }: Standing): State | undefined 
   const forPeople = FOR_PEOPLE.find((wanted) => notReady.some(({ reason }) => reason === wanted));
   if (forPeople !== undefined) return stuck(forPeople, message);
   if (notReady.some(({ agent }) => agent?.reason === "ConfigInvalid")) return stuck("ShardNotReady", message);
+  if (notReady.some(({ needsPerson }) => needsPerson)) return stuck("StartBlocked", message);
   if (shards.some(({ difference }) => difference !== undefined)) return working("Updating", message);
   const { status } = world.shardSet;
   if (isNew(world.shardSet) || status?.initialized !== true) return working("Provisioning", message);

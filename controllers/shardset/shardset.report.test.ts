@@ -343,6 +343,7 @@ describe("the whole status", () => {
       shardsReady: 3,
       labelSelector: "shieldx.dev/kind=ShardSet,shieldx.dev/name=bank,shieldx.dev/component=shard",
       initialized: true,
+      volumesBound: true,
       map: { version: 1, epoch: 1 },
       shardStatuses: [0, 1, 2].map((shard) => ({
         shard,

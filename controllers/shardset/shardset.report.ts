@@ -40,6 +40,9 @@ function statusOf(assessment: Assessment): Omit<ShardSetStatus, "observedGenerat
     shardStatuses: shards.map((state) => shardStatus(assessment, state)),
     // The world does not show whether a shard that is down now was ever ready; the status remembers it.
     initialized: before?.initialized === true || shards.every(({ ready }) => ready) ? true : undefined,
+    // Sticky too: a class may be corrected only as long as no volume was ever made in it.
+    volumesBound:
+      before?.volumesBound === true || [...world.claims.values()].some(({ wasBound }) => wasBound) ? true : undefined,
     databases: databases.map(({ name, requestHash, shardsReady }) => ({ name, requestHash, shardsReady })),
   });
 }

@@ -4,6 +4,9 @@ import { LABELS } from "../../crds/group.ts";
 import type { ShardIdentity } from "../../lib/core/shard-identity.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
 import { type Difference, differencesOf, inWords } from "../kit/difference.ts";
+import { claimTrouble } from "../kit/explain/claims.ts";
+import { lacksImage, podTrouble } from "../kit/explain/pods.ts";
+import type { Trouble } from "../kit/explain/trouble.ts";
 import { ownLabels } from "../kit/objects.ts";
 import type { AgentAnswer, Agents } from "./shardset.agents.ts";
 import type { ObservedPod } from "./shardset.facts.ts";
@@ -34,6 +37,8 @@ export interface ShardState {
   /** Why not, as a sentence. */
   readonly message: string | undefined;
   readonly reason: ShardSetReason;
+  /** It is not ready for a reason that only a person can mend. */
+  readonly needsPerson: boolean;
   readonly bucketCount: number;
   readonly objects: ShardObjects;
   readonly pod: ObservedPod | undefined;
@@ -69,6 +74,7 @@ export function shardStates(world: World, facts: ShardFacts): ShardState[] {
       ready: problem === undefined,
       message: problem?.message,
       reason: problem?.reason ?? "Ready",
+      needsPerson: problem?.needsPerson === true,
       bucketCount: facts.bucketCounts.get(shard) ?? 0,
       objects,
       pod,
@@ -106,6 +112,7 @@ export function describe(states: readonly ShardState[]): string {
 interface Problem {
   readonly reason: ShardSetReason;
   readonly message: string;
+  readonly needsPerson?: boolean;
 }
 
 function volumeLost({ target }: World, shard: number): Problem {
@@ -116,15 +123,17 @@ function volumeLost({ target }: World, shard: number): Problem {
 }
 
 function podProblem(
-  { target, map }: World,
+  world: World,
   { shard, pod, agent, way }: Pick<ShardState, "shard" | "pod" | "agent"> & { readonly way: string | undefined },
 ): Problem | undefined {
-  const name = target.names.instance(shard);
+  const name = world.target.names.instance(shard);
   if (pod === undefined) return { reason: "Provisioning", message: `pod ${name} does not exist yet` };
   if (pod.deleting) return { reason: "ShardNotReady", message: `pod ${name} is ending` };
+  const { target, map } = world;
   if (agent?.ready === true) return identityProblem(agent, { target, recorded: map?.identities.get(shard), name });
   if (agent !== undefined) return agentProblem(agent, way);
-  if (pod.problem !== undefined) return { reason: "Provisioning", message: `pod ${name}: ${pod.problem}` };
+  const trouble = startTrouble(world, shard, pod);
+  if (trouble !== undefined) return { reason: "Provisioning", message: trouble.text, needsPerson: trouble.needsPerson };
   if (pod.phase !== "Running") return { reason: "Provisioning", message: `pod ${name} is ${pod.phase}` };
   return { reason: "AgentUnreachable", message: `the agent of pod ${name} does not answer` };
 }
@@ -159,6 +168,28 @@ function identityProblem(
   return { reason: "DataRefused", message };
 }
 
+/** Why the pod does not come up: what its volume lacks comes first, since the pod only says that it waits for it. */
+function startTrouble(
+  { clues, claims, target, shardSet }: World,
+  shard: number,
+  pod: ObservedPod,
+): Trouble | undefined {
+  const claim = claims.get(shard);
+  const volume = claim && claimTrouble(claim, clues, mendingOf(target, shardSet.status?.volumesBound === true));
+  if (claim !== undefined && volume !== undefined) return { ...volume, text: `volume ${claim.name}: ${volume.text}` };
+  const trouble = podTrouble(pod, clues.complaints.get(pod.uid ?? ""));
+  return trouble && { ...trouble, text: `pod ${pod.name}: ${trouble.text}` };
+}
+
+/** What a person does about a class. @param isFixed the set has volumes, so that its class stays */
+function mendingOf({ spec }: World["target"], isFixed: boolean): string {
+  const { storageClassName } = spec.storage;
+  if (isFixed)
+    return `make ${storageClassName === undefined ? "a default class" : "the class"}: other volumes of the ShardSet are in it`;
+  const verb = storageClassName === undefined ? "set" : "correct";
+  return `${verb} spec.storage.storageClassName: there is no data yet, so the volume is made anew`;
+}
+
 function differenceOf(pod: ObservedPod, { pod: wanted, podHash }: ShardObjects): string | undefined {
   // Its Service leads to the pod by its labels.
   if (Object.entries(wanted.metadata.labels ?? {}).some(([label, value]) => pod.labels[label] !== value))
@@ -170,8 +201,9 @@ function differenceOf(pod: ObservedPod, { pod: wanted, podHash }: ShardObjects):
 }
 
 /** A pod without its image, and without the Secrets that may get it: it cannot be given them, so another one is made. */
-function needsPullSecrets({ spec, phase, problem = "" }: ObservedPod, wanted: KubeObject): boolean {
-  if (phase !== "Pending" && !/^(ErrImagePull|ImagePullBackOff)\b/.test(problem)) return false;
+function needsPullSecrets(pod: ObservedPod, wanted: KubeObject): boolean {
+  const { spec, phase } = pod;
+  if (phase !== "Pending" && !lacksImage(pod)) return false;
   const desired = pullSecretsOf(wanted["spec"]);
   // Without a wish of ours they are those of the ServiceAccount, which admission wrote there.
   return desired.length > 0 && desired.join() !== pullSecretsOf(spec).join();

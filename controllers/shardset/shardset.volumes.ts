@@ -1,4 +1,6 @@
 import { compareQuantities } from "../../crds/quantity.ts";
+import type { ObjectIdentity } from "../../lib/kube/types.ts";
+import type { ObservedClaim } from "./shardset.facts.ts";
 import type { MapState } from "./shardset.map.ts";
 import { isNew } from "./shardset.map.ts";
 import type { World } from "./shardset.observe.ts";
@@ -8,10 +10,17 @@ import type { World } from "./shardset.observe.ts";
 /** What is so with the volumes. All lists of shards ascend. */
 export interface VolumeState {
   /**
-   * Shards that own buckets but have no volume. Volumes are made before the map, so this is never an interrupted
-   * creation: the data is gone, and an empty volume in its place would look like an empty database.
+   * Shards that own buckets but have no volume, though there was data. Volumes are made before the map, so this is never an
+   * interrupted creation: the data is gone, and an empty volume in its place would look like an empty database.
    */
   readonly lost: readonly number[];
+  /** Claims that never got a volume and ask for another one than the spec: there is no data, so they are made anew. */
+  readonly wrong: readonly ObservedClaim[];
+  /**
+   * What holds no data when the ShardSet goes: claims that it made and that never got a volume, and the map, when that is so
+   * for all shards. `deletionPolicy: Retain` keeps data, and an empty rest would be in the way of the next try.
+   */
+  readonly worthless: readonly ObjectIdentity[];
   /** Shards whose volume was deleted and is still there only because their pod uses it. */
   readonly ending: readonly number[];
   /** Bound and smaller than the spec asks for. */
@@ -28,17 +37,72 @@ export interface VolumeState {
 /** @param problem of the kept CA, if there is one */
 export function volumeState(world: World, { owners }: MapState, problem: string | undefined): VolumeState {
   const { claims } = world;
-  const lost = [...owners.keys()].filter((shard) => !claims.has(shard)).sort((a, b) => a - b);
+  const lost = [...owners.keys()]
+    .filter((shard) => !claims.has(shard) && !hadNoData(world, shard))
+    .sort((a, b) => a - b);
   return {
     lost,
+    wrong: [...claims.values()].filter(
+      (claim) =>
+        isEmptyOfOurs(world, claim) &&
+        isWrong(world, claim) &&
+        // Without this its absence would look like a loss as soon as it is deleted.
+        (!owners.has(claim.shard) || hadNoData(world, claim.shard)),
+    ),
+    worthless: worthlessOf(world, owners),
     ending: [...claims.values()]
-      .filter(({ deleting }) => deleting)
+      .filter(({ deleting, wasBound }) => deleting && wasBound)
       .map(({ shard }) => shard)
       .sort((a, b) => a - b),
     ...sizesOf(world),
     isForeign: isForeign(world),
     conflict: conflictOf(world, { lost, owners, problem }),
   };
+}
+
+/**
+ * True when no data of a shard can ever have been: the map, which this ShardSet made, says so, and nobody has held the Lease
+ * that was made with it; an agent takes the Lease before it makes data. A Lease that is younger than the map took the place of
+ * another one, so it proves nothing. Whatever is not known for sure counts as data.
+ */
+function hadNoData({ shardSet, target, map, leases }: World, shard: number): boolean {
+  const lease = leases.get(shard);
+  if (map?.createdFor !== target.owner.uid || map.identities.get(shard)?.state !== "new") return false;
+  if (lease === undefined || lease.wasHeld || lease.systemIdentifier !== undefined) return false;
+  if (lease.createdAt === undefined || map.createdAt === undefined || lease.createdAt > map.createdAt) return false;
+  const { status } = shardSet;
+  const known = status?.shardStatuses?.find((state) => state.shard === shard);
+  return status?.initialized !== true && known?.epoch === undefined && known?.postgresVersion === undefined;
+}
+
+/** True for a claim of this very ShardSet that never got a volume; one that somebody restored may get one with data. */
+function isEmptyOfOurs({ target }: World, { wasBound, createdFor }: ObservedClaim): boolean {
+  return !wasBound && createdFor === target.owner.uid;
+}
+
+/** True for a claim whose size or class is not that of the spec. It cannot be changed, only made anew. */
+function isWrong({ target, clues }: World, { deleting, requested, storageClass }: ObservedClaim): boolean {
+  if (deleting) return false;
+  const { size, storageClassName } = target.spec.storage;
+  if ((compareQuantities(requested, size) ?? 0) !== 0) return true;
+  if (storageClassName !== undefined) return storageClass !== storageClassName;
+  // Admission gave it the default class of its time. Who may not see the classes cannot tell that from a class of the spec.
+  const byDefault = clues.classes?.filter(({ isDefault }) => isDefault) ?? [];
+  return (
+    storageClass !== undefined && clues.classes !== undefined && !byDefault.some(({ name }) => name === storageClass)
+  );
+}
+
+function worthlessOf(world: World, owners: MapState["owners"]): ObjectIdentity[] {
+  const { map, claims } = world;
+  const empty = [...claims.values()].filter((claim) => isEmptyOfOurs(world, claim));
+  const isUnused = (shard: number): boolean => {
+    const claim = claims.get(shard);
+    return hadNoData(world, shard) && (claim === undefined || empty.includes(claim));
+  };
+  // The map last: without it nobody could tell any more that a claim which is missing never held data.
+  // A map that cannot be read names no shards, which says nothing about them.
+  return map?.value !== undefined && [...owners.keys()].every(isUnused) ? [...empty, map] : empty;
 }
 
 function sizesOf({ claims, target }: World): Pick<VolumeState, "toGrow" | "larger" | "growing"> {
@@ -92,5 +156,5 @@ function conflictOf(
   if (problem !== undefined) return `${kept}, but Secret ${names.caKey} holds no usable CA; restore it`;
   return lost.length === 0
     ? undefined
-    : `${kept}, but volumes ${lost.map(names.instance).join(", ")} are missing; restore them`;
+    : `${kept}, but volumes ${lost.map(names.instance).join(", ")} are missing; restore them, or, if there never was data on them, delete ConfigMap ${names.map} to begin without`;
 }

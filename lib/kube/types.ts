@@ -84,6 +84,7 @@ export const RESOURCES = {
   Role: resource("rbac.authorization.k8s.io/v1", "Role", "roles"),
   RoleBinding: resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
   Lease: resource<LeaseObject>("coordination.k8s.io/v1", "Lease", "leases"),
+  StorageClass: resource("storage.k8s.io/v1", "StorageClass", "storageclasses", false),
   CustomResourceDefinition: resource(
     "apiextensions.k8s.io/v1",
     "CustomResourceDefinition",

@@ -346,6 +346,17 @@ describe("delete", () => {
     expect(await process.execute(remove(uid))).toEqual({ written: 0 });
   });
 
+  it("is refused when the object has changed since, where that was asked for", async () => {
+    const process = await startProcess();
+    await process.execute(apply(owned("a", { x: "1" })));
+    const seen = fake.store.get(configMapKey("a"));
+    const { uid, resourceVersion } = seen?.metadata ?? {};
+    fake.store.put(configMapKey("a"), { ...(seen as KubeObject), data: { x: "2" } }, "else");
+    const action = { ...remove(uid), resourceVersion } as Action;
+    expect((await process.execute(action)).error).toMatchObject({ code: "KUBE_CONFLICT" });
+    expect(fake.store.get(configMapKey("a"))?.["data"]).toEqual({ x: "2" });
+  });
+
   it("does not repeat itself while a finalizer holds the object", async () => {
     const object = owned("a", {});
     object.metadata.finalizers = ["else/hold"];

@@ -28,8 +28,14 @@ export interface Applier {
   apply(owner: KubeObject, object: KubeObject, how: WriteHow): Promise<WriteResult>;
   /** Creates the object once; one with our labels that exists is left as it is. @throws OperatorError NAME_CONFLICT, KUBE_… */
   create(owner: KubeObject, object: KubeObject, how: WriteHow): Promise<WriteResult>;
-  /** Deletes the object with this uid; gone already is success. */
-  remove(target: WriteTarget & { readonly uid: string | undefined }, how: WriteHow): Promise<WriteResult>;
+  /**
+   * Deletes the object with this uid; gone already is success. @throws OperatorError KUBE_CONFLICT for an object that is not
+   * at `resourceVersion` any more, where one is given
+   */
+  remove(
+    target: WriteTarget & { readonly uid: string | undefined; readonly resourceVersion?: string | undefined },
+    how: WriteHow,
+  ): Promise<WriteResult>;
   /** Merge patch; sends nothing when the object in memory satisfies it. */
   patch(target: WriteTarget & { readonly patch: unknown }, how: WriteHow): Promise<WriteResult>;
 }
@@ -217,7 +223,7 @@ export function createApplier(options: ApplierOptions): Applier {
         return keep(live);
       }
     },
-    remove: async ({ resource, namespace, name, uid }, asked) => {
+    remove: async ({ resource, namespace, name, uid, resourceVersion }, asked) => {
       const how = requestHow(asked);
       const ref = { namespace, name };
       const live = await observe(resource, ref, how);
@@ -226,7 +232,7 @@ export function createApplier(options: ApplierOptions): Applier {
       fence();
       try {
         const rest = await send(resource, ref, () =>
-          client.delete(resource, ref, { uid: live.metadata.uid, ...how, fence }),
+          client.delete(resource, ref, { uid: live.metadata.uid, resourceVersion, ...how, fence }),
         );
         if (rest !== undefined) cache.overlay(resource, rest);
         else if (live.metadata.uid !== undefined) cache.overlayDeleted(resource, ref, live.metadata.uid);

@@ -17,6 +17,15 @@ export function remove({ resource, namespace, name, uid }: ObjectIdentity, note:
   return { type: "delete", resource, namespace, name, uid, note };
 }
 
+/** The same deletion, refused when somebody has changed the object since it was observed (KUBE_CONFLICT). */
+export function removeUnchanged(
+  object: ObjectIdentity & { readonly version?: string | undefined },
+  note: string,
+): Write {
+  const { resource, namespace, name, uid, version } = object;
+  return { type: "delete", resource, namespace, name, uid, resourceVersion: version, note };
+}
+
 /** The same write, waiting for nobody: one that undoes something, so that what it undoes cannot hold it up. */
 export function urgent(action: Write): Write {
   return { ...action, urgent: true };

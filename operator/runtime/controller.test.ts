@@ -60,6 +60,7 @@ function start(reconcile: (context: ReconcileContext, key: Key) => Promise<Resul
       },
     },
     view,
+    live: { list: async () => ({ resourceVersion: "1", items: [] }) },
     queue,
     execute: async () => ({ written: 0 }),
     status: { write: async () => "unchanged", stated: () => ({}) },
@@ -132,6 +133,21 @@ describe("the next run", () => {
       expect(await value("controller_runtime_reconcile_errors_total")).toBe(4);
       expect(await value("workqueue_retries_total")).toBe(4);
       expect(await value("controller_runtime_reconcile_panics_total")).toBe(0);
+      await loop.stop(0);
+    });
+
+    it("trial 5a: never waits longer than a minute for what was refused: nobody tells of a larger quota", async () => {
+      let refused = 30;
+      const { clock, queue, loop, runs } = start(() => {
+        refused -= 1;
+        const error = new OperatorError("KUBE_FORBIDDEN", 'pods "bank-0-0" is forbidden: exceeded quota');
+        return refused > 0 ? fail(error) : Promise.resolve({});
+      });
+      queue.add(key("a"));
+      await clock.advance(3_600_000);
+      const gaps = runs.slice(1).map((at, index) => at - (runs[index] ?? 0));
+      expect(runs).toHaveLength(30);
+      expect(Math.max(...gaps)).toBe(60_000);
       await loop.stop(0);
     });
 

@@ -10,7 +10,7 @@ import { ownKey } from "./mapping.ts";
 import type { ControllerMetrics } from "./metrics.ts";
 import type { Queue, QueueItem } from "./queue.ts";
 import { timerSource } from "./sources.ts";
-import { afterSecondsOf } from "./step-retries.ts";
+import { afterSecondsOf, longestWaitMs } from "./step-retries.ts";
 import type { Controller, Key, ReconcileContext, Result, SourceContext } from "./types.ts";
 
 /*
@@ -29,6 +29,7 @@ import type { Controller, Key, ReconcileContext, Result, SourceContext } from ".
 export interface ControllerLoopOptions {
   readonly controller: Controller;
   readonly view: CacheView;
+  readonly live: ReconcileContext["live"];
   readonly queue: Queue;
   readonly execute: Execute;
   readonly status: StatusWriter;
@@ -177,6 +178,7 @@ function contextOf({ abort }: Run, options: ControllerLoopOptions): ReconcileCon
   if (epoch === undefined) throw new OperatorError("LEASE_LOST", "this replica does not lead any more");
   return {
     cache: options.view,
+    live: options.live,
     clock: options.clock,
     log,
     signal,
@@ -229,7 +231,7 @@ function conclude(
   if (error !== undefined) {
     if (error.code === "ABORTED" && stopping.aborted) return;
     metrics.reconciled("error", seconds);
-    if (error.retry === "backoff") return void queue.addRateLimited(key, item.priority);
+    if (error.retry === "backoff") return void queue.addRateLimited(key, item.priority, longestWaitMs(error));
     if (error.retry === "after") return queue.addAfter(key, afterSecondsOf(error) * 1_000, item.priority);
   } else {
     metrics.reconciled(after === undefined ? "success" : "requeue_after", seconds);

@@ -98,12 +98,12 @@ describe("a step that failed", () => {
   const both = () => run(onItsOwn(step("a")), onItsOwn(step("b")));
 
   it("waits for its backoff, whatever runs the key; the others do not wait with it", async () => {
-    fail("a", "KUBE_FORBIDDEN");
+    fail("a", "KUBE_FIELD_CONFLICT");
     const times: number[] = [];
     for (let ms = 0; ms < 300_000; ms += 1_000) {
       sent = [];
       const { error } = await both();
-      expect(error).toMatchObject({ code: "KUBE_FORBIDDEN", message: "no a" });
+      expect(error).toMatchObject({ code: "KUBE_FIELD_CONFLICT", message: "no a" });
       expect(sent).toContain("b");
       if (sent.includes("a")) times.push(ms / 1_000);
       await clock.advance(1_000);
@@ -120,6 +120,19 @@ describe("a step that failed", () => {
     await clock.advance(1_000);
     await both();
     expect(sent).toEqual(["b", "a", "b"]);
+  });
+
+  it("trial 5a: that was refused is sent again within a minute, since nobody tells of a larger quota", async () => {
+    fail("a", "KUBE_FORBIDDEN");
+    const times: number[] = [];
+    for (let ms = 0; ms < 3_600_000; ms += 1_000) {
+      sent = [];
+      await both();
+      if (sent.includes("a")) times.push(ms / 1_000);
+      await clock.advance(1_000);
+    }
+    const pauses = times.slice(1).map((time, index) => time - (times[index] ?? 0));
+    expect(Math.max(...pauses)).toBe(60);
   });
 
   it("says when it is to be tried again, and whether anything was tried", async () => {

@@ -61,8 +61,8 @@ export interface QueueState {
 /** De-duplicating priority queue of keys with delays, a pace and a backoff per key. */
 export interface Queue {
   add(key: Key, options?: AddOptions): void;
-  /** Adds after the key's backoff: 5 ms·2ⁿ, at most 1000 s, n = failures since the last `forget`. @returns the delay, ms */
-  addRateLimited(key: Key, priority?: Priority): number;
+  /** Adds after the key's backoff: 5 ms·2ⁿ, at most 1000 s or `capMs`, n = failures since the last `forget`. @returns the delay, ms */
+  addRateLimited(key: Key, priority?: Priority, capMs?: number): number;
   /** Adds after a time that a failure has named; events wait as for a backoff, which stays as it is. */
   addAfter(key: Key, afterMs: number, priority?: Priority): void;
   /** Adds after the time of a step that failed: as a retry it needs no pace, and events do not wait with it. */
@@ -170,10 +170,10 @@ export function createQueue(options: QueueOptions): Queue {
       if (isNewInput) retries.forget(id);
       put(paced(held({ id, key, priority, readyAt: clock.monotonic() + afterMs, isPaced: true, isNewInput })));
     },
-    addRateLimited: (key, priority = PRIORITIES.live) => {
+    addRateLimited: (key, priority = PRIORITIES.live, capMs) => {
       const id = idOf(key);
       const now = clock.monotonic();
-      const afterMs = retries.failed(id, now);
+      const afterMs = retries.failed(id, now, capMs);
       options.onRetry?.();
       retry({ id, key, priority, readyAt: now + afterMs, isPaced: false, isNewInput: false });
       return afterMs;

@@ -57,6 +57,7 @@ async function run(
 function contextOf(): ReconcileContext {
   return {
     cache: { get: () => object as never, list: () => [], byIndex: () => [] },
+    live: { list: async () => ({ resourceVersion: "1", items: [] }) },
     clock,
     log: silentLogger,
     signal: new AbortController().signal,

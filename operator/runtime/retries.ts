@@ -2,8 +2,11 @@ import { backoffMs } from "../../lib/core/backoff.ts";
 
 /** Which keys failed, how often, and until when events have to wait with them. Times are monotonic milliseconds. */
 export interface Retries {
-  /** One more failure. @returns the delay of the next try: 5 ms·2ⁿ, at most 1000 s, n = failures since `forget` */
-  failed(id: string, now: number): number;
+  /**
+   * One more failure. @returns the delay of the next try: 5 ms·2ⁿ, at most 1000 s, n = failures since `forget`
+   * @param capMs another longest delay
+   */
+  failed(id: string, now: number, capMs?: number): number;
   /** A failure that names the time of its next try; the count stays as it is. */
   failedUntil(id: string, at: { readonly now: number; readonly until: number }): void;
   /** The next try has begun: from now on nothing waits, unless it fails too. */
@@ -34,9 +37,9 @@ interface Failure {
 export function createRetries(): Retries {
   const failures = new Map<string, Failure>();
   return {
-    failed: (id, now) => {
+    failed: (id, now, capMs = BACKOFF.capMs) => {
       const count = failures.get(id)?.count ?? 0;
-      const delayMs = backoffMs(count, BACKOFF);
+      const delayMs = Math.min(backoffMs(count, BACKOFF), capMs);
       failures.set(id, { count: count + 1, wait: { since: now, until: now + delayMs } });
       return delayMs;
     },

@@ -38,6 +38,8 @@ interface Failed {
 const AFTER_DEFAULT_SECONDS = 5;
 /** A proxy in maintenance may name a day; this is the cap of the backoff. */
 const AFTER_MAX_SECONDS = 1_000;
+/** Nobody tells that a quota or a right was changed: what was refused is asked for again this often at least. */
+const REFUSED_MAX_MS = 60_000;
 /** Nobody asks for a step for so long unless its resource is gone: longer than any backoff. */
 const FORGET_AFTER_MS = 2 * AFTER_MAX_SECONDS * 1_000;
 
@@ -73,7 +75,8 @@ export function createStepRetries(clock: Pick<Clock, "monotonic">): StepRetries 
       const id = idOf(owner, action);
       const now = clock.monotonic();
       sweep(now);
-      const afterMs = error.retry === "after" ? afterSecondsOf(error) * 1_000 : retries.failed(id, now);
+      const afterMs =
+        error.retry === "after" ? afterSecondsOf(error) * 1_000 : retries.failed(id, now, longestWaitMs(error));
       if (error.retry === "after") retries.failedUntil(id, { now, until: now + afterMs });
       failed.delete(id);
       failed.set(id, {
@@ -100,6 +103,11 @@ export function createStepRetries(clock: Pick<Clock, "monotonic">): StepRetries 
  */
 export function afterSecondsOf({ retryAfterSeconds: asked = AFTER_DEFAULT_SECONDS }: OperatorError): number {
   return Number.isFinite(asked) && asked > 0 ? Math.min(asked, AFTER_MAX_SECONDS) : AFTER_DEFAULT_SECONDS;
+}
+
+/** The longest that a failure waits, where that is less than the backoff's own. */
+export function longestWaitMs({ code }: OperatorError): number | undefined {
+  return code === "KUBE_FORBIDDEN" ? REFUSED_MAX_MS : undefined;
 }
 
 function idOf({ metadata }: KubeObject, action: Action): string {

@@ -1,5 +1,6 @@
 import type { Clock } from "../../lib/core/clock.ts";
 import type { PaceLimits } from "../../lib/core/pace.ts";
+import type { KubeClient } from "../../lib/kube/client.ts";
 import type { KubeObject, ObjectIdentity, ResourceType } from "../../lib/kube/types.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 import type { IndexFunction } from "../kube/object-index.ts";
@@ -45,8 +46,11 @@ export type Action =
   | (WriteStep & { readonly type: "apply"; readonly object: KubeObject })
   /** Create once; an existing object is left as it is (keys, passwords, claims, maps). */
   | (WriteStep & { readonly type: "create"; readonly object: KubeObject })
-  /** Delete, only the very object that was observed (`uid`); already gone is success. */
-  | (WriteStep & { readonly type: "delete" } & ObjectIdentity)
+  /**
+   * Delete, only the very object that was observed (`uid`); already gone is success. With `resourceVersion` only while
+   * nobody has changed it since: for what may become worth keeping at any moment.
+   */
+  | (WriteStep & { readonly type: "delete"; readonly resourceVersion?: string | undefined } & ObjectIdentity)
   /** Strategic edit of metadata: merge patch, for example to drop an owner reference or a finalizer. */
   | (WriteStep & {
       readonly type: "patch";
@@ -127,6 +131,11 @@ export type Priority = (typeof PRIORITIES)[keyof typeof PRIORITIES];
 /** What a reconcile may use. */
 export interface ReconcileContext {
   readonly cache: CacheReader;
+  /**
+   * Lists from the server itself, for what no memory is worth: see `operator/runtime/clues.ts`. The kinds have to be in
+   * the controller's `reads`.
+   */
+  readonly live: Pick<KubeClient, "list">;
   readonly clock: Clock;
   readonly log: Logger;
   /** Aborted on stop, on loss of leadership and at the reconcile's deadline. */
@@ -225,6 +234,8 @@ export interface Controller<T extends KubeObject = KubeObject> {
   readonly watches: readonly Watch[];
   /** What its Roles grant on; nothing unless told. */
   readonly grants?: readonly Grant[];
+  /** Kinds that it lists from the server without watching them; none unless told. */
+  readonly reads?: readonly ResourceType[];
   /** Besides the watches; none unless told. */
   readonly sources?: readonly Source[];
   /** Indexes over the kind itself; see `Watch`. */

@@ -38,10 +38,11 @@ const FORMS: readonly { readonly form: RegExp; readonly requirement: (found: Reg
   },
 ];
 
-/** Fields that every kind can be selected by. */
+/** Fields that every kind can be selected by, and the one of events by which those about an object are found. */
 const FIELDS: Readonly<Record<string, (object: KubeObject) => string>> = {
   "metadata.name": ({ metadata }) => metadata.name,
   "metadata.namespace": ({ metadata }) => metadata.namespace ?? "",
+  "regarding.uid": (object) => (object["regarding"] as { readonly uid?: string } | undefined)?.uid ?? "",
 };
 
 /**

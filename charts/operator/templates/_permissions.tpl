@@ -45,8 +45,14 @@
 - apiGroups: [rbac.authorization.k8s.io]
   resources: [rolebindings, roles]
   verbs: [get, list, watch, create, patch, delete]
-# What happened, for 'kubectl describe'.
+# What happened, for 'kubectl describe', and why something does not come up.
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [list, create, patch]
+{{- end }}
+{{- define "shieldx.clusterRules" -}}
+# Why something does not come up; not granted to an operator of a few namespaces.
+- apiGroups: [storage.k8s.io]
+  resources: [storageclasses]
+  verbs: [list]
 {{- end }}

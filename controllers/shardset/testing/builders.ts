@@ -5,6 +5,7 @@ import type { ShardSet, ShardSetSpec } from "../../../crds/shardset.ts";
 import { proposeOwners } from "../../../lib/core/ring.ts";
 import type { ShardIdentity } from "../../../lib/core/shard-identity.ts";
 import { type ObjectIdentity, RESOURCES, type SecretObject } from "../../../lib/kube/types.ts";
+import { NO_CLUES } from "../../../operator/runtime/clues.ts";
 import type { KeyPair } from "../../kit/pki/certificates.ts";
 import type { MadePki } from "../../kit/pki/make.ts";
 import { type Kept, textData } from "../../kit/secrets.ts";
@@ -81,20 +82,39 @@ export function pod(shard: number, changes: Partial<ObservedPod> = {}, from: Par
     spec: made["spec"],
     createdAt: 0,
     deleting: false,
-    problem: undefined,
+    node: "node",
+    unscheduled: undefined,
+    ended: undefined,
+    containers: [],
     ...changes,
   };
 }
 
 /** The bound volume of a shard. */
 export function claim(shard: number, changes: Partial<ObservedClaim> = {}): ObservedClaim {
-  const facts = { shard, requested: "1Gi", capacity: "1Gi", deleting: false, createdFor: UID };
+  const facts = {
+    shard,
+    version: "7",
+    createdAt: 0,
+    phase: "Bound",
+    wasBound: true,
+    storageClass: undefined,
+    requested: "1Gi",
+    capacity: "1Gi",
+    deleting: false,
+    createdFor: UID,
+  };
   return { ...identity(RESOURCES.PersistentVolumeClaim, NAMES.instance(shard)), ...facts, ...changes };
 }
 
 /** Identifier of the data of a shard. */
 export function systemIdentifier(shard: number): string {
   return `740000000000000000${shard}`;
+}
+
+/** A claim that never got a volume. */
+export function unboundClaim(shard: number, changes: Partial<ObservedClaim> = {}): ObservedClaim {
+  return claim(shard, { phase: "Pending", wasBound: false, capacity: undefined, ...changes });
 }
 
 /** The map that the ring proposes for so many shards. */
@@ -106,7 +126,7 @@ export function map(shards: number, changes: Partial<ObservedMap> = {}): Observe
       { state: "known", systemIdentifier: systemIdentifier(shard) },
     ]),
   );
-  const facts = { createdFor: UID, value, identities, resourceVersion: "7" };
+  const facts = { createdFor: UID, createdAt: 0, value, identities, resourceVersion: "7" };
   return { ...identity(RESOURCES.ConfigMap, NAMES.map), ...facts, ...changes };
 }
 
@@ -131,13 +151,16 @@ export function agent(shard: number, changes: Partial<AgentStatus> = {}): AgentS
 }
 
 /** What a case says about the world. */
-export interface Seen extends Partial<Pick<World, "shardSet" | "ca" | "caKey" | "map" | "ledgers" | "owned">> {
+export interface Seen
+  extends Partial<Pick<World, "shardSet" | "ca" | "caKey" | "map" | "ledgers" | "owned" | "clues">> {
   readonly claims?: readonly ObservedClaim[];
   readonly pods?: readonly ObservedPod[];
   readonly agents?: readonly AgentAnswer[];
   /** Shards that have a Lease, which no agent has held yet unless told. */
   readonly leases?: readonly number[];
   readonly leaseFacts?: Partial<ObservedLease>;
+  /** Shards whose Lease somebody held. */
+  readonly held?: readonly number[];
   /** Names of the Secrets with a certificate. */
   readonly certificates?: readonly string[];
   readonly requests?: readonly SecretObject[];
@@ -145,7 +168,16 @@ export interface Seen extends Partial<Pick<World, "shardSet" | "ca" | "caKey" | 
 
 /** Nothing exists but the ShardSet, unless told. */
 export function world(seen: Seen = {}): World {
-  const { claims = [], pods = [], leases = [], certificates = [], requests = [], ledgers = [], owned = [] } = seen;
+  const {
+    claims = [],
+    pods = [],
+    leases = [],
+    held = [],
+    certificates = [],
+    requests = [],
+    ledgers = [],
+    owned = [],
+  } = seen;
   const of = seen.shardSet ?? shardSet();
   const aim = targetOf(of, SETTINGS);
   const pair = { certPem: "cert\n", keyPem: "key\n" } as never;
@@ -158,7 +190,13 @@ export function world(seen: Seen = {}): World {
     map: seen.map,
     claims: new Map(claims.map((item) => [item.shard, item])),
     pods: new Map(pods.map((item) => [item.shard, item])),
-    leases: new Map(leases.map((shard) => [shard, { epoch: 0, systemIdentifier: undefined, ...seen.leaseFacts }])),
+    leases: new Map(
+      leases.map((shard) => {
+        const facts = { epoch: 0, systemIdentifier: undefined, wasHeld: held.includes(shard), createdAt: 0 };
+        return [shard, { ...facts, ...seen.leaseFacts }];
+      }),
+    ),
+    clues: seen.clues ?? NO_CLUES,
     requests: mergeRequests(requests),
     ledgers,
     isEnding: of.metadata.deletionTimestamp !== undefined && ledgers.length === 0,

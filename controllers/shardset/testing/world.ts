@@ -39,6 +39,8 @@ export interface World extends Omit<MemoryWorld, "revision" | "takeTranscript"> 
   catchUp(shard: number): void;
   /** What the pod of a shard has read of its Secrets: bundle, and the certificate that it shows. */
   filesOf(shard: number): PodFiles;
+  /** The cluster has these StorageClasses, the first of them the default; it has whatever is asked for until then. */
+  useClasses(names: readonly string[]): void;
   /** The agent of a shard answers this in place of "Ready"; `undefined` heals it, `"silent"` does not answer. */
   disturb(shard: number, answer: { readonly reason: string; readonly message: string } | "silent" | undefined): void;
   /** The pods of a shard do not start, for what their kubelet says; `undefined` lets them. */
@@ -73,6 +75,7 @@ function shardOf({ metadata }: KubeObject): number {
 export function createWorld(options: WorldOptions = {}): World {
   const memory = createMemoryWorld({ namespace: NAMESPACE, lingering: ["Pod"] });
   const { context, find, all, put, edit } = memory;
+  let classes: readonly string[] | undefined;
   const disturbed = new Map<number, { readonly reason: string; readonly message: string } | "silent">();
   /** System identifiers of the data on volumes, by name of the PersistentVolume. */
   const data = new Map<string, string>();
@@ -176,6 +179,28 @@ export function createWorld(options: WorldOptions = {}): World {
     return Promise.resolve(answerOf(shard));
   };
 
+  /** What the volume controller says of a claim that gets no volume. */
+  const lackOf = (claim: KubeObject | undefined): string | undefined => {
+    if (classes === undefined) return undefined;
+    // No pod runs without its claim.
+    if (claim === undefined) return "persistentvolumeclaim not found";
+    if (claim["status"] !== undefined) return undefined;
+    const { storageClassName: name } = claim["spec"] as { readonly storageClassName?: string };
+    if (name === undefined) {
+      const lack = "no persistent volumes available for this claim and no storage class is set";
+      return classes.length === 0 ? lack : undefined;
+    }
+    return classes.includes(name) ? undefined : `storageclass.storage.k8s.io "${name}" not found`;
+  };
+  const useClasses = (names: readonly string[]): void => {
+    for (const { metadata } of all("StorageClass")) edit("StorageClass", metadata.name, () => undefined);
+    classes = names;
+    names.forEach((name, index) => {
+      const annotations = index === 0 ? { "storageclass.kubernetes.io/is-default-class": "true" } : {};
+      put({ apiVersion: "storage.k8s.io/v1", kind: "StorageClass", metadata: { name, annotations } });
+    });
+  };
+
   const controllerWith = (image: string): ReturnType<typeof createShardSetController> =>
     createShardSetController({
       certificates: options.certificates ?? plainCertificates,
@@ -187,6 +212,7 @@ export function createWorld(options: WorldOptions = {}): World {
   const world: World = {
     ...memory,
     getJson,
+    useClasses,
     shardSet: () => find("ShardSet", NAME) as ShardSet,
     setSpec: (changes) =>
       world.edit("ShardSet", NAME, (object) => ({
@@ -207,6 +233,12 @@ export function createWorld(options: WorldOptions = {}): World {
     lower: () => {
       for (const claim of all("PersistentVolumeClaim")) {
         const wanted = (claim["spec"] as { resources: { requests: { storage: string } } }).resources.requests.storage;
+        const lack = lackOf(claim);
+        if (lack !== undefined) {
+          const name = `${claim.metadata.name}.${claim.metadata.uid ?? ""}`;
+          if (find("Event", name) === undefined) put(complaint(name, claim, lack));
+          continue;
+        }
         const status = { phase: "Bound", capacity: { storage: wanted } };
         const bound = {
           ...claim,
@@ -223,15 +255,16 @@ export function createWorld(options: WorldOptions = {}): World {
         }
         const trouble = disturbed.get(shard);
         const reason = stuck.get(shard);
-        const status =
-          reason === undefined
-            ? {
-                phase: "Running",
-                podIP: `10.0.0.${shard}`,
-                conditions: [{ type: "Ready", status: trouble === undefined ? "True" : "False" }],
-              }
-            : { phase: "Pending", containerStatuses: [{ state: { waiting: { reason } } }] };
-        takeLease(shard);
+        const lack = lackOf(find("PersistentVolumeClaim", pod.metadata.name));
+        const running = {
+          phase: "Running",
+          podIP: `10.0.0.${shard}`,
+          conditions: [{ type: "Ready", status: trouble === undefined ? "True" : "False" }],
+        };
+        const waiting = { phase: "Pending", containerStatuses: [{ state: { waiting: { reason } } }] };
+        const status = lack !== undefined ? pending(lack) : reason === undefined ? running : waiting;
+        // An agent that never ran takes no Lease.
+        if (lack === undefined) takeLease(shard);
         const isFinal = ["Failed", "Succeeded"].includes(
           (pod["status"] as { phase?: string } | undefined)?.phase ?? "",
         );
@@ -268,6 +301,27 @@ export function createWorld(options: WorldOptions = {}): World {
     spec: spec(options.spec),
   });
   return world;
+}
+
+/** Status of a pod that the scheduler gives to no node. */
+function pending(lack: string): Record<string, unknown> {
+  const message = `0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. ${lack}`;
+  const scheduled = { type: "PodScheduled", status: "False", reason: "Unschedulable", message };
+  return { phase: "Pending", conditions: [scheduled] };
+}
+
+/** The event of a claim that gets no volume, as the volume controller writes it. */
+function complaint(name: string, { metadata }: KubeObject, note: string): KubeObject {
+  return {
+    apiVersion: "events.k8s.io/v1",
+    kind: "Event",
+    metadata: { name },
+    type: note.startsWith("no ") ? "Normal" : "Warning",
+    reason: note.startsWith("no ") ? "FailedBinding" : "ProvisioningFailed",
+    note,
+    regarding: { apiVersion: "v1", kind: "PersistentVolumeClaim", name: metadata.name, uid: metadata.uid },
+    deprecatedLastTimestamp: metadata.creationTimestamp,
+  };
 }
 
 /** A condition of the world's ShardSet as "status reason: message". */
