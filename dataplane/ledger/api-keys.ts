@@ -41,6 +41,16 @@ export interface ApiKeys {
   revoke(id: string): Promise<boolean>;
 }
 
+/** What two shards say of one key: revoked when either says so, since the earlier of both times. */
+function mergedRow(row: KeyRow, other: KeyRow | undefined): KeyRow {
+  const times = [row, other].flatMap((each) => each?.revokedAtMicros ?? []);
+  return {
+    ...row,
+    revoked: row.revoked || other?.revoked === true,
+    revokedAtMicros: times.length === 0 ? undefined : Math.min(...times),
+  };
+}
+
 /** Nothing is read before the first check. */
 export function createApiKeys(options: ApiKeysOptions): ApiKeys {
   const { clock, log } = options;
@@ -55,7 +65,7 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
       if (answer.status === "rejected") continue;
       for (const row of answer.value) {
         const hash = row.hash.toString("latin1");
-        merged.set(hash, { ...row, revoked: row.revoked || merged.get(hash)?.revoked === true });
+        merged.set(hash, mergedRow(row, merged.get(hash)));
       }
     }
     const failed = answers.filter((answer) => answer.status === "rejected");

@@ -226,6 +226,7 @@ export const keyAnswer = z
     scopes: z.array(z.string()),
     createdAt: time,
     revoked: z.boolean(),
+    revokedAt: time.optional().meta({ description: "Since when it is refused; absent for a key that is valid." }),
     key: z.string().optional().meta({ description: "The raw key, in the answer to its creation only." }),
   })
   .meta({ id: "ApiKey" });

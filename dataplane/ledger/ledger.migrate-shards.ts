@@ -1,11 +1,13 @@
 /** `shieldx ledger migrate`: every shard, as the owner role. */
 import { writeFile } from "node:fs/promises";
+import type { Client } from "pg";
 import { backoffMs } from "../../lib/core/backoff.ts";
 import { sha256 } from "../../lib/core/canonical.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import { isOperatorError, OperatorError } from "../../lib/core/errors.ts";
 import { createLogger } from "../../lib/node/logger.ts";
 import { withClient } from "../../lib/node/postgres.ts";
+import { type AdminKey, readAdminKeys, revokeKeys, supersededKeys } from "./ledger.admin-keys.ts";
 import type { MigrateFlags } from "./ledger.config.ts";
 import { loadMigrations, migrate } from "./ledger.migrate.ts";
 import { createTargets, readText, roleName } from "./ledger.targets.ts";
@@ -29,27 +31,42 @@ export async function migrateShards(flags: MigrateFlags): Promise<number> {
     );
   }
   const endsAt = systemClock.monotonic() + flags.waitSeconds * 1000;
+  const onShard: OnShard = (shard, work) =>
+    untilReachable(endsAt, () => withClient({ ...target(shard), timeouts: OWNER_TIMEOUTS }, work));
+  const adminKeyHash = sha256(rawKey);
 
   for (let shard = 0; shard < flags.shards; shard += 1) {
-    const applied = await untilReachable(endsAt, () =>
-      withClient({ ...target(shard), timeouts: OWNER_TIMEOUTS }, (client) =>
-        migrate(
-          client,
-          {
-            shard,
-            writerRole: roleName(flags.database, "writer"),
-            readerRole: roleName(flags.database, "reader"),
-            assets: flags.assets,
-            adminKeyHash: sha256(rawKey),
-          },
-          migrations,
-        ),
-      ),
-    );
+    const to = {
+      shard,
+      writerRole: roleName(flags.database, "writer"),
+      readerRole: roleName(flags.database, "reader"),
+      assets: flags.assets,
+      adminKeyHash,
+    };
+    const applied = await onShard(shard, (client) => migrate(client, to, migrations));
     log.info({ shard, applied, version: migrations.length }, "migrated");
   }
+  // Every shard knows the present key, so those before it may go.
+  const revoked = await revokeSuperseded(flags.shards, adminKeyHash.toString("hex"), onShard);
+  if (revoked > 0) log.info({ revoked }, "former keys of the administrator are revoked");
   await report(migrations.length);
   return 0;
+}
+
+/** Does work on one shard as its owner. */
+export type OnShard = <T>(shard: number, work: (client: Client) => Promise<T>) => Promise<T>;
+
+/**
+ * Revokes the administrator's keys that the present one follows, on every shard; done again, it goes on where it ended.
+ * @param current hash of the present key, hex @returns how many keys some shard did not know to be revoked
+ */
+export async function revokeSuperseded(shards: number, current: string, onShard: OnShard): Promise<number> {
+  const known: (readonly AdminKey[])[] = [];
+  for (let shard = 0; shard < shards; shard += 1) known.push(await onShard(shard, readAdminKeys));
+  const hashes = supersededKeys(known, current);
+  if (hashes.length === 0) return 0;
+  for (let shard = 0; shard < shards; shard += 1) await onShard(shard, (client) => revokeKeys(client, hashes));
+  return hashes.length;
 }
 
 /** Leaves the version where the kubelet reads a container's last words; outside a pod there is no such file. */

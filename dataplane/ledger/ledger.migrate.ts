@@ -5,6 +5,7 @@ import { sha256 } from "../../lib/core/canonical.ts";
 import { isOperatorError, OperatorError } from "../../lib/core/errors.ts";
 import { inTransaction, isConnectionLoss } from "../../lib/node/postgres.ts";
 import { GENESIS_HASH } from "./journal-codec.ts";
+import { ADMIN_KEY_ID, ADMIN_KEY_NAME } from "./ledger.admin-keys.ts";
 
 /** One numbered step of the schema. */
 export interface Migration {
@@ -34,7 +35,6 @@ export interface AssetDefinition {
 /** Taken for the whole run: two Jobs at once apply each step once. */
 const ADVISORY_LOCK = 0x5358_4c47;
 const FILE_NAME = /^(\d{4})_([a-z0-9_]+)\.sql$/;
-const ADMIN_KEY_NAME = "admin";
 
 /** Reads the steps that this program brings, in order. */
 export async function loadMigrations(directory = join(import.meta.dirname, "migrations")): Promise<Migration[]> {
@@ -147,7 +147,7 @@ async function seed(client: Client, target: MigrationTarget): Promise<void> {
   for (const asset of target.assets) await seedAsset(client, asset);
   await client.query(
     `INSERT INTO ledger.api_key (hash, id, name, scopes, created_at)
-     VALUES ($1, encode(substring($1::bytea FROM 1 FOR 16), 'hex')::uuid, $2, ARRAY['read', 'write'], now()) ON CONFLICT (hash) DO NOTHING`,
+     VALUES ($1, ${ADMIN_KEY_ID("$1::bytea")}, $2, ARRAY['read', 'write'], now()) ON CONFLICT (hash) DO NOTHING`,
     [target.adminKeyHash, ADMIN_KEY_NAME],
   );
 }

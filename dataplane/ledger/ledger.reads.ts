@@ -63,6 +63,8 @@ export interface KeyRow {
   readonly scopes: readonly string[];
   readonly createdAtMicros: number;
   readonly revoked: boolean;
+  /** The first time that a shard says; `undefined` for a key that is valid. */
+  readonly revokedAtMicros?: number | undefined;
 }
 
 /** Reads of one shard. Every method @throws OperatorError SHARD_UNAVAILABLE */
@@ -137,7 +139,8 @@ export function createReads(pool: Pool, shard: number, onQuery: () => void = () 
     apiKeys: () =>
       query<KeyRow>(
         "api_keys",
-        `SELECT k.hash, k.id, k.name, k.scopes, ${MICROS("k.created_at")} AS "createdAtMicros", r.hash IS NOT NULL AS revoked
+        `SELECT k.hash, k.id, k.name, k.scopes, ${MICROS("k.created_at")} AS "createdAtMicros", r.hash IS NOT NULL AS revoked,
+                ${MICROS("r.revoked_at")} AS "revokedAtMicros"
            FROM ledger.api_key k LEFT JOIN ledger.api_key_revocation r USING (hash) ORDER BY k.created_at, k.id`,
       ),
     shardMap: () => readShardMap(query, shard),

@@ -307,6 +307,7 @@ function keyAnswer(row: KeyRow): object {
     scopes: row.scopes,
     createdAt: rfc3339(row.createdAtMicros),
     revoked: row.revoked,
+    ...(row.revokedAtMicros === undefined ? {} : { revokedAt: rfc3339(row.revokedAtMicros) }),
   };
 }
 
