@@ -7,7 +7,7 @@
  */
 import { parseArgs } from "node:util";
 import { makePki } from "../controllers/kit/pki/make.ts";
-import { createAgentReader, type GetJson } from "../controllers/shardset/shardset.agents.ts";
+import { createAgentReader, createSettingsTrier, type GetJson } from "../controllers/shardset/shardset.agents.ts";
 import { assessShardSet } from "../controllers/shardset/shardset.assess.ts";
 import { createShardSetController } from "../controllers/shardset/shardset.controller.ts";
 import { targetOf } from "../controllers/shardset/shardset.names.ts";
@@ -86,11 +86,13 @@ if (world.shardSet().metadata.resourceVersion !== before) throw new Error("the S
 
 // The same steps by themselves, each on what the one before gives.
 const readAgents = createAgentReader(getJson);
+const trySettings = createSettingsTrier(getJson);
 const target = targetOf(world.shardSet(), SETTINGS);
 const now = context.clock.now();
 const observe = async () => {
   const observed = observeShardSet(context.cache, world.shardSet(), target);
-  return { world: observed, agents: await readAgents(observed, context) };
+  const agents = await readAgents(observed, context);
+  return { world: observed, agents, settings: await trySettings(observed, agents, context) };
 };
 const observed = await observe();
 const needs = { ...observed.world, commonName: "" };

@@ -77,6 +77,10 @@ export const agentStatus = z.object({
   startedAt: z.string().exactOptional(),
   /** Unexpected ends of PostgreSQL since the agent began. */
   restarts: z.int().min(0),
+  /** Setting of the spec that PostgreSQL does not start with; only another spec helps. */
+  setting: z.string().exactOptional(),
+  /** The agent tries settings that are asked for under `SETTINGS_PATH`. */
+  canTrySettings: z.boolean().exactOptional(),
   databases: z.array(agentDatabase),
   /** What it shows and trusts: a CA is replaced by what all agents say. Absent in agents of earlier versions. */
   tls: z
@@ -89,3 +93,24 @@ export const agentStatus = z.object({
     .exactOptional(),
 });
 export type AgentStatus = z.output<typeof agentStatus>;
+
+/** `POST` with `settingsRequest`: whether PostgreSQL would start with other settings; answered with `settingsAnswer`. */
+export const SETTINGS_PATH = "/settings";
+
+/** Settings to try, as in the spec. */
+export const settingsRequest = z.strictObject({ parameters: z.record(z.string(), z.string()) });
+
+/** What came of the trial. */
+export const settingsAnswer = z.object({
+  /** `unknown`: it could not be carried out, or PostgreSQL complained of something else. */
+  outcome: z.enum(["accepted", "refused", "unknown"]),
+  /** PostgreSQL's own words, or why there are none. */
+  message: z.string().exactOptional(),
+  /** Setting of the spec that is refused. */
+  setting: z.string().exactOptional(),
+  /** Shared memory that the server would ask for. */
+  sharedMemoryBytes: z.int().min(0).exactOptional(),
+  /** Memory of the node. */
+  nodeMemoryBytes: z.int().min(0).exactOptional(),
+});
+export type SettingsAnswer = z.output<typeof settingsAnswer>;

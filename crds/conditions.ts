@@ -84,6 +84,8 @@ export const SHARD_SET_REASONS = {
   ScalingUp: "Shards are being added.",
   Updating: "Pods are being replaced to follow a change of the spec.",
   ShardNotReady: "At least one shard does not accept writes; the message names it and says why.",
+  SettingsRefused:
+    "PostgreSQL does not start with a setting of the spec; the message names it and quotes PostgreSQL. Change it: pods that serve are not replaced before, and one that is down for it comes back.",
   ShardUnavailable: "A shard that owns buckets does not accept writes: its keys cannot be read or written.",
   AgentUnreachable: "A shard's agent does not answer; see the pod's log and events.",
   ShardsAvailable: "All shards that own buckets accept writes.",

@@ -11,7 +11,7 @@ import { grantsOf } from "../kit/access.ts";
 import type { Certificates } from "../kit/pki/certificates.ts";
 import { type MadePki, makePki } from "../kit/pki/make.ts";
 import { askedRotation } from "../kit/pki/objects.ts";
-import { createAgentReader, type GetJson } from "./shardset.agents.ts";
+import { createAgentReader, createSettingsTrier, type GetJson } from "./shardset.agents.ts";
 import { type Assessment, assessShardSet, type Observed } from "./shardset.assess.ts";
 import { observeLease } from "./shardset.facts.ts";
 import { targetOf } from "./shardset.names.ts";
@@ -43,6 +43,7 @@ const CONCURRENCY = 4;
 /** Controller of ShardSets: observe, make, assess, plan, report (docs/lifecycle.md). */
 export function createShardSetController(deps: ShardSetDeps): Controller<ShardSet> {
   const readAgents = createAgentReader(deps.getJson);
+  const trySettings = createSettingsTrier(deps.getJson);
   const settings = {
     image: deps.images.postgres,
     clusterDomain: deps.clusterDomain,
@@ -66,7 +67,7 @@ export function createShardSetController(deps: ShardSetDeps): Controller<ShardSe
         );
         const agents = seen.isEnding ? new Map() : await readAgents(seen, context);
         const world = { ...seen, clues: await readClues(suspectsOf(seen), context) };
-        return { world, agents };
+        return { world, agents, settings: await trySettings(world, agents, context) };
       },
       make: ({ world, agents }, now) => {
         const { owner } = world.target;

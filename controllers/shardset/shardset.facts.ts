@@ -1,3 +1,4 @@
+import type { AgentStatus } from "../../crds/agent-status.ts";
 import { ANNOTATIONS } from "../../crds/group.ts";
 import { parseIdentities, type ShardIdentities } from "../../lib/core/shard-identity.ts";
 import { parseShardMap, type ShardMap } from "../../lib/core/shard-map.ts";
@@ -66,6 +67,15 @@ export interface ObservedPod extends PodFacts {
   /** As the server keeps it: ours, with its defaults and what admission added. */
   readonly spec: unknown;
 }
+
+/** The answer of an agent. */
+export interface AgentAnswer extends AgentStatus {
+  /** It is an earlier one: the agent does not answer now. Good enough to be told, not to act on. */
+  readonly isRemembered?: true;
+}
+
+/** What the agents of the shards answered; a shard whose agent does not answer is absent. */
+export type Agents = ReadonlyMap<number, AgentAnswer>;
 
 /** The shard map; a ConfigMap that cannot be read has no value. */
 export function observeMap(object: ConfigMapObject | undefined): ObservedMap | undefined {

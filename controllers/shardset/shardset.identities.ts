@@ -2,7 +2,7 @@ import type { AgentStatus } from "../../crds/agent-status.ts";
 import type { ShardStatus } from "../../crds/shardset.ts";
 import { type ShardIdentities, type ShardIdentity, UNKNOWN_IDENTIFIER } from "../../lib/core/shard-identity.ts";
 import { type DataLoss, dataLoss } from "../kit/data-loss.ts";
-import type { Agents } from "./shardset.agents.ts";
+import type { Agents } from "./shardset.facts.ts";
 import type { MapState } from "./shardset.map.ts";
 import type { Target } from "./shardset.names.ts";
 import type { World } from "./shardset.observe.ts";

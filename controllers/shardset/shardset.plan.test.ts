@@ -232,6 +232,25 @@ describe("pods", () => {
       want: [],
     },
     {
+      name: "stay, all of them, for settings that PostgreSQL refuses",
+      given: {
+        ...updated,
+        agents: down(2),
+        settings: { outcome: "refused", setting: "work_mem", message: "it says so" },
+      },
+      want: [],
+    },
+    {
+      name: "that accept writes stay for settings that could not be tried",
+      given: { ...updated, settings: { outcome: "unknown", message: "no answer" } },
+      want: [],
+    },
+    {
+      name: "that are down go for such settings too: nobody loses anything",
+      given: { ...updated, agents: down(2), settings: { outcome: "unknown", message: "no answer" } },
+      want: ["delete Pod bank-2-0: pod of shard 2 is replaced: work_mem"],
+    },
+    {
       name: "that never started (trial 9: an image that does not exist) go at once when the spec is corrected",
       given: {
         ...updated,

@@ -22,6 +22,7 @@ export const SHARD_SET_POLICIES: readonly Policy<Standing, State>[] = [
   ["the CA cannot be used", authority],
   ["the map cannot be read", map],
   ["a volume is about to go", endingVolumes],
+  ["PostgreSQL refuses a setting", refusedSettings],
   ["a shard is not ready", unreadyShards],
   ["a pod does not follow the spec", outdatedPods],
   ["the map is not in use everywhere", mapInUse],
@@ -67,6 +68,33 @@ function endingVolumes({ world, volumes }: Standing): State | undefined {
 /** What only people can mend, the worst first. */
 const FOR_PEOPLE: readonly ShardSetReason[] = ["VolumeLost", "DataLost", "DataRefused"];
 
+/** Pods of the present spec only: what an earlier one broke is replaced. */
+function refusedSettings({ world, shards, settings }: Standing): State | undefined {
+  const notReady = shards.filter(({ ready: isReady }) => !isReady);
+  // Worse than settings, and not mended with them.
+  if (notReady.some(({ reason }) => FOR_PEOPLE.includes(reason))) return undefined;
+  const counted = `${shards.length - notReady.length} of ${shards.length} shards are ready`;
+  const rest = notReady.length === 0 ? "" : `; ${describe(notReady)}`;
+  if (settings.outcome === "refused") {
+    const { setting, message } = settings;
+    const value = setting === undefined ? "" : ` '${world.target.spec.postgres.parameters[setting] ?? ""}'`;
+    return stuck(
+      "SettingsRefused",
+      `${fieldOf(setting)}${value} is refused by PostgreSQL: ${message}. No pod is replaced until it is changed; ${counted}${rest}`,
+    );
+  }
+  const broken = notReady.find(
+    ({ agent, difference }) =>
+      difference === undefined && (agent?.reason === "ConfigInvalid" || agent?.setting !== undefined),
+  );
+  if (broken === undefined) return undefined;
+  return stuck("SettingsRefused", `${counted}${rest}. Change ${fieldOf(broken.agent?.setting)}`);
+}
+
+function fieldOf(setting: string | undefined): string {
+  return `spec.postgres.parameters${setting === undefined ? "" : `.${setting}`}`;
+}
+
 /** Why shards are not ready: what only people can change first, then what the controller itself is doing. */
 function unreadyShards({ world, shards, rollout }: Standing): State | undefined {
   const notReady = shards.filter(({ ready: isReady }) => !isReady);
@@ -75,7 +103,6 @@ function unreadyShards({ world, shards, rollout }: Standing): State | undefined 
   const message = withWaits(counted, rollout);
   const forPeople = FOR_PEOPLE.find((wanted) => notReady.some(({ reason }) => reason === wanted));
   if (forPeople !== undefined) return stuck(forPeople, message);
-  if (notReady.some(({ agent }) => agent?.reason === "ConfigInvalid")) return stuck("ShardNotReady", message);
   if (notReady.some(({ needsPerson }) => needsPerson)) return stuck("StartBlocked", message);
   if (shards.some(({ difference }) => difference !== undefined)) return working("Updating", message);
   const { status } = world.shardSet;

@@ -139,6 +139,57 @@ const ROWS: readonly Row[] = [
     want: "VolumeDeleting stuck: PersistentVolumeClaims bank-1-0 are deleted and go with their pods; before a pod ends, set the reclaim policy of its PersistentVolume to Retain",
   },
   {
+    policy: "PostgreSQL refuses a setting",
+    name: "on a copy, before any pod went",
+    given: {
+      ...READY,
+      shardSet: withSpec(parameters),
+      settings: { outcome: "refused", setting: "work_mem", message: "it says so" },
+      agents: down(1),
+    },
+    want: "SettingsRefused stuck: spec.postgres.parameters.work_mem '8MB' is refused by PostgreSQL: it says so. No pod is replaced until it is changed; 2 of 3 shards are ready; shard 1: PostgresStarting: it says so",
+  },
+  {
+    policy: "PostgreSQL refuses a setting",
+    name: "that the agent names before the first start",
+    given: {
+      ...READY,
+      agents: withShard(READY.agents, 0, {
+        ready: false,
+        reason: "ConfigInvalid",
+        message: "it says so",
+        setting: "work_mem",
+      }),
+    },
+    want: "SettingsRefused stuck: 2 of 3 shards are ready; shard 0: ConfigInvalid: it says so. Change spec.postgres.parameters.work_mem",
+  },
+  {
+    policy: "PostgreSQL refuses a setting",
+    name: "that shows only when it starts",
+    given: {
+      ...READY,
+      agents: withShard(READY.agents, 0, {
+        ready: false,
+        reason: "PostgresFailed",
+        message: "it says so",
+        setting: "huge_pages",
+      }),
+    },
+    want: "SettingsRefused stuck: 2 of 3 shards are ready; shard 0: PostgresFailed: it says so. Change spec.postgres.parameters.huge_pages",
+  },
+  {
+    policy: "PostgreSQL refuses a setting",
+    name: "of an agent that names none",
+    given: { ...READY, agents: down(0, "ConfigInvalid") },
+    want: "SettingsRefused stuck: 2 of 3 shards are ready; shard 0: ConfigInvalid: it says so. Change spec.postgres.parameters",
+  },
+  {
+    policy: "a shard is not ready",
+    name: "for settings of an earlier spec, which its successor has no more",
+    given: { ...READY, shardSet: withSpec(parameters), agents: down(0, "ConfigInvalid") },
+    want: "Updating working: 2 of 3 shards are ready; shard 0: ConfigInvalid: it says so; pods bank-1-0, bank-2-0 follow once shard 0 accepts writes",
+  },
+  {
     policy: "a shard is not ready",
     name: "because its data is lost",
     given: { ...READY, claims: withShard(READY.claims, 1, undefined), agents: down(2, "DataRefused") },
@@ -152,15 +203,9 @@ const ROWS: readonly Row[] = [
   },
   {
     policy: "a shard is not ready",
-    name: "because its settings cannot be used",
-    given: { ...READY, agents: down(0, "ConfigInvalid") },
-    want: "ShardNotReady stuck: 2 of 3 shards are ready; shard 0: ConfigInvalid: it says so",
-  },
-  {
-    policy: "a shard is not ready",
     name: "while pods are replaced",
     given: { ...READY, shardSet: withSpec(parameters), agents: down(0) },
-    want: "Updating working: 2 of 3 shards are ready; shard 0: PostgresStarting: it says so; pod bank-0-0 is not replaced while PostgreSQL starts, recovers or ends in it; pods bank-1-0, bank-2-0 follow once shard 0 accepts writes",
+    want: "Updating working: 2 of 3 shards are ready; shard 0: PostgresStarting: it says so; pod bank-0-0 is not replaced while PostgreSQL starts, recovers, ends or hangs in it; pods bank-1-0, bank-2-0 follow once shard 0 accepts writes",
   },
   {
     policy: "a shard is not ready",
@@ -201,6 +246,16 @@ const ROWS: readonly Row[] = [
     name: "because it went down",
     given: { ...READY, agents: down(1), claims: withShard(READY.claims, 0, { requested: "2Gi" }) },
     want: "ShardNotReady working: 2 of 3 shards are ready; shard 1: PostgresStarting: it says so",
+  },
+  {
+    policy: "a pod does not follow the spec",
+    name: "and its settings could not be tried",
+    given: {
+      ...READY,
+      shardSet: withSpec(parameters),
+      settings: { outcome: "unknown", message: "the agent of pod bank-0-0 does not answer" },
+    },
+    want: "Updating working: 0 of 3 pods follow the spec; the settings of the spec could not be tried yet: the agent of pod bank-0-0 does not answer",
   },
   {
     policy: "a pod does not follow the spec",
@@ -283,6 +338,7 @@ describe("where it stands", () => {
       "the CA cannot be used",
       "the map cannot be read",
       "a volume is about to go",
+      "PostgreSQL refuses a setting",
       "a shard is not ready",
       "a pod does not follow the spec",
       "the map is not in use everywhere",

@@ -3,8 +3,7 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { ShardSetSpec } from "../../crds/shardset.ts";
-import type { AgentAnswer } from "./shardset.agents.ts";
-import type { ObservedPod } from "./shardset.facts.ts";
+import type { AgentAnswer, ObservedPod } from "./shardset.facts.ts";
 import { planShardSet } from "./shardset.plan.ts";
 import { agent, assessment, NAMES, pod, READY, withSpec } from "./testing/builders.ts";
 

@@ -89,3 +89,84 @@ test("paused, no pod is replaced, whatever the spec", async () => {
   await looks(world);
   expect(uids(world)).toEqual(before);
 });
+
+/** What PostgreSQL 17 says to the settings of trial 6. */
+const COMPLAINTS: Readonly<Record<string, string>> = {
+  "max_connections=3":
+    'FATAL: "superuser_reserved_connections" (5) plus "reserved_connections" (0) must be less than "max_connections" (3)',
+  "work_mem=8mb": 'invalid value for parameter "work_mem": "8mb"',
+  "no_such_setting=1": 'unrecognized configuration parameter "no_such_setting"',
+  "max_wal_size=10": 'FATAL: "max_wal_size" must be at least twice "wal_segment_size"',
+};
+const complaint = (name: string, value: string): string | undefined => COMPLAINTS[`${name}=${value}`];
+
+test.each(Object.keys(COMPLAINTS))(
+  "trial 6: %s is refused before any pod goes, and the way back is at once",
+  async (given) => {
+    const [name = "", value = ""] = given.split("=");
+    const world = await ready();
+    world.takes(complaint);
+    const before = uids(world);
+    world.setSpec({ postgres: { parameters: { [name]: value } } });
+    await looks(world);
+    expect(uids(world)).toEqual(before);
+    const told = `SettingsRefused: spec.postgres.parameters.${name} '${value}' is refused by PostgreSQL: ${COMPLAINTS[given] ?? ""}. No pod is replaced until it is changed; 3 of 3 shards are ready`;
+    expect(condition(world, "Ready")).toBe(`False ${told}`);
+    expect(condition(world, "Stalled")).toBe(`True ${told}`);
+    expect(condition(world, "Available")).toMatch(/^True/);
+
+    world.setSpec({ postgres: { parameters: {} } });
+    expect(await looks(world)).toEqual([]);
+    expect(condition(world, "Ready")).toMatch(/^True/);
+    expect(condition(world, "Stalled")).toMatch(/^False/);
+    // Another value of it reaches all shards.
+    world.setSpec({ postgres: { parameters: { work_mem: "16MB" } } });
+    expect((await world.settle()).filter((line) => line.startsWith("delete Pod"))).toHaveLength(3);
+  },
+);
+
+test("trial 6: with agents that cannot try settings one shard goes, tells, and comes back", async () => {
+  const world = await ready();
+  const before = uids(world);
+  world.setSpec(bad);
+  await world.reconcile();
+  world.lower();
+  // The new pod brings an agent that tries its settings before it starts.
+  world.takes(complaint);
+  await looks(world);
+  expect(uids(world).slice(1)).toEqual(before.slice(1));
+  expect(condition(world, "Stalled")).toMatch(
+    /^True SettingsRefused: .*'3' is refused by PostgreSQL: FATAL: .*; 2 of 3 shards are ready; shard 0: ConfigInvalid: FATAL/,
+  );
+  world.setSpec({ postgres: { parameters: {} } });
+  await world.settle();
+  expect(condition(world, "Ready")).toMatch(/^True/);
+  expect(uids(world).slice(1)).toEqual(before.slice(1));
+});
+
+test("trial 6: a new ShardSet whose settings are refused says which, and the corrected spec heals all shards at once", async () => {
+  const world = createWorld({ spec: bad });
+  world.takes(complaint);
+  await world.settle();
+  expect(condition(world, "Stalled")).toMatch(
+    /^True SettingsRefused: 0 of 3 shards are ready; shard 0: ConfigInvalid: FATAL: .* Change spec.postgres.parameters.max_connections$/,
+  );
+  world.setSpec({ postgres: { parameters: { max_connections: "30" } } });
+  const lines = await world.reconcile();
+  expect(lines.filter((line) => line.startsWith("delete Pod"))).toHaveLength(3);
+  expect(condition(world, "Stalled")).toMatch(/^False/);
+  await world.settle();
+  expect(condition(world, "Ready")).toBe("True Ready: 3 of 3 shards accept writes");
+});
+
+test("settings that are refused hold up an upgrade of the image too, and both go with the correction", async () => {
+  const world = await ready();
+  world.takes(complaint);
+  world.setSpec(bad);
+  world.upgrade("shieldx-postgres:2");
+  expect(await looks(world)).toEqual([]);
+  world.setSpec({ postgres: { parameters: {} } });
+  expect((await world.settle()).filter((line) => line.startsWith("delete Pod"))).toEqual(
+    [0, 1, 2].map((n) => `delete Pod bank-${n}-0: pod of shard ${n} is replaced: image of container postgres`),
+  );
+});

@@ -1,3 +1,4 @@
+import type { SettingsVerdict } from "./shardset.settings.ts";
 import type { ShardState } from "./shardset.shards.ts";
 
 // Which pods that do not follow the spec go now. A deletion ends whatever PostgreSQL does in a pod, so the rules are about
@@ -7,6 +8,9 @@ import type { ShardState } from "./shardset.shards.ts";
 //   it accepts writes             goes alone, while every other shard accepts writes too
 //   it starts or recovers         stays until it is through: a deletion would begin the recovery anew
 //   its agent does not answer     stays: out of our reach is not down
+//
+// Settings are tried before. No pod goes for a spec whose settings PostgreSQL refuses, and none that accepts writes for
+// settings that could not be tried.
 
 /** What becomes of the pods that do not follow the spec. */
 export interface Rollout {
@@ -17,26 +21,31 @@ export interface Rollout {
 }
 
 /** @param stays shards whose pod must not be replaced, whatever the spec */
-export function rolloutOf(shards: readonly ShardState[], stays: readonly number[]): Rollout {
+export function rolloutOf(shards: readonly ShardState[], stays: readonly number[], settings: SettingsVerdict): Rollout {
+  // Told by itself: only another spec helps.
+  if (settings.outcome === "refused") return { goes: new Set(), waits: undefined };
   const outdated = shards.filter(({ shard, difference }) => difference !== undefined && !stays.includes(shard));
   const idle = outdated.filter(({ activity }) => activity === "idle");
   const next = outdated.find(({ activity }) => activity === "serving");
   const inTheWay = shards.filter((state) => state !== next && state.activity !== "serving");
-  const goes = [...idle, ...(next !== undefined && inTheWay.length === 0 ? [next] : [])];
-  return { goes: new Set(goes.map(({ shard }) => shard)), waits: waitsOf(outdated, inTheWay) };
+  const isTried = settings.outcome !== "unknown";
+  const goes = [...idle, ...(next !== undefined && inTheWay.length === 0 && isTried ? [next] : [])];
+  const waits = [
+    ...(isTried ? [] : [`the settings of the spec could not be tried yet: ${settings.message}`]),
+    ...waitsOf(outdated, inTheWay),
+  ];
+  return { goes: new Set(goes.map(({ shard }) => shard)), waits: waits.length === 0 ? undefined : waits.join("; ") };
 }
 
-function waitsOf(outdated: readonly ShardState[], inTheWay: readonly ShardState[]): string | undefined {
+function waitsOf(outdated: readonly ShardState[], inTheWay: readonly ShardState[]): string[] {
   const held = outdated.flatMap((state): string[] => {
     const pod = `pod ${podOf(state)} is not replaced while`;
-    if (state.activity === "busy") return [`${pod} PostgreSQL starts, recovers or ends in it`];
+    if (state.activity === "busy") return [`${pod} PostgreSQL starts, recovers, ends or hangs in it`];
     if (state.activity !== "unseen") return [];
     return [`${pod} its agent does not answer, since PostgreSQL may be at work in it; delete it if it is beyond help`];
   });
   const following = outdated.filter(({ activity }) => activity === "serving");
-  const sentences =
-    following.length === 0 || inTheWay.length === 0 ? held : [...held, followSentence(following, inTheWay)];
-  return sentences.length === 0 ? undefined : sentences.join("; ");
+  return following.length === 0 || inTheWay.length === 0 ? held : [...held, followSentence(following, inTheWay)];
 }
 
 function followSentence(following: readonly ShardState[], inTheWay: readonly ShardState[]): string {

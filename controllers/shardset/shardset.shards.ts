@@ -8,8 +8,7 @@ import { claimTrouble } from "../kit/explain/claims.ts";
 import { lacksImage, podTrouble } from "../kit/explain/pods.ts";
 import type { Trouble } from "../kit/explain/trouble.ts";
 import { ownLabels } from "../kit/objects.ts";
-import type { AgentAnswer, Agents } from "./shardset.agents.ts";
-import type { ObservedPod } from "./shardset.facts.ts";
+import type { AgentAnswer, Agents, ObservedPod } from "./shardset.facts.ts";
 import type { Target } from "./shardset.names.ts";
 import type { ShardObjects } from "./shardset.objects.ts";
 import type { World } from "./shardset.observe.ts";
@@ -25,7 +24,7 @@ export type Activity =
   | "serving"
   /** No PostgreSQL works in it: its container has not started, or its agent says that it has none running. */
   | "idle"
-  /** PostgreSQL starts, recovers or ends. */
+  /** PostgreSQL starts, recovers, ends or hangs. */
   | "busy"
   /** Its container runs, and its agent does not answer. */
   | "unseen";
@@ -90,6 +89,7 @@ const IDLE_REASONS: readonly string[] = [
   "Starting",
   "WaitingForLease",
   "PreparingData",
+  "DataLost",
   "DataLost",
   "DataRefused",
   "ConfigInvalid",

@@ -1,5 +1,5 @@
 import type { Truster } from "../kit/pki/rotation.ts";
-import type { Agents } from "./shardset.agents.ts";
+import type { Agents } from "./shardset.facts.ts";
 import type { World } from "./shardset.observe.ts";
 
 /**

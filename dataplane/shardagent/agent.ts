@@ -1,8 +1,9 @@
-import type { AgentReason } from "../../crds/agent-status.ts";
+import { totalmem } from "node:os";
+import type { AgentReason, SettingsAnswer } from "../../crds/agent-status.ts";
 import { ANNOTATIONS } from "../../crds/group.ts";
 import { backoffMs } from "../../lib/core/backoff.ts";
 import { type Clock, rfc3339Seconds } from "../../lib/core/clock.ts";
-import { isOperatorError, toOperatorError } from "../../lib/core/errors.ts";
+import { isOperatorError, OperatorError, toOperatorError } from "../../lib/core/errors.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import type { LeaseHolder } from "../../lib/kube/lease.ts";
 import type { Logger } from "../../lib/node/logger.ts";
@@ -17,8 +18,9 @@ import { createPostgresLook } from "./postgres-figures.ts";
 import { renderPostgresMetrics } from "./postgres-metrics.ts";
 import { clearLeftoversIn, createSupervisor, type StopMode, type Supervisor, spawnPostgres } from "./postmaster.ts";
 import { describeHang, postgresEnvironment } from "./processes.ts";
-import { serverPaths, writeServerFiles } from "./server-files.ts";
+import { postgresqlConf, serverPaths, writeServerFiles } from "./server-files.ts";
 import { createServerHealth, type ServerHealth } from "./server-health.ts";
+import { refusalSentence, settingIn, trySettings } from "./settings-trial.ts";
 import type { AgentConfig } from "./shardagent.config.ts";
 import { SUPERUSER } from "./shardagent.config-files.ts";
 import type { AgentView } from "./shardagent.server.ts";
@@ -91,8 +93,8 @@ const LEASE_LOOK_MS = 1_000;
 /** A loop that has not moved for this long is stuck: far above every time limit of its steps. */
 const STUCK_AFTER_MS = 120_000;
 
-/** Ends of the server after which "starting" is told as "failed". */
-const FAILED_AFTER_RESTARTS = 3;
+/** Ends of the server in a row, each right after its start, after which "starting" is told as "failed". */
+const FAILED_AFTER_FAILURES = 3;
 
 /** The agent's parts, for the steps below. */
 interface Parts extends AgentDeps {
@@ -113,6 +115,10 @@ interface Parts extends AgentDeps {
     databases: readonly DatabaseState[];
     /** What servers and clients meet now. */
     tls: TlsInUse;
+    /** Real path of the data directory, once it can be used. */
+    dataDir: string | undefined;
+    /** Setting of the spec that PostgreSQL does not start with. */
+    setting: string | undefined;
   };
 }
 
@@ -126,6 +132,12 @@ export function createAgent(deps: AgentDeps): Agent {
     metrics: () => showMetrics(parts),
     // initdb and the first look at a large volume may take longer than any loop.
     alive: () => display.silentMs() < STUCK_AFTER_MS || display.reason() === "PreparingData",
+    trySettings: async (parameters) => {
+      const dataDir = found.dataDir;
+      if (dataDir === undefined) return { outcome: "unknown", message: "there is no data directory yet" };
+      const answer = await tryParameters(parts, dataDir, parameters);
+      return { ...answer, nodeMemoryBytes: totalmem() };
+    },
     leaseChanged: () => wakers.lease.wake(),
     leaseAnnotations: () =>
       found.systemIdentifier === undefined ? {} : { [ANNOTATIONS.systemIdentifier]: found.systemIdentifier },
@@ -195,6 +207,8 @@ function createParts(deps: AgentDeps): Parts {
       mapVersion: 0,
       databases: [],
       tls: describeTls(deps.tls),
+      dataDir: undefined,
+      setting: undefined,
     },
   };
 }
@@ -215,6 +229,8 @@ function factsOf({ config, display, found, health, lease }: Parts): AgentFacts {
     restarts: found.supervisor?.restarts() ?? 0,
     databases: found.databases,
     tls: found.tls,
+    setting: found.setting,
+    canTrySettings: found.dataDir !== undefined,
   };
 }
 
@@ -252,6 +268,9 @@ async function prepare(parts: Parts, signal: AbortSignal): Promise<DataDirectory
       const data = await prepareDataDirectory({ dataDir, shardSet, shard, claim, expectation, env, log });
       await removeStaleLockFile(data, { env, log });
       found.expectedIdentifier = undefined;
+      found.systemIdentifier = data.systemIdentifier;
+      found.dataDir = data.path;
+      await requireSettings(parts, data.path);
       return data;
     } catch (error) {
       const { code, message, details } = toOperatorError(error);
@@ -274,6 +293,32 @@ function expectationOf({ config, desired, lease }: Parts): Expectation {
   };
 }
 
+/**
+ * A server that does not take its settings would end at each start: they are tried before the first one, so that the spec's
+ * setting is named.
+ */
+async function requireSettings(parts: Parts, dataDir: string): Promise<void> {
+  const { found } = parts;
+  const { parameters } = parts.config;
+  const answer = await tryParameters(parts, dataDir, parameters);
+  found.setting = answer.setting;
+  if (answer.outcome === "refused") throw new OperatorError("CONFIG_INVALID", refusalSentence(answer, parameters));
+}
+
+async function tryParameters(
+  { config, env }: Parts,
+  dataDir: string,
+  parameters: AgentConfig["parameters"],
+): Promise<SettingsAnswer> {
+  try {
+    const conf = postgresqlConf(config, parameters);
+    return await trySettings({ dataDir, scratchDir: config.runtimeDir, conf, parameters, env });
+  } catch (error) {
+    if (!isOperatorError(error, "CONFIG_INVALID")) throw error;
+    return { outcome: "refused", message: error.message };
+  }
+}
+
 async function startPostgres(parts: Parts, data: DataDirectory): Promise<void> {
   const { clock, log, display, env, found, wakers } = parts;
   const { configFile } = serverPaths(parts.config.runtimeDir);
@@ -281,11 +326,13 @@ async function startPostgres(parts: Parts, data: DataDirectory): Promise<void> {
   found.supervisor = createSupervisor({
     clock,
     log,
-    spawn: () => {
-      const server = spawnPostgres({ dataDir: data.path, configFile, env });
+    spawn: (readsLog) => {
+      const server = spawnPostgres({ dataDir: data.path, configFile, env, readsLog });
       void server.exited.then((exit) => {
         // Nobody should be told "ready" until the next server answers.
-        display.show("PostgresStarting", `PostgreSQL ended (${exit}) and is started again`);
+        if (["Ready", "PostgresUnresponsive"].includes(display.reason())) {
+          display.show("PostgresStarting", `PostgreSQL ended (${exit}) and is started again`);
+        }
         wakers.health.wake();
       });
       return server;
@@ -316,15 +363,16 @@ async function checkOnce(parts: Parts): Promise<void> {
     if (pid === undefined || pid !== parts.found.supervisor?.pid()) return;
     if (answer !== "Ready") return display.show("PostgresStarting", `PostgreSQL answers ${answer}`);
     if (display.reason() !== "Ready") wakers.databases.wake();
+    parts.found.setting = undefined;
     display.show("Ready", "PostgreSQL accepts writes");
   } catch (error) {
     await showTrouble(parts, toOperatorError(error).message);
   }
 }
 
-async function showTrouble({ display, found, health }: Parts, message: string): Promise<void> {
-  const restarts = found.supervisor?.restarts() ?? 0;
-  const pid = found.supervisor?.pid();
+async function showTrouble({ config, display, found, health }: Parts, message: string): Promise<void> {
+  const { supervisor } = found;
+  const pid = supervisor?.pid();
   const silentSince = health.silentSince();
   if (pid !== undefined && silentSince !== undefined) {
     const hang = (await describeHang(pid)) ?? "if it does not heal, deleting the pod starts it anew";
@@ -332,13 +380,21 @@ async function showTrouble({ display, found, health }: Parts, message: string): 
     const since = rfc3339Seconds(silentSince);
     return display.show("PostgresUnresponsive", `PostgreSQL has not answered since ${since}: ${message}; ${hang}`);
   }
-  if (restarts < FAILED_AFTER_RESTARTS || found.supervisor?.pid() !== undefined) {
+  const failures = supervisor?.failuresInARow() ?? 0;
+  if (supervisor === undefined || failures < FAILED_AFTER_FAILURES || supervisor.isSettled()) {
+    found.setting = undefined;
     return display.show("PostgresStarting", message);
   }
-  const exit = found.supervisor?.lastExit() ?? "unknown";
+  const said = supervisor.complaint();
+  const setting = said && settingIn(said, config.parameters);
+  const why = said ?? "the pod's log says why";
+  found.setting = setting;
+  // Not how often: that changes with each try.
   display.show(
     "PostgresFailed",
-    `PostgreSQL ended ${restarts} times, last with ${exit}; its last lines are in the pod's log`,
+    `PostgreSQL ends right after each start, last with ${supervisor.lastExit() ?? "unknown"}: ${
+      setting === undefined ? why : refusalSentence({ setting, message: why }, config.parameters)
+    }`,
   );
 }
 

@@ -37,17 +37,22 @@ describe("the supervisor", () => {
   let obeys: readonly NodeJS.Signals[];
   let cleared: number;
   let supervisor: Supervisor;
+  /** Whether the log was read along, for each start. */
+  let readLogs: boolean[];
 
   beforeEach(() => {
     clock = createManualClock();
     servers = [];
     obeys = ["SIGINT", "SIGQUIT", "SIGKILL"];
     cleared = 0;
+    readLogs = [];
     supervisor = createSupervisor({
       clock,
       log: silentLogger,
-      spawn: () => {
-        const server = fakeServer(100 + servers.length, obeys);
+      spawn: (readsLog) => {
+        const said = readsLog ? `FATAL: complaint of ${100 + servers.length}` : undefined;
+        const server = { ...fakeServer(100 + servers.length, obeys), complaint: () => said };
+        readLogs.push(readsLog);
         servers.push(server);
         return server;
       },
@@ -94,6 +99,30 @@ describe("the supervisor", () => {
     servers.at(-1)?.end("exit code 1");
     await clock.advance(0);
     expect(servers.length).toBe(before + 1);
+  });
+
+  test("trial 6: reads the log of starts after one that failed, and says what the last one complained of", async () => {
+    await supervisor.start();
+    expect([supervisor.failuresInARow(), supervisor.isSettled(), supervisor.complaint()]).toEqual([
+      0,
+      false,
+      undefined,
+    ]);
+    servers[0]?.end("exit code 1");
+    await clock.advance(0);
+    servers[1]?.end("exit code 1");
+    await clock.advance(250);
+    expect(supervisor.failuresInARow()).toBe(2);
+    expect(supervisor.complaint()).toBe("FATAL: complaint of 101");
+    expect(readLogs).toEqual([false, true, true]);
+    // One that runs on is recovering, or ready.
+    await clock.advance(5_000);
+    expect([supervisor.isSettled(), supervisor.failuresInARow()]).toEqual([true, 2]);
+    await clock.advance(30_000);
+    servers[2]?.end("signal SIGKILL");
+    await clock.advance(0);
+    expect([supervisor.failuresInARow(), supervisor.complaint()]).toEqual([0, undefined]);
+    expect(readLogs.at(-1)).toBe(false);
   });
 
   test("stops fast with SIGINT and does not start again", async () => {

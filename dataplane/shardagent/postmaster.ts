@@ -4,6 +4,7 @@ import type { Clock } from "../../lib/core/clock.ts";
 import { toOperatorError } from "../../lib/core/errors.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 import { endProcessesIn, signalProcess } from "./processes.ts";
+import { createServerLog } from "./server-log.ts";
 import { isLockConflict, lockedCommand, lockFileOf, VOLUME_LOCKED } from "./volume-lock.ts";
 
 /** How to stop a server: `fast` ends sessions and writes a checkpoint, `immediate` ends at once and recovers later. */
@@ -16,14 +17,20 @@ export interface ServerProcess {
   readonly exited: Promise<string>;
   /** Sends a signal; nothing happens when the process is gone. */
   signal(name: NodeJS.Signals): void;
+  /** What its log complained of last, as far as the log was read along. */
+  complaint?(): string | undefined;
 }
 
 /** What the supervisor needs from the machine; tests pass their own. */
 export interface SupervisorDeps {
   readonly clock: Clock;
   readonly log: Logger;
-  /** Starts one server process. @throws when it cannot be started */
-  readonly spawn: () => ServerProcess;
+  /**
+   * Starts one server process.
+   * @param readsLog the log is read along, because the last one ended right after its start
+   * @throws when it cannot be started
+   */
+  readonly spawn: (readsLog: boolean) => ServerProcess;
   /** Returns when no process of an earlier server works on the data any more, or when the signal aborts. */
   readonly clearLeftovers: (signal?: AbortSignal) => Promise<void>;
 }
@@ -38,8 +45,14 @@ export interface Supervisor {
   restarts(): number;
   /** Wall-clock time of the last start, milliseconds since the epoch. */
   startedAt(): number | undefined;
+  /** Ends right after a start, without a healthy run since. */
+  failuresInARow(): number;
+  /** The present server has run for longer than one that cannot start does. */
+  isSettled(): boolean;
   /** How the last unexpected end looked. */
   lastExit(): string | undefined;
+  /** What a server that ended right after its start complained of. */
+  complaint(): string | undefined;
   /** Makes the server read its configuration files again. */
   reload(): void;
   /** Stops the server for good. Returns when its last process is gone. */
@@ -55,6 +68,12 @@ export const IMMEDIATE_STOP_LIMIT_MS = 5_000;
 /** A server that ran this long was healthy: its end counts as the first one in a row. */
 const HEALTHY_RUN_MS = 30_000;
 
+/**
+ * A server that cannot start ends within a second, also on a node under load in a few; one that still runs then is
+ * recovering, or ready.
+ */
+const SETTLED_RUN_MS = 5_000;
+
 /** Waits between starts in a row that fail quickly. The first restart does not wait at all. */
 const RESTART_BACKOFF = { baseMs: 250, capMs: 10_000 } as const;
 
@@ -66,14 +85,22 @@ export function spawnPostgres(options: {
   readonly dataDir: string;
   readonly configFile: string;
   readonly env: Readonly<Record<string, string>>;
+  readonly readsLog?: boolean;
 }): ServerProcess {
   const postgres = ["postgres", "-D", options.dataDir, `--config_file=${options.configFile}`];
   const child = spawn(...lockedCommand(options.dataDir, postgres), {
     env: options.env,
-    // The log goes straight to the container's: a pipe through the agent could fill up and stall the server.
-    stdio: ["ignore", "inherit", "inherit"],
+    // The log goes straight to the container's: a pipe through the agent could fill up and stall the server. One that
+    // could not start before is no server yet, and what it says is wanted.
+    stdio: ["ignore", "inherit", options.readsLog === true ? "pipe" : "inherit"],
     // SIGTERM is a smart shutdown, which waits for clients for ever; init sends it to the whole group.
     detached: true,
+  });
+  const log = createServerLog();
+  child.stderr?.setEncoding("utf8");
+  child.stderr?.on("data", (chunk: string) => {
+    process.stderr.write(chunk);
+    log.take(chunk);
   });
   const exited = new Promise<string>((resolve) => {
     child.once("error", (error) => resolve(error.message));
@@ -83,7 +110,8 @@ export function spawnPostgres(options: {
     });
   });
   const pid = child.pid ?? -1;
-  return { pid, exited, signal: (name) => void (pid > 0 && signalProcess(pid, name)) };
+  const signal = (name: NodeJS.Signals): void => void (pid > 0 && signalProcess(pid, name));
+  return { pid, exited, signal, complaint: log.complaint };
 }
 
 /** The usual way to clear leftovers: see `endProcessesIn`. */
@@ -99,7 +127,11 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
   const { clock, log } = deps;
   const ending = new AbortController();
   let current: ServerProcess | undefined;
+  /** The last server that ended right after its start. */
+  let failed: ServerProcess | undefined;
   let restarts = 0;
+  let failuresInARow = 0;
+  let began: number | undefined;
   let startedAt: number | undefined;
   let lastExit: string | undefined;
   let loop: Promise<void> | undefined;
@@ -108,18 +140,20 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
   const runOnce = async (onStarted: () => void): Promise<{ exit: string; ranMs: number }> => {
     await deps.clearLeftovers(ending.signal);
     if (ending.signal.aborted) return { exit: "stopped", ranMs: 0 };
-    const began = clock.monotonic();
-    current = deps.spawn();
+    began = clock.monotonic();
+    const server = deps.spawn(failuresInARow > 0);
+    current = server;
     startedAt = clock.now();
-    log.info({ pid: current.pid }, "PostgreSQL starts");
+    log.info({ pid: server.pid }, "PostgreSQL starts");
     onStarted();
-    const exit = await current.exited;
+    const exit = await server.exited;
     current = undefined;
-    return { exit, ranMs: clock.monotonic() - began };
+    const ranMs = clock.monotonic() - began;
+    failed = ranMs >= HEALTHY_RUN_MS ? undefined : server;
+    return { exit, ranMs };
   };
 
   const keepRunning = async (onStarted: () => void): Promise<void> => {
-    let failuresInARow = 0;
     while (!ending.signal.aborted) {
       const { exit, ranMs } = await runOnce(onStarted).catch((error: unknown) => ({
         exit: toOperatorError(error).message,
@@ -154,6 +188,9 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       }),
     pid: () => current?.pid,
     restarts: () => restarts,
+    failuresInARow: () => failuresInARow,
+    isSettled: () => current !== undefined && began !== undefined && clock.monotonic() - began >= SETTLED_RUN_MS,
+    complaint: () => failed?.complaint?.(),
     startedAt: () => startedAt,
     lastExit: () => lastExit,
     reload: () => current?.signal("SIGHUP"),

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type connect } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { Client } from "pg";
-import type { AgentStatus } from "../../crds/agent-status.ts";
+import { type AgentStatus, SETTINGS_PATH, type SettingsAnswer, settingsAnswer } from "../../crds/agent-status.ts";
 import type { DatabaseRequest } from "../../crds/database-request.ts";
 import { requestHash } from "../../crds/database-request.ts";
 import { systemClock } from "../../lib/core/clock.ts";
@@ -102,13 +102,13 @@ function readLease(shardSet: string): Promise<LeaseObject> {
 
 async function withShard(
   shardSet: string,
-  work: (host: ShardHost, start: () => Promise<AgentContainer>) => Promise<void>,
+  work: (host: ShardHost, start: (parameters?: Record<string, string>) => Promise<AgentContainer>) => Promise<void>,
 ): Promise<void> {
   const host = await createShardHost(shardSet, 0);
   const started: AgentContainer[] = [];
   try {
-    await work(host, async () => {
-      const agent = await startAgent(host, { shardSet, shard: 0, kubeconfig: plane.kubeconfig });
+    await work(host, async (parameters = {}) => {
+      const agent = await startAgent(host, { shardSet, shard: 0, kubeconfig: plane.kubeconfig, parameters });
       started.push(agent);
       return agent;
     });
@@ -165,6 +165,7 @@ describe("a shard", () => {
       shardSet: "bank",
       shard: 0,
       instance: 0,
+      canTrySettings: true,
       role: "primary",
       ready: true,
       reason: "Ready",
@@ -648,5 +649,81 @@ test("a postmaster that is stopped is told, and ready again when it goes on", as
     );
     await agent.exec("bash", "-c", `kill -CONT ${pid}`);
     expect((await agent.until("ready again", ({ ready }) => ready)).restarts).toBe(0);
+  });
+});
+
+describe("settings that PostgreSQL does not start with", () => {
+  const REFUSED: readonly (readonly [name: string, value: string, words: string])[] = [
+    ["max_connections", "3", 'must be less than "max_connections" (3)'],
+    ["work_mem", "8mb", 'invalid value for parameter "work_mem": "8mb"'],
+    ["no_such_setting", "1", 'unrecognized configuration parameter "no_such_setting"'],
+    ["max_wal_size", "10", '"max_wal_size" must be at least twice "wal_segment_size"'],
+    ["timezone", "Mars", 'invalid value for parameter "TimeZone": "Mars"'],
+    ["max_connections", "3000000", "3000000 is outside the valid range"],
+  ];
+
+  test("trial 6: are refused on a copy, with the setting and PostgreSQL's words, while the server goes on", async () => {
+    await publish("trial", []);
+    await withShard("trial", async (_host, start) => {
+      const agent = await start();
+      const { startedAt } = await agent.until("ready", ({ ready }) => ready);
+      const tried = async (parameters: Record<string, string>): Promise<SettingsAnswer> => {
+        const { status, body } = await agent.post(SETTINGS_PATH, JSON.stringify({ parameters }));
+        expect(status).toBe(200);
+        return settingsAnswer.parse(JSON.parse(body));
+      };
+      for (const [setting, value, words] of REFUSED) {
+        const answer = await tried({ work_mem: "4MB", [setting]: value });
+        expect(answer).toMatchObject({ outcome: "refused", setting, message: expect.stringContaining(words) });
+      }
+      const began = systemClock.monotonic();
+      const accepted = await tried({ shared_buffers: "64GB", work_mem: "16MB", "app.tenant": "x" });
+      expect(systemClock.monotonic() - began).toBeLessThan(5_000);
+      expect(accepted.outcome).toBe("accepted");
+      expect(accepted.sharedMemoryBytes).toBeGreaterThan(64 * 1024 ** 3);
+      expect(accepted.nodeMemoryBytes).toBeGreaterThan(0);
+      expect(await tried({ fsync: "off" })).toMatchObject({
+        outcome: "refused",
+        message: expect.stringContaining("fsync"),
+      });
+      // Nothing of the trials is left, and the server did not notice.
+      expect(await agent.exec("sh", "-c", "ls /run/postgresql | grep -c trial || true")).toBe("0\n");
+      expect(await agent.status()).toMatchObject({ ready: true, startedAt, restarts: 0 });
+      expect((await agent.post(SETTINGS_PATH, "{")).status).toBe(400);
+      expect((await agent.post(SETTINGS_PATH, `{"parameters":{"a":"${"x".repeat(70_000)}"}}`)).status).toBe(400);
+      expect((await agent.get(SETTINGS_PATH)).status).toBe(405);
+    });
+  });
+
+  test("trial 6: are named before the first start, and the data is there for the corrected spec", async () => {
+    await publish("named", []);
+    await withShard("named", async (_host, start) => {
+      const agent = await start({ max_connections: "3" });
+      const status = await agent.until("refused", ({ reason }) => reason === "ConfigInvalid");
+      expect(status.setting).toBe("max_connections");
+      expect(status.message).toMatch(/^PostgreSQL does not start with max_connections = '3': FATAL: .*\(3\)$/);
+      expect(status.restarts).toBe(0);
+      expect(await agent.stop()).toBe(0);
+      const corrected = await start({ max_connections: "30" });
+      expect(await corrected.until("ready", ({ ready }) => ready)).not.toHaveProperty("setting");
+    });
+  });
+
+  test("trial 6: that show only when the server starts are told in its words, without a flicker", async () => {
+    await publish("huge", []);
+    await withShard("huge", async (_host, start) => {
+      const agent = await start({ huge_pages: "on" });
+      const failed = ({ reason }: AgentStatus): boolean => reason === "PostgresFailed";
+      await agent.until("failed", (status) => failed(status) && status.setting !== undefined);
+      for (let look = 0; look < 20; look += 1) {
+        const status = await agent.status();
+        expect(status).toMatchObject({ reason: "PostgresFailed", setting: "huge_pages" });
+        expect(status?.message).toMatch(
+          /^PostgreSQL ends right after each start, last with exit code 1: PostgreSQL does not start with huge_pages = 'on': FATAL: could not map anonymous shared memory/,
+        );
+        await systemClock.sleep(100);
+      }
+      expect(await agent.logs()).toContain("could not map anonymous shared memory");
+    });
   });
 });

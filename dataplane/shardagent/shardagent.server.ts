@@ -2,7 +2,13 @@ import { createServer as createHttpServer, type IncomingMessage, type Server, ty
 import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
-import { type AgentStatus, OPERATOR_COMMON_NAME } from "../../crds/agent-status.ts";
+import {
+  type AgentStatus,
+  OPERATOR_COMMON_NAME,
+  SETTINGS_PATH,
+  type SettingsAnswer,
+  settingsRequest,
+} from "../../crds/agent-status.ts";
 import type { TlsFiles } from "./certificate-files.ts";
 
 /** What the servers show; asked anew for each request, answered from memory. */
@@ -10,6 +16,8 @@ export interface AgentView {
   status(): AgentStatus;
   /** Text in the Prometheus exposition format. */
   metrics(): Promise<string>;
+  /** Whether PostgreSQL would start with these settings of the spec. */
+  trySettings(parameters: Readonly<Record<string, string>>): Promise<SettingsAnswer>;
   /** The agent's loops move. */
   alive(): boolean;
 }
@@ -28,6 +36,9 @@ const REQUEST_TIMEOUT_MS = 10_000;
 
 /** Requests carry no body; headers beyond this are not a client of ours. */
 const HEADER_BYTES_MAX = 8 * 1024;
+
+/** 64 settings with their longest names and values are half of it. */
+const BODY_BYTES_MAX = 64 * 1024;
 
 /**
  * Starts HTTPS (`/status`, `/metrics`; TLS 1.3, only the operator's client certificate) and plain HTTP probes
@@ -61,12 +72,35 @@ async function answerOperator(view: AgentView, request: IncomingMessage, respons
   const subject = (request.socket as TLSSocket).getPeerCertificate().subject;
   // The CA signs servers and the operator alike; only the operator may ask.
   if (subject?.CN !== OPERATOR_COMMON_NAME) return send(response, 403, { text: "forbidden\n" });
+  if (request.url === SETTINGS_PATH) return answerSettings(view, request, response);
   if (request.method !== "GET") return send(response, 405, { text: "only GET\n" });
   if (request.url === "/status") {
     return send(response, 200, { text: JSON.stringify(view.status()), type: "application/json" });
   }
   if (request.url === "/metrics") return send(response, 200, { text: await view.metrics() });
   return send(response, 404, { text: "not found\n" });
+}
+
+async function answerSettings(view: AgentView, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (request.method !== "POST") return send(response, 405, { text: "only POST\n" });
+  const asked = settingsRequest.safeParse(await readJson(request).catch(() => undefined));
+  if (!asked.success) return send(response, 400, { text: "no settings\n" });
+  send(response, 200, {
+    text: JSON.stringify(await view.trySettings(asked.data.parameters)),
+    type: "application/json",
+  });
+}
+
+/** @throws when the body is too long or not JSON */
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    size += part.length;
+    if (size > BODY_BYTES_MAX) throw new Error("the body is too long");
+    parts.push(part);
+  }
+  return JSON.parse(Buffer.concat(parts).toString("utf8"));
 }
 
 function answerProbe(view: AgentView, request: IncomingMessage, response: ServerResponse): void {

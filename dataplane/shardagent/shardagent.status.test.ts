@@ -21,6 +21,8 @@ function facts(changes: Partial<AgentFacts> = {}): AgentFacts {
       { database: "b", ready: false, requestHash: "h2", message: "role b exists and belongs to somebody else" },
     ],
     tls: { certificate: "ab", authorities: ["cd"], notAfter: Date.UTC(2026, 3, 2) },
+    setting: undefined,
+    canTrySettings: true,
     ...changes,
   };
 }
@@ -43,6 +45,7 @@ test("the status is what the controller parses", () => {
     restarts: 1,
     databases: facts().databases,
     tls: { certificate: "ab", authorities: ["cd"] },
+    canTrySettings: true,
   });
   expect(agentStatus.parse(JSON.parse(JSON.stringify(status)))).toEqual(status);
 });
@@ -51,6 +54,7 @@ test("what is not known yet is left out, and anything but Ready is not ready", (
   const unknown = { systemIdentifier: undefined, epoch: undefined, postgresVersion: undefined, startedAt: undefined };
   const status = computeAgentStatus(facts({ ...unknown, reason: "WaitingForLease", databases: [] }));
   expect(Object.keys(status).sort()).toEqual([
+    "canTrySettings",
     "databases",
     "instance",
     "mapVersion",

@@ -22,6 +22,9 @@ export interface AgentFacts {
   readonly restarts: number;
   readonly databases: readonly DatabaseState[];
   readonly tls: TlsInUse;
+  /** Setting of the spec that PostgreSQL does not start with. */
+  readonly setting: string | undefined;
+  readonly canTrySettings: boolean;
 }
 
 /** The answer of `GET /status`. */
@@ -43,6 +46,8 @@ export function computeAgentStatus(facts: AgentFacts): AgentStatus {
     restarts: facts.restarts,
     databases: [...facts.databases],
     tls: { certificate: facts.tls.certificate, authorities: [...facts.tls.authorities] },
+    setting: facts.setting,
+    canTrySettings: facts.canTrySettings,
   });
 }
 

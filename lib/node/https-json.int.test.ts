@@ -29,7 +29,8 @@ beforeAll(async () => {
       if (request.url === "/status") {
         const { CN } = (request.socket as TLSSocket).getPeerCertificate().subject;
         response.end(JSON.stringify({ you: CN }));
-      } else if (request.url === "/text") response.end("hello");
+      } else if (request.url === "/echo" && request.method === "POST") request.pipe(response);
+      else if (request.url === "/text") response.end("hello");
       else if (request.url === "/refused") response.writeHead(403).end("no");
       // Everything else is never answered.
     },
@@ -56,6 +57,11 @@ function question(changes: Partial<JsonRequest> = {}): JsonRequest {
 
 test("the answer is JSON from the server whose name was asked for", async () => {
   expect(await getJson(question())).toEqual({ you: "shieldx-operator" });
+});
+
+test("a body is sent as JSON in a POST", async () => {
+  const body = { parameters: { application_name: "Příliš" } };
+  expect(await getJson(question({ path: "/echo", body }))).toEqual(body);
 });
 
 test.each([

@@ -14,17 +14,20 @@ export interface JsonRequest {
   readonly tls: { readonly caPem: string; readonly certPem: string; readonly keyPem: string };
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
+  /** Sent as JSON in a POST; without one the question is a GET. */
+  readonly body?: unknown;
 }
 
 /** No answer of ours is near this; more is not a peer of ours. */
 const BODY_BYTES_MAX = 4 * 1024 * 1024;
 
 /**
- * GETs a JSON document over TLS 1.3 with mutual authentication.
+ * Gets a JSON document over TLS 1.3 with mutual authentication.
  * @throws OperatorError AGENT_UNREACHABLE for everything that is not an answer 200 with JSON in it
  */
 export function getJson(options: JsonRequest): Promise<unknown> {
-  const { host, port, path, serverName, tls, timeoutMs, signal } = options;
+  const { host, port, path, serverName, tls, timeoutMs, signal, body } = options;
+  const sentText = body === undefined ? undefined : JSON.stringify(body);
   const where = `https://${serverName} at ${host}:${port}${path}`;
   const failure = (message: string, cause?: unknown): OperatorError =>
     new OperatorError("AGENT_UNREACHABLE", `${where}: ${message}`, { cause });
@@ -33,6 +36,12 @@ export function getJson(options: JsonRequest): Promise<unknown> {
       host,
       port,
       path,
+      ...(sentText === undefined
+        ? {}
+        : {
+            method: "POST",
+            headers: { "content-type": "application/json", "content-length": Buffer.byteLength(sentText) },
+          }),
       servername: serverName,
       ca: tls.caPem,
       cert: tls.certPem,
@@ -67,6 +76,6 @@ export function getJson(options: JsonRequest): Promise<unknown> {
         }
       });
     });
-    sent.end();
+    sent.end(sentText);
   });
 }

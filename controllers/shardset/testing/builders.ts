@@ -10,14 +10,14 @@ import type { KeyPair } from "../../kit/pki/certificates.ts";
 import type { MadePki } from "../../kit/pki/make.ts";
 import { type Kept, textData } from "../../kit/secrets.ts";
 import { atRest } from "../../kit/testing/pki.ts";
-import type { AgentAnswer } from "../shardset.agents.ts";
 import { type Assessment, assessShardSet } from "../shardset.assess.ts";
 import { shardSetLeaves } from "../shardset.certificates.ts";
 import { mergeRequests } from "../shardset.databases.ts";
-import type { ObservedClaim, ObservedLease, ObservedMap, ObservedPod } from "../shardset.facts.ts";
+import type { AgentAnswer, ObservedClaim, ObservedLease, ObservedMap, ObservedPod } from "../shardset.facts.ts";
 import { shardSetNames, type Target, targetOf } from "../shardset.names.ts";
 import { shardObjects } from "../shardset.objects.ts";
 import type { World } from "../shardset.observe.ts";
+import type { SettingsVerdict } from "../shardset.settings.ts";
 
 export const NAMESPACE = "demo";
 export const NAME = "bank";
@@ -156,6 +156,8 @@ export interface Seen
   readonly claims?: readonly ObservedClaim[];
   readonly pods?: readonly ObservedPod[];
   readonly agents?: readonly AgentAnswer[];
+  /** What came of trying the settings. */
+  readonly settings?: SettingsVerdict;
   /** Shards that have a Lease, which no agent has held yet unless told. */
   readonly leases?: readonly number[];
   readonly leaseFacts?: Partial<ObservedLease>;
@@ -208,7 +210,8 @@ export function world(seen: Seen = {}): World {
 export function assessment(seen: Seen = {}, made: MadePki = { leaves: new Map() }): Assessment {
   const agents = new Map((seen.agents ?? []).map((answer) => [answer.shard, answer]));
   const observed = world(seen);
-  return assessShardSet({ world: observed, agents }, atRest(observed, made));
+  const settings = seen.settings ?? ({ outcome: "untried" } as const);
+  return assessShardSet({ world: observed, agents, settings }, atRest(observed, made));
 }
 
 /** The CA of a ShardSet. */

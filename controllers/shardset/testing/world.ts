@@ -1,4 +1,4 @@
-import type { AgentStatus } from "../../../crds/agent-status.ts";
+import { type AgentStatus, SETTINGS_PATH, type SettingsAnswer, settingsRequest } from "../../../crds/agent-status.ts";
 import { DATABASES_KEY, parseDatabases, requestHash } from "../../../crds/database-request.ts";
 import { ANNOTATIONS } from "../../../crds/group.ts";
 import { SHARD_SET, type ShardSet, type ShardSetSpec } from "../../../crds/shardset.ts";
@@ -13,6 +13,7 @@ import type { Certificates } from "../../kit/pki/certificates.ts";
 import { plainCertificates } from "../../kit/testing/certificates.ts";
 import type { GetJson } from "../shardset.agents.ts";
 import { createShardSetController } from "../shardset.controller.ts";
+import { PARAMETERS_VARIABLE } from "../shardset.pod.ts";
 import { IMAGE, NAME, NAMESPACE, spec } from "./builders.ts";
 
 /** A small Kubernetes in memory with a ShardSet, its controller, kubelet and shard agents. */
@@ -43,6 +44,11 @@ export interface World extends Omit<MemoryWorld, "revision" | "takeTranscript"> 
   useClasses(names: readonly string[]): void;
   /** The agent of a shard answers this in place of "Ready"; `undefined` heals it, `"silent"` does not answer. */
   disturb(shard: number, answer: { readonly reason: string; readonly message: string } | "silent" | undefined): void;
+  /**
+   * What PostgreSQL says to a value of a setting, on a copy and when it starts; `undefined` takes it. Until it is called,
+   * agents are of a version that cannot try settings.
+   */
+  takes(check: (name: string, value: string) => string | undefined): void;
   /** The pods of a shard do not start, for what their kubelet says; `undefined` lets them. */
   stick(shard: number, reason: string | undefined): void;
 }
@@ -64,6 +70,13 @@ export interface WorldOptions {
   readonly certificates?: Certificates;
   /** Agents say what they trust and show; those of earlier versions did not. False unless told. */
   readonly agentsTell?: boolean;
+}
+
+/** The settings that a pod was made with. */
+function parametersOf(pod: KubeObject): Record<string, string> {
+  const { containers } = pod["spec"] as { containers: { env: { name: string; value?: string }[] }[] };
+  const json = containers[0]?.env.find(({ name }) => name === PARAMETERS_VARIABLE)?.value ?? "{}";
+  return JSON.parse(json) as Record<string, string>;
 }
 
 /** By its name: labels are what people change. */
@@ -111,6 +124,15 @@ export function createWorld(options: WorldOptions = {}): World {
   };
 
   const stuck = new Map<number, string>();
+  let check: ((name: string, value: string) => string | undefined) | undefined;
+  /** The first setting that PostgreSQL refuses. */
+  const refusalOf = (parameters: Readonly<Record<string, string>>): SettingsAnswer | undefined => {
+    for (const [setting, value] of Object.entries(parameters)) {
+      const message = check?.(setting, value);
+      if (message !== undefined) return { outcome: "refused", setting, message };
+    }
+    return undefined;
+  };
   const lagging = new Map<number, PodFiles>();
   const filesOf = (shard: number): PodFiles => {
     const text = (name: string, key: string): string =>
@@ -121,7 +143,9 @@ export function createWorld(options: WorldOptions = {}): World {
 
   /** What an agent in a running pod would say: it follows Secret and ConfigMap at once. */
   const answerOf = (shard: number): AgentStatus => {
-    const trouble = disturbed.get(shard);
+    const pod = find("Pod", `${NAME}-${shard}-0`);
+    const refusal = refusalOf(pod === undefined ? {} : parametersOf(pod));
+    const trouble = disturbed.get(shard) ?? (refusal && { reason: "ConfigInvalid", message: refusal.message ?? "" });
     const secret = find("Secret", `${NAME}-databases`) as SecretObject | undefined;
     const json = Buffer.from(secret?.data?.[DATABASES_KEY] ?? "", "base64").toString("utf8");
     const { bundle, certPem } = filesOf(shard);
@@ -145,6 +169,8 @@ export function createWorld(options: WorldOptions = {}): World {
       ...found,
       epoch: 1,
       postgresVersion: "17.11",
+      ...(refusal?.setting === undefined ? {} : { setting: refusal.setting }),
+      ...(check === undefined ? {} : { canTrySettings: true }),
       mapVersion: Number(mapData()["version"] ?? 0),
       restarts: 0,
       databases: (json === "" ? [] : parseDatabases(json)).map((request) => ({
@@ -170,13 +196,16 @@ export function createWorld(options: WorldOptions = {}): World {
     };
     if (canonicalJson(taken) !== canonicalJson(lease)) put(taken);
   };
-  const getJson: GetJson = ({ host }) => {
+  const getJson: GetJson = ({ host, path, body }) => {
     const pod = all("Pod").find((object) => (object["status"] as { podIP?: string } | undefined)?.podIP === host);
     const shard = pod === undefined ? -1 : shardOf(pod);
     if (pod === undefined || disturbed.get(shard) === "silent") {
       return Promise.reject(new OperatorError("AGENT_UNREACHABLE", `${host} does not answer`));
     }
-    return Promise.resolve(answerOf(shard));
+    if (path !== SETTINGS_PATH) return Promise.resolve(answerOf(shard));
+    const { parameters } = settingsRequest.parse(body);
+    const accepted: SettingsAnswer = { outcome: "accepted", sharedMemoryBytes: 150 * 1024 ** 2 };
+    return Promise.resolve(refusalOf(parameters) ?? accepted);
   };
 
   /** What the volume controller says of a claim that gets no volume. */
@@ -280,6 +309,9 @@ export function createWorld(options: WorldOptions = {}): World {
         if (memory.revision() === before) return lines;
       }
       throw new Error(`no rest after ${ROUNDS_MAX} rounds:\n${lines.slice(-20).join("\n")}`);
+    },
+    takes: (told) => {
+      check = told;
     },
     stick: (shard, reason) => {
       if (reason === undefined) stuck.delete(shard);

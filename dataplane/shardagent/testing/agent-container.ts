@@ -49,6 +49,8 @@ export interface AgentContainer {
   status(): Promise<AgentStatus | undefined>;
   /** Body of a GET with the given client certificate. */
   get(path: string, client?: CertificatePair): Promise<{ status: number; body: string }>;
+  /** Answer to a POST of the operator. */
+  post(path: string, body: string): Promise<{ status: number; body: string }>;
   /** Waits until the agent's status satisfies `test`. */
   until(what: string, test: (status: AgentStatus) => boolean): Promise<AgentStatus>;
   /** Runs a command in the container as the container's user. */
@@ -155,19 +157,23 @@ export async function startAgent(host: ShardHost, options: AgentOptions): Promis
   const podman = async (...command: string[]): Promise<string> =>
     (await execFileAsync("podman", command, { maxBuffer: 16 * 1024 * 1024 })).stdout;
 
-  const get = (path: string, client: CertificatePair = host.operator): Promise<{ status: number; body: string }> =>
+  const ask = (
+    path: string,
+    { client = host.operator, body }: { readonly client?: CertificatePair | undefined; readonly body?: string },
+  ): Promise<{ status: number; body: string }> =>
     new Promise((done, fail) => {
       const sent = request(
         {
           host: "127.0.0.1",
           port: listen,
           path,
+          method: body === undefined ? "GET" : "POST",
           ca: host.ca.certPem,
           cert: client.certPem,
           key: client.keyPem,
           minVersion: "TLSv1.3",
           agent: false,
-          timeout: 3_000,
+          timeout: 10_000,
         },
         (response) => {
           const parts: string[] = [];
@@ -178,8 +184,10 @@ export async function startAgent(host: ShardHost, options: AgentOptions): Promis
       );
       sent.on("error", fail);
       sent.on("timeout", () => sent.destroy(new Error("no answer")));
-      sent.end();
+      sent.end(body);
     });
+  const get = (path: string, client?: CertificatePair): Promise<{ status: number; body: string }> =>
+    ask(path, { client });
 
   const status = async (): Promise<AgentStatus | undefined> => {
     try {
@@ -193,6 +201,7 @@ export async function startAgent(host: ShardHost, options: AgentOptions): Promis
     podUid,
     metricsUrl: `http://127.0.0.1:${metrics}`,
     get,
+    post: (path, body) => ask(path, { body }),
     status,
     until: async (what, test) => {
       const endsAt = systemClock.monotonic() + DEADLINE_MS;
