@@ -36,7 +36,13 @@ const OVERRIDES: Readonly<Record<string, Overrides>> = {
     ...resources,
     instancesPerShard: fc.constantFrom(1, 1, 1, 1, 2),
     "storage.size": sizes,
-    "postgres.parameters": fc.dictionary(names, fc.constantFrom("on", "4MB", ""), { maxKeys: 2 }),
+    "postgres.parameters": fc.dictionary(
+      fc.oneof(names, fc.constantFrom("work_mem", "lock_timeout", "huge_pages")),
+      fc.constantFrom("on", "4MB", "4mb", "5s", "0x10 kB", ""),
+      {
+        maxKeys: 2,
+      },
+    ),
   },
   CreditLedger: resources,
 };

@@ -232,6 +232,21 @@ describe("a new object is refused, with a sentence", () => {
       "must not set what the shard agent owns",
     ],
     [
+      "trial 6: a unit in small letters",
+      shardSet("bad", { shards: 1, postgres: { parameters: { work_mem: "8mb" } } }),
+      "must be numbers with a unit, B, kB, MB, GB or TB",
+    ],
+    [
+      "a time with the unit of a size",
+      shardSet("bad", { shards: 1, postgres: { parameters: { statement_timeout: "5MB" } } }),
+      "must be numbers with a unit, us, ms, s, min, h or d",
+    ],
+    [
+      "trial 6: huge pages",
+      shardSet("bad", { shards: 1, postgres: { parameters: { huge_pages: "on" } } }),
+      "cannot ask for huge pages",
+    ],
+    [
       "a setting of a family that the agent owns",
       shardSet("bad", { shards: 1, postgres: { parameters: { log_statement: "all" } } }),
       "must not set what the shard agent owns",

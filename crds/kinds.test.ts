@@ -43,6 +43,10 @@ describe("ShardSet", () => {
     ["too small a volume", { shards: 1, storage: { size: "10Mi" } }, "at least 256Mi"],
     ["no quantity", { shards: 1, storage: { size: "much" } }, "pattern"],
     ["upper case in a parameter", { shards: 1, postgres: { parameters: { Work_Mem: "1MB" } } }, "in lower case"],
+    ["trial 6: a unit in small letters", { shards: 1, postgres: { parameters: { work_mem: "8mb" } } }, "kB, MB"],
+    ["a size in seconds", { shards: 1, postgres: { parameters: { shared_buffers: "1s" } } }, "capital letters count"],
+    ["a time in bytes", { shards: 1, postgres: { parameters: { statement_timeout: "5MB" } } }, "min, h or d"],
+    ["trial 6: huge pages", { shards: 1, postgres: { parameters: { huge_pages: "on" } } }, "cannot ask for huge pages"],
     ["a line break in a value", { shards: 1, postgres: { parameters: { work_mem: "1MB\nfsync = off" } } }, "pattern"],
     [
       "a request above its limit",

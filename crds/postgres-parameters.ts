@@ -72,3 +72,77 @@ export const FORBIDDEN_PARAMETER_PREFIXES: readonly string[] = [
 export function isForbiddenParameter(name: string): boolean {
   return FORBIDDEN_PARAMETERS.includes(name) || FORBIDDEN_PARAMETER_PREFIXES.some((prefix) => name.startsWith(prefix));
 }
+
+const NUMBER = "[-+]?(0[xX][0-9a-fA-F]+|[0-9.]+([eE][-+]?[0-9]+)?)";
+
+/** Settings whose value is an amount with a unit (PostgreSQL 17), and how PostgreSQL reads it: the case of units counts. */
+export const AMOUNTS: readonly {
+  readonly units: string;
+  readonly pattern: RegExp;
+  readonly names: readonly string[];
+}[] = [
+  {
+    units: "B, kB, MB, GB or TB",
+    pattern: new RegExp(`^ *${NUMBER} *(B|kB|MB|GB|TB)? *$`),
+    names: [
+      "autovacuum_work_mem",
+      "backend_flush_after",
+      "bgwriter_flush_after",
+      "checkpoint_flush_after",
+      "commit_timestamp_buffers",
+      "effective_cache_size",
+      "gin_pending_list_limit",
+      "io_combine_limit",
+      "logical_decoding_work_mem",
+      "maintenance_work_mem",
+      "max_slot_wal_keep_size",
+      "max_stack_depth",
+      "max_wal_size",
+      "min_dynamic_shared_memory",
+      "min_parallel_index_scan_size",
+      "min_parallel_table_scan_size",
+      "min_wal_size",
+      "multixact_member_buffers",
+      "multixact_offset_buffers",
+      "notify_buffers",
+      "serializable_buffers",
+      "shared_buffers",
+      "subtransaction_buffers",
+      "temp_buffers",
+      "temp_file_limit",
+      "track_activity_query_size",
+      "transaction_buffers",
+      "vacuum_buffer_usage_limit",
+      "wal_buffers",
+      "wal_decode_buffer_size",
+      "wal_keep_size",
+      "wal_skip_threshold",
+      "wal_writer_flush_after",
+      "work_mem",
+    ],
+  },
+  {
+    units: "us, ms, s, min, h or d",
+    pattern: new RegExp(`^ *${NUMBER} *(us|ms|s|min|h|d)? *$`),
+    names: [
+      "autovacuum_naptime",
+      "autovacuum_vacuum_cost_delay",
+      "bgwriter_delay",
+      "checkpoint_timeout",
+      "checkpoint_warning",
+      "client_connection_check_interval",
+      "deadlock_timeout",
+      "idle_in_transaction_session_timeout",
+      "idle_session_timeout",
+      "lock_timeout",
+      "statement_timeout",
+      "tcp_keepalives_idle",
+      "tcp_keepalives_interval",
+      "tcp_user_timeout",
+      "transaction_timeout",
+      "vacuum_cost_delay",
+      "wal_summary_keep_time",
+      "wal_writer_delay",
+    ],
+  },
+];

@@ -18,7 +18,12 @@ import { SHARD_SET_CONDITIONS, SHARD_SET_REASONS } from "./conditions.ts";
 import { GROUP, VERSION } from "./group.ts";
 import { defineKind } from "./kind.ts";
 import { networkPolicy } from "./network.ts";
-import { FORBIDDEN_PARAMETER_PREFIXES, FORBIDDEN_PARAMETERS, isForbiddenParameter } from "./postgres-parameters.ts";
+import {
+  AMOUNTS,
+  FORBIDDEN_PARAMETER_PREFIXES,
+  FORBIDDEN_PARAMETERS,
+  isForbiddenParameter,
+} from "./postgres-parameters.ts";
 import { compareQuantities } from "./quantity.ts";
 import { imagePullSecrets, scheduling } from "./scheduling.ts";
 
@@ -101,6 +106,17 @@ const parameters = withRules(
       message:
         "postgres.parameters must not set what the shard agent owns: addresses, files, TLS, authentication, durability, replication, archiving, libraries and logging",
       check: (map) => !Object.keys(map).some(isForbiddenParameter),
+    },
+    ...AMOUNTS.map(({ units, pattern, names }) => ({
+      rule: `self.all(name, !(name in [${names.map((name) => `'${name}'`).join(", ")}]) || self[name].matches('${pattern.source}'))`,
+      message: `postgres.parameters such as ${names.slice(-1).join()} must be numbers with a unit, ${units}; capital letters count`,
+      check: (map: Readonly<Record<string, string>>) =>
+        names.every((name) => map[name] === undefined || pattern.test(map[name])),
+    })),
+    {
+      rule: "!('huge_pages' in self) || self['huge_pages'] != 'on'",
+      message: "postgres.parameters must not set huge_pages to 'on': the pods of shards cannot ask for huge pages",
+      check: (map) => map["huge_pages"] !== "on",
     },
   ],
 ).meta({
