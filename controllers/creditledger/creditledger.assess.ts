@@ -32,7 +32,7 @@ export function assessCreditLedger(world: World, made: Made): Assessment {
   const byShard = new Map(world.leases.map((lease) => [lease.shard, lease]));
   const writers = target.shards.map((shard) => byShard.get(shard));
   const withoutWriter = target.shards.filter((shard) => byShard.get(shard)?.holder === undefined);
-  const configHash = roles?.value && podConfigHash(target, roles.value);
+  const configHash = roles?.value && podConfigHash(target, roles.value, world.deployment?.configHash);
   return {
     world,
     made,

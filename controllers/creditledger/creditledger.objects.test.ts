@@ -1,8 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
+import { contentHash } from "../../lib/core/canonical.ts";
 import { type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
 import type { Action } from "../../operator/runtime/types.ts";
 import { accessActions } from "../kit/access.ts";
 import { pkiActions } from "../kit/pki/objects.ts";
+import { withoutFieldVersions } from "../kit/pods.ts";
 import { atRest } from "../kit/testing/pki.ts";
 import { serverNames } from "./creditledger.names.ts";
 import {
@@ -324,6 +326,19 @@ describe("workload", () => {
     expect(podConfigHash(target({ shards: 5 }), PASSWORDS)).not.toBe(before);
     expect(podConfigHash(target(), { ...PASSWORDS, writer: "new" })).not.toBe(before);
     expect(podConfigHash(target({ spec: { deletionPolicy: "Delete", replicas: 3 } }), PASSWORDS)).toBe(before);
+  });
+
+  test("an upgrade with the same image replaces no pod that an earlier version made without what the server fills in", () => {
+    const { spec } = (ledgerDeployment(target(), "")["spec"] as { template: { spec: unknown } }).template;
+    const former = contentHash({ spec: withoutFieldVersions(spec), passwords: PASSWORDS });
+    const now = podConfigHash(target(), PASSWORDS);
+    expect(former).not.toBe(now);
+    expect(podConfigHash(target(), PASSWORDS, former)).toBe(former);
+    expect(podConfigHash(target(), PASSWORDS, now)).toBe(now);
+    // Any other change replaces them as ever.
+    expect(podConfigHash(target({ shards: 5 }), PASSWORDS, former)).toBe(
+      podConfigHash(target({ shards: 5 }), PASSWORDS),
+    );
   });
 });
 

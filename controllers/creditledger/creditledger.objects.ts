@@ -7,6 +7,7 @@ import { type KubeObject, type LeaseObject, RESOURCES, type SecretObject } from 
 import { type Access, type Identity, VERBS } from "../kit/access.ts";
 import { networkPolicy } from "../kit/network.ts";
 import { componentLabels, componentSelector, keptObject, ownedObject, ownLabels } from "../kit/objects.ts";
+import { withoutFieldVersions } from "../kit/pods.ts";
 import { textData } from "../kit/secrets.ts";
 import { ROLE_PASSWORD_KEYS, type RolePasswords } from "./creditledger.facts.ts";
 import { type LedgerNames, migrationHash, type Target } from "./creditledger.names.ts";
@@ -109,9 +110,15 @@ export function ledgerDeployment(target: Target, configHash: string): KubeObject
   });
 }
 
-/** New passwords replace the pods. Certificates do not: the program reads them again by itself. */
-export function podConfigHash(target: Target, passwords: RolePasswords): string {
-  return contentHash({ spec: servePodSpec(target), passwords });
+/**
+ * Hash of what the pods read at their start. New passwords replace the pods. Certificates do not: the program reads them
+ * again by itself.
+ * @param current hash that the Deployment carries; it stays when it stands for the same pods, written in another form
+ */
+export function podConfigHash(target: Target, passwords: RolePasswords, current?: string): string {
+  const spec = servePodSpec(target);
+  const terse = contentHash({ spec: withoutFieldVersions(spec), passwords });
+  return current === terse ? terse : contentHash({ spec, passwords });
 }
 
 /** Service `l`: port 443 to the ready pods. */

@@ -1,5 +1,13 @@
 import { expect, test } from "@jest/globals";
-import { CONTAINER_SECURITY, httpProbe, POD_IDENTITY, podSecurity, readOnlyMount, secretVolume } from "./pods.ts";
+import {
+  CONTAINER_SECURITY,
+  httpProbe,
+  POD_IDENTITY,
+  podSecurity,
+  readOnlyMount,
+  secretVolume,
+  withoutFieldVersions,
+} from "./pods.ts";
 
 // The parts of pods as the API server gets them. What the restricted level of pod security asks for is all here.
 
@@ -40,4 +48,14 @@ test("a program learns who it is from the downward API", () => {
 
 test("a probe asks the port of probes", () => {
   expect(httpProbe("/healthz")).toEqual({ httpGet: { path: "/healthz", port: "probes" } });
+});
+
+test("a spec can be had in the form in which the server fills in the version of a field", () => {
+  const variable = (fieldRef: unknown) => ({ containers: [{ env: [{ name: "POD_IP", valueFrom: { fieldRef } }] }] });
+  expect(withoutFieldVersions(variable({ apiVersion: "v1", fieldPath: "status.podIP" }))).toEqual(
+    variable({ fieldPath: "status.podIP" }),
+  );
+  const other = variable({ apiVersion: "v2", fieldPath: "status.podIP" });
+  expect(withoutFieldVersions(other)).toEqual(other);
+  expect(withoutFieldVersions({ apiVersion: "v1", port: null })).toEqual({ apiVersion: "v1", port: null });
 });

@@ -42,6 +42,22 @@ function fieldVariable(name: string, fieldPath: string): Record<string, unknown>
   return { name, valueFrom: { fieldRef: { apiVersion: "v1", fieldPath } } };
 }
 
+/**
+ * A pod's spec without the one member of ours that the server would fill in: `apiVersion: v1` of the fields that variables
+ * take from the pod. With and without it the server keeps the same pod, and earlier versions wrote it without.
+ */
+export function withoutFieldVersions(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutFieldVersions);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => {
+      if (name !== "fieldRef") return [name, withoutFieldVersions(member)];
+      const { apiVersion, ...rest } = member as { readonly apiVersion?: string };
+      return [name, apiVersion === "v1" ? rest : member];
+    }),
+  );
+}
+
 /** A request of a kubelet to the probe port of our programs. */
 export function httpProbe(path: string): Record<string, unknown> {
   return { httpGet: { path, port: "probes" } };
