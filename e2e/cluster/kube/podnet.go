@@ -140,7 +140,7 @@ func (p podnet) apply(ctx context.Context, nodes []*corev1.Node) error {
 			routes[n.Spec.PodCIDR] = ip
 		}
 	}
-	errs = append(errs, p.masquerade(ctx), applyRoutes(routes))
+	errs = append(errs, p.masquerade(ctx), p.holdSubnet(), applyRoutes(routes))
 	return errors.Join(errs...)
 }
 
@@ -197,6 +197,16 @@ func (p podnet) masquerade(ctx context.Context) error {
 		return nil
 	}
 	return iptables(ctx, append([]string{"-A"}, rule...))
+}
+
+// holdSubnet keeps traffic for pods that are gone, or not there yet, on the node: without it the default route would
+// take it out of the cluster, to whoever answers there. Each pod and each node's range has a route of its own, which wins.
+func (p podnet) holdSubnet() error {
+	_, subnet, err := net.ParseCIDR(p.podSubnet)
+	if err != nil {
+		return err
+	}
+	return netlink.RouteReplace(&netlink.Route{Dst: subnet, Type: syscall.RTN_UNREACHABLE})
 }
 
 func iptables(ctx context.Context, args []string) error {
