@@ -3,7 +3,7 @@
  * values on the wire; a reason never changes its meaning.
  */
 
-/** Conditions that every kind has, in the sense of kstatus: Helm, Argo CD and Flux wait on them. */
+/** Conditions that every kind has, in the sense of kstatus (docs/operations.md, "GitOps"). */
 const COMMON_CONDITIONS = {
   Ready: "The resource is as its spec asks. This is the one to wait for.",
   Reconciling: "The controller is working towards the spec and expects to get there by itself.",

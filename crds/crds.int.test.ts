@@ -223,7 +223,11 @@ describe("a new object is refused, with a sentence", () => {
       shardSet("bad", { shards: 1, deletionPolicy: "Keep" }),
       'supported values: "Retain", "Delete"',
     ],
-    ["too long a name", shardSet(long, { shards: 1 }), "metadata.name must have at most 36 characters"],
+    [
+      "a name one past the limit (trial 14)",
+      shardSet(long, { shards: 1 }),
+      "metadata.name must have at most 36 characters",
+    ],
     ["a name with a dot", shardSet("a.b", { shards: 1 }), "metadata.name must be a DNS label"],
     ["a name that starts with a digit", ledger("1st", {}), "metadata.name must be a DNS label"],
     [

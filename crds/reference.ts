@@ -70,7 +70,7 @@ export function conditionsReference(kinds: readonly KindDefinition[]): string {
   return page([
     "# Conditions and reasons",
     NOTICE,
-    "`Ready`, `Reconciling` and `Stalled` follow kstatus, so Helm, Argo CD and Flux can wait on them. `observedGeneration` of the status is always the generation that the conditions describe, failures included.",
+    "`Ready`, `Reconciling` and `Stalled` follow the rules of kstatus, by which Flux and Helm 4 wait (a test asks them about statuses from whole lives of both kinds); `kubectl wait` takes any of them. Argo CD needs a health script: [operations](../operations.md#gitops). `observedGeneration` of the status is always the generation that the conditions describe, failures included.",
     ...kinds.flatMap((kind) => [
       `## ${kind.type.kind}`,
       dictionary(["condition", "True means"], kind.conditions),

@@ -36,11 +36,20 @@ beforeAll(async () => {
 });
 afterAll(() => controlPlane.stop());
 
-/** Resources of one name, and a ledger that is called as a shard. */
+/** Trial 14: the longest names. */
+const LONG = { shardSet: "shardset-with-a-name-of-36-character", ledger: "creditledger-with-name-of-36-chars-x" };
+
+/** Resources of one name, a ledger that is called as a shard, and the longest names. */
 const TWINS: readonly KubeObject[] = [
   { kind: "ShardSet", name: "twin", spec: { shards: 1 } },
   { kind: "CreditLedger", name: "twin", spec: { shardSet: "twin", assets: [{ code: "CZK", scale: 2 }] } },
   { kind: "CreditLedger", name: "twin-0", spec: { shardSet: "twin", assets: [{ code: "CZK", scale: 2 }] } },
+  { kind: "ShardSet", name: LONG.shardSet, spec: { shards: 2 } },
+  {
+    kind: "CreditLedger",
+    name: LONG.ledger,
+    spec: { shardSet: LONG.shardSet, assets: [{ code: "LOYALTY_POINTS_X", scale: 9 }] },
+  },
 ].map(({ kind, name, spec }) => ({ apiVersion: "shieldx.dev/v1alpha1", kind, metadata: { name }, spec }));
 
 /** Quantities that the server writes otherwise, and lists, maps and texts that it does not keep when they are empty. */
@@ -205,8 +214,13 @@ describe("the operator over the samples", () => {
     await addCondition(SHARD_SET, "spelled");
     await addCondition(CREDIT_LEDGER, "spelled-ledger");
     await rest(first);
-    expect(await reasonsOf(SHARD_SET)).not.toContain("NameConflict");
-    expect(await reasonsOf(CREDIT_LEDGER)).not.toContain("NameConflict");
+    for (const reason of ["NameConflict", "ReconcileFailed"]) {
+      expect(await reasonsOf(SHARD_SET)).not.toContain(reason);
+      expect(await reasonsOf(CREDIT_LEDGER)).not.toContain(reason);
+    }
+    for (const name of [`${LONG.shardSet}-1-0`, `${LONG.shardSet}-1`]) {
+      await user.get(name.endsWith("-0") ? RESOURCES.Pod : RESOURCES.Service, { name, namespace: "default" });
+    }
     const caSecretOf = async (type: ResourceType): Promise<unknown> =>
       ((await user.get(type, { name: "twin", namespace: "default" }))["status"] as { caSecret?: string }).caSecret;
     expect(await caSecretOf(SHARD_SET)).toBe("twin-ca");

@@ -166,6 +166,33 @@ describe("CreditLedger on a real API server", () => {
     await eventually(async () => ((await rulesOf()) as unknown[] | null)?.length === 2);
     await conditionIs("Ready", "False WaitingForDatabase");
   });
+
+  test("trial 8: a restart by hand stays, a scale by hand does not, foreign labels and annotations stay", async () => {
+    startOperator();
+    await createShardSet();
+    await createLedger({});
+    await conditionIs("Ready", "False WaitingForDatabase");
+    await carryOutRequest();
+    await conditionIs("Ready", "False Migrating");
+    await finishJob();
+    await conditionIs("Ready", "False PodsUnavailable");
+    // As kubectl rollout restart, scale, label and annotate write.
+    const restarted = { "kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z" };
+    await merge(RESOURCES.Deployment, "bank", { spec: { template: { metadata: { annotations: restarted } } } });
+    await merge(RESOURCES.Service, "bank", { metadata: { annotations: { "example.test/owner": "x" } } });
+    await merge(RESOURCES.Secret, "bank-tls", { metadata: { labels: { team: "payments" } } });
+    await merge(RESOURCES.Deployment, "bank", { spec: { replicas: 0 } });
+    const read = (type: ResourceType, name: string): Promise<KubeObject> => kube.get(type, { namespace, name });
+    const specOf = async () =>
+      (await read(RESOURCES.Deployment, "bank"))["spec"] as {
+        replicas: number;
+        template: { metadata: { annotations: Record<string, string> } };
+      };
+    await eventually(async () => (await specOf()).replicas === 2);
+    expect((await specOf()).template.metadata.annotations).toMatchObject(restarted);
+    expect((await read(RESOURCES.Service, "bank")).metadata.annotations).toMatchObject({ "example.test/owner": "x" });
+    expect((await read(RESOURCES.Secret, "bank-tls")).metadata.labels).toMatchObject({ team: "payments" });
+  });
 });
 
 const NAMESPACES: ResourceType = {

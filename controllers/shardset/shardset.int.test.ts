@@ -258,6 +258,30 @@ test("what somebody deletes or changes comes back; a changed setting replaces th
   });
 }, 120_000);
 
+test("trial 8: labels and annotations of others stay, and replace no pod", async () => {
+  await create("hand", { shards: 1 });
+  await withOperator(async () => {
+    await until("hand is ready", async () => (await readyReason("hand")) === "Ready");
+    const ref = (name: string) => ({ namespace: NAMESPACE, name });
+    const { uid } = (await kube.get(RESOURCES.Pod, ref("hand-0-0"))).metadata;
+    const edits: [ResourceType, string, object][] = [
+      [RESOURCES.Pod, "hand-0-0", { labels: { team: "payments" } }],
+      [RESOURCES.Service, "hand-0", { annotations: { "example.test/owner": "x" } }],
+      [RESOURCES.PersistentVolumeClaim, "hand-0-0", { labels: { "cost-centre": "7" } }],
+    ];
+    for (const [type, name, metadata] of edits) {
+      await kube.patch(type, ref(name), { format: "merge", patch: { metadata } });
+    }
+    // Longer than a full poll at rest.
+    await systemClock.sleep(REST_MS);
+    for (const [type, name, metadata] of edits) {
+      expect((await kube.get(type, ref(name))).metadata).toMatchObject(metadata);
+    }
+    expect((await kube.get(RESOURCES.Pod, ref("hand-0-0"))).metadata.uid).toBe(uid);
+    expect(await readyReason("hand")).toBe("Ready");
+  });
+}, 120_000);
+
 test("a class that cannot grow volumes is told, and everything else goes on", async () => {
   await create("gamma", { shards: 1 });
   await withOperator(async () => {
