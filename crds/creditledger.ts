@@ -119,6 +119,12 @@ const head = z.strictObject({
     .min(0)
     .meta({ description: "Position of the last event in the shard's journal; refreshed at most every 10 seconds." })
     .exactOptional(),
+  systemIdentifier: z
+    .string()
+    .max(20)
+    .regex(/^[0-9]+$/)
+    .meta({ description: "PostgreSQL's identifier of the cluster that holds the journal." })
+    .exactOptional(),
   epoch: z
     .int()
     .min(0)

@@ -49,6 +49,8 @@ export const ANNOTATIONS = {
   systemIdentifier: `${GROUP}/system-identifier`,
   /** On a writer Lease: why its holder does not write, a code and a sentence; absent while it does. */
   writerProblem: `${GROUP}/writer-problem`,
+  /** On a migration Job: identifiers of the PostgreSQL clusters that it is for, in the order of the shards. */
+  migratedClusters: `${GROUP}/migrated-clusters`,
   /** Set by people on a resource whose data is lost: tokens that the condition names, each gives one shard's data up. */
   acceptDataLoss: `${GROUP}/accept-data-loss`,
   /** On an object seen in an older version: what that version cannot say, as JSON (operator/admission/conversion). */

@@ -2,6 +2,7 @@ import type { DatabaseRequest } from "../../crds/database-request.ts";
 import { type LedgerConditions, ledgerConditions } from "./creditledger.conditions.ts";
 import type { ObservedLease } from "./creditledger.facts.ts";
 import { type KeptData, keptData } from "./creditledger.kept.ts";
+import { lossesOf, type ShardLoss } from "./creditledger.losses.ts";
 import type { Made } from "./creditledger.make.ts";
 import { currentMigration, type Migration } from "./creditledger.migration.ts";
 import { databaseRequest, podConfigHash } from "./creditledger.objects.ts";
@@ -21,6 +22,8 @@ export interface Assessment {
   readonly configHash: string | undefined;
   /** Why the pods are not yet as the spec asks; `undefined` when they are. */
   readonly unfinishedRollout: string | undefined;
+  /** Data that shards have no more. */
+  readonly losses: readonly ShardLoss[];
   readonly conditions: LedgerConditions;
 }
 
@@ -32,6 +35,7 @@ export function assessCreditLedger(world: World, made: Made): Assessment {
   const byShard = new Map(world.leases.map((lease) => [lease.shard, lease]));
   const writers = target.shards.map((shard) => byShard.get(shard));
   const withoutWriter = target.shards.filter((shard) => byShard.get(shard)?.holder === undefined);
+  const losses = lossesOf(world, writers);
   const configHash = roles?.value && podConfigHash(target, roles.value, world.deployment?.configHash);
   return {
     world,
@@ -42,7 +46,8 @@ export function assessCreditLedger(world: World, made: Made): Assessment {
     writers,
     configHash,
     unfinishedRollout: unfinishedRollout(world, configHash),
-    conditions: ledgerConditions(world, { request, migration, withoutWriter, pki: made.pki }),
+    losses,
+    conditions: ledgerConditions(world, { request, migration, withoutWriter, losses, pki: made.pki }),
   };
 }
 

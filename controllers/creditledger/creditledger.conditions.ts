@@ -6,6 +6,7 @@ import { authorityCurrent } from "../kit/pki/conditions.ts";
 import type { MadePki } from "../kit/pki/make.ts";
 import type { ObservedJob } from "./creditledger.facts.ts";
 import { shardsWithRequest } from "./creditledger.kept.ts";
+import type { ShardLoss } from "./creditledger.losses.ts";
 import type { Migration } from "./creditledger.migration.ts";
 import type { World } from "./creditledger.observe.ts";
 
@@ -24,22 +25,21 @@ export interface GateFacts {
   readonly migration: Migration | undefined;
   /** Shards that have no writer. */
   readonly withoutWriter: readonly number[];
+  readonly losses: readonly ShardLoss[];
   readonly pki: MadePki;
 }
 
 type Says = Statement<CreditLedgerReason>;
 
 /** All gates, in their order. */
-export function ledgerConditions(
-  world: World,
-  { request, migration, withoutWriter, pki }: GateFacts,
-): LedgerConditions {
+export function ledgerConditions(world: World, facts: GateFacts): LedgerConditions {
+  const { request, pki } = facts;
   const database = databaseReady(world, request);
   return {
     ShardSetReady: shardSetReady(world),
     DatabaseReady: database,
-    Migrated: migrated(world, migration, database),
-    Available: available(world, withoutWriter),
+    Migrated: migrated(world, facts, database),
+    Available: available(world, facts),
     AuthorityCurrent: authorityCurrent(pki),
   };
 }
@@ -73,11 +73,18 @@ function databaseReady(world: World, request: DatabaseRequest | undefined): Says
   return done < shards ? no("WaitingForDatabase", count) : yes("DatabaseReady", count);
 }
 
-function migrated({ shardSet }: World, migration: Migration | undefined, database: Says): Says {
+function migrated({ shardSet }: World, { migration, losses }: GateFacts, database: Says): Says {
+  // Tables of a beginning in place of data that is lost would look like a ledger without a past.
+  const elsewhere = losses.filter(({ isElsewhere }) => isElsewhere);
+  if (elsewhere.length > 0) return no("DataLost", inWords(elsewhere));
   if (shardSet === undefined || migration === undefined) {
     return no("WaitingForDatabase", "the migration waits for the database");
   }
-  const { name, job } = migration;
+  const { name, job, former } = migration;
+  if (former !== undefined) {
+    const clusters = `PostgreSQL clusters ${former.clusters?.join(", ") ?? ""}`;
+    return no("Migrating", `Job ${name} was for ${clusters}, which the shards are not any more, and is made anew`);
+  }
   switch (job?.state) {
     case undefined:
       return database.status === "True"
@@ -105,7 +112,12 @@ function oneLine(text: string): string {
   return text.trim().replaceAll(/\s+/g, " ").slice(-LAST_WORDS_MAX);
 }
 
-function available({ deployment, target }: World, withoutWriter: readonly number[]): Says {
+function inWords(losses: readonly ShardLoss[]): string {
+  return losses.map(({ message }) => message).join("; ");
+}
+
+function available({ deployment, target }: World, { withoutWriter, losses }: GateFacts): Says {
+  if (losses.length > 0) return no("DataLost", inWords(losses));
   if (deployment === undefined) return no("Deploying", "no ledger pod was started yet");
   const pods = `${String(deployment.readyReplicas)} of ${String(deployment.replicas)} pods are ready`;
   if (deployment.readyReplicas === 0) return no("PodsUnavailable", pods);

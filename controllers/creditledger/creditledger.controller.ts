@@ -94,6 +94,6 @@ const WATCHES: readonly Watch[] = [
   ours(RESOURCES.Job, { writes: ["create", "delete"] }),
   // Migration pods alone: their last words explain a failed Job.
   ours(RESOURCES.Pod, { component: COMPONENTS.migration, writes: [] }),
-  // Renewals every 2 s are nobody's business: holder, epoch and position are.
-  ours(RESOURCES.Lease, { changed: factsChanged(observeLease), writes: ["create", "delete"] }),
+  // Renewals every 2 s are nobody's business: holder, epoch, position and problem are.
+  ours(RESOURCES.Lease, { changed: factsChanged(observeLease) }),
 ];

@@ -58,6 +58,8 @@ export interface ObservedJob extends ObjectIdentity {
   readonly failures: number;
   /** Number of the last migration, as the container that succeeded reports it. */
   readonly schemaVersion: number | undefined;
+  /** PostgreSQL clusters that it is for, by shard; empty texts where one was not known, nothing on Jobs of old versions. */
+  readonly clusters: readonly string[] | undefined;
 }
 
 /** Facts of a writer Lease. */
@@ -65,7 +67,12 @@ export interface ObservedLease extends ObjectIdentity {
   readonly shard: number;
   readonly holder: string | undefined;
   readonly epoch: number;
+  /** Highest position that its holders have seen. */
   readonly position: number | undefined;
+  /** PostgreSQL cluster that its holders wrote to. */
+  readonly systemIdentifier: string | undefined;
+  /** Why its holder does not write, when only people can mend that. */
+  readonly problem: string | undefined;
 }
 
 /** Content of Secret `l-roles`. */
@@ -163,6 +170,7 @@ export function observeJob(object: KubeObject, pods: readonly KubeObject[]): Obs
     message: failed?.message,
     podMessage: ended.find(({ exitCode }) => exitCode !== 0)?.message,
     failures: (status?.failed ?? 0) + statuses.reduce((sum, { restartCount }) => sum + (restartCount ?? 0), 0),
+    clusters: object.metadata.annotations?.[ANNOTATIONS.migratedClusters]?.split(","),
     schemaVersion: readSchemaVersion(ended.find(({ exitCode }) => exitCode === 0)?.message),
   };
 }
@@ -183,6 +191,8 @@ export function observeLease(lease: LeaseObject): ObservedLease {
     holder: lease.spec?.holderIdentity === "" ? undefined : lease.spec?.holderIdentity,
     epoch: lease.spec?.leaseTransitions ?? 0,
     position: positionOf(position),
+    systemIdentifier: lease.metadata.annotations?.[ANNOTATIONS.systemIdentifier],
+    problem: lease.metadata.annotations?.[ANNOTATIONS.writerProblem]?.replace(/^[A-Z_]+: /, ""),
   };
 }
 

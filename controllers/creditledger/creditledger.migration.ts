@@ -1,5 +1,6 @@
 import { ANNOTATIONS } from "../../crds/group.ts";
 import type { ObservedJob } from "./creditledger.facts.ts";
+import { clustersOf, isOfOtherData } from "./creditledger.losses.ts";
 import { migrationJob, migrationJobName } from "./creditledger.objects.ts";
 import type { World } from "./creditledger.observe.ts";
 
@@ -7,16 +8,21 @@ import type { World } from "./creditledger.observe.ts";
 export interface Migration {
   readonly name: string;
   readonly job: ObservedJob | undefined;
+  /** The Job of this name, when it migrated databases that the shards have no more. */
+  readonly former: ObservedJob | undefined;
 }
 
 /** A failed migration Job is made anew after this time: most causes are an outage that somebody ended meanwhile. */
 export const MIGRATION_RETRY_SECONDS = 600;
 
 /** The current migration; its name is unknown until the admin key exists. */
-export function currentMigration({ adminKey, target, jobs }: World): Migration | undefined {
+export function currentMigration(world: World): Migration | undefined {
+  const { adminKey, target, jobs } = world;
   if (adminKey?.value === undefined) return undefined;
   const name = migrationJobName(target, adminKey.value);
-  return { name, job: jobs.find((job) => job.name === name) };
+  const job = jobs.find((known) => known.name === name);
+  const isFormer = job !== undefined && isOfOtherData(job, clustersOf(world));
+  return { name, job: isFormer ? undefined : job, former: isFormer ? job : undefined };
 }
 
 /**
@@ -25,7 +31,7 @@ export function currentMigration({ adminKey, target, jobs }: World): Migration |
  */
 export function isOutdated({ target }: World, { state, configHash }: ObservedJob): boolean {
   if (state !== "running" || configHash === undefined) return false;
-  return configHash !== migrationJob(target, "").metadata.annotations?.[ANNOTATIONS.configHash];
+  return configHash !== migrationJob(target, "", []).metadata.annotations?.[ANNOTATIONS.configHash];
 }
 
 /** Whole seconds until a Job that failed may be made anew. @param now milliseconds since the epoch */

@@ -267,11 +267,15 @@ describe("workload", () => {
   });
 
   test("the migration Job sees the owner's password and the admin key, and never the Kubernetes API", () => {
-    const job = migrationJob(target(), "bank-migrate-1");
+    const job = migrationJob(target(), "bank-migrate-1", ["74", undefined, "76"]);
     expect(job).toMatchObject({
       apiVersion: "batch/v1",
       kind: "Job",
-      metadata: { labels: { "shieldx.dev/component": "migration" }, ownerReferences: [OWNER] },
+      metadata: {
+        labels: { "shieldx.dev/component": "migration" },
+        annotations: { "shieldx.dev/migrated-clusters": "74,,76" },
+        ownerReferences: [OWNER],
+      },
       spec: {
         backoffLimit: 20,
         template: {
@@ -357,7 +361,7 @@ describe("where the pods run", () => {
       imagePullSecrets,
       affinity: { ...affinity, podAntiAffinity },
     });
-    expect(specOf(migrationJob(given, "job"))).toMatchObject({ ...scheduling, imagePullSecrets });
+    expect(specOf(migrationJob(given, "job", []))).toMatchObject({ ...scheduling, imagePullSecrets });
   });
 
   test("anti-affinity of the spec takes the place of ours", () => {

@@ -1,8 +1,10 @@
 import { METRICS_PORT, POSTGRES_PORT } from "../../crds/agent-status.ts";
+import type { LedgerHead } from "../../crds/creditledger.ts";
 import { DATABASE_REQUEST_KEY, type DatabaseRequest } from "../../crds/database-request.ts";
 import { ANNOTATIONS, COMPONENTS, LABELS } from "../../crds/group.ts";
 import { SHARD_SET } from "../../crds/shardset.ts";
 import { canonicalJson, contentHash } from "../../lib/core/canonical.ts";
+import { omitUndefined } from "../../lib/core/objects.ts";
 import { type KubeObject, type LeaseObject, RESOURCES, type SecretObject } from "../../lib/kube/types.ts";
 import { type Access, type Identity, VERBS } from "../kit/access.ts";
 import { networkPolicy } from "../kit/network.ts";
@@ -56,10 +58,19 @@ export function databaseRequestSecret({ owner, names, spec }: Target, request: D
   });
 }
 
-/** Lease `l-writer-n`: made without a holder; the pods take it, and its transitions are the epoch. */
-export function writerLease({ owner, names }: Target, shard: number): LeaseObject {
+/**
+ * Lease `l-writer-n`: made without a holder; the pods take it, and its transitions are the epoch.
+ * @param head what the status remembers, for a Lease that is made anew
+ */
+export function writerLease({ owner, names }: Target, shard: number, head: Partial<LedgerHead> = {}): LeaseObject {
+  const { position, systemIdentifier } = head;
+  const memory = omitUndefined({
+    [ANNOTATIONS.headPosition]: position === undefined ? undefined : String(position),
+    [ANNOTATIONS.systemIdentifier]: systemIdentifier,
+  });
   return keptObject(owner, RESOURCES.Lease, names.writerLease(shard), {
     labels: { [LABELS.shard]: String(shard) },
+    ...(Object.keys(memory).length === 0 ? {} : { annotations: memory }),
     spec: { leaseTransitions: 0 },
   });
 }
@@ -74,13 +85,19 @@ export function migrationJobName(target: Target, adminKey: string): string {
   return names.migration(migrationHash({ image, args: migrationArgs(target), adminKey }));
 }
 
-/** Job `l-migrate-<hash>`. */
-export function migrationJob(target: Target, name: string): KubeObject {
+/**
+ * Job `l-migrate-<hash>`.
+ * @param clusters PostgreSQL clusters of the shards: the Job is the record of their migration, and of no others'
+ */
+export function migrationJob(target: Target, name: string, clusters: readonly (string | undefined)[]): KubeObject {
   const labels = componentLabels(target.owner, COMPONENTS.migration);
   const spec = migrationPodSpec(target);
   return ownedObject(target.owner, RESOURCES.Job, name, {
     labels,
-    annotations: { [ANNOTATIONS.configHash]: contentHash(spec) },
+    annotations: {
+      [ANNOTATIONS.configHash]: contentHash(spec),
+      [ANNOTATIONS.migratedClusters]: clusters.map((cluster) => cluster ?? "").join(","),
+    },
     spec: {
       backoffLimit: MIGRATION_BACKOFF_LIMIT,
       template: { metadata: { labels }, spec },

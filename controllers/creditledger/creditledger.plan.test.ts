@@ -161,7 +161,7 @@ describe("a living ledger", () => {
         jobs: [
           job({
             state: "running",
-            configHash: migrationJob(target(), JOB).metadata.annotations?.["shieldx.dev/config-hash"],
+            configHash: migrationJob(target(), JOB, []).metadata.annotations?.["shieldx.dev/config-hash"],
           }),
         ],
       },

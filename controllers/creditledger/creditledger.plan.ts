@@ -1,10 +1,12 @@
+import { ANNOTATIONS } from "../../crds/group.ts";
 import type { ObjectIdentity } from "../../lib/kube/types.ts";
-import { apply, create, onItsOwn, remove } from "../../operator/runtime/actions.ts";
+import { apply, create, onItsOwn, remove, tell } from "../../operator/runtime/actions.ts";
 import type { Action, Plan } from "../../operator/runtime/types.ts";
 import { accessActions } from "../kit/access.ts";
 import { trafficActions } from "../kit/network.ts";
 import { CERTIFICATE_CHECK_SECONDS, pkiActions, ROTATION_CHECK_SECONDS } from "../kit/pki/objects.ts";
 import type { Assessment } from "./creditledger.assess.ts";
+import { clustersOf } from "./creditledger.losses.ts";
 import { isOutdated, MIGRATION_RETRY_SECONDS, retryInSeconds } from "./creditledger.migration.ts";
 import {
   adminKeySecret,
@@ -57,6 +59,7 @@ export function planCreditLedger(assessment: Assessment, now: number): Plan {
       ...trafficActions(ledgerNetworkPolicy(target), world.others),
       onItsOwn(apply(ledgerService(target), "address of the API")),
       ...makeLeases(assessment),
+      ...forgetGivenUp(assessment),
       ...requestDatabase(assessment),
       ...removeOldMigrations(assessment),
       ...migrate(assessment, now),
@@ -79,11 +82,28 @@ function makeRoots({ world, made }: Assessment): Action[] {
 }
 
 function makeLeases({ world, writers }: Assessment): Action[] {
+  const heads = new Map(world.ledger.status?.heads?.map((head) => [head.shard, head]));
   return world.target.shards
     .filter((shard) => writers[shard] === undefined)
-    .map((shard) =>
-      onItsOwn(create(writerLease(world.target, shard), `shard ${String(shard)} has no writer Lease yet`)),
-    );
+    .map((shard) => {
+      const lease = writerLease(world.target, shard, heads.get(shard));
+      return onItsOwn(create(lease, `shard ${String(shard)} has no writer Lease yet`));
+    });
+}
+
+/** Takes the memory of data that people gave up from the Lease: its holder goes on with what is there. */
+function forgetGivenUp({ losses }: Assessment): Action[] {
+  const nothing = { [ANNOTATIONS.headPosition]: null, [ANNOTATIONS.systemIdentifier]: null };
+  const annotations = { ...nothing, [ANNOTATIONS.writerProblem]: null };
+  return losses
+    .filter(({ isGivenUp }) => isGivenUp)
+    .flatMap(({ lease: { resource, namespace, name, shard, position, systemIdentifier } }): Action[] => {
+      const what = `position ${String(position ?? 0)} in PostgreSQL cluster ${systemIdentifier ?? "unknown"}`;
+      const note = `data of shard ${String(shard)} up to ${what} is given up as annotated`;
+      const patch = { metadata: { annotations } };
+      const forget: Action = onItsOwn({ type: "patch", resource, namespace, name, patch, note });
+      return [forget, onItsOwn(tell("Warning", "DataGivenUp", note), [forget])];
+    });
 }
 
 function requestDatabase({ world, request }: Assessment): Action[] {
@@ -96,11 +116,15 @@ function requestDatabase({ world, request }: Assessment): Action[] {
 function migrate(assessment: Assessment, now: number): Action[] {
   const { world, migration, conditions } = assessment;
   const isOpen = conditions.ShardSetReady.status === "True" && conditions.DatabaseReady.status === "True";
-  if (!isOpen || migration === undefined) return [];
-  const { name, job } = migration;
+  if (!isOpen || migration === undefined || conditions.Migrated.reason === "DataLost") return [];
+  const { name, job, former } = migration;
   const { image, shards } = world.target;
+  if (former !== undefined) return [remove(former, conditions.Migrated.message)];
   if (job === undefined) {
-    const made = create(migrationJob(world.target, name), `${String(shards.length)} shards to migrate with ${image}`);
+    const made = create(
+      migrationJob(world.target, name, clustersOf(world)),
+      `${String(shards.length)} shards to migrate with ${image}`,
+    );
     // Two migrations of different versions do not run side by side.
     return [onItsOwn(made, removeOldMigrations(assessment))];
   }

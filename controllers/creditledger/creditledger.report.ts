@@ -41,11 +41,13 @@ export function positionsMoved(assessment: Assessment): boolean {
 
 function headsOf(assessment: Assessment, publishPositions: boolean): LedgerHead[] {
   const published = publishedPositions(assessment);
+  const before = new Map(assessment.world.ledger.status?.heads?.map((head) => [head.shard, head]));
   return assessment.writers.map((lease, shard) =>
     omitUndefined({
       shard,
       // A Lease that was made anew knows no position until its writer publishes one.
       position: (publishPositions ? lease?.position : undefined) ?? published.get(shard),
+      systemIdentifier: lease?.systemIdentifier ?? before.get(shard)?.systemIdentifier,
       epoch: lease?.epoch,
       writer: lease?.holder?.split("_")[0]?.slice(0, WRITER_LENGTH_MAX),
     }),

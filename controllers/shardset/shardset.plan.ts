@@ -174,7 +174,7 @@ function makePods(assessment: Assessment, now: number, inputs: readonly Action[]
 }
 
 /** Names of the objects that a pod of this shard cannot do without and that are not there, or not whole. */
-function missingInputs({ world, made }: Assessment, shard: number): readonly string[] {
+function missingInputs({ world, made, identities }: Assessment, shard: number): readonly string[] {
   const { target, ca, leaves, owned, leases, claims, shardSet } = world;
   const { names } = target;
   const tls = names.shardTls(shard);
@@ -187,8 +187,8 @@ function missingInputs({ world, made }: Assessment, shard: number): readonly str
     [hasAccount, `ServiceAccount/${names.access}`],
     [leases.has(shard), `Lease/${names.shard(shard)}`],
     [claims.has(shard), `PersistentVolumeClaim/${names.instance(shard)}`],
-    // No data is made before there is a map that says whose it is.
-    [!isNew(shardSet), `ConfigMap/${names.map}`],
+    // No data is made before there is a map that says whose it is, and that this shard has none.
+    [!isNew(shardSet) && identities.changes.get(shard)?.state !== "new", `ConfigMap/${names.map}`],
   ];
   return inputs.filter(([isThere]) => !isThere).map(([, name]) => name);
 }

@@ -1,9 +1,10 @@
 /** How the command line reaches a ledger: by its address, or by its name through the Kubernetes API. */
-import { CREDIT_LEDGER } from "../../crds/creditledger.ts";
+import { CREDIT_LEDGER, type CreditLedgerStatus } from "../../crds/creditledger.ts";
 import { DATABASE_REQUEST_KEY, parseDatabaseRequest } from "../../crds/database-request.ts";
 import { SHARD_SET } from "../../crds/shardset.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import { isOperatorError, OperatorError } from "../../lib/core/errors.ts";
+import type { ShardMemory } from "../../lib/core/shard-memory.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { connectKube } from "../../lib/kube/connect.ts";
 import { openPortForward, type PortForward } from "../../lib/kube/port-forward.ts";
@@ -11,6 +12,7 @@ import { type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
 import { environment } from "../../lib/node/env.ts";
 import type { PostgresTarget } from "../../lib/node/postgres.ts";
 import { programVersion } from "../../lib/node/version.ts";
+import { memoryOn } from "./lease-memory.ts";
 import { readText } from "./ledger.targets.ts";
 import { createLedgerClient, type LedgerClient } from "./ledger-client.ts";
 import { processRandom } from "./process-random.ts";
@@ -126,6 +128,8 @@ function forwardedAccess(
 /** The databases of a ledger's shards, as its reader. */
 export interface ShardAccess {
   readonly shards: number;
+  /** What is remembered of the shard's log outside of its database. */
+  memory(shard: number): ShardMemory;
   /** A way to the shard of its own at each call: connections that share a port-forward can hold each other up. */
   target(shard: number): Promise<PostgresTarget>;
   close(): Promise<void>;
@@ -136,7 +140,8 @@ export async function openShardAccess(flags: AccessFlags): Promise<ShardAccess> 
   const { namespace, name } = ledgerRef(flags);
   const kube = await connect(flags);
   try {
-    const shardSet = (await readLedger(kube, { namespace, name })).spec.shardSet;
+    const ledger = await readLedger(kube, { namespace, name });
+    const { shardSet } = ledger.spec;
     const { spec, status } = await kube.get(SHARD_SET, { namespace, name: shardSet });
     const { shards } = spec;
     const caSecret = status?.caSecret ?? `${shardSet}-ca`;
@@ -146,9 +151,13 @@ export async function openShardAccess(flags: AccessFlags): Promise<ShardAccess> 
     const request = parseDatabaseRequest(
       await secretText(kube, { namespace, name: `${name}-database` }, DATABASE_REQUEST_KEY),
     );
+    const memories = await Promise.all(
+      Array.from({ length: shards }, (_, shard) => readMemory(kube, { namespace, name, shard }, ledger)),
+    );
     const forwards: PortForward[] = [];
     return {
       shards,
+      memory: (shard) => memories[shard] as ShardMemory,
       target: async (shard) => {
         const forward = await forwardTo(flags, { namespace, target: `svc/${shardSet}-${shard}`, port: POSTGRES_PORT });
         forwards.push(forward);
@@ -175,8 +184,24 @@ export async function openShardAccess(flags: AccessFlags): Promise<ShardAccess> 
 /** What is read of a CreditLedger. */
 type LedgerResource = KubeObject & {
   spec: { shardSet: string; assets: readonly { code: string }[] };
-  status?: { caSecret?: string; url?: string };
+  status?: Pick<CreditLedgerStatus, "heads" | "caSecret" | "url">;
 };
+
+/** The Lease of the shard's writer remembers; the status stands in for a Lease that was made anew. */
+async function readMemory(
+  kube: KubeClient,
+  { namespace, name, shard }: { namespace: string; name: string; shard: number },
+  { status }: LedgerResource,
+): Promise<ShardMemory> {
+  const head = status?.heads?.find((known) => known.shard === shard);
+  const ref = { namespace, name: `${name}-writer-${shard}` };
+  const lease = await kube.find(RESOURCES.Lease, ref);
+  const onLease = memoryOn((key) => lease?.metadata.annotations?.[key]);
+  return {
+    position: onLease.position ?? head?.position,
+    systemIdentifier: onLease.systemIdentifier ?? head?.systemIdentifier,
+  };
+}
 
 function ledgerRef(flags: AccessFlags): { namespace: string; name: string } {
   const match = /^([a-z0-9-]+)\/([a-z0-9-]+)$/.exec(flags.ledger ?? "");

@@ -1,9 +1,10 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
 import { sha256 } from "../../lib/core/canonical.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import { bucketOf, DEFAULT_TENANT, proposeOwners } from "../../lib/core/ring.ts";
 import { formatShardMap } from "../../lib/core/shard-map.ts";
+import type { ShardMemory } from "../../lib/core/shard-memory.ts";
 import { apiVersionOf } from "../../lib/kube/paths.ts";
 import { type LeaseObject, RESOURCES } from "../../lib/kube/types.ts";
 import { type CertificatePair, createCertificateAuthority, issueCertificate } from "../../lib/node/certificates.ts";
@@ -14,6 +15,7 @@ import { withClient } from "../../lib/node/postgres.ts";
 import { freePort } from "../../lib/node/testing/free-port.ts";
 import { startControlPlane, type TestControlPlane } from "../../testkit/kube-apiserver.ts";
 import { startTestPostgres, type TestPostgres } from "../testing/postgres.ts";
+import { memoryOn } from "./lease-memory.ts";
 import { loadMigrations, migrate } from "./ledger.migrate.ts";
 import { startService } from "./ledger.service.ts";
 import { verifyShard } from "./ledger.verify.ts";
@@ -87,6 +89,14 @@ afterAll(async () => {
   for (const release of releases.reverse()) await release();
 });
 
+/** Ends of the pods so far. */
+const stops: (() => Promise<void>)[] = [];
+
+/** Pods of one test are no rivals in the next. */
+afterEach(async () => {
+  await Promise.all(stops.map((stop) => stop()));
+});
+
 /** A pod that competes for the given shards only, so that the test knows who writes what. */
 async function startPod(competesFor: readonly number[]): Promise<Pod> {
   const port = await freePort();
@@ -136,6 +146,7 @@ async function startPod(competesFor: readonly number[]): Promise<Pod> {
     client.close();
   };
   releases.push(stop);
+  stops.push(stop);
   return { client, seats, stop };
 }
 
@@ -148,6 +159,21 @@ async function until(what: string, condition: () => boolean | Promise<boolean>):
 }
 
 const isWriting = (pod: Pod, shard: number): boolean => pod.seats[shard]?.writer()?.status().phase === "writing";
+
+async function leaseAnnotations(shard: number): Promise<Record<string, string>> {
+  const lease = await plane.client().get(RESOURCES.Lease, { namespace: NAMESPACE, name: `l-writer-${shard}` });
+  return { ...lease.metadata.annotations };
+}
+
+async function annotateLease(shard: number, annotations: Record<string, string | null>): Promise<void> {
+  await plane
+    .client()
+    .patch(
+      RESOURCES.Lease,
+      { namespace: NAMESPACE, name: `l-writer-${shard}` },
+      { format: "merge", patch: { metadata: { annotations } } },
+    );
+}
 
 let serial = 0;
 function idOn(shard: number): string {
@@ -226,8 +252,70 @@ describe("two pods", () => {
     expect(balance).toMatchObject({ posted: 10, version: 2 });
 
     for (const [shard, database] of databases.entries()) {
-      const replay = await verifyShard({ shard, target: postgres.role(database, "reader"), snapshotEvery: 100 });
+      const target = postgres.role(database, "reader");
+      const replay = await verifyShard({ shard, target, snapshotEvery: 100 });
       expect(Object.values(replay.findings).filter((finding) => finding.violations > 0)).toEqual([]);
     }
+  });
+});
+
+describe("a log that is shorter than it was (trial 13)", () => {
+  test("is not written to, and the Lease says so until its loss is accepted", async () => {
+    const pod = await startPod([0, 1]);
+    await until("both shards are written", () => isWriting(pod, 0) && isWriting(pod, 1));
+    await until("the Lease remembers", async () => {
+      return (await leaseAnnotations(0))["shieldx.dev/system-identifier"] !== undefined;
+    });
+    const position = pod.seats[0]?.writer()?.status().position ?? 0;
+    await pod.stop();
+    const { "shieldx.dev/head-position": kept, "shieldx.dev/system-identifier": cluster } = await leaseAnnotations(0);
+    expect(kept).toBe(String(position));
+
+    const target = postgres.role(databases[0] as string, "reader");
+    const verified = async (memory: ShardMemory): Promise<(string | undefined)[]> => {
+      const { findings } = await verifyShard({ shard: 0, target, snapshotEvery: 100, memory });
+      const { checked, violations, first } = findings.memory;
+      const others = Object.values(findings).filter((finding) => finding.violations > 0 && finding !== findings.memory);
+      return [`${violations} of ${checked}`, first, ...others.map(({ invariant }) => invariant)];
+    };
+    expect(await verified(memoryOn((name) => (name.endsWith("head-position") ? kept : cluster)))).toEqual([
+      "0 of 2",
+      undefined,
+    ]);
+    expect(await verified({ position: position + 5, systemIdentifier: cluster })).toEqual([
+      "1 of 2",
+      `position ${position}: the log of shard 0 ends at position ${position}, but it has reached position ${position + 5}`,
+    ]);
+    expect(await verified({ position, systemIdentifier: "7400000000000000001" })).toEqual([
+      "1 of 2",
+      `shard 0 is PostgreSQL cluster ${cluster}, but the ledger's data is in cluster 7400000000000000001, where its log reached position ${position}`,
+    ]);
+
+    await annotateLease(0, { "shieldx.dev/head-position": String(position + 5) });
+    const next = await startPod([0, 1]);
+    await until("the loss is told", async () => {
+      return (await leaseAnnotations(0))["shieldx.dev/writer-problem"] !== undefined;
+    });
+    const lost = `DATA_LOST: the log of shard 0 ends at position ${position}, but it has reached position ${position + 5}`;
+    expect(await leaseAnnotations(0)).toMatchObject({
+      "shieldx.dev/head-position": String(position + 5),
+      "shieldx.dev/system-identifier": cluster,
+      "shieldx.dev/writer-problem": lost,
+    });
+    expect(next.seats[0]?.problem()).toBe(lost);
+    const answer = await next.client.send("POST", "/v1/accounts", { body: { id: idOn(0), asset: "CZK" } });
+    expect([answer.status, answer.json<{ code: string }>().code]).toEqual([503, "WRITER_UNAVAILABLE"]);
+    // What the controller does when somebody accepts it.
+    await annotateLease(0, {
+      "shieldx.dev/head-position": null,
+      "shieldx.dev/system-identifier": null,
+      "shieldx.dev/writer-problem": null,
+    });
+    await until("the shard is written again", () => isWriting(next, 0));
+    await until("the Lease remembers what there is", async () => {
+      const { "shieldx.dev/head-position": head, "shieldx.dev/writer-problem": problem } = await leaseAnnotations(0);
+      return head === String(position) && problem === undefined;
+    });
+    await next.stop();
   });
 });

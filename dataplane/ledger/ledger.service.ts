@@ -211,7 +211,7 @@ function startProbes(options: ServiceOptions, ready: () => ProbeResult): Promise
   });
 }
 
-/** Ready: every shard's database answered lately, and every shard's writer is here or known. */
+/** Ready: every shard's database answered lately, and every shard's writer is here or known, and has all its data. */
 function createReadiness(options: { reads: readonly LedgerReads[]; seats: readonly ShardSeat[]; clock: Clock }): {
   run(signal: AbortSignal): Promise<void>;
   check(): ProbeResult;
@@ -244,6 +244,8 @@ function createReadiness(options: { reads: readonly LedgerReads[]; seats: readon
         if (now - (answeredAt[shard] as number) > READY_WITHIN_MS) {
           return [`shard ${shard}: ${failure[shard] ?? "no answer lately"}`];
         }
+        const problem = seat.problem();
+        if (problem !== undefined) return [`shard ${shard}: ${problem}`];
         const isWriting = seat.writer()?.status().phase === "writing";
         return isWriting || seat.holderUrl() !== undefined ? [] : [`shard ${shard}: no writer known`];
       });

@@ -64,6 +64,10 @@ export interface LoadedLedger {
 }
 
 export interface LedgerStore {
+  /** PostgreSQL's identifier of the cluster; changes nothing. */
+  systemIdentifier(): Promise<string>;
+  /** Position at which the log ends; changes nothing. */
+  headPosition(): Promise<number>;
   /** Makes `epoch` the shard's, ending every other writer's session. @returns the former epoch; not below `epoch` = refused */
   claim(epoch: number): Promise<number>;
   load(): Promise<LoadedLedger>;
@@ -157,6 +161,17 @@ export async function openStore(options: StoreOptions): Promise<LedgerStore> {
   let turnOf = 0;
 
   return {
+    systemIdentifier: () =>
+      guarded(async () => {
+        const sql = "SELECT system_identifier::text AS id FROM pg_control_system()";
+        const { rows } = await reader.query<{ id: string }>(sql);
+        return (rows[0] as { id: string }).id;
+      }),
+    headPosition: () =>
+      guarded(async () => {
+        const { rows } = await reader.query<{ position: number }>("SELECT position FROM ledger.head");
+        return rows[0]?.position ?? 0;
+      }),
     claim: (epoch) =>
       guarded(async () => {
         const { rows } = await reader.query<{ former: number }>("SELECT ledger.claim($1, $2, $3) AS former", [

@@ -4,6 +4,7 @@
  */
 import type { Client } from "pg";
 import { OperatorError } from "../../lib/core/errors.ts";
+import { otherDatabase, type ShardMemory, shorterLog } from "../../lib/core/shard-memory.ts";
 import { openClient, type PostgresTarget, toPostgresError } from "../../lib/node/postgres.ts";
 import { EVENT_COLUMNS } from "./copy-codec.ts";
 import { type BinaryRow, breakConnection, bytesReceived, copyOut, pauseConnection, readRows } from "./copy-reader.ts";
@@ -30,6 +31,8 @@ export interface VerifyOptions {
   readonly rowsTarget?: PostgresTarget;
   /** A snapshot must exist at each multiple of this version; 0 = only compare those that exist. */
   readonly snapshotEvery: number;
+  /** What is remembered of the shard's log outside of its database; nothing when absent. */
+  readonly memory?: ShardMemory;
   /** How long nothing may arrive on either connection; STALL_MS when absent. */
   readonly stallMs?: number;
   /** Called after each part of the journal. */
@@ -129,6 +132,7 @@ async function verify(connections: Connections, options: VerifyOptions): Promise
   await compareAccounts(rows, replay);
   await compareBalances(rows, replay);
   compareHead(replay, head);
+  if (options.memory !== undefined) await compareMemory(rows, replay, options.memory);
   return replay;
 }
 
@@ -286,4 +290,21 @@ function compareHead(replay: Replay, head: Head | undefined): void {
       ? "the table has no row"
       : `head says position ${head.position}, block ${head.block}, ${head.accounts} accounts; the journal ends at position ${state.position}, block ${state.block}, ${state.accounts} accounts`;
   violate(replay, "head", { what });
+}
+
+/** A log that was cut short, or begun anew, is whole in itself: only what was seen of it before tells. */
+async function compareMemory(client: Client, replay: Replay, memory: ShardMemory): Promise<void> {
+  const { shard, state } = replay;
+  if (memory.systemIdentifier !== undefined) {
+    const { rows } = await client.query<{ id: string }>(
+      "SELECT system_identifier::text AS id FROM pg_control_system()",
+    );
+    check(replay, "memory");
+    const other = otherDatabase(shard, memory, rows[0]?.id ?? "");
+    if (other !== undefined) violate(replay, "memory", { what: other });
+  }
+  if (memory.position === undefined) return;
+  check(replay, "memory");
+  const shorter = shorterLog(shard, memory, state.position);
+  if (shorter !== undefined) violate(replay, "memory", { what: shorter, position: state.position });
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { createManualClock, type ManualClock } from "../../lib/core/manual-clock.ts";
 import { prng } from "../../lib/core/prng.ts";
+import type { ShardMemory } from "../../lib/core/shard-memory.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
 import { createMemoryDatabase, type MemoryDatabase } from "../testing/memory-store.ts";
 import { identitiesOf, type TransferRequest } from "./fingerprint.ts";
@@ -197,6 +198,72 @@ describe("faults", () => {
   });
 });
 
+describe("data that was there (trial 13)", () => {
+  const remembering = (memory: ShardMemory): WriterLease => ({ ...createLocalLease(7), memory: () => memory });
+  const CLUSTER = "7400000000000000000";
+
+  test.each([
+    {
+      name: "an empty database",
+      memory: { position: 200, systemIdentifier: CLUSTER },
+      message: "the log of shard 0 ends at position 0, but it has reached position 200",
+    },
+    {
+      name: "the database of the version that kept positions alone",
+      memory: { position: 200, systemIdentifier: undefined },
+      message: "the log of shard 0 ends at position 0, but it has reached position 200",
+    },
+    {
+      name: "another cluster",
+      memory: { position: 0, systemIdentifier: "7400000000000000009" },
+      message:
+        "shard 0 is PostgreSQL cluster 7400000000000000000, but the ledger's data is in cluster 7400000000000000009, where its log reached position 0",
+    },
+  ])("$name is not written to, and senders are told at once", async ({ memory, message }) => {
+    const { database, clock, writer, send } = stage({ lease: remembering(memory) });
+    const early = send([deposit("early")]);
+    const answer = await settle(clock, early);
+    expect([...answer.problems.values()].map(({ code }) => code)).toEqual(["WRITER_UNAVAILABLE"]);
+    expect(writer.status()).toMatchObject({ phase: "recovering", problem: { code: "DATA_LOST", message } });
+    await expect(send([deposit("later")])).rejects.toMatchObject({ code: "WRITER_UNAVAILABLE" });
+    // Nothing was changed: not even the epoch.
+    expect([database.epoch, database.commits]).toEqual([0, 0]);
+  });
+
+  test("what has all that is remembered is written to; so is what is left, once the memory was taken away", async () => {
+    const database = createMemoryDatabase();
+    let memory: ShardMemory = { position: undefined, systemIdentifier: undefined };
+    const lease = { ...createLocalLease(), memory: () => memory };
+    const first = stage({ database, lease });
+    await settle(first.clock, first.send([deposit("one")]));
+    const { position, systemIdentifier } = first.writer.status();
+    expect([position, systemIdentifier]).toEqual([1, CLUSTER]);
+    memory = { position, systemIdentifier };
+    const second = stage({ database, lease });
+    await settle(second.clock, second.send([deposit("two")]));
+    memory = { position: 3, systemIdentifier };
+    const third = stage({ database, lease });
+    await third.clock.advance(1_000);
+    expect(third.writer.status().problem?.code).toBe("DATA_LOST");
+    memory = { position: undefined, systemIdentifier: undefined };
+    await third.clock.advance(5_000);
+    await settle(third.clock, third.send([deposit("three")]));
+    expect(third.writer.status()).toMatchObject({ phase: "writing", position: 3, problem: undefined });
+  });
+
+  test("a database that comes back with less than this writer has seen is noticed before the Lease knows", async () => {
+    const database = createMemoryDatabase();
+    const { clock, writer, send } = stage({ database, lease: remembering({ position: 0, systemIdentifier: CLUSTER }) });
+    await settle(clock, send([deposit("one")]));
+    const emptied = createMemoryDatabase();
+    database.open = () => emptied.open();
+    database.fault = () => "refused";
+    const lost = await settle(clock, send([deposit("two")]));
+    expect([...lost.problems.values()].map(({ code }) => code)).toEqual(["OUTCOME_UNKNOWN"]);
+    expect(writer.status().problem?.message).toContain("ends at position 0, but it has reached position 1");
+  });
+});
+
 describe("two writers (C28)", () => {
   test("the newer one fences the older, which steps down when its Lease is gone", async () => {
     const database = createMemoryDatabase();
@@ -204,6 +271,7 @@ describe("two writers (C28)", () => {
     const old = stage({
       database,
       lease: {
+        ...createLocalLease(),
         isHeld: () => held,
         epoch: () => 1,
         setMinimumEpoch: () => Promise.reject(new Error("not reached")),

@@ -45,6 +45,10 @@ export interface WriterStatus {
   readonly epoch: number;
   /** Last committed position. */
   readonly position: number;
+  /** Identifier of the cluster that it works on; `undefined` before its first session. */
+  readonly systemIdentifier: string | undefined;
+  /** Why it may not begin: the database lacks what was there, and only people can mend that. */
+  readonly problem: OperatorError | undefined;
 }
 
 /** Told after each COMMIT, for metrics. */
@@ -92,6 +96,8 @@ export function createWriter(options: WriterOptions): LedgerWriter {
   let stopping: "drain" | "lost" | undefined;
   let session: Session | undefined;
   let committed = { position: 0, epoch: 0 };
+  let systemIdentifier: string | undefined;
+  let problem: OperatorError | undefined;
   let wake: () => void = () => undefined;
   const ended = new AbortController();
 
@@ -127,7 +133,7 @@ export function createWriter(options: WriterOptions): LedgerWriter {
   // --- sessions ---
 
   const begin = async (): Promise<Session> => {
-    const opened = await takeOver(options);
+    const opened = await takeOver(options, committed.position);
     try {
       const landed = await countLanded(opened.store, unsettled);
       for (const batch of unsettled.slice(0, landed)) settleBatch(batch);
@@ -143,6 +149,8 @@ export function createWriter(options: WriterOptions): LedgerWriter {
     if (strays.length > 0) abandon(strays, () => staleMap(shard, mapVersion));
     fillFilter(opened, options);
     committed = { position: opened.state.position, epoch: opened.epoch };
+    ({ systemIdentifier } = opened);
+    problem = undefined;
     return opened;
   };
 
@@ -246,6 +254,12 @@ export function createWriter(options: WriterOptions): LedgerWriter {
     }
   };
 
+  /** Nobody knows when, and whether, this shard is written again: its senders need not wait. */
+  const giveUp = (loss: OperatorError): void => {
+    problem = loss;
+    abandon(queue.all(), (tried) => unavailable(shard, tried));
+  };
+
   /** One session from takeover to its end. @returns true when it committed something */
   const term = async (): Promise<boolean> => {
     session = await begin();
@@ -266,7 +280,10 @@ export function createWriter(options: WriterOptions): LedgerWriter {
         const error = toOperatorError(thrown);
         failures += 1;
         options.onFailure?.(error.code);
-        log.warn({ shard, code: error.code, error: error.message }, "takeover failed");
+        // The same loss at each look is told once.
+        const isTold = problem !== undefined && problem.message === error.message;
+        if (!isTold) log.warn({ shard, code: error.code, error: error.message }, "takeover failed");
+        if (error.code === "DATA_LOST") giveUp(error);
         if (isOperatorError(error, "LEASE_LOST")) break;
       }
       session = undefined;
@@ -283,7 +300,7 @@ export function createWriter(options: WriterOptions): LedgerWriter {
   // --- intake ---
 
   const admit = (commands: number, mapVersion: number): void => {
-    if (phase === "ended" || stopping !== undefined) throw unavailable(shard, false);
+    if (phase === "ended" || stopping !== undefined || problem !== undefined) throw unavailable(shard, false);
     if (session !== undefined && mapVersion !== session.mapVersion) throw staleMap(shard, session.mapVersion);
     if (queue.size() + commands > QUEUE_COMMANDS_MAX) throw overloaded(shard, queue.size());
   };
@@ -321,7 +338,7 @@ export function createWriter(options: WriterOptions): LedgerWriter {
         enqueue({ type: "account", ...fresh(mapVersion), request, outcome: undefined, close });
       });
     },
-    status: () => ({ phase, epoch: committed.epoch, position: committed.position }),
+    status: () => ({ phase, ...committed, systemIdentifier, problem }),
     stop: async (how) => {
       stopping = how;
       wake();

@@ -5,6 +5,8 @@ export function createLocalLease(firstEpoch = 1): WriterLease {
   let epoch = firstEpoch;
   return {
     isHeld: () => true,
+    // One machine keeps no memory beside its database.
+    memory: () => ({ position: undefined, systemIdentifier: undefined }),
     epoch: () => epoch,
     setMinimumEpoch: (minimum) => {
       epoch = Math.max(epoch, minimum);

@@ -9,7 +9,8 @@ import { toOperatorError } from "../../lib/core/errors.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { createLeaseHolder, type LeaseHolder } from "../../lib/kube/lease.ts";
 import type { Logger } from "../../lib/node/logger.ts";
-import type { LedgerWriter } from "./ledger.writer.ts";
+import { memoryOn } from "./lease-memory.ts";
+import type { LedgerWriter, WriterStatus } from "./ledger.writer.ts";
 import { createLocalLease } from "./local-lease.ts";
 import type { WriterLease } from "./writer-takeover.ts";
 
@@ -20,6 +21,8 @@ export interface ShardSeat {
   writer(): LedgerWriter | undefined;
   /** Where the holder in another process answers. */
   holderUrl(): string | undefined;
+  /** Why the holder, in whichever process, does not write, when only people can mend that: a code and a sentence. */
+  problem(): string | undefined;
   /** Finishes what was accepted and gives the right back. */
   stop(): Promise<void>;
 }
@@ -35,7 +38,28 @@ export function createLocalSeat(shard: number, makeWriter: WriterFactory): Shard
     shard,
     writer: () => (writer.status().phase === "ended" ? undefined : writer),
     holderUrl: () => undefined,
+    problem: () => problemOf(writer.status()),
     stop: () => writer.stop("drain"),
+  };
+}
+
+function problemOf({ problem }: WriterStatus): string | undefined {
+  return problem && `${problem.code}: ${problem.message}`;
+}
+
+/**
+ * What a writer leaves on its Lease. Before its first session it knows nothing, and while it misses data it must not undo
+ * what people say about that: what is there stays.
+ */
+function newsOf(status: WriterStatus | undefined): Record<string, string | undefined> {
+  if (status === undefined) return {};
+  const { position, systemIdentifier } = status;
+  if (status.problem !== undefined) return { [ANNOTATIONS.writerProblem]: problemOf(status) };
+  if (systemIdentifier === undefined) return {};
+  return {
+    [ANNOTATIONS.writerProblem]: undefined,
+    [ANNOTATIONS.headPosition]: String(position),
+    [ANNOTATIONS.systemIdentifier]: systemIdentifier,
   };
 }
 
@@ -66,6 +90,8 @@ const RETRY_SECONDS = 2;
 export function createLeaseSeat(options: LeaseSeatOptions): ShardSeat {
   const { shard, clock, log } = options;
   let writer: LedgerWriter | undefined;
+  /** The writer of the last term, which has drained: what it reached goes with the release. */
+  let leaving: LedgerWriter | undefined;
   /** Writers of former terms that are still ending. */
   let endings: Promise<unknown> = Promise.resolve();
   const stopping = new AbortController();
@@ -76,6 +102,7 @@ export function createLeaseSeat(options: LeaseSeatOptions): ShardSeat {
       isHeld: holder.isHeld,
       epoch: holder.epoch,
       setMinimumEpoch: holder.setMinimumEpoch,
+      memory: () => memoryOn(holder.annotation),
     });
     writer = term;
     void term
@@ -110,7 +137,7 @@ export function createLeaseSeat(options: LeaseSeatOptions): ShardSeat {
     random: options.random,
     log,
     holderUrl: options.url,
-    annotations: () => (writer === undefined ? {} : { [ANNOTATIONS.headPosition]: String(writer.status().position) }),
+    annotations: () => newsOf((writer ?? leaving)?.status()),
     onHeld: () => begin(holder),
     onLost: end,
   });
@@ -127,9 +154,11 @@ export function createLeaseSeat(options: LeaseSeatOptions): ShardSeat {
         return undefined;
       return record.holderUrl;
     },
+    problem: () => (writer === undefined ? holder.annotation(ANNOTATIONS.writerProblem) : problemOf(writer.status())),
     stop: async () => {
       stopping.abort();
-      await writer?.stop("drain");
+      leaving = writer;
+      await leaving?.stop("drain");
       await holder.stop();
       await competing;
       await endings;

@@ -34,6 +34,7 @@ export const INVARIANTS = {
   current: "table balance holds exactly the replayed state",
   snapshots: "every snapshot equals the replayed state at its position",
   head: "table head is the end of the journal",
+  memory: "the log has all that was ever seen of it, in the database where it was seen",
 } as const;
 export type Invariant = keyof typeof INVARIANTS;
 

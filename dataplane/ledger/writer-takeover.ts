@@ -3,8 +3,10 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../../lib/core/clock.ts";
 import { OperatorError, toOperatorError } from "../../lib/core/errors.ts";
 import { CREDITS_MAX } from "../../lib/core/money.ts";
+import { otherDatabase, type ShardMemory, shorterLog } from "../../lib/core/shard-memory.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 import { createKeyFilter, type KeyFilter } from "./key-filter.ts";
+import { requireNoLoss } from "./lease-memory.ts";
 import type { DecidedBatch } from "./ledger.batch.ts";
 import { beginDraft, openAccount, sealDraft } from "./ledger.decider.ts";
 import type { CommitTicket, LedgerStore } from "./ledger.store.ts";
@@ -18,6 +20,8 @@ export interface WriterLease {
   epoch(): number | undefined;
   /** Raises the epoch; @throws OperatorError LEASE_LOST */
   setMinimumEpoch(minimum: number): Promise<number>;
+  /** What writers before have left on it of what they saw. */
+  memory(): ShardMemory;
 }
 
 /** One block on its way. */
@@ -32,6 +36,7 @@ export interface Session {
   readonly state: LedgerState;
   readonly mapVersion: number;
   readonly epoch: number;
+  readonly systemIdentifier: string;
   readonly filter: KeyFilter;
   filterReady: boolean;
   /** Not acknowledged yet, oldest first. */
@@ -53,11 +58,14 @@ export interface TakeoverOptions {
 
 /**
  * Ends every other writer's session, claims the epoch and loads the state; opens the external accounts that are missing.
- * @throws OperatorError LEASE_LOST, SHARD_UNAVAILABLE, LEDGER_CORRUPT, ...
+ * Before that it only reads: a database that is not what the Lease remembers is left as it is.
+ * @param reached position that this very process has seen
+ * @throws OperatorError DATA_LOST, LEASE_LOST, SHARD_UNAVAILABLE, LEDGER_CORRUPT, ...
  */
-export async function takeOver(options: TakeoverOptions): Promise<Session> {
+export async function takeOver(options: TakeoverOptions, reached = 0): Promise<Session> {
   const store = await options.openStore(randomUUID());
   try {
+    const systemIdentifier = await requireRemembered(store, options, reached);
     const epoch = await claimEpoch(store, options);
     const { state, mapVersion } = await store.load();
     const session: Session = {
@@ -65,6 +73,7 @@ export async function takeOver(options: TakeoverOptions): Promise<Session> {
       state,
       mapVersion,
       epoch,
+      systemIdentifier,
       filter: createKeyFilter(),
       filterReady: false,
       inFlight: [],
@@ -77,6 +86,23 @@ export async function takeOver(options: TakeoverOptions): Promise<Session> {
     await store.close();
     throw error;
   }
+}
+
+/** @returns identifier of the cluster */
+async function requireRemembered(
+  store: LedgerStore,
+  { lease, shard }: TakeoverOptions,
+  reached: number,
+): Promise<string> {
+  const onLease = lease.memory();
+  // A Lease without memory is that of a new ledger, or of one whose loss somebody has accepted.
+  const position = onLease.position === undefined ? undefined : Math.max(onLease.position, reached);
+  const memory = { ...onLease, position };
+  const systemIdentifier = await store.systemIdentifier();
+  // Another cluster may lack the ledger's tables: it is not asked for more.
+  requireNoLoss(otherDatabase(shard, memory, systemIdentifier));
+  requireNoLoss(shorterLog(shard, memory, await store.headPosition()));
+  return systemIdentifier;
 }
 
 async function claimEpoch(store: LedgerStore, { lease, shard }: TakeoverOptions): Promise<number> {

@@ -21,6 +21,8 @@ export interface MemoryDatabase {
   /** Refuses new sessions while true. */
   down: boolean;
   epoch: number;
+  /** Of the cluster. */
+  systemIdentifier: string;
   mapVersion: number;
   /** Ids of the stored events, by position. */
   events(): readonly { id: string; debit: number; credit: number; amount: number }[];
@@ -69,6 +71,7 @@ export function createMemoryDatabase(assets: readonly string[] = ["CZK"]): Memor
     gate: async () => undefined,
     down: false,
     epoch: 0,
+    systemIdentifier: "7400000000000000000",
     mapVersion: 1,
     events: () => truth.events,
     commits: 0,
@@ -101,6 +104,14 @@ function createSession(
     if (fault === "lost") throw unreachable();
   };
   return {
+    systemIdentifier: async () => {
+      alive();
+      return database.systemIdentifier;
+    },
+    headPosition: async () => {
+      alive();
+      return truth.position;
+    },
     claim: async (epoch) => {
       alive();
       const former = database.epoch;

@@ -121,7 +121,14 @@ export const ROOTS = {
 
 export function lease(shard: number, changes: Partial<ObservedLease> = {}): ObservedLease {
   const name = `bank-writer-${String(shard)}`;
-  const facts = { shard, holder: "bank-1_uid", epoch: 1, position: undefined };
+  const facts = {
+    shard,
+    holder: "bank-1_uid",
+    epoch: 1,
+    position: undefined,
+    systemIdentifier: undefined,
+    problem: undefined,
+  };
   return { ...identity(RESOURCES.Lease, name), ...facts, ...changes };
 }
 
@@ -136,6 +143,7 @@ export function job(name: string, changes: Partial<ObservedJob> = {}): ObservedJ
     podMessage: undefined,
     failures: 0,
     schemaVersion: undefined,
+    clusters: undefined,
     ...changes,
   };
 }

@@ -130,7 +130,10 @@ export function takeLease(
 ): void {
   world.edit("Lease", name, (object) => ({
     ...object,
-    metadata: { ...object.metadata, annotations: { [ANNOTATIONS.headPosition]: position } },
+    metadata: {
+      ...object.metadata,
+      annotations: { ...object.metadata.annotations, [ANNOTATIONS.headPosition]: position },
+    },
     spec: { holderIdentity: holder, leaseTransitions: epoch, renewTime: world.clock.now() },
   }));
 }
