@@ -183,6 +183,30 @@ describe("a new CA that is asked for", () => {
     expect(trusted(world)).toEqual(issuers(world));
   });
 
+  test("waits for a ledger that is not Ready: pods of an earlier version read the CA once", async () => {
+    const world = await ready();
+    const [first = ""] = trusted(world);
+    const put = (status: string): void =>
+      world.put({
+        apiVersion: "shieldx.dev/v1alpha1",
+        kind: "CreditLedger",
+        metadata: { name: "credits", namespace: "demo" },
+        spec: { shardSet: NAME },
+        status: { conditions: [{ type: "Ready", status }] },
+      });
+    put("False");
+    ask(world, { "shieldx.dev/rotate-ca": "1" });
+    await pass(world, 0);
+    await pass(world, 60 * MINUTE);
+    expect(issuers(world)).toEqual([first]);
+    expect(condition(world, "AuthorityCurrent")).toContain(
+      "3 of 3 shards trust the new CA; CreditLedger credits is not Ready, so its pods may not read a new CA; it signs",
+    );
+    put("True");
+    await pass(world, 0);
+    expect(issuers(world)).not.toEqual([first]);
+  });
+
   test("is given up when its Secret is deleted before it signs", async () => {
     const world = await ready();
     const [first = ""] = trusted(world);

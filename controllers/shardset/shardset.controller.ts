@@ -19,7 +19,7 @@ import { AGENT_ACCESS } from "./shardset.objects.ts";
 import { observeNames, observeShardSet, suspectsOf } from "./shardset.observe.ts";
 import { planGrowth, planShardSet } from "./shardset.plan.ts";
 import { reportShardSet } from "./shardset.report.ts";
-import { shardSetTrusters } from "./shardset.trust.ts";
+import { ledgersInTheWay, shardSetTrusters } from "./shardset.trust.ts";
 
 /** What the controller of ShardSets is built from. */
 export interface ShardSetDeps {
@@ -72,10 +72,15 @@ export function createShardSetController(deps: ShardSetDeps): Controller<ShardSe
       make: ({ world, agents }, now) => {
         const { owner } = world.target;
         const commonName = `${owner.namespace}/${owner.name} shard set CA`;
-        const trusters = shardSetTrusters(world, agents);
         return makePki(
           deps.certificates,
-          { ...world, commonName, trusters, asked: askedRotation(world.shardSet) },
+          {
+            ...world,
+            commonName,
+            trusters: shardSetTrusters(world, agents),
+            holdUps: ledgersInTheWay(world),
+            asked: askedRotation(world.shardSet),
+          },
           now,
         );
       },

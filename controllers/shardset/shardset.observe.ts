@@ -1,4 +1,4 @@
-import { CREDIT_LEDGER } from "../../crds/creditledger.ts";
+import { CREDIT_LEDGER, type CreditLedger } from "../../crds/creditledger.ts";
 import { COMPONENTS, LABELS } from "../../crds/group.ts";
 import { SHARD_SET, type ShardSet } from "../../crds/shardset.ts";
 import { deepFreeze } from "../../lib/core/objects.ts";
@@ -45,6 +45,8 @@ export interface World extends ObservedPki {
   readonly requests: MergedRequests;
   /** CreditLedgers on this ShardSet, in name order: they block its deletion. */
   readonly ledgers: readonly string[];
+  /** Those of them that do not run as they should, and so maybe with pods of an earlier version, which read the CA once. */
+  readonly unreadyLedgers: readonly string[];
   /** The ShardSet is being deleted, and nobody uses it any more. */
   readonly isEnding: boolean;
   /** All objects with an owner reference to the ShardSet but Pods, for its deletion. */
@@ -64,10 +66,7 @@ export function observeShardSet(cache: CacheReader, shardSet: ShardSet, target: 
     [LABELS.shardSet]: owner.name,
     [LABELS.component]: COMPONENTS.databaseRequest,
   });
-  const ledgers = cache
-    .list(CREDIT_LEDGER, owner.namespace)
-    .filter(({ spec }) => spec.shardSet === owner.name)
-    .map(({ metadata }) => metadata.name);
+  const ledgers = cache.list(CREDIT_LEDGER, owner.namespace).filter(({ spec }) => spec.shardSet === owner.name);
   return deepFreeze({
     shardSet,
     target,
@@ -79,7 +78,11 @@ export function observeShardSet(cache: CacheReader, shardSet: ShardSet, target: 
     leases: byShard(ours(RESOURCES.Lease), names.lease, observeLease),
     clues: NO_CLUES,
     requests: mergeRequests(requests.filter(({ metadata }) => metadata.deletionTimestamp === undefined)),
-    ledgers: ledgers.sort(),
+    ledgers: ledgers.map(({ metadata }) => metadata.name).sort(),
+    unreadyLedgers: ledgers
+      .filter((ledger) => !isReady(ledger))
+      .map(({ metadata }) => metadata.name)
+      .sort(),
     isEnding: shardSet.metadata.deletionTimestamp !== undefined && ledgers.length === 0,
     owned: OWNED_KINDS.flatMap((resource) =>
       ours(resource)
@@ -106,6 +109,10 @@ export function suspectsOf({ claims, pods, isEnding }: World): readonly Suspect[
   const unbound = [...claims.values()].filter(({ wasBound, phase }) => !wasBound || phase === "Lost");
   const waiting = [...pods.values()].filter(({ phase, deleting }) => phase === "Pending" && !deleting);
   return [...unbound.map((claim) => ({ ...claim, isClaim: true })), ...waiting].sort((a, b) => a.shard - b.shard);
+}
+
+function isReady({ status }: CreditLedger): boolean {
+  return status?.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True") === true;
 }
 
 /** In the order in which a deletion removes them: what others may still connect to goes first. */

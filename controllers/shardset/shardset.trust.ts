@@ -2,6 +2,11 @@ import type { Truster } from "../kit/pki/rotation.ts";
 import type { Agents } from "./shardset.facts.ts";
 import type { World } from "./shardset.observe.ts";
 
+/** Ledgers that have to run as they should before another CA signs. */
+export function ledgersInTheWay({ unreadyLedgers }: World): string[] {
+  return unreadyLedgers.map((name) => `CreditLedger ${name} is not Ready, so its pods may not read a new CA`);
+}
+
 /**
  * The agents, in shard order: each trusts the bundle that its pod has mounted and shows the certificate of its shard. Clients
  * of the shards, ledgers above all, do not say what they trust.

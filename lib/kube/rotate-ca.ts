@@ -48,8 +48,10 @@ export async function rotateCa(asked: RotateCa, { client, clock, print }: Rotate
   const until = clock.monotonic() + timeoutSeconds * 1_000;
   let told = "";
   for (;;) {
-    const says = conditionOf(await client.get(resource, ref));
-    const bundle = await client.find(RESOURCES.Secret, { namespace, name: `${name}-ca` });
+    const object = await client.get(resource, ref);
+    const says = conditionOf(object);
+    const { caSecret = `${name}-ca` } = (object["status"] ?? {}) as { readonly caSecret?: string };
+    const bundle = await client.find(RESOURCES.Secret, { namespace, name: caSecret });
     // The condition may be older than the request: the bundle says which one was acted on.
     const isBegun = bundle?.metadata.annotations?.[ANNOTATIONS.rotateCa] === value;
     const line = isBegun ? says.message : "the controller has not begun yet";

@@ -55,7 +55,7 @@ export const RENEWAL_REMAINING_RATIO = 1 / 3;
 const ALGORITHM_CURVE = "prime256v1";
 
 /** Clocks of nodes differ; a certificate is valid from a little before it was made. */
-const BACKDATE_MS = 5 * 60_000;
+export const BACKDATE_MS = 5 * 60_000;
 
 const CA_LIFETIME: Lifetime = { validityMs: CA_VALIDITY_DAYS * DAY_MS, backdateMs: BACKDATE_MS };
 const CERTIFICATE_LIFETIME: Lifetime = { validityMs: CERTIFICATE_VALIDITY_DAYS * DAY_MS, backdateMs: BACKDATE_MS };

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from "@jest/globals";
+import { certificatesIn } from "../../../lib/core/trust-bundle.ts";
 import { RESOURCES } from "../../../lib/kube/types.ts";
 import type { CertificateRequest } from "../../../lib/node/certificates.ts";
 import {
@@ -165,5 +166,23 @@ describe("a certificate", () => {
     const good = leaf(kept("bank-0-tls", await issue(ca)));
     const { leaves } = await make(kept("bank-ca-key", ca), [good, { ...leaf(), secret: "bank-1-tls" }]);
     expect([...leaves.keys()]).toEqual(["bank-1-tls"]);
+  });
+});
+
+describe("a former CA", () => {
+  test.each([
+    ["stays trusted while those who say nothing may still show its certificates", 179_000, 2],
+    ["leaves the bundle after three minutes", 180_000, 1],
+  ])("%s", async (_name, afterMs, trusted) => {
+    const pair = await issueCertificate(otherCa, REQUEST, NOW);
+    const bundle = { ...kept("bank-ca", undefined), value: `${ca.certPem}${otherCa.certPem}` };
+    const needs = {
+      commonName: "bank CA",
+      caKey: kept("bank-ca-key", otherCa),
+      ca: bundle,
+      leaves: [leaf(kept("l", pair))],
+    };
+    const made = await makePki(CERTIFICATES, needs, NOW + afterMs);
+    expect(certificatesIn(made.bundle)).toHaveLength(trusted);
   });
 });

@@ -5,7 +5,7 @@ import {
   withCertificate,
   withoutCertificate,
 } from "../../../lib/core/trust-bundle.ts";
-import type { CertificateRequest } from "../../../lib/node/certificates.ts";
+import { BACKDATE_MS, type CertificateRequest } from "../../../lib/node/certificates.ts";
 import type { Kept, LeafPair } from "../secrets.ts";
 import type { Certificates, KeyPair } from "./certificates.ts";
 import {
@@ -42,6 +42,8 @@ export interface PkiNeeds {
   readonly leaves: readonly Leaf[];
   /** Whose trust in a new CA is waited for; besides, time is left to all others. */
   readonly trusters?: readonly Truster[];
+  /** Why the new CA may not sign yet although its trust is out: clients that would not read it. Sentences without a stop. */
+  readonly holdUps?: readonly string[];
   /** What people ask for on the resource. */
   readonly asked?: AskedRotation;
 }
@@ -159,6 +161,7 @@ function readPki(certificates: Certificates, needs: PkiNeeds, now: number): Read
     leaves: leaves.flatMap((leaf) => readLeaf(certificates, { leaf, candidates }, now)),
     isLeafMissing: leaves.some(({ kept }) => kept?.value === undefined),
     trusters: needs.trusters ?? [],
+    holdUps: needs.holdUps ?? [],
     notes: needs.notes ?? NO_NOTES,
     request: needs.asked?.request,
     overlapMs: needs.asked?.overlapMs,
@@ -182,7 +185,9 @@ function readLeaf(
   // What a CA has signed can be read.
   if (issuer === undefined) return [{ secret, certPem: pair.certPem, issuer, issuedAt: 0 }];
   const { notBefore, notAfter } = certificates.readCertificate(pair.certPem);
-  return [{ secret, certPem: pair.certPem, issuer: notAfter > now ? issuer : undefined, issuedAt: notBefore }];
+  return [
+    { secret, certPem: pair.certPem, issuer: notAfter > now ? issuer : undefined, issuedAt: notBefore + BACKDATE_MS },
+  ];
 }
 
 async function makeLeaves(

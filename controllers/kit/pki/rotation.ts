@@ -64,6 +64,8 @@ export interface RotationFacts {
   /** Certificates there are to be that do not exist, or that cannot be read. */
   readonly isLeafMissing: boolean;
   readonly trusters: readonly Truster[];
+  /** Why the new CA may not sign yet, besides. */
+  readonly holdUps: readonly string[];
   readonly notes: AuthorityNotes;
   /** The request on the resource. */
   readonly request: string | undefined;
@@ -171,7 +173,8 @@ function trustIn(awaited: string, facts: RotationFacts): Trust {
   const missing = trusters
     .filter(({ answers, trusts }) => !answers || trusts?.includes(digest) === false)
     .map(({ what, answers }) => (answers ? `${what} has not read it yet` : `${what} does not answer`));
-  return { since, until, missing, isEverywhere: isPublished && missing.length === 0 && now >= until };
+  const isEverywhere = isPublished && missing.length === 0 && facts.holdUps.length === 0 && now >= until;
+  return { since, until, missing, isEverywhere };
 }
 
 interface Drop {
@@ -204,7 +207,7 @@ function replacedBy({ signing, leaves, notes }: RotationFacts): string[] {
 const REPLACED_MAX = 8;
 
 function progressOf(
-  { trusters, isExpiring, signing }: RotationFacts,
+  { trusters, holdUps, isExpiring, signing }: RotationFacts,
   {
     step,
     awaited,
@@ -231,7 +234,7 @@ function progressOf(
       };
     }
     const wait = `it signs from ${rfc3339Seconds(trust.until)} on at the earliest, when clients elsewhere have had time to read the bundle`;
-    const parts = [...counted(trusters, trust.missing, "trust the new CA"), wait];
+    const parts = [...counted(trusters, trust.missing, "trust the new CA"), ...holdUps, wait];
     return { phase: "add", message: `CA rotation, step 1 of 3 (add): ${parts.join("; ")}` };
   }
   if (drop === undefined || drop.isDone) return undefined;

@@ -1,3 +1,4 @@
+import { BACKDATE_MS } from "../../../lib/node/certificates.ts";
 import type { Certificates } from "../pki/certificates.ts";
 
 /** How long the certificates below are valid, milliseconds. */
@@ -33,10 +34,14 @@ export const plainCertificates: Certificates = {
     const [issuer = "", until, names = ""] = certPem.trim().split(" | ");
     const [, commonName, made] = /^CA (.*) made (\d+)$/.exec(issuer) ?? [];
     if (until === undefined) {
-      const notBefore = Number(made ?? 0);
-      return { commonName: commonName ?? issuer, notBefore, notAfter: notBefore + PLAIN_CA_VALIDITY_MS };
+      const notBefore = Number(made ?? 0) - BACKDATE_MS;
+      return { commonName: commonName ?? issuer, notBefore, notAfter: notBefore + BACKDATE_MS + PLAIN_CA_VALIDITY_MS };
     }
     const notAfter = Number(until.slice("until ".length));
-    return { commonName: names.split(",").at(-1) ?? "", notBefore: notAfter - PLAIN_VALIDITY_MS, notAfter };
+    return {
+      commonName: names.split(",").at(-1) ?? "",
+      notBefore: notAfter - PLAIN_VALIDITY_MS - BACKDATE_MS,
+      notAfter,
+    };
   },
 };

@@ -201,6 +201,7 @@ export function world(seen: Seen = {}): World {
     clues: seen.clues ?? NO_CLUES,
     requests: mergeRequests(requests),
     ledgers,
+    unreadyLedgers: [],
     isEnding: of.metadata.deletionTimestamp !== undefined && ledgers.length === 0,
     owned,
   };

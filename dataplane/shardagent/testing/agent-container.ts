@@ -47,8 +47,8 @@ export interface AgentContainer {
   readonly metricsUrl: string;
   /** `undefined` while the agent does not answer. */
   status(): Promise<AgentStatus | undefined>;
-  /** Body of a GET with the given client certificate. */
-  get(path: string, client?: CertificatePair): Promise<{ status: number; body: string }>;
+  /** Body of a GET with the given client certificate, trusting its bundle or else the host's CA. */
+  get(path: string, client?: CertificatePair & { readonly caPem?: string }): Promise<{ status: number; body: string }>;
   /** Answer to a POST of the operator. */
   post(path: string, body: string): Promise<{ status: number; body: string }>;
   /** Waits until the agent's status satisfies `test`. */
@@ -159,7 +159,10 @@ export async function startAgent(host: ShardHost, options: AgentOptions): Promis
 
   const ask = (
     path: string,
-    { client = host.operator, body }: { readonly client?: CertificatePair | undefined; readonly body?: string },
+    {
+      client = host.operator,
+      body,
+    }: { readonly client?: (CertificatePair & { readonly caPem?: string }) | undefined; readonly body?: string },
   ): Promise<{ status: number; body: string }> =>
     new Promise((done, fail) => {
       const sent = request(
@@ -168,7 +171,7 @@ export async function startAgent(host: ShardHost, options: AgentOptions): Promis
           port: listen,
           path,
           method: body === undefined ? "GET" : "POST",
-          ca: host.ca.certPem,
+          ca: client.caPem ?? host.ca.certPem,
           cert: client.certPem,
           key: client.keyPem,
           minVersion: "TLSv1.3",
