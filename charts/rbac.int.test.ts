@@ -201,6 +201,8 @@ const UNSEEN: readonly RegExp[] = [
   /^update \w+\.shieldx\.dev\/finalizers$/,
   // An event that is told again after a while becomes a series.
   /^patch events\.events\.k8s\.io$/,
+  // Asked about an object that does not come up for some seconds; here most do.
+  /^list (events\.events|storageclasses\.storage)\.k8s\.io$/,
 ];
 
 /** Reading has three verbs, and whoever may watch a kind may read all of it: they are granted together. */
