@@ -126,6 +126,7 @@ export const CREDIT_LEDGER_REASONS = {
   ...COMMON_REASONS,
   ...AUTHORITY_REASONS,
   ...KEPT_DATA_REASONS,
+  ...START_REASONS,
   ...DATA_REASONS,
   ShardSetNotFound:
     "The ShardSet that spec.shardSet names does not exist in this namespace. Create it, or delete the ledger.",
@@ -136,7 +137,8 @@ export const CREDIT_LEDGER_REASONS = {
   DatabaseReady: "The database exists on every shard.",
   DatabaseNameConflict: "Another ledger's database request has the same database name. Rename this ledger.",
   Migrating: "The migration Job is running.",
-  MigrationFailed: "The migration Job failed and is tried again; read the log of the Job that the message names.",
+  MigrationFailed:
+    "The migration failed five times in a row and is tried again every few minutes; the message has its last words.",
   Migrated: "All migrations are applied.",
   Deploying: "Ledger pods are being started or replaced.",
   WritersUnavailable: "At least one shard has no writer; the message names it.",

@@ -35,6 +35,10 @@ export const COMPONENTS = {
 
 /** Annotations. */
 export const ANNOTATIONS = {
+  /** On the Deployment of a ledger: the migration that was done for its pods, and the PostgreSQL clusters that it was for. */
+  migration: `${GROUP}/migration`,
+  /** On the Deployment of a ledger: when its controllers were last woken after their pods were refused. */
+  nudgedAt: `${GROUP}/nudged-at`,
   /** Hash of the desired object at our last apply: an unchanged hash means no write. */
   appliedHash: `${GROUP}/applied-hash`,
   /** On a pod template: hash of what the pods read at their start, so that a change of it replaces them. */

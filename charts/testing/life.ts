@@ -35,6 +35,8 @@ export function createLife(kube: KubeClient, namespace: string, shardSet: string
         if (pod.metadata.deletionTimestamp !== undefined) {
           await kube.delete(RESOURCES.Pod, { namespace, name: pod.metadata.name }, { gracePeriodSeconds: 0 });
         } else if (statusOf(pod)["phase"] !== "Running") {
+          const claim = await kube.find(RESOURCES.PersistentVolumeClaim, { namespace, name: pod.metadata.name });
+          if (claim !== undefined && statusOf(claim)["phase"] !== "Bound") return;
           const podIP = `10.0.0.${pod.metadata.labels?.[LABELS.shard] ?? "0"}`;
           const conditions = [{ type: "Ready", status: "True" }];
           await setStatus(RESOURCES.Pod, pod, { phase: "Running", podIP, podIPs: [{ ip: podIP }], conditions });

@@ -1,4 +1,5 @@
 import type { DatabaseRequest } from "../../crds/database-request.ts";
+import type { Trouble } from "../kit/explain/trouble.ts";
 import { type LedgerConditions, ledgerConditions } from "./creditledger.conditions.ts";
 import type { ObservedLease } from "./creditledger.facts.ts";
 import { type KeptData, keptData } from "./creditledger.kept.ts";
@@ -7,6 +8,7 @@ import type { Made } from "./creditledger.make.ts";
 import { currentMigration, type Migration } from "./creditledger.migration.ts";
 import { databaseRequest, podConfigHash } from "./creditledger.objects.ts";
 import type { World } from "./creditledger.observe.ts";
+import { deploymentTrouble, withTrouble } from "./creditledger.troubles.ts";
 
 /** What is so: computed once a reconcile, read by plan and report. */
 export interface Assessment {
@@ -21,7 +23,7 @@ export interface Assessment {
   /** Hash of what the pods read at their start; unknown without passwords. */
   readonly configHash: string | undefined;
   /** Why the pods are not yet as the spec asks; `undefined` when they are. */
-  readonly unfinishedRollout: string | undefined;
+  readonly unfinishedRollout: Trouble | undefined;
   /** Data that shards have no more. */
   readonly losses: readonly ShardLoss[];
   readonly conditions: LedgerConditions;
@@ -36,6 +38,7 @@ export function assessCreditLedger(world: World, made: Made): Assessment {
   const writers = target.shards.map((shard) => byShard.get(shard));
   const withoutWriter = target.shards.filter((shard) => byShard.get(shard)?.holder === undefined);
   const losses = lossesOf(world, writers);
+  const trouble = deploymentTrouble(world);
   const configHash = roles?.value && podConfigHash(target, roles.value, world.deployment?.configHash);
   return {
     world,
@@ -45,17 +48,39 @@ export function assessCreditLedger(world: World, made: Made): Assessment {
     kept: keptData(world, made, request),
     writers,
     configHash,
-    unfinishedRollout: unfinishedRollout(world, configHash),
+    unfinishedRollout: unfinishedRollout(world, configHash, trouble),
     losses,
-    conditions: ledgerConditions(world, { request, migration, withoutWriter, losses, pki: made.pki }),
+    conditions: ledgerConditions(world, {
+      request,
+      migration,
+      withoutWriter,
+      losses,
+      podTrouble: trouble,
+      pki: made.pki,
+    }),
   };
 }
 
-function unfinishedRollout({ deployment, target }: World, configHash: string | undefined): string | undefined {
+function unfinishedRollout(
+  { deployment, target }: World,
+  configHash: string | undefined,
+  trouble: Trouble | undefined,
+): Trouble | undefined {
+  const state = rolloutInWords(deployment, { configHash, replicas: target.spec.replicas });
+  return state === undefined
+    ? undefined
+    : { text: withTrouble(state, trouble), needsPerson: trouble?.needsPerson === true };
+}
+
+function rolloutInWords(
+  deployment: World["deployment"],
+  { configHash, replicas }: { readonly configHash: string | undefined; readonly replicas: number },
+): string | undefined {
   if (deployment === undefined || configHash === undefined) return "no ledger pod was started yet";
-  const { replicas } = target.spec;
   const pods = `${String(deployment.readyReplicas)} of ${String(replicas)} pods are ready`;
   if (deployment.configHash !== configHash) return `the pods still run the earlier version; ${pods}`;
-  if (deployment.replicas !== replicas || !deployment.rolledOut) return `pods are being replaced; ${pods}`;
+  if (deployment.replicas !== replicas || !deployment.rolledOut) {
+    return `pods are being ${deployment.isFirst ? "started" : "replaced"}; ${pods}`;
+  }
   return deployment.readyReplicas < replicas ? pods : undefined;
 }

@@ -2,6 +2,7 @@ import type { CreditLedgerConditionType, CreditLedgerReason } from "../../crds/c
 import type { DatabaseRequest } from "../../crds/database-request.ts";
 import type { Statement } from "../../operator/runtime/types.ts";
 import { no, type OwnConditions, yes } from "../kit/conditions.ts";
+import type { Trouble } from "../kit/explain/trouble.ts";
 import { authorityCurrent } from "../kit/pki/conditions.ts";
 import type { MadePki } from "../kit/pki/make.ts";
 import type { ObservedJob } from "./creditledger.facts.ts";
@@ -9,6 +10,7 @@ import { shardsWithRequest } from "./creditledger.kept.ts";
 import type { ShardLoss } from "./creditledger.losses.ts";
 import type { Migration } from "./creditledger.migration.ts";
 import type { World } from "./creditledger.observe.ts";
+import { jobTrouble, withTrouble } from "./creditledger.troubles.ts";
 
 // The gates between a ledger and its data, one function each. The plan opens them in this order, the status reports
 // them as conditions, and both read the same sentence:
@@ -26,6 +28,8 @@ export interface GateFacts {
   /** Shards that have no writer. */
   readonly withoutWriter: readonly number[];
   readonly losses: readonly ShardLoss[];
+  /** Why pods of the Deployment do not come up. */
+  readonly podTrouble: Trouble | undefined;
   readonly pki: MadePki;
 }
 
@@ -73,11 +77,11 @@ function databaseReady(world: World, request: DatabaseRequest | undefined): Says
   return done < shards ? no("WaitingForDatabase", count) : yes("DatabaseReady", count);
 }
 
-function migrated({ shardSet }: World, { migration, losses }: GateFacts, database: Says): Says {
+function migrated(world: World, { migration, losses }: GateFacts, database: Says): Says {
   // Tables of a beginning in place of data that is lost would look like a ledger without a past.
   const elsewhere = losses.filter(({ isElsewhere }) => isElsewhere);
   if (elsewhere.length > 0) return no("DataLost", inWords(elsewhere));
-  if (shardSet === undefined || migration === undefined) {
+  if (world.shardSet === undefined || migration === undefined) {
     return no("WaitingForDatabase", "the migration waits for the database");
   }
   const { name, job, former } = migration;
@@ -87,16 +91,39 @@ function migrated({ shardSet }: World, { migration, losses }: GateFacts, databas
   }
   switch (job?.state) {
     case undefined:
+      if (migration.isRecorded) return yes("Migrated", `Job ${name} succeeded`);
       return database.status === "True"
-        ? no("Migrating", `Job ${name} is being created`)
+        ? (failedBefore(world, name) ?? no("Migrating", `Job ${name} is being created`))
         : no("WaitingForDatabase", "the migration waits for the database");
     case "running":
-      return no("Migrating", `Job ${name} is running${lastWords(job)}`);
+      return migrating(world, name, job);
     case "failed":
       return no("MigrationFailed", `Job ${name} failed: ${job.message ?? "no reason given"}${lastWords(job)}`);
     case "succeeded":
       return yes("Migrated", `Job ${name} succeeded`);
   }
+}
+
+function migrating(world: World, name: string, job: ObservedJob): Says {
+  const before = failedBefore(world, name);
+  const trouble = jobTrouble(job, world.clues);
+  if (trouble !== undefined) {
+    const reason = trouble.needsPerson ? "StartBlocked" : (before?.reason ?? "Migrating");
+    return no(reason, `Job ${name} waits: ${trouble.text}`);
+  }
+  if (before === undefined) return no("Migrating", `Job ${name} is running${lastWords(job)}`);
+  return job.failures === 0 ? before : no(before.reason, `Job ${name} is tried again${lastWords(job)}`);
+}
+
+/**
+ * What was told when a former Job of this name gave up. It stays told while the next one tries, so that nobody has to look
+ * at the right moment to read why.
+ */
+function failedBefore({ ledger }: World, name: string): Says | undefined {
+  const told = ledger.status?.conditions?.find(({ type }) => type === "Migrated");
+  return told?.reason === "MigrationFailed" && told.message.startsWith(`Job ${name} `)
+    ? no("MigrationFailed", told.message)
+    : undefined;
 }
 
 function lastWords({ failures, podMessage }: ObservedJob): string {
@@ -116,11 +143,14 @@ function inWords(losses: readonly ShardLoss[]): string {
   return losses.map(({ message }) => message).join("; ");
 }
 
-function available({ deployment, target }: World, { withoutWriter, losses }: GateFacts): Says {
+function available({ deployment, target }: World, { withoutWriter, losses, podTrouble }: GateFacts): Says {
   if (losses.length > 0) return no("DataLost", inWords(losses));
   if (deployment === undefined) return no("Deploying", "no ledger pod was started yet");
   const pods = `${String(deployment.readyReplicas)} of ${String(deployment.replicas)} pods are ready`;
-  if (deployment.readyReplicas === 0) return no("PodsUnavailable", pods);
+  if (deployment.readyReplicas === 0) {
+    const reason = podTrouble?.needsPerson === true ? "StartBlocked" : "PodsUnavailable";
+    return no(reason, withTrouble(pods, podTrouble));
+  }
   const shards = target.shards.length;
   const writers = `${String(shards - withoutWriter.length)} of ${String(shards)} shards have a writer`;
   return withoutWriter.length > 0

@@ -2,17 +2,19 @@ import { CREDIT_LEDGER, type CreditLedger } from "../../crds/creditledger.ts";
 import { COMPONENTS, LABELS } from "../../crds/group.ts";
 import { SHARD_SET } from "../../crds/shardset.ts";
 import { RESOURCES } from "../../lib/kube/types.ts";
+import { createClueReader } from "../../operator/runtime/clues.ts";
 import { owned, references, referringKeys } from "../../operator/runtime/mapping.ts";
 import { factsChanged } from "../../operator/runtime/predicates.ts";
 import { createReconciler } from "../../operator/runtime/reconciler.ts";
 import { createThrottle } from "../../operator/runtime/throttle.ts";
 import type { Controller, Watch } from "../../operator/runtime/types.ts";
 import { grantsOf } from "../kit/access.ts";
+import { podFacts } from "../kit/explain/pods.ts";
 import { type Assessment, assessCreditLedger } from "./creditledger.assess.ts";
 import { observeLease } from "./creditledger.facts.ts";
 import { createMaker, type Made, type Sources } from "./creditledger.make.ts";
 import { POD_ACCESS } from "./creditledger.objects.ts";
-import { observeCreditLedger, type World } from "./creditledger.observe.ts";
+import { observeCreditLedger, suspectsOf, type World } from "./creditledger.observe.ts";
 import { planCreditLedger } from "./creditledger.plan.ts";
 import { positionsMoved, reportCreditLedger } from "./creditledger.report.ts";
 
@@ -36,6 +38,7 @@ export const POSITIONS_INTERVAL_SECONDS = 10;
 
 /** Controller of CreditLedgers: observe, make, assess, plan, report (docs/lifecycle.md). */
 export function createCreditLedgerController(deps: CreditLedgerDeps): Controller<CreditLedger> {
+  const readClues = createClueReader();
   const positions = createThrottle(POSITIONS_INTERVAL_SECONDS);
   const settings = {
     image: deps.images.shieldx,
@@ -48,10 +51,14 @@ export function createCreditLedgerController(deps: CreditLedgerDeps): Controller
     concurrency: CONCURRENCY,
     watches: WATCHES,
     indexes: { [ON_SHARD_SET]: references<CreditLedger>(({ spec }) => spec.shardSet) },
+    reads: [RESOURCES.Event],
     grants: grantsOf(POD_ACCESS),
     reconcile: createReconciler<CreditLedger, World, Assessment, Made>({
       resource: CREDIT_LEDGER,
-      observe: (ledger, { cache }) => observeCreditLedger(cache, ledger, settings),
+      observe: async (ledger, context) => {
+        const seen = observeCreditLedger(context.cache, ledger, settings);
+        return { ...seen, clues: await readClues(suspectsOf(seen), context) };
+      },
       make: createMaker(deps),
       assess: assessCreditLedger,
       plan: planCreditLedger,
@@ -92,8 +99,9 @@ const WATCHES: readonly Watch[] = [
   ours(RESOURCES.RoleBinding),
   // A changed migration is another Job.
   ours(RESOURCES.Job, { writes: ["create", "delete"] }),
-  // Migration pods alone: their last words explain a failed Job.
+  // Their last words explain a failed Job, and why a Deployment is not ready.
   ours(RESOURCES.Pod, { component: COMPONENTS.migration, writes: [] }),
+  ours(RESOURCES.Pod, { component: COMPONENTS.ledger, changed: factsChanged(podFacts), writes: [] }),
   // Renewals every 2 s are nobody's business: holder, epoch, position and problem are.
   ours(RESOURCES.Lease, { changed: factsChanged(observeLease) }),
 ];

@@ -12,6 +12,9 @@ describe("Job", () => {
       namespace: "",
       name: "x",
       uid: "uid-x",
+      configHash: undefined,
+      createdAt: undefined,
+      pods: [],
       state: "running",
       failedAt: undefined,
       message: undefined,
@@ -105,6 +108,32 @@ describe("Lease", () => {
 });
 
 describe("Deployment", () => {
+  test("trial 5b: whose pods were refused says what the server said, and whether it ever had others", () => {
+    const message =
+      'pods "x-1" is forbidden: exceeded quota: two-pods, requested: pods=1, used: pods=2, limited: pods=2';
+    const conditions = [
+      { type: "Progressing", status: "True", reason: "NewReplicaSetCreated", message: "Created new replica set" },
+      {
+        type: "ReplicaFailure",
+        status: "True",
+        reason: "FailedCreate",
+        message,
+        lastTransitionTime: "2025-01-01T00:00:10Z",
+      },
+    ];
+    const given = object("Deployment", {
+      spec: { replicas: 2 },
+      status: { observedGeneration: 1, replicas: 1, updatedReplicas: 1, unavailableReplicas: 1, conditions },
+    });
+    given.metadata.generation = 1;
+    given.metadata.annotations = { "shieldx.dev/nudged-at": "2025-01-01T00:01:10.000Z" };
+    expect(observeDeployment(given)).toMatchObject({
+      refused: { message, since: Date.UTC(2025, 0, 1, 0, 0, 10) },
+      nudgedAt: Date.UTC(2025, 0, 1, 0, 1, 10),
+      isFirst: true,
+    });
+  });
+
   const spec = { replicas: 2, template: { metadata: { annotations: { "shieldx.dev/config-hash": "abc" } } } };
   const status = { observedGeneration: 3, replicas: 2, updatedReplicas: 2, readyReplicas: 2 };
 
@@ -115,7 +144,7 @@ describe("Deployment", () => {
     ["with a new pod missing", { updatedReplicas: 1 }, false],
   ])("%s", (_name, changes, rolledOut) => {
     const deployment = object("Deployment", { spec, status: { ...status, ...changes } });
-    expect(observeDeployment(deployment)).toEqual({
+    expect(observeDeployment(deployment)).toMatchObject({
       resource: RESOURCES.Deployment,
       namespace: "",
       name: "x",

@@ -9,6 +9,7 @@ import {
   RESOURCES,
   type SecretObject,
 } from "../../lib/kube/types.ts";
+import { type PodFacts, podFacts } from "../kit/explain/pods.ts";
 import { type SecretText, secretText } from "../kit/secrets.ts";
 
 // Turns raw objects into the few facts that decisions need.
@@ -41,6 +42,22 @@ export interface ObservedDeployment extends ObjectIdentity {
   readonly readyReplicas: number;
   /** True when the Deployment's own controller has carried out the newest template on all replicas. */
   readonly rolledOut: boolean;
+  /** No pod of an earlier template is there: what is on the way is started and not replaced. */
+  readonly isFirst: boolean;
+  /** The migration that was done for its pods. */
+  readonly migration: MigrationRecord | undefined;
+  /** What admission said to its ReplicaSet, and since when; milliseconds since the epoch. */
+  readonly refused: { readonly message: string; readonly since: number } | undefined;
+  /** When its controllers were last woken, milliseconds since the epoch. */
+  readonly nudgedAt: number | undefined;
+}
+
+/** What stays of a migration when its Job is removed, by a person or a clean-up. */
+export interface MigrationRecord {
+  /** Of the Job. */
+  readonly name: string;
+  /** As in `ObservedJob`. */
+  readonly clusters: readonly string[] | undefined;
 }
 
 /** Facts of one migration Job. */
@@ -56,6 +73,10 @@ export interface ObservedJob extends ObjectIdentity {
   readonly podMessage: string | undefined;
   /** Containers that failed so far. */
   readonly failures: number;
+  /** Milliseconds since the epoch, by the API server's clock. */
+  readonly createdAt: number | undefined;
+  /** Its pods that have not succeeded. */
+  readonly pods: readonly PodFacts[];
   /** Number of the last migration, as the container that succeeded reports it. */
   readonly schemaVersion: number | undefined;
   /** PostgreSQL clusters that it is for, by shard; empty texts where one was not known, nothing on Jobs of old versions. */
@@ -107,7 +128,13 @@ export function asksFor(secret: SecretObject, database: string): boolean {
 /** Members of a Deployment that are read here. */
 interface DeploymentShape {
   spec?: { replicas?: number; template?: { metadata?: { annotations?: Record<string, string> } } };
-  status?: { observedGeneration?: number; replicas?: number; updatedReplicas?: number; readyReplicas?: number };
+  status?: {
+    observedGeneration?: number;
+    replicas?: number;
+    updatedReplicas?: number;
+    readyReplicas?: number;
+    conditions?: { type: string; status: string; message?: string; lastTransitionTime?: string }[];
+  };
 }
 
 /** Facts of the Deployment. */
@@ -115,6 +142,8 @@ export function observeDeployment(object: KubeObject | undefined): ObservedDeplo
   if (object === undefined) return undefined;
   const { spec, status } = object as DeploymentShape;
   const replicas = spec?.replicas ?? 1;
+  const { annotations = {} } = object.metadata;
+  const failure = status?.conditions?.find(({ type, status: holds }) => type === "ReplicaFailure" && holds === "True");
   return {
     ...identityOf(RESOURCES.Deployment, object),
     configHash: spec?.template?.metadata?.annotations?.[ANNOTATIONS.configHash],
@@ -124,7 +153,30 @@ export function observeDeployment(object: KubeObject | undefined): ObservedDeplo
       status?.observedGeneration === object.metadata.generation &&
       status?.updatedReplicas === replicas &&
       status.replicas === replicas,
+    isFirst:
+      status?.observedGeneration === undefined ||
+      (status.observedGeneration === object.metadata.generation &&
+        (status.updatedReplicas ?? 0) === (status.replicas ?? 0)),
+    migration: readRecord(annotations[ANNOTATIONS.migration]),
+    // Its controller copies the words of the ReplicaSet, which has them from the server.
+    refused: failure && { message: failure.message ?? "", since: timeOf(failure.lastTransitionTime) ?? 0 },
+    nudgedAt: timeOf(annotations[ANNOTATIONS.nudgedAt]),
   };
+}
+
+/** `bank-migrate-9df0c76129 74,75`. */
+export function formatRecord({ name, clusters }: MigrationRecord): string {
+  return clusters === undefined ? name : `${name} ${clusters.join(",")}`;
+}
+
+function readRecord(text: string | undefined): MigrationRecord | undefined {
+  const [name = "", clusters] = text?.split(" ") ?? [];
+  return name === "" ? undefined : { name, clusters: clusters?.split(",") };
+}
+
+function timeOf(text: string | undefined): number | undefined {
+  const time = text === undefined ? Number.NaN : Date.parse(text);
+  return Number.isNaN(time) ? undefined : time;
 }
 
 /** Members of a Job that are read here. */
@@ -156,9 +208,12 @@ export function observeJob(object: KubeObject, pods: readonly KubeObject[]): Obs
   const { status } = object as JobShape;
   const holds = (type: string) => status?.conditions?.find((entry) => entry.type === type && entry.status === "True");
   const failed = holds("Failed");
-  const statuses = pods
-    .filter((pod) => pod.metadata.ownerReferences?.some((owner) => owner.uid === object.metadata.uid))
-    .flatMap((pod) => (pod as PodShape).status?.containerStatuses ?? []);
+  const own = pods.filter((pod) => pod.metadata.ownerReferences?.some(({ uid }) => uid === object.metadata.uid));
+  // The newest first: its words are about the world of now.
+  const byAge = own.toSorted(
+    (a, b) => (timeOf(b.metadata.creationTimestamp) ?? 0) - (timeOf(a.metadata.creationTimestamp) ?? 0),
+  );
+  const statuses = byAge.flatMap((pod) => (pod as PodShape).status?.containerStatuses ?? []);
   const ended = statuses
     .flatMap(({ state, lastState }) => [state?.terminated, lastState?.terminated])
     .filter((container) => container !== undefined);
@@ -171,6 +226,8 @@ export function observeJob(object: KubeObject, pods: readonly KubeObject[]): Obs
     podMessage: ended.find(({ exitCode }) => exitCode !== 0)?.message,
     failures: (status?.failed ?? 0) + statuses.reduce((sum, { restartCount }) => sum + (restartCount ?? 0), 0),
     clusters: object.metadata.annotations?.[ANNOTATIONS.migratedClusters]?.split(","),
+    createdAt: timeOf(object.metadata.creationTimestamp),
+    pods: byAge.map(podFacts).filter(({ phase }) => phase !== "Succeeded"),
     schemaVersion: readSchemaVersion(ended.find(({ exitCode }) => exitCode === 0)?.message),
   };
 }

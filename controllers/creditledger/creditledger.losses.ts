@@ -43,7 +43,10 @@ export function clustersOf({ shardSet, target }: Pick<World, "shardSet" | "targe
 }
 
 /** True for a migration of clusters that the shards are not any more: the ShardSet was made anew, or data was given up. */
-export function isOfOtherData({ clusters }: ObservedJob, now: readonly (string | undefined)[]): boolean {
+export function isOfOtherData(
+  { clusters }: Pick<ObservedJob, "clusters">,
+  now: readonly (string | undefined)[],
+): boolean {
   return (
     clusters?.some((cluster, shard) => cluster !== "" && now[shard] !== undefined && now[shard] !== cluster) ?? false
   );

@@ -1,5 +1,5 @@
 import { ANNOTATIONS } from "../../crds/group.ts";
-import type { ObservedJob } from "./creditledger.facts.ts";
+import { formatRecord, type ObservedJob } from "./creditledger.facts.ts";
 import { clustersOf, isOfOtherData } from "./creditledger.losses.ts";
 import { migrationJob, migrationJobName } from "./creditledger.objects.ts";
 import type { World } from "./creditledger.observe.ts";
@@ -10,10 +10,17 @@ export interface Migration {
   readonly job: ObservedJob | undefined;
   /** The Job of this name, when it migrated databases that the shards have no more. */
   readonly former: ObservedJob | undefined;
+  /** The Deployment says that it was done for the shards' present databases, whatever became of the Job. */
+  readonly isRecorded: boolean;
+  /** What the Deployment is to say of it, once it is done. */
+  readonly record: string;
 }
 
-/** A failed migration Job is made anew after this time: most causes are an outage that somebody ended meanwhile. */
-export const MIGRATION_RETRY_SECONDS = 600;
+/**
+ * A failed migration Job is made anew after this time: most causes are an outage that somebody ended meanwhile, and a person
+ * who ended it watches for two minutes. Between its own attempts the Job waits up to 80 s.
+ */
+export const MIGRATION_RETRY_SECONDS = 60;
 
 /** The current migration; its name is unknown until the admin key exists. */
 export function currentMigration(world: World): Migration | undefined {
@@ -21,8 +28,18 @@ export function currentMigration(world: World): Migration | undefined {
   if (adminKey?.value === undefined) return undefined;
   const name = migrationJobName(target, adminKey.value);
   const job = jobs.find((known) => known.name === name);
-  const isFormer = job !== undefined && isOfOtherData(job, clustersOf(world));
-  return { name, job: isFormer ? undefined : job, former: isFormer ? job : undefined };
+  const now = clustersOf(world);
+  const isFormer = job !== undefined && isOfOtherData(job, now);
+  const recorded = world.deployment?.migration;
+  const isRecorded = recorded?.name === name && !isOfOtherData(recorded, now);
+  const clusters = job === undefined || isFormer ? recorded?.clusters : job.clusters;
+  return {
+    name,
+    job: isFormer ? undefined : job,
+    former: isFormer ? job : undefined,
+    isRecorded,
+    record: formatRecord({ name, clusters: now.map((cluster, shard) => cluster ?? clusters?.[shard] ?? "") }),
+  };
 }
 
 /**

@@ -123,10 +123,16 @@ describe("secrets", () => {
 describe("workload", () => {
   test("the Deployment", () => {
     const options = target({ spec: { scheduling: { nodeSelector: { disk: "fast" } } } });
-    expect(ledgerDeployment(options, podConfigHash(options, PASSWORDS))).toEqual({
+    expect(ledgerDeployment(options, podConfigHash(options, PASSWORDS), "bank-migrate-1 on uid")).toEqual({
       apiVersion: "apps/v1",
       kind: "Deployment",
-      metadata: { name: "bank", namespace: "bank-ns", labels: LABELS, ownerReferences: [OWNER] },
+      metadata: {
+        name: "bank",
+        namespace: "bank-ns",
+        labels: LABELS,
+        annotations: { "shieldx.dev/migration": "bank-migrate-1 on uid" },
+        ownerReferences: [OWNER],
+      },
       spec: {
         replicas: 2,
         revisionHistoryLimit: 2,
@@ -277,11 +283,11 @@ describe("workload", () => {
         ownerReferences: [OWNER],
       },
       spec: {
-        backoffLimit: 20,
+        backoffLimit: 4,
         template: {
           metadata: { labels: { "shieldx.dev/component": "migration" } },
           spec: {
-            restartPolicy: "OnFailure",
+            restartPolicy: "Never",
             automountServiceAccountToken: false,
             containers: [
               {
@@ -333,7 +339,7 @@ describe("workload", () => {
   });
 
   test("an upgrade with the same image replaces no pod that an earlier version made without what the server fills in", () => {
-    const { spec } = (ledgerDeployment(target(), "")["spec"] as { template: { spec: unknown } }).template;
+    const { spec } = (ledgerDeployment(target(), "", "")["spec"] as { template: { spec: unknown } }).template;
     const former = contentHash({ spec: withoutFieldVersions(spec), passwords: PASSWORDS });
     const now = podConfigHash(target(), PASSWORDS);
     expect(former).not.toBe(now);
@@ -355,8 +361,10 @@ describe("where the pods run", () => {
 
   test("the spec says it for both pods; ledger pods still keep away from each other", () => {
     const given = target({ spec: { scheduling, imagePullSecrets } });
-    const { podAntiAffinity } = specOf(ledgerDeployment(target(), "hash"))["affinity"] as Record<string, unknown>;
-    expect(specOf(ledgerDeployment(given, "hash"))).toMatchObject({
+    const { podAntiAffinity } = specOf(ledgerDeployment(target(), "hash", "bank-migrate-1 on uid"))[
+      "affinity"
+    ] as Record<string, unknown>;
+    expect(specOf(ledgerDeployment(given, "hash", "bank-migrate-1 on uid"))).toMatchObject({
       ...scheduling,
       imagePullSecrets,
       affinity: { ...affinity, podAntiAffinity },
@@ -367,7 +375,7 @@ describe("where the pods run", () => {
   test("anti-affinity of the spec takes the place of ours", () => {
     const own = { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [] } };
     const given = target({ spec: { scheduling: { affinity: own } } });
-    expect(specOf(ledgerDeployment(given, "hash"))["affinity"]).toEqual(own);
+    expect(specOf(ledgerDeployment(given, "hash", "bank-migrate-1 on uid"))["affinity"]).toEqual(own);
   });
 });
 

@@ -18,8 +18,8 @@ import { API_PORT, migrationArgs, migrationPodSpec, servePodSpec } from "./credi
 // One function per owned object, in the order of the table in ARCHITECTURE.md. Objects that must outlive the ledger
 // under `deletionPolicy: Retain` carry no owner reference; all others do.
 
-/** A migration is tried again by its kubelet for about an hour and a half (backoff up to 5 min). */
-export const MIGRATION_BACKOFF_LIMIT = 20;
+/** A migration is tried five times, 10, 20, 40 and 80 s apart; then it is told as failed, and the Job is made anew. */
+export const MIGRATION_BACKOFF_LIMIT = 4;
 
 /** Old ReplicaSets kept for `kubectl rollout undo`; the controller itself never needs one. */
 const REVISION_HISTORY = 2;
@@ -100,6 +100,10 @@ export function migrationJob(target: Target, name: string, clusters: readonly (s
     },
     spec: {
       backoffLimit: MIGRATION_BACKOFF_LIMIT,
+      // A drain is no failure of the migration.
+      podFailurePolicy: {
+        rules: [{ action: "Ignore", onPodConditions: [{ type: "DisruptionTarget", status: "True" }] }],
+      },
       template: { metadata: { labels }, spec },
     },
   });
@@ -108,10 +112,12 @@ export function migrationJob(target: Target, name: string, clusters: readonly (s
 /**
  * Deployment `l`: the HTTP API and one fenced writer per shard.
  * @param configHash of everything that the pods read at their start, see `podConfigHash`
+ * @param migration that was done for them, see `formatRecord`
  */
-export function ledgerDeployment(target: Target, configHash: string): KubeObject {
+export function ledgerDeployment(target: Target, configHash: string, migration: string): KubeObject {
   const { owner, names, spec } = target;
   return ownedObject(owner, RESOURCES.Deployment, names.deployment, {
+    annotations: { [ANNOTATIONS.migration]: migration },
     spec: {
       replicas: spec.replicas,
       revisionHistoryLimit: REVISION_HISTORY,

@@ -10,10 +10,12 @@ import {
   type ResourceType,
   type SecretObject,
 } from "../../lib/kube/types.ts";
+import { type Clues, NO_CLUES, type Suspect } from "../../operator/runtime/clues.ts";
 import type { CacheReader } from "../../operator/runtime/types.ts";
 import { ACCESS_KINDS } from "../kit/access.ts";
+import { type PodFacts, podFacts } from "../kit/explain/pods.ts";
 import { objectKeys } from "../kit/names.ts";
-import { ownLabels } from "../kit/objects.ts";
+import { componentSelector, ownLabels } from "../kit/objects.ts";
 import { type NamedLeaf, type ObservedPki, observeAuthority } from "../kit/pki/objects.ts";
 import { type Kept, keptSecrets, type LeafPair, readLeafPair } from "../kit/secrets.ts";
 import {
@@ -49,6 +51,10 @@ export interface World extends ObservedPki {
   /** An older Secret of somebody else that asks the same ShardSet for a database of our name: the ShardSet serves that one. */
   readonly databaseTakenBy: string | undefined;
   readonly deployment: ObservedDeployment | undefined;
+  /** Pods of the Deployment that are not ready. */
+  readonly unreadyPods: readonly PodFacts[];
+  /** Why Jobs and pods do not come up, where nothing of the above tells. */
+  readonly clues: Clues;
   /** Migration Jobs in name order. */
   readonly jobs: readonly ObservedJob[];
   /** Writer Leases by shard. */
@@ -89,6 +95,11 @@ export function observeCreditLedger(cache: CacheReader, ledger: CreditLedger, se
     deployment: observeDeployment(
       ours(RESOURCES.Deployment).find(({ metadata }) => metadata.name === names.deployment),
     ),
+    unreadyPods: cache
+      .list(RESOURCES.Pod, namespace, componentSelector(owner))
+      .map(podFacts)
+      .filter(({ ready, deleting }) => !ready && !deleting),
+    clues: NO_CLUES,
     jobs: ours(RESOURCES.Job).map((job) => observeJob(job, migrationPods)),
     leases: ours(RESOURCES.Lease)
       .map(observeLease)
@@ -108,6 +119,14 @@ function observeNames(cache: CacheReader, ledger: CreditLedger): LedgerNames {
     theirs: new Set(keysOf(RESOURCES.Secret, SHARD_SET)),
   };
   return chooseLedgerNames(ledger, there, cache.get(SHARD_SET, namespace, name) !== undefined);
+}
+
+/** Jobs without a pod, and pods that do not run: whom to ask about. */
+export function suspectsOf({ ledger, jobs, unreadyPods }: World): readonly Suspect[] {
+  if (ledger.metadata.deletionTimestamp !== undefined) return [];
+  const running = jobs.filter(({ state }) => state === "running");
+  const pods = [...running.flatMap((job) => job.pods), ...unreadyPods];
+  return [...running.filter((job) => job.pods.length === 0), ...pods.filter(({ phase }) => phase === "Pending")];
 }
 
 /** In the order in which a deletion removes them: what others may still connect to goes first. */

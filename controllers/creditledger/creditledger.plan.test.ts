@@ -183,7 +183,7 @@ describe("a living ledger", () => {
       want: [
         ...ALWAYS,
         REQUEST,
-        `delete Job ${JOB}: made anew after 600 s: Job ${JOB} failed: backoff limit (failed attempts: 21, last: no shard)`,
+        `delete Job ${JOB}: made anew after 60 s: Job ${JOB} failed: backoff limit (failed attempts: 21, last: no shard)`,
       ],
     },
     {
@@ -236,7 +236,7 @@ describe("a living ledger", () => {
 
   test.each([
     ["at rest", READY, CERTIFICATE_CHECK_SECONDS],
-    ["after a failed migration", { ...READY, jobs: [failedJob(NOW - 100_000)] }, MIGRATION_RETRY_SECONDS - 100],
+    ["after a failed migration", { ...READY, jobs: [failedJob(NOW - 10_000)] }, MIGRATION_RETRY_SECONDS - 10],
     [
       "when a retry is due but a gate is closed",
       { ...READY, shardSet: shardSet(), jobs: [failedJob(0)] },

@@ -20,7 +20,7 @@ import {
   rolesSecret,
   writerLease,
 } from "./creditledger.objects.ts";
-import type { World } from "./creditledger.observe.ts";
+import { suspectsOf, type World } from "./creditledger.observe.ts";
 
 // What to do next for one ledger. Each stage waits for the one before it, and what runs already is left alone while an
 // earlier gate is closed: a ShardSet with a shard down never takes the pods of a ledger away. Each step is on its own: what
@@ -64,6 +64,7 @@ export function planCreditLedger(assessment: Assessment, now: number): Plan {
       ...removeOldMigrations(assessment),
       ...migrate(assessment, now),
       ...serve(assessment),
+      ...nudge(assessment, now),
     ],
     requeueAfterSeconds: nextLook(assessment, now),
   };
@@ -121,6 +122,8 @@ function migrate(assessment: Assessment, now: number): Action[] {
   const { image, shards } = world.target;
   if (former !== undefined) return [remove(former, conditions.Migrated.message)];
   if (job === undefined) {
+    // It was removed after it had succeeded: the Deployment remembers.
+    if (conditions.Migrated.status === "True") return [];
     const made = create(
       migrationJob(world.target, name, clustersOf(world)),
       `${String(shards.length)} shards to migrate with ${image}`,
@@ -136,16 +139,37 @@ function migrate(assessment: Assessment, now: number): Action[] {
   return [];
 }
 
-function serve({ world, conditions, configHash }: Assessment): Action[] {
-  if (conditions.Migrated.status !== "True" || configHash === undefined) return [];
+function serve({ world, conditions, configHash, migration }: Assessment): Action[] {
+  if (conditions.Migrated.status !== "True" || configHash === undefined || migration === undefined) return [];
   const { target } = world;
   return [
     apply(disruptionBudget(target), "a drain takes one pod at a time"),
     apply(
-      ledgerDeployment(target, configHash),
+      ledgerDeployment(target, configHash, migration.record),
       `${String(target.spec.replicas)} pods of ${target.image} for ${String(target.shards.length)} shards`,
     ),
   ].map((action) => onItsOwn(action));
+}
+
+/**
+ * After each refusal a ReplicaSet waits longer before it asks for its pods again, up to a quarter of an hour, and nobody tells
+ * it of a larger quota. A change of its annotations wakes it, and those of the Deployment are copied to it.
+ */
+function nudge({ world }: Assessment, now: number): Action[] {
+  const { deployment } = world;
+  if (deployment?.refused === undefined || nudgeInSeconds(deployment, now) > 0) return [];
+  const { resource, namespace, name } = deployment;
+  const patch = { metadata: { annotations: { [ANNOTATIONS.nudgedAt]: new Date(now).toISOString() } } };
+  const note = "its pods were refused: it asks for them again";
+  return [onItsOwn({ type: "patch", resource, namespace, name, patch, note })];
+}
+
+/** Pods that are refused are asked for this often. */
+const NUDGE_SECONDS = 60;
+
+function nudgeInSeconds({ refused, nudgedAt = 0 }: NonNullable<World["deployment"]>, now: number): number {
+  const last = Math.max(refused?.since ?? 0, nudgedAt);
+  return Math.min(NUDGE_SECONDS, Math.max(0, Math.ceil((last + NUDGE_SECONDS * 1_000 - now) / 1_000)));
 }
 
 /** Jobs of other versions: what did not succeed is in the way; what did is the record for the pods that run. */
@@ -157,12 +181,19 @@ function removeOldMigrations({ world, migration, conditions }: Assessment): Acti
     .map((job) => onItsOwn(remove(job, `followed by Job ${migration.name}`)));
 }
 
-function nextLook({ migration, made }: Assessment, now: number): number {
+function nextLook({ world, migration, made }: Assessment, now: number): number {
+  const { deployment } = world;
   const certificates = made.pki.rotation?.progress === undefined ? CERTIFICATE_CHECK_SECONDS : ROTATION_CHECK_SECONDS;
-  if (migration?.job?.state !== "failed") return certificates;
+  const looks = [certificates];
+  if (migration?.job?.state === "failed") looks.push(retryInSeconds(migration.job, now) || certificates);
+  if (deployment?.refused !== undefined) looks.push(nudgeInSeconds(deployment, now) || NUDGE_SECONDS);
+  if (suspectsOf(world).length > 0) looks.push(SUSPECTS_LOOK_SECONDS);
   // At least a second: a retry that is due but waits for a gate is woken by the gate.
-  return Math.max(1, Math.min(certificates, retryInSeconds(migration.job, now) || certificates));
+  return Math.max(1, Math.min(...looks));
 }
+
+/** What does not come up is looked at this often: what others say about it wakes nobody. */
+const SUSPECTS_LOOK_SECONDS = 5;
 
 function planDeletion({ world, kept }: Assessment): Plan {
   const { target } = world;

@@ -35,7 +35,8 @@ export function migrationPodSpec(target: Target): Record<string, unknown> {
   return {
     ...podDefaults(target),
     ...placement(target.spec),
-    restartPolicy: "OnFailure",
+    // Each attempt is a pod of its own: its last words stay when the Job gives up, which removes a pod that it restarts.
+    restartPolicy: "Never",
     // It never talks to the Kubernetes API.
     automountServiceAccountToken: false,
     containers: [

@@ -30,8 +30,13 @@ function authority({ made }: Assessment): State | undefined {
   return made.pki.problem === undefined ? undefined : stuck("AuthorityInvalid", made.pki.problem);
 }
 
-/** A failed migration is tried again for ever, but 20 failures in a row deserve a look. */
-const FOR_PEOPLE: readonly CreditLedgerReason[] = ["DataLost", "MigrationFailed", "DatabaseNameConflict"];
+/** A failed migration is tried again for ever, but five failures in a row deserve a look. */
+const FOR_PEOPLE: readonly CreditLedgerReason[] = [
+  "DataLost",
+  "MigrationFailed",
+  "DatabaseNameConflict",
+  "StartBlocked",
+];
 
 function gates({ conditions }: Assessment): State | undefined {
   const { ShardSetReady, DatabaseReady, Migrated, Available } = conditions;
@@ -42,7 +47,9 @@ function gates({ conditions }: Assessment): State | undefined {
 }
 
 function rollout({ unfinishedRollout }: Assessment): State | undefined {
-  return unfinishedRollout === undefined ? undefined : working("Deploying", unfinishedRollout);
+  if (unfinishedRollout === undefined) return undefined;
+  const { text, needsPerson } = unfinishedRollout;
+  return needsPerson ? stuck("StartBlocked", text) : working("Deploying", text);
 }
 
 function rest({ conditions }: Assessment): State {

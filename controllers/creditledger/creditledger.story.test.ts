@@ -44,7 +44,7 @@ describe("stories", () => {
     world.put(shardSet());
     while (shardSetStep(world) !== undefined || world.all("Job").length === 0) await reconcile(controller, world);
     failJob(world, new Date(world.clock.now()).toISOString());
-    lines.push("· the migration fails 21 times", ...(await reconcile(controller, world)));
+    lines.push("· the migration fails five times", ...(await reconcile(controller, world)));
     await world.clock.advance(MIGRATION_RETRY_SECONDS * 1_000);
     lines.push(`· ${String(MIGRATION_RETRY_SECONDS)} s later`, ...(await toRest(controller, world)));
     expectGolden(import.meta.dirname, "failed-migration", lines);

@@ -42,6 +42,19 @@ test.each<[string, Error | undefined, ResourceState<string> | undefined]>([
   ["a loss of the Lease", new OperatorError("LEASE_LOST", "gone"), undefined],
   ["a taken name", new OperatorError("NAME_CONFLICT", "not ours"), stuck("NameConflict", "not ours")],
   ["a refused object", new OperatorError("KUBE_INVALID", "no"), stuck("ReconcileFailed", "KUBE_INVALID: no")],
+  [
+    "trial 5a: a quota",
+    new OperatorError("KUBE_FORBIDDEN", 'pods "bank-0-0" is forbidden: failed quota: limits: must specify limits.cpu'),
+    stuck(
+      "ReconcileFailed",
+      'KUBE_FORBIDDEN: pods "bank-0-0" is forbidden: failed quota: limits: must specify limits.cpu',
+    ),
+  ],
+  [
+    "a missing right, which may be on its way,",
+    new OperatorError("KUBE_FORBIDDEN", 'pods is forbidden: User "x" cannot create resource "pods"'),
+    working("ReconcileFailed", 'KUBE_FORBIDDEN: pods is forbidden: User "x" cannot create resource "pods"'),
+  ],
   ["an outage", new OperatorError("KUBE_FAILED", "500"), working("ReconcileFailed", "KUBE_FAILED: 500")],
   [
     "a bug",

@@ -94,13 +94,20 @@ export function failureState(error: Error | undefined): ResourceState<FailureRea
 /** Failures that are told in full: one of everything is an outage, and a message has its limit. */
 const TOLD_MAX = 5;
 
+/**
+ * Refusals of admission that stand until somebody changes a quota, a limit range or a level of pod security. A missing right
+ * may be on its way: the server knows a new one a moment later.
+ */
+const REFUSED_BY_POLICY = /(exceeded|failed) quota|violates PodSecurity|(minimum|maximum) \S+ usage per/;
+
 function stateOf({ code, message, retry }: OperatorError): ResourceState<FailureReason> | undefined {
   if (QUIET_CODES.includes(code)) return undefined;
   if (code === "NAME_CONFLICT") return stuck("NameConflict", message);
   // The words of a foreign exception may repeat what it was reading, a Secret for example; the log has its stack.
   const sentence =
     code === "INTERNAL" ? `${code}: an unexpected error; the operator's log has it` : `${code}: ${message}`;
-  return retry === "terminal" ? stuck("ReconcileFailed", sentence) : working("ReconcileFailed", sentence);
+  const needsPerson = retry === "terminal" || (code === "KUBE_FORBIDDEN" && REFUSED_BY_POLICY.test(message));
+  return needsPerson ? stuck("ReconcileFailed", sentence) : working("ReconcileFailed", sentence);
 }
 
 /** True when the condition of this type said the same before; with `deep` in the same words. */

@@ -4,6 +4,7 @@ import { API_VERSION, FINALIZER } from "../../../crds/group.ts";
 import type { ShardSet } from "../../../crds/shardset.ts";
 import { type ObjectIdentity, RESOURCES } from "../../../lib/kube/types.ts";
 import { scramVerifier } from "../../../lib/node/scram.ts";
+import { NO_CLUES } from "../../../operator/runtime/clues.ts";
 import type { KeyPair } from "../../kit/pki/certificates.ts";
 import type { Kept } from "../../kit/secrets.ts";
 import { plainCertificates } from "../../kit/testing/certificates.ts";
@@ -142,6 +143,8 @@ export function job(name: string, changes: Partial<ObservedJob> = {}): ObservedJ
     message: undefined,
     podMessage: undefined,
     failures: 0,
+    createdAt: 0,
+    pods: [],
     schemaVersion: undefined,
     clusters: undefined,
     ...changes,
@@ -150,7 +153,16 @@ export function job(name: string, changes: Partial<ObservedJob> = {}): ObservedJ
 
 /** A Deployment with two ready pods of an earlier version. */
 export function deployment(changes: Partial<ObservedDeployment> = {}): ObservedDeployment {
-  const facts = { configHash: "old", replicas: 2, readyReplicas: 2, rolledOut: true };
+  const facts = {
+    configHash: "old",
+    replicas: 2,
+    readyReplicas: 2,
+    rolledOut: true,
+    isFirst: false,
+    migration: undefined,
+    refused: undefined,
+    nudgedAt: undefined,
+  };
   return { ...identity(RESOURCES.Deployment, NAME), ...facts, ...changes };
 }
 
@@ -181,6 +193,8 @@ export function world({ tls, ...changes }: Seen = {}): World {
     request: undefined,
     databaseTakenBy: undefined,
     deployment: undefined,
+    unreadyPods: [],
+    clues: NO_CLUES,
     jobs: [],
     leases: [],
     others: [],

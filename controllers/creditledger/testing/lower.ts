@@ -83,7 +83,7 @@ export function failJob(world: World, at: string): void {
   world.edit("Job", job.metadata.name, (object) => ({
     ...object,
     status: {
-      failed: 21,
+      failed: 5,
       conditions: [
         {
           type: "Failed",
