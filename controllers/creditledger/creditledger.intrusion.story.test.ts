@@ -54,6 +54,44 @@ test("what somebody deletes comes back while other objects cannot be written", a
   );
 });
 
+describe("deletion", () => {
+  test("held by somebody else's finalizer does not keep the Ready of before", async () => {
+    const cast = await ready();
+    const { world } = cast;
+    world.edit(KIND, NAME, ({ metadata, ...rest }) => ({
+      ...rest,
+      metadata: { ...metadata, finalizers: [...(metadata.finalizers ?? []), "other.example/hold"] },
+    }));
+    world.markDeleted(KIND, NAME);
+    await toRest(cast);
+    expect(world.find(KIND, NAME)?.metadata.finalizers).toEqual(["other.example/hold"]);
+    expect(conditionOf(cast, "Ready")).toMatchObject({
+      status: "False",
+      reason: "Deleting",
+      message: "nothing of ours is left; finalizers of others still hold it: other.example/hold",
+    });
+  });
+
+  test("with its ShardSet, whose volumes go, waits for no drop of the database", async () => {
+    const cast = await ready();
+    const { world } = cast;
+    const { name } = shardSet().metadata;
+    world.edit(KIND, NAME, (object) => ({
+      ...object,
+      spec: { ...(object["spec"] as object), deletionPolicy: "Delete" },
+    }));
+    world.edit("ShardSet", name, ({ metadata, spec, ...rest }) => ({
+      ...rest,
+      metadata: { ...metadata, finalizers: ["shieldx.dev/finalizer"] },
+      spec: { ...(spec as object), deletionPolicy: "Delete" },
+    }));
+    world.markDeleted("ShardSet", name);
+    world.markDeleted(KIND, NAME);
+    await reconcileOnce(cast);
+    expect(world.find(KIND, NAME)).toBeUndefined();
+  });
+});
+
 describe("Leases", () => {
   test.each([
     ["a negative position", { annotations: { [ANNOTATIONS.headPosition]: "-5" } }, {}],

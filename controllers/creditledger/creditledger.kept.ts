@@ -53,6 +53,9 @@ function dropRequest(
 
 function progressOf(world: World, drop: DatabaseRequest | undefined): string | undefined {
   if (world.shardSet === undefined || drop === undefined) return undefined;
+  // Its volumes go, and the database with them: shards that have ended already need not come back for it.
+  const { metadata, spec } = world.shardSet;
+  if (metadata.deletionTimestamp !== undefined && spec.deletionPolicy === "Delete") return undefined;
   const shards = world.target.shards.length;
   const gone = shardsWithRequest(world, drop);
   if (gone >= shards) return undefined;

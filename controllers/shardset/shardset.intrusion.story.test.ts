@@ -1,6 +1,6 @@
 // What clumsy users and intruders do to the objects of a ShardSet: nothing of theirs may be lost, and no sentence wrong.
 import { describe, expect, test } from "@jest/globals";
-import { LABELS } from "../../crds/group.ts";
+import { ANNOTATIONS, LABELS } from "../../crds/group.ts";
 import { type ShardSetSpec, shardSetStatus } from "../../crds/shardset.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
 import { NAMESPACE } from "./testing/builders.ts";
@@ -162,6 +162,50 @@ describe("the map", () => {
 });
 
 describe("deletion", () => {
+  const withLedger = (world: World, policy: string, isDeleted: boolean): void =>
+    world.put({
+      apiVersion: "shieldx.dev/v1alpha1",
+      kind: "CreditLedger",
+      metadata: {
+        name: "credits",
+        namespace: NAMESPACE,
+        ...(isDeleted ? { deletionTimestamp: "2026-01-01T00:00:00Z", finalizers: ["shieldx.dev/finalizer"] } : {}),
+      },
+      spec: { shardSet: "bank", deletionPolicy: policy },
+    });
+
+  test.each([
+    ["is gone for good: its ledger is deleted too and leaves the database", "Retain", "Retain", true, false],
+    ["is gone for good: ledger and volumes go together", "Delete", "Delete", true, false],
+    ["comes back: the ledger drops its database from volumes that stay", "Retain", "Delete", true, true],
+    ["comes back: the ledger lives", "Delete", "Retain", false, true],
+  ] as const)(
+    "in the foreground takes a pod, which %s (trial 3)",
+    async (_what, deletionPolicy, ledgerPolicy, isLedgerDeleted, comesBack) => {
+      const world = await ready({ deletionPolicy });
+      withLedger(world, ledgerPolicy, isLedgerDeleted);
+      world.deleteShardSet();
+      world.edit("Pod", "bank-0-0", () => undefined);
+      await world.settle();
+      expect(world.find("Pod", "bank-0-0") !== undefined).toBe(comesBack);
+      expect(condition(world, "Ready")).toBe("False DeletionBlocked: waits for the deletion of CreditLedger credits");
+    },
+  );
+
+  test("of one that is paused says that nothing is removed (trial 3)", async () => {
+    const world = await ready();
+    world.edit("ShardSet", "bank", ({ metadata, ...rest }) => ({
+      ...rest,
+      metadata: { ...metadata, annotations: { [ANNOTATIONS.paused]: "true" } },
+    }));
+    world.deleteShardSet();
+    await world.settle();
+    expect(condition(world, "Ready")).toBe(
+      "False Paused: it is being deleted, but annotation shieldx.dev/paused is true: nothing of it is removed until that is taken off",
+    );
+    expect(world.all("Pod")).toHaveLength(2);
+  });
+
   test("a Lease without its owner reference goes too", async () => {
     const world = await ready({ deletionPolicy: "Delete" });
     world.edit("Lease", "bank-0", ({ metadata: { ownerReferences: _, ...metadata }, ...lease }) => ({

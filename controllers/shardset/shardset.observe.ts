@@ -47,6 +47,11 @@ export interface World extends ObservedPki {
   readonly ledgers: readonly string[];
   /** Those of them that do not run as they should, and so maybe with pods of an earlier version, which read the CA once. */
   readonly unreadyLedgers: readonly string[];
+  /**
+   * The ShardSet is being deleted, and so is every ledger on it, none of which needs a shard for that: only one that drops its
+   * database, where the volumes are kept, does.
+   */
+  readonly isLeft: boolean;
   /** The ShardSet is being deleted, and nobody uses it any more. */
   readonly isEnding: boolean;
   /** All objects with an owner reference to the ShardSet but Pods, for its deletion. */
@@ -67,6 +72,7 @@ export function observeShardSet(cache: CacheReader, shardSet: ShardSet, target: 
     [LABELS.component]: COMPONENTS.databaseRequest,
   });
   const ledgers = cache.list(CREDIT_LEDGER, owner.namespace).filter(({ spec }) => spec.shardSet === owner.name);
+  const isDeleted = shardSet.metadata.deletionTimestamp !== undefined;
   return deepFreeze({
     shardSet,
     target,
@@ -83,13 +89,20 @@ export function observeShardSet(cache: CacheReader, shardSet: ShardSet, target: 
       .filter((ledger) => !isReady(ledger))
       .map(({ metadata }) => metadata.name)
       .sort(),
-    isEnding: shardSet.metadata.deletionTimestamp !== undefined && ledgers.length === 0,
+    isLeft: isDeleted && !ledgers.some((ledger) => needsShards(ledger, shardSet)),
+    isEnding: isDeleted && ledgers.length === 0,
     owned: OWNED_KINDS.flatMap((resource) =>
       ours(resource)
         .filter((object) => goesWith(target, object))
         .map((object) => identityOf(resource, object)),
     ),
   });
+}
+
+/** False for a ledger that is being deleted and has no database to drop first. */
+function needsShards({ metadata, spec }: CreditLedger, shardSet: ShardSet): boolean {
+  if (metadata.deletionTimestamp === undefined) return true;
+  return spec.deletionPolicy === "Delete" && shardSet.spec.deletionPolicy !== "Delete";
 }
 
 /** The names that a ShardSet has, or is to have, by what is in its namespace. */

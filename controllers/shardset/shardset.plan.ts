@@ -155,7 +155,8 @@ function makePods(assessment: Assessment, now: number, inputs: readonly Action[]
   return shards.flatMap(({ shard, pod, objects, difference, activity }) => {
     if (pod === undefined) {
       const canRun = certified.has(world.target.names.shardTls(shard)) && !volumes.lost.includes(shard);
-      if (!canRun || isStaying(shard)) return [];
+      // Nobody needs it any more: a deletion in the foreground takes pods away before the ledgers are gone.
+      if (!canRun || isStaying(shard) || world.isLeft) return [];
       const missing = missingInputs(assessment, shard);
       const needs = inputs.filter((input) => missing.includes(nameOf(input)));
       return [onItsOwn(create(objects.pod, `shard ${shard} has no pod`), needs)];
@@ -185,7 +186,7 @@ function missingInputs({ world, made, identities }: Assessment, shard: number): 
     // A certificate that is due is better than none, but a new one is made before the pod where it can be.
     [kept !== undefined && !made.leaves.has(tls), `Secret/${tls}`],
     [hasAccount, `ServiceAccount/${names.access}`],
-    [leases.has(shard), `Lease/${names.shard(shard)}`],
+    [leases.has(shard), `Lease/${names.lease(shard)}`],
     [claims.has(shard), `PersistentVolumeClaim/${names.instance(shard)}`],
     // No data is made before there is a map that says whose it is, and that this shard has none.
     [!isNew(shardSet) && identities.changes.get(shard)?.state !== "new", `ConfigMap/${names.map}`],

@@ -234,6 +234,12 @@ export const ERRORS = {
     "RBAC does not allow the request",
     "Grant the permission that the detail names.",
   ),
+  KUBE_NAMESPACE_ENDING: entry(
+    403,
+    "after",
+    "The namespace is being deleted",
+    "Nothing: what is in the namespace goes with it, and nothing new can be made there.",
+  ),
   KUBE_THROTTLED: entry(
     429,
     "after",

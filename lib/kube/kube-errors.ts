@@ -25,6 +25,9 @@ interface KubeStatus {
 /** Longest part of a server's message that is kept: a 422 can repeat whole objects. */
 const MESSAGE_LENGTH_MAX = 600;
 
+/** The end of a namespace takes as long as that of its slowest pod. */
+const NAMESPACE_RETRY_SECONDS = 30;
+
 /** Failures of the way to the server: no byte of the request has left. */
 const NEVER_SENT: readonly string[] = [
   "ECONNREFUSED",
@@ -51,9 +54,13 @@ export function errorFromStatus(
 ): OperatorError {
   const httpStatus = status.code ?? 500;
   const reason = status.reason ?? "";
-  const retryAfterSeconds = parseRetryAfter(status.retryAfter) ?? status.details?.retryAfterSeconds;
+  const code = codeOf(httpStatus, status);
+  const retryAfterSeconds =
+    parseRetryAfter(status.retryAfter) ??
+    status.details?.retryAfterSeconds ??
+    (code === "KUBE_NAMESPACE_ENDING" ? NAMESPACE_RETRY_SECONDS : undefined);
   const message = `${context.method} ${context.path}: ${describe(context, status) || `HTTP ${httpStatus}`}`;
-  return new OperatorError(codeOf(httpStatus, status), message, {
+  return new OperatorError(code, message, {
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
     details: { httpStatus, ...(reason === "" ? {} : { kubeReason: reason }), ...idOf(context) },
   });
@@ -89,6 +96,10 @@ function codeOf(httpStatus: number, status: KubeStatus) {
   // The server is not busy: a disruption budget has nothing to spare, and only time or other pods help.
   if (httpStatus === 429 && status.details?.causes?.some((cause) => cause.reason === "DisruptionBudget")) {
     return "KUBE_EVICTION_BLOCKED";
+  }
+  // No right is missing: nothing new can be made there, by nobody.
+  if (httpStatus === 403 && status.details?.causes?.some((cause) => cause.reason === "NamespaceTerminating")) {
+    return "KUBE_NAMESPACE_ENDING";
   }
   // A patch that names a uid, and another object has the name now.
   if (httpStatus === 422 && status.details?.causes?.some((cause) => cause.field === "metadata.uid")) {

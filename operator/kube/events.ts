@@ -93,6 +93,8 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       try {
         return await write(telling, count, { ...options, signal });
       } catch (error) {
+        // Nor will anybody ever be told in a namespace that goes.
+        if (isOperatorError(error, "KUBE_NAMESPACE_ENDING")) return false;
         remember(telling.name, before);
         log.warn({ reason: note.reason, error: toOperatorError(error).message }, "event not written");
         return false;

@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { OperatorError } from "../../lib/core/errors.ts";
 import { createManualClock, type ManualClock } from "../../lib/core/manual-clock.ts";
-import type { KubeObject } from "../../lib/kube/types.ts";
+import { identityOf, type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
 import { configMap, widget } from "../../testkit/widget.ts";
-import { apply, nameOf, onItsOwn } from "./actions.ts";
+import { apply, nameOf, onItsOwn, remove } from "./actions.ts";
 import { createExecutor, type Execute } from "./execute.ts";
 import { failuresOf } from "./failures.ts";
 import { createStepRetries } from "./step-retries.ts";
@@ -92,6 +92,22 @@ describe("a step that fails", () => {
     failures.delete("b");
     expect((await run(...["b", "a", "c"].map((name) => onItsOwn(step(name))))).written).toBe(1);
   });
+});
+
+it("makes nothing more in a namespace that is being deleted, and goes on removing (trial 2)", async () => {
+  failures.set("a", new OperatorError("KUBE_NAMESPACE_ENDING", "no a", { retryAfterSeconds: 30 }));
+  const removal: Action = onItsOwn(remove({ ...identityOf(RESOURCES.ConfigMap, configMap("d", {})) }, "gone"));
+  const steps = [onItsOwn(step("a")), onItsOwn(step("b")), onItsOwn(step("c")), removal];
+  const outcome = await run(...steps);
+  expect(sent).toEqual(["a", "d"]);
+  expect(messages(outcome)).toEqual(["no a"]);
+  expect(outcome.steps).toEqual({ isNews: true, retryAfterSeconds: 30 });
+  // Whatever happens in it meanwhile: one request in half a minute.
+  for (let second = 0; second < 59; second += 1) {
+    await clock.advance(1_000);
+    await run(...steps);
+  }
+  expect(sent.filter((name) => name !== "d")).toEqual(["a", "a"]);
 });
 
 describe("a step that failed", () => {

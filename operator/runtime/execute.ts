@@ -48,6 +48,8 @@ interface Progress {
   readonly failed: Action[];
   /** A step that all after it need was not done. */
   isStopped: boolean;
+  /** The namespace is being deleted: nothing new can be made in it, and what is in it goes. */
+  isEnding: boolean;
   /** What ended the run: no failure of a step. */
   end: OperatorError | undefined;
   /** Something failed now, and not only waits. */
@@ -119,6 +121,7 @@ export function createExecutor(options: ExecuteOptions): Execute {
       undone: new Set(),
       failed: [],
       isStopped: false,
+      isEnding: false,
       end: undefined,
       isNews: false,
       unreachable: 0,
@@ -130,6 +133,7 @@ export function createExecutor(options: ExecuteOptions): Execute {
       progress.undone.add(nameOf(action));
       if (action.needs === undefined) progress.isStopped = true;
       if (error === undefined) continue;
+      if (error.code === "KUBE_NAMESPACE_ENDING") progress.isEnding = true;
       progress.failures.push(error);
       progress.failed.push(action);
       if (progress.end !== undefined) break;
@@ -138,9 +142,9 @@ export function createExecutor(options: ExecuteOptions): Execute {
   };
 }
 
-/** False for a step that needs one that was not done. */
-function isWanted({ needs }: Action, { undone, isStopped }: Progress): boolean {
-  if (isStopped) return false;
+/** False for a step that needs one that was not done, and for what nobody can make any more. */
+function isWanted({ type, needs }: Action, { undone, isStopped, isEnding }: Progress): boolean {
+  if (isStopped || (isEnding && (type === "apply" || type === "create"))) return false;
   return needs === undefined ? undone.size === 0 : !needs.some((name) => undone.has(name));
 }
 

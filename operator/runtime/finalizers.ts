@@ -26,6 +26,11 @@ export function removeFinalizer(object: KubeObject, resource: ResourceType): rea
   return [patchOf(object, resource, { finalizers, note: "clean-up is done: let the deletion go on" })];
 }
 
+/** Finalizers of others, which hold the object also without ours. */
+export function otherFinalizers(object: KubeObject): readonly string[] {
+  return (object.metadata.finalizers ?? []).filter((finalizer) => finalizer !== FINALIZER);
+}
+
 /** True for an object that is being deleted and that we have nothing to do with any more. */
 export function isLetGo(object: KubeObject): boolean {
   return object.metadata.deletionTimestamp !== undefined && !hasFinalizer(object);

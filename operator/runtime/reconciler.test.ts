@@ -134,6 +134,65 @@ describe("an object that lives", () => {
   });
 });
 
+describe("an object that is deleted while others hold it", () => {
+  const end: Plan = { actions: [PLANNED], isCleanedUp: true };
+
+  it("says that our part is done before our finalizer goes, for nobody writes its status afterwards", async () => {
+    object = deleting(FINALIZER, "other/one");
+    expect(await run({ plan: () => end })).toEqual({});
+    expect(done).toEqual([
+      "apply",
+      "status",
+      "event Deleting",
+      'patch {"metadata":{"finalizers":["other/one"],"resourceVersion":"7"}}',
+    ]);
+    expect(statuses[0]?.["conditions"]).toMatchObject([
+      {
+        type: "Ready",
+        status: "False",
+        reason: "Deleting",
+        message: "nothing of ours is left; finalizers of others still hold it: other/one",
+      },
+      {},
+      {},
+    ]);
+  });
+
+  it("keeps our finalizer when the clean-up or the status fails", async () => {
+    object = deleting(FINALIZER, "other/one");
+    failures.set("apply", new OperatorError("KUBE_FORBIDDEN", "injected"));
+    expect(await run({ plan: () => end })).toBe("KUBE_FORBIDDEN");
+    failures = new Map([["status", new OperatorError("KUBE_FAILED", "injected")]]);
+    await expect(run({ plan: () => end })).rejects.toMatchObject({ code: "KUBE_FAILED" });
+    expect(done.some((line) => line.startsWith("patch"))).toBe(false);
+  });
+
+  it("is let go when its namespace goes and the clean-up would have to make something (trial 2)", async () => {
+    object = deleting(FINALIZER);
+    failures.set("apply", new OperatorError("KUBE_NAMESPACE_ENDING", "injected"));
+    expect(await run()).toEqual({});
+    expect(done).toEqual(['patch {"metadata":{"finalizers":[],"resourceVersion":"7"}}']);
+  });
+
+  it("and paused says that nothing is removed (trial 3)", async () => {
+    object = deleting(FINALIZER);
+    object.metadata.annotations = { [ANNOTATIONS.paused]: "true" };
+    await run({ plan: () => end });
+    expect(done).toEqual(["status", "event Paused"]);
+    expect(statuses[0]?.["conditions"]).toMatchObject([
+      {
+        type: "Ready",
+        status: "False",
+        reason: "Paused",
+        message:
+          "it is being deleted, but annotation shieldx.dev/paused is true: nothing of it is removed until that is taken off",
+      },
+      { type: "Reconciling", reason: "Paused" },
+      { type: "Stalled", reason: "Paused" },
+    ]);
+  });
+});
+
 describe("a failure of a step that writes", () => {
   it("of the plan is told in the status, and returned after it", async () => {
     const error = new OperatorError("KUBE_INVALID", "injected");
@@ -320,9 +379,9 @@ describe("a deletion", () => {
   });
 
   it("takes ours off after the last step, and writes no status for what is gone", async () => {
-    object = deleting("other/one", FINALIZER);
+    object = deleting(FINALIZER);
     expect(await run({ plan: () => ({ actions: [PLANNED], isCleanedUp: true }) })).toEqual({});
-    expect(done).toEqual(["apply", 'patch {"metadata":{"finalizers":["other/one"],"resourceVersion":"7"}}']);
+    expect(done).toEqual(["apply", 'patch {"metadata":{"finalizers":[],"resourceVersion":"7"}}']);
   });
 
   it("keeps the finalizer when a step of the clean-up fails", async () => {

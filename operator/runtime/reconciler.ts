@@ -3,8 +3,10 @@ import { isOperatorError, toOperatorError } from "../../lib/core/errors.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
 import { type AsideRunner, createAsideRunner, isRefusal } from "./aside.ts";
 import type { WithConditions } from "./conditions.ts";
-import { hasFinalizer, isLetGo, letsGo, withFinalizer } from "./finalizers.ts";
+import { failuresOf } from "./failures.ts";
+import { hasFinalizer, isLetGo, letsGo, otherFinalizers, removeFinalizer, withFinalizer } from "./finalizers.ts";
 import { type Report, type Run, type Told, tellFailure, tellReport } from "./report.ts";
+import { leftTo } from "./summary.ts";
 import type { Controller, Outcome, Plan, ReconcileContext, Result, StepFailures } from "./types.ts";
 
 /*
@@ -98,21 +100,63 @@ export function createReconciler<T extends KubeObject, Observed, Assessment, Mad
 /** Every step up to the report. @returns `undefined` when the object was let go */
 async function carryOut<T extends KubeObject, Observed, Assessment, Made>(
   kind: Kind<T, Observed, Assessment, Made>,
-  { object, context, now, paused }: Visit<T>,
+  visit: Visit<T>,
   aside: AsideRunner,
 ): Promise<Done | undefined> {
+  const { object, context, now, paused } = visit;
   const observed = await kind.observe(object, context);
   const made = (await kind.make?.(observed, now)) as Made;
   const assessment = kind.assess(observed, made, now);
   const planned = paused ? NOTHING : kind.plan(assessment, now);
   const isHeld = !paused && (kind.holdsDeletion !== false || hasFinalizer(object));
   const plan = isHeld ? withFinalizer(object, kind.resource, planned) : planned;
-  const outcome = await context.execute(object, plan);
+  const holders = letsGo(object, plan) ? otherFinalizers(object) : [];
+  const cleaned = await context.execute(object, holders.length === 0 ? plan : planned);
+  // Our finalizer went with the plan.
+  if (holders.length === 0 && cleaned.error === undefined && letsGo(object, plan)) return undefined;
+  const isLast = isHeld && isDone(object, { plan, error: cleaned.error });
+  const outcome = isLast ? await release(visit, { kind, assessment, holders }) : cleaned;
   const { error } = outcome;
-  if (error === undefined && letsGo(object, plan)) return undefined;
+  if (error === undefined && isLast) return undefined;
   const beside = paused ? {} : await aside.run(object, kind.aside?.(assessment) ?? NOTHING, context);
   const run = { now, paused, error, asideError: beside.error };
   return { plan, report: kind.report(assessment, run, context), run, outcomes: [outcome, beside] };
+}
+
+/**
+ * True when nothing is left to do for an object that is being deleted: the clean-up succeeded, or all that it still wanted
+ * cannot be made in a namespace that is being deleted, with which everything goes.
+ */
+function isDone(
+  object: KubeObject,
+  { plan, error }: { readonly plan: Plan; readonly error: Error | undefined },
+): boolean {
+  if (object.metadata.deletionTimestamp === undefined) return false;
+  if (error === undefined) return letsGo(object, plan);
+  return failuresOf(error).every(({ code }) => code === "KUBE_NAMESPACE_ENDING");
+}
+
+/** Lets an object go. Where others still hold it, its status says so first: afterwards nobody writes it any more. */
+async function release<T extends KubeObject, Observed, Assessment, Made>(
+  { object, context, now, paused }: Visit<T>,
+  about: {
+    readonly kind: Kind<T, Observed, Assessment, Made>;
+    readonly assessment: Assessment;
+    readonly holders: readonly string[];
+  },
+): Promise<Outcome> {
+  const { kind, assessment, holders } = about;
+  if (holders.length > 0) {
+    const run = { now, paused, error: undefined, asideError: undefined };
+    const report = { ...kind.report(assessment, run, context), state: leftTo(holders) };
+    await tell({ object, context }, tellReport(object, report, run));
+  }
+  const { namespace = "", name } = object.metadata;
+  // The status has given it another version.
+  const latest = context.cache.get(kind.resource, namespace, name);
+  return latest === undefined
+    ? { written: 0 }
+    : context.execute(latest, { actions: removeFinalizer(latest, kind.resource) });
 }
 
 /** The failure of a run: what the plan or the work aside failed with, unless that was refused, else what was not told. */

@@ -1,7 +1,7 @@
 import { omitUndefined } from "../../lib/core/objects.ts";
 import { tell } from "./actions.ts";
 import { conditionsOf, setCondition, type WithConditions } from "./conditions.ts";
-import { announceReady, failureState, isTold, type ResourceState, type Summary, summaryOf } from "./summary.ts";
+import { announceReady, failureState, HELD, isTold, type ResourceState, type Summary, summaryOf } from "./summary.ts";
 import type { Action, Condition, Statement } from "./types.ts";
 
 /*
@@ -44,7 +44,8 @@ export interface Told {
 
 /** The whole status of a reported resource. */
 export function tellReport(object: WithConditions, report: Report, run: Run): Told {
-  const state = failureState(run.error) ?? report.state;
+  const isHeld = run.paused && object.metadata.deletionTimestamp !== undefined;
+  const state = failureState(run.error) ?? (isHeld ? HELD : report.state);
   const summary = summaryOf(state, run);
   const status = {
     observedGeneration: object.metadata.generation ?? 0,

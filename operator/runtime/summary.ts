@@ -49,6 +49,17 @@ export function working<Reason extends string>(reason: Reason, message: string):
   return { kind: "working", ready: { status: "False", reason, message } };
 }
 
+/** Where a resource stands that is deleted while it is paused: nothing is done about it. */
+export const HELD: ResourceState<SummaryReason> = working(
+  "Paused",
+  "it is being deleted, but annotation shieldx.dev/paused is true: nothing of it is removed until that is taken off",
+);
+
+/** Where a resource stands of which nothing of ours is left. @param holders finalizers of others */
+export function leftTo(holders: readonly string[]): ResourceState<"Deleting"> {
+  return working("Deleting", `nothing of ours is left; finalizers of others still hold it: ${holders.join(", ")}`);
+}
+
 /** The three conditions of a state. A paused resource keeps its Ready and is neither reconciling nor stalled. */
 export function summaryOf<Reason extends string>(
   { ready, kind }: ResourceState<Reason>,
@@ -72,7 +83,7 @@ export function summaryOf<Reason extends string>(
 }
 
 /** Reasons that every kind has for a reconcile that failed. */
-type FailureReason = "NameConflict" | "ReconcileFailed";
+type FailureReason = "NameConflict" | "ReconcileFailed" | "Deleting";
 
 /** Somebody wrote at the same time, or this process must stop: the world is read again, and nobody needs to hear of it. */
 const QUIET_CODES: readonly ErrorCode[] = ["KUBE_CONFLICT", "KUBE_ALREADY_EXISTS", "ABORTED", "LEASE_LOST"];
@@ -103,6 +114,10 @@ const REFUSED_BY_POLICY = /(exceeded|failed) quota|violates PodSecurity|(minimum
 function stateOf({ code, message, retry }: OperatorError): ResourceState<FailureReason> | undefined {
   if (QUIET_CODES.includes(code)) return undefined;
   if (code === "NAME_CONFLICT") return stuck("NameConflict", message);
+  if (code === "KUBE_NAMESPACE_ENDING") {
+    const says = "the namespace is being deleted: nothing is made in it any more, and what is in it goes with it";
+    return { ...working("Deleting", says), news: "none" };
+  }
   // The words of a foreign exception may repeat what it was reading, a Secret for example; the log has its stack.
   const sentence =
     code === "INTERNAL" ? `${code}: an unexpected error; the operator's log has it` : `${code}: ${message}`;

@@ -1,11 +1,18 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
-import { RESOURCES } from "../../lib/kube/types.ts";
+import { RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
 import { objectOf } from "../builders.ts";
 import { configMap, WIDGET, widget } from "../widget.ts";
 import type { ContractCases } from "./server.ts";
 import { pathOf, sendWire } from "./wire.ts";
 
 const { ConfigMap, Lease } = RESOURCES;
+const NAMESPACE: ResourceType = {
+  group: "",
+  version: "v1",
+  kind: "Namespace",
+  plural: "namespaces",
+  namespaced: false,
+};
 
 interface Refusal {
   readonly name: string;
@@ -270,5 +277,31 @@ export const errorCases: ContractCases = (server) => {
       if (refusal.details !== undefined) expect(body.details).toEqual(refusal.details);
       expect(await client.get(ConfigMap, here)).toEqual(before);
     });
+  });
+
+  it("a namespace that is being deleted takes changes and deletions, and nothing new", async () => {
+    const client = server().client();
+    const namespace = "ending";
+    const object = (name: string) => ({ ...configMap(name, {}), metadata: { name, namespace } });
+    const held = { name: namespace, finalizers: ["test.shieldx.dev/hold"] };
+    await client.create(NAMESPACE, { apiVersion: "v1", kind: "Namespace", metadata: held });
+    await client.create(ConfigMap, object("early"));
+    await client.delete(NAMESPACE, { name: namespace });
+    await expect(client.create(ConfigMap, object("late"))).rejects.toMatchObject({
+      code: "KUBE_NAMESPACE_ENDING",
+      retry: "after",
+      retryAfterSeconds: 30,
+      message: expect.stringContaining(
+        'configmaps "late" is forbidden: unable to create new content in namespace ending because it is being terminated',
+      ),
+    });
+    await expect(client.apply(ConfigMap, object("late"), { fieldManager: "m" })).rejects.toMatchObject({
+      code: "KUBE_NAMESPACE_ENDING",
+    });
+    const early = { namespace, name: "early" };
+    const changed = await client.patch(ConfigMap, early, { format: "merge", patch: { data: { a: "1" } } });
+    expect(changed.data).toEqual({ a: "1" });
+    await client.delete(ConfigMap, early);
+    expect(await client.find(ConfigMap, early)).toBeUndefined();
   });
 };

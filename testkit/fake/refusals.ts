@@ -77,3 +77,20 @@ export function objectOf(
 export function optionsOf(kind: string): { readonly what: string; readonly details: Record<string, string> } {
   return { what: `${kind}.meta.k8s.io ""`, details: { group: "meta.k8s.io", kind } };
 }
+
+/** 403: nothing new in a namespace that is being deleted. */
+export function namespaceEnding(key: StoreKey): StatusError {
+  const { namespace } = key;
+  return new StatusError({
+    status: 403,
+    message: `${resourceText(key.collection)} "${key.name}" is forbidden: unable to create new content in namespace ${namespace} because it is being terminated`,
+    details: detailsOf(key),
+    causes: [
+      {
+        reason: "NamespaceTerminating",
+        message: `namespace ${namespace} is being terminated`,
+        field: "metadata.namespace",
+      },
+    ],
+  });
+}

@@ -5,7 +5,7 @@ import { mergePatch } from "../../operator/kube/projection.ts";
 import { admitGiven, admitNew, admitUpdate, assertName, hasGeneration } from "./admission.ts";
 import { jsonPatch } from "./json-patch.ts";
 import { applyFields, managedFieldsOf, type Owned, type Owner, ownersAfterUpdate, scopeApplied } from "./ownership.ts";
-import { alreadyExists, conflict, notFound } from "./refusals.ts";
+import { alreadyExists, conflict, namespaceEnding, notFound } from "./refusals.ts";
 import type { ApplyHow, FakeStore, RemoveHow, StoreEvent, StoreKey, WriteHow } from "./store-types.ts";
 
 interface Entry extends Owned {
@@ -79,6 +79,8 @@ export function createFakeStore({
 
   const insert = (key: StoreKey, object: KubeObject): KubeObject => {
     assertName(key, object.kind);
+    const namespace = entries.get(idOf({ collection: "/namespaces", namespace: "", name: key.namespace }))?.object;
+    if (namespace?.metadata.deletionTimestamp !== undefined) throw namespaceEnding(key);
     if (entries.has(idOf(key))) throw alreadyExists(key);
     uids += 1;
     return admitNew(key, object, { uid: `uid-${uids}`, time: now() });

@@ -152,7 +152,7 @@ export function agent(shard: number, changes: Partial<AgentStatus> = {}): AgentS
 
 /** What a case says about the world. */
 export interface Seen
-  extends Partial<Pick<World, "shardSet" | "ca" | "caKey" | "map" | "ledgers" | "owned" | "clues">> {
+  extends Partial<Pick<World, "shardSet" | "ca" | "caKey" | "map" | "ledgers" | "isLeft" | "owned" | "clues">> {
   readonly claims?: readonly ObservedClaim[];
   readonly pods?: readonly ObservedPod[];
   readonly agents?: readonly AgentAnswer[];
@@ -202,6 +202,7 @@ export function world(seen: Seen = {}): World {
     requests: mergeRequests(requests),
     ledgers,
     unreadyLedgers: [],
+    isLeft: seen.isLeft ?? (of.metadata.deletionTimestamp !== undefined && ledgers.length === 0),
     isEnding: of.metadata.deletionTimestamp !== undefined && ledgers.length === 0,
     owned,
   };
