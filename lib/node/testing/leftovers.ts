@@ -115,8 +115,20 @@ function removeFolder(path: string): string[] {
   } catch {
     return [];
   }
+  unmountBelow(path);
   rmSync(path, { recursive: true, force: true, maxRetries: 5 });
   return [`folder ${path}`];
+}
+
+/** A volume of a test may be a file system of its own, whose mount point cannot be removed. */
+function unmountBelow(path: string): void {
+  if (process.platform !== "linux") return;
+  const points = readFileSync("/proc/self/mounts", "utf8")
+    .split("\n")
+    .flatMap((line) => line.split(" ")[1] ?? []);
+  for (const point of points.filter((mounted) => mounted.startsWith(`${path}/`)).reverse()) {
+    execFileSync("umount", [point], { stdio: "ignore" });
+  }
 }
 
 function isRunning({ pid, started }: ProcessId): boolean {
