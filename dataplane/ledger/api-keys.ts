@@ -9,7 +9,7 @@ import { sha256 } from "../../lib/core/canonical.ts";
 import type { Clock } from "../../lib/core/clock.ts";
 import { OperatorError, toOperatorError } from "../../lib/core/errors.ts";
 import type { Logger } from "../../lib/node/logger.ts";
-import { toPostgresError } from "../../lib/node/postgres.ts";
+import { toWriteError } from "../../lib/node/postgres.ts";
 import type { KeyRow, LedgerReads } from "./ledger.reads.ts";
 
 export type Scope = "read" | "write";
@@ -103,8 +103,8 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
   const onEveryShard = async (text: string, values: unknown[]): Promise<void> => {
     await Promise.all(
       options.writers.map((pool, shard) =>
-        pool.query(text, values).catch((error: unknown) => {
-          throw toPostgresError(error, `shard ${shard}`);
+        pool.query(text, values).catch(async (error: unknown) => {
+          throw await toWriteError(error, `shard ${shard}`, pool);
         }),
       ),
     );

@@ -246,8 +246,10 @@ function createReadiness(options: { reads: readonly LedgerReads[]; seats: readon
         }
         const problem = seat.problem();
         if (problem !== undefined) return [`shard ${shard}: ${problem}`];
-        const isWriting = seat.writer()?.status().phase === "writing";
-        return isWriting || seat.holderUrl() !== undefined ? [] : [`shard ${shard}: no writer known`];
+        const status = seat.writer()?.status();
+        // One that refuses answers at once and with a code: reads go on here, and no other pod could do better.
+        const answers = status?.phase === "writing" || status?.refusing !== undefined;
+        return answers || seat.holderUrl() !== undefined ? [] : [`shard ${shard}: no writer known`];
       });
       if (stopping) reasons.push("stopping");
       return { ok: reasons.length === 0, reasons };

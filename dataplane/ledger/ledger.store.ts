@@ -8,7 +8,7 @@
  */
 import type { Client } from "pg";
 import { OperatorError } from "../../lib/core/errors.ts";
-import { openClient, type PostgresTarget, sqlState, toPostgresError } from "../../lib/node/postgres.ts";
+import { openClient, type PostgresTarget, sqlState, toWriteError } from "../../lib/node/postgres.ts";
 import { EVENT_COLUMNS, encodeCopy } from "./copy-codec.ts";
 import { readRows } from "./copy-reader.ts";
 import { copyIn } from "./copy-writer.ts";
@@ -53,7 +53,7 @@ export interface CommitRequest {
 export interface CommitTicket {
   /** The head row is locked and compared: the next block may ask for it. */
   readonly applied: Promise<void>;
-  /** Durable. @throws OperatorError FENCED, SHARD_MAP_STALE, SHARD_UNAVAILABLE, LEDGER_CORRUPT, INTERNAL */
+  /** Durable. @throws OperatorError FENCED, SHARD_MAP_STALE, SHARD_DISK_FULL, SHARD_UNAVAILABLE, LEDGER_CORRUPT, INTERNAL */
   readonly committed: Promise<void>;
 }
 
@@ -150,12 +150,12 @@ export async function openStore(options: StoreOptions): Promise<LedgerStore> {
     throw error;
   }
   const [reader, ...writers] = clients as [Client, ...Client[]];
-  const convert = (error: unknown): OperatorError => storeError(error, options.shard);
+  const convert: Convert = (error, client = reader) => storeError(error, options.shard, client);
   const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
     } catch (error) {
-      throw convert(error);
+      throw await convert(error);
     }
   };
   let turnOf = 0;
@@ -213,8 +213,10 @@ async function openSession(options: StoreOptions, settings: string): Promise<Cli
   return client;
 }
 
-/** Converts at the wall: what only another writer can cause is FENCED. */
-function storeError(error: unknown, shard: number): OperatorError {
+type Convert = (error: unknown, client?: Client) => Promise<OperatorError>;
+
+/** Converts at the wall: what only another writer can cause is FENCED. @param client the one whose statement failed */
+async function storeError(error: unknown, shard: number, client: Client): Promise<OperatorError> {
   const state = sqlState(error);
   const text = error instanceof Error ? error.message : String(error);
   if (state !== undefined && FENCE_STATES.has(state)) {
@@ -223,20 +225,25 @@ function storeError(error: unknown, shard: number): OperatorError {
   if (state === CHECK_VIOLATION || state === WRONG_SHARD) {
     return new OperatorError("LEDGER_CORRUPT", `shard ${shard}: ${text}`, { cause: error });
   }
-  return toPostgresError(error, `shard ${shard}`);
+  return toWriteError(error, `shard ${shard}`, {
+    query: async (text) => {
+      await client.query("ROLLBACK");
+      return client.query<Record<string, unknown>>(text);
+    },
+  });
 }
 
-function commitOn(client: Client, request: CommitRequest, convert: (error: unknown) => OperatorError): CommitTicket {
+function commitOn(client: Client, request: CommitRequest, convert: Convert): CommitTicket {
   const applied = (async () => {
     await copyEvents(client, request.block);
     await request.turn;
     await client.query({ name: "commit_block", text: COMMIT_BLOCK, values: commitParameters(request) });
-  })().catch((error: unknown) => {
-    throw convert(error);
+  })().catch(async (error: unknown) => {
+    throw await convert(error, client);
   });
   const committed = applied.then(async () => {
-    const result = await client.query("COMMIT").catch((error: unknown) => {
-      throw convert(error);
+    const result = await client.query("COMMIT").catch(async (error: unknown) => {
+      throw await convert(error, client);
     });
     if (result.command !== "COMMIT") {
       throw new OperatorError("INTERNAL", `COMMIT was answered with ${result.command}`);

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "@jest/globals";
+import { toOperatorError } from "../../lib/core/errors.ts";
 import { createManualClock, type ManualClock } from "../../lib/core/manual-clock.ts";
 import { prng } from "../../lib/core/prng.ts";
 import type { ShardMemory } from "../../lib/core/shard-memory.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
 import { createMemoryDatabase, type MemoryDatabase } from "../testing/memory-store.ts";
 import { identitiesOf, type TransferRequest } from "./fingerprint.ts";
-import { RESULT, type TransferResults } from "./ledger.work.ts";
+import { emptyResults, RESULT, setProblem, type TransferResults } from "./ledger.work.ts";
 import { ANSWER_WITHIN_MS, createWriter, type LedgerWriter, QUEUE_COMMANDS_MAX } from "./ledger.writer.ts";
 import { createLocalLease } from "./local-lease.ts";
 import type { WriterLease } from "./writer-takeover.ts";
@@ -49,6 +50,16 @@ const withdrawal = (id: string, amount: number): TransferRequest => ({
   creditAccount: "system:external:CZK",
   amount,
 });
+
+const FAULTS = ["lost", "refused", "full"] as const;
+
+/** A request that was not taken, as if each of its transfers had been answered with the error. */
+function allFailed(requests: readonly TransferRequest[], error: unknown): TransferResults {
+  const results = emptyResults(requests.length);
+  const { code, message } = toOperatorError(error);
+  requests.forEach((_, index) => setProblem(results, index, { status: RESULT.failed, code, detail: message }));
+  return results;
+}
 
 /** Lets a writer that waits for its backoff go on, until the answer is there. */
 async function settle<T>(clock: ManualClock, answer: Promise<T>): Promise<T> {
@@ -169,15 +180,16 @@ describe("faults", () => {
     for (let seed = 1; seed <= 25; seed += 1) {
       const random = prng(seed);
       const { database, clock, send } = stage();
-      database.fault = () => (random() < 0.15 ? (random() < 0.5 ? "lost" : "refused") : "none");
+      database.fault = () => (random() < 0.15 ? FAULTS[Math.floor(random() * FAULTS.length)] : undefined) ?? "none";
       const sent: { requests: TransferRequest[]; answer: Promise<TransferResults> }[] = [];
       for (let group = 0; group < 30; group += 1) {
         const requests = Array.from({ length: 1 + Math.floor(random() * 40) }, () => {
           const id = `k${Math.floor(random() * 300)}`;
           return random() < 0.6 ? deposit(id, 1 + Number(id.slice(1))) : withdrawal(`w${id}`, 1 + Number(id.slice(1)));
         });
-        sent.push({ requests, answer: send(requests) });
+        sent.push({ requests, answer: send(requests).catch((error: unknown) => allFailed(requests, error)) });
         if (random() < 0.5) await clock.advance(1);
+        if (random() < 0.1) await clock.advance(3_000);
       }
       await settle(clock, Promise.all(sent.map(({ answer }) => answer)));
       const events = database.events();
@@ -189,6 +201,16 @@ describe("faults", () => {
           expect([seed, id, events[(results.position[index] as number) - 1]?.id]).toEqual([seed, id, id]);
         });
       }
+      const answersOf = new Map<string, (string | undefined)[]>();
+      for (const { requests, answer } of sent) {
+        const results = await answer;
+        requests.forEach(({ id }, index) => {
+          answersOf.set(id, [...(answersOf.get(id) ?? []), results.problems.get(index)?.code]);
+        });
+      }
+      // "Nothing was written" is as binding as "posted".
+      const refused = [...answersOf].filter(([, codes]) => codes.every((code) => code === "SHARD_DISK_FULL"));
+      expect([seed, refused.filter(([id]) => events.some((event) => event.id === id))]).toEqual([seed, []]);
       let balance = 0;
       for (const { id, amount } of events) {
         balance += id.startsWith("w") ? -amount : amount;
@@ -261,6 +283,68 @@ describe("data that was there (trial 13)", () => {
     const lost = await settle(clock, send([deposit("two")]));
     expect([...lost.problems.values()].map(({ code }) => code)).toEqual(["OUTCOME_UNKNOWN"]);
     expect(writer.status().problem?.message).toContain("ends at position 0, but it has reached position 1");
+  });
+});
+
+describe("a full volume (trial 1)", () => {
+  test("is a coded refusal within a second, also for what waits, and writes go on with the room", async () => {
+    const { database, clock, send, writer } = stage();
+    await settle(clock, send([deposit("warm")]));
+    const began = clock.monotonic();
+    database.fault = () => "full";
+    const tried = send([deposit("tried"), deposit("tried-too")]);
+    const first = await settle(clock, tried);
+    expect([...first.problems.values()].map(({ code }) => code)).toEqual(["SHARD_DISK_FULL", "SHARD_DISK_FULL"]);
+    expect(first.problems.get(0)?.detail).toContain("No space left on device");
+    expect(clock.monotonic() - began).toBeLessThan(1_000);
+
+    // The server begins to refuse even the takeover: every sender is told at once.
+    database.full = true;
+    for (let second = 0; second < 10; second += 1) {
+      await clock.advance(1_000);
+      const sentAt = clock.monotonic();
+      const late = await settle(
+        clock,
+        send([deposit(`late${second}`)]).catch((error: unknown) => error),
+      );
+      const code =
+        late instanceof Error
+          ? (late as { code?: string }).code
+          : late && (late as TransferResults).problems.get(0)?.code;
+      expect([second, code]).toEqual([second, "SHARD_DISK_FULL"]);
+      expect(clock.monotonic() - sentAt).toBeLessThan(1_000);
+    }
+    expect(writer.status()).toMatchObject({ phase: "recovering", refusing: "SHARD_DISK_FULL" });
+    expect(database.events().map(({ id }) => id)).toEqual(["warm"]);
+
+    database.full = false;
+    database.fault = () => "none";
+    await clock.advance(3_000);
+    const again = await settle(clock, send([deposit("tried"), deposit("late0")]));
+    expect([...again.status]).toEqual([RESULT.posted, RESULT.posted]);
+    expect(writer.status()).toMatchObject({ phase: "writing", refusing: undefined });
+  });
+
+  test("a commit whose answer was lost before is unknown, not refused", async () => {
+    const { database, clock, send } = stage();
+    await settle(clock, send([deposit("warm")]));
+    database.fault = () => {
+      database.full = true;
+      return "lost";
+    };
+    const began = clock.monotonic();
+    const lost = await settle(clock, send([deposit("k", 5)]));
+    expect(lost.problems.get(0)).toMatchObject({
+      code: "OUTCOME_UNKNOWN",
+      detail: expect.stringContaining("No space left on device"),
+    });
+    expect(clock.monotonic() - began).toBeLessThan(1_000);
+    expect(database.events().map(({ id }) => id)).toEqual(["warm", "k"]);
+    database.full = false;
+    database.fault = () => "none";
+    await clock.advance(3_000);
+    const again = await settle(clock, send([deposit("k", 5)]));
+    expect([again.status[0], again.replayed[0]]).toEqual([RESULT.posted, 1]);
   });
 });
 

@@ -11,10 +11,13 @@
  *             nothing that was in flight can land any more; then the journal tells which blocks did. Their senders get
  *             their answers; everything else is decided again, behind a look-up of its key.
  *
+ * A full volume is the one failure that is not waited out: the server has said that nothing was written, so senders are
+ * told at once, and new ones too until a takeover works again.
+ *
  * A sender is told "posted" or "refused" only after COMMIT. What is not known by its deadline is OUTCOME_UNKNOWN.
  */
 import { backoffMs } from "../../lib/core/backoff.ts";
-import { isOperatorError, OperatorError, toOperatorError } from "../../lib/core/errors.ts";
+import { type ErrorCode, isOperatorError, OperatorError, toOperatorError } from "../../lib/core/errors.ts";
 import type { TransferRequest } from "./fingerprint.ts";
 import { type DecidedBatch, decideBatch, keysToLookUp, takeBatch } from "./ledger.batch.ts";
 import { PIPELINE_DEPTH } from "./ledger.store.ts";
@@ -26,7 +29,7 @@ import {
   type TransferResults,
   type Work,
 } from "./ledger.work.ts";
-import { abandonWorks, overloaded, settleBatch, staleMap, unavailable } from "./writer-answers.ts";
+import { abandonWorks, fullOrUnknown, overloaded, settleBatch, staleMap, unavailable } from "./writer-answers.ts";
 import { countLanded, fillFilter, type Session, type TakeoverOptions, takeOver } from "./writer-takeover.ts";
 
 /** Transfers of one request. */
@@ -49,6 +52,8 @@ export interface WriterStatus {
   readonly systemIdentifier: string | undefined;
   /** Why it may not begin: the database lacks what was there, and only people can mend that. */
   readonly problem: OperatorError | undefined;
+  /** Code with which everything is refused at once for now, because the shard takes no writes. */
+  readonly refusing: ErrorCode | undefined;
 }
 
 /** Told after each COMMIT, for metrics. */
@@ -98,6 +103,8 @@ export function createWriter(options: WriterOptions): LedgerWriter {
   let committed = { position: 0, epoch: 0 };
   let systemIdentifier: string | undefined;
   let problem: OperatorError | undefined;
+  /** Why nothing can be written, until a takeover works. */
+  let refusal: OperatorError | undefined;
   let wake: () => void = () => undefined;
   const ended = new AbortController();
 
@@ -118,6 +125,12 @@ export function createWriter(options: WriterOptions): LedgerWriter {
     ...unsettled.flatMap((batch) => batch.segments.map(({ work }) => work)),
     ...queue.all(),
   ];
+
+  /** @param tried whether what was tried may have landed all the same */
+  const refuseAll = (full: OperatorError, tried: "unknown" | "certain"): void => {
+    refusal = full;
+    abandon(outstanding(), (wasTried) => fullOrUnknown(full, wasTried && tried === "unknown"));
+  };
 
   const enforceDeadlines = async (): Promise<void> => {
     while (!ended.signal.aborted) {
@@ -161,11 +174,14 @@ export function createWriter(options: WriterOptions): LedgerWriter {
     unsettled = current.inFlight.map(({ batch }) => batch);
   };
 
-  const fail = (current: Session, error: unknown): void => {
+  /** @param inOrder every block before the one that failed has been answered for */
+  const fail = (current: Session, error: unknown, inOrder: boolean): void => {
     if (current.failure !== undefined) return;
     current.failure = toOperatorError(error);
     options.onFailure?.(current.failure.code);
     log.warn({ shard, code: current.failure.code, error: current.failure.message }, "commit failed");
+    // The block at the front was refused by the server, and no later one fits without it.
+    if (current.failure.code === "SHARD_DISK_FULL") refuseAll(current.failure, inOrder ? "certain" : "unknown");
     // Ends the sessions, so that the other block in flight fails at once instead of waiting for a lock.
     void current.store.close();
     wake();
@@ -199,7 +215,7 @@ export function createWriter(options: WriterOptions): LedgerWriter {
       try {
         await ticket.committed;
       } catch (error) {
-        return fail(current, error);
+        return fail(current, error, true);
       }
       if (current.failure === undefined) acknowledge(current, batch, startedAt);
     });
@@ -233,7 +249,7 @@ export function createWriter(options: WriterOptions): LedgerWriter {
       if (changesNothing) await settleWithoutCommit(current, decided);
       else commit(current, decided);
     } catch (error) {
-      fail(current, error);
+      fail(current, error, false);
       queue.requeue(batch.segments);
     }
   };
@@ -264,6 +280,7 @@ export function createWriter(options: WriterOptions): LedgerWriter {
   const term = async (): Promise<boolean> => {
     session = await begin();
     phase = "writing";
+    refusal = undefined;
     log.info({ shard, epoch: session.epoch, position: session.state.position }, "writing");
     const before = committed.position;
     await write(session);
@@ -285,6 +302,7 @@ export function createWriter(options: WriterOptions): LedgerWriter {
         if (!isTold) log.warn({ shard, code: error.code, error: error.message }, "takeover failed");
         if (error.code === "DATA_LOST") giveUp(error);
         if (isOperatorError(error, "LEASE_LOST")) break;
+        if (isOperatorError(error, "SHARD_DISK_FULL")) refuseAll(error, "unknown");
       }
       session = undefined;
       phase = "recovering";
@@ -301,6 +319,7 @@ export function createWriter(options: WriterOptions): LedgerWriter {
 
   const admit = (commands: number, mapVersion: number): void => {
     if (phase === "ended" || stopping !== undefined || problem !== undefined) throw unavailable(shard, false);
+    if (refusal !== undefined) throw refusal;
     if (session !== undefined && mapVersion !== session.mapVersion) throw staleMap(shard, session.mapVersion);
     if (queue.size() + commands > QUEUE_COMMANDS_MAX) throw overloaded(shard, queue.size());
   };
@@ -338,7 +357,7 @@ export function createWriter(options: WriterOptions): LedgerWriter {
         enqueue({ type: "account", ...fresh(mapVersion), request, outcome: undefined, close });
       });
     },
-    status: () => ({ phase, ...committed, systemIdentifier, problem }),
+    status: () => ({ phase, ...committed, systemIdentifier, problem, refusing: refusal?.code }),
     stop: async (how) => {
       stopping = how;
       wake();

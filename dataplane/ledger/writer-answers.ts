@@ -61,6 +61,16 @@ export function unavailable(shard: number, tried: boolean): OperatorError {
   );
 }
 
+/**
+ * The shard's volume takes no writes.
+ * @param isOpen the command was sent before, in a way that leaves its outcome open
+ */
+export function fullOrUnknown(full: OperatorError, isOpen: boolean): OperatorError {
+  if (!isOpen) return full;
+  const { message, retryAfterSeconds = RETRY_AFTER_SECONDS } = full;
+  return new OperatorError("OUTCOME_UNKNOWN", `the outcome is not known yet, and ${message}`, { retryAfterSeconds });
+}
+
 /** The sender's shard map is not the database's. */
 export function staleMap(shard: number, version: number): OperatorError {
   return new OperatorError("SHARD_MAP_STALE", `shard ${shard} works with shard map ${version}`, {

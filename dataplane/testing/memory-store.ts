@@ -8,8 +8,8 @@ import { GENESIS_HASH, RECORD, RECORD_BYTES } from "../ledger/journal-codec.ts";
 import type { CommitRequest, LedgerStore, StoredOutcome } from "../ledger/ledger.store.ts";
 import { addAccount, emptyState, type LedgerState } from "../ledger/ledger-state.ts";
 
-/** What happens to a commit. `lost`: it is carried out and its answer never arrives. */
-export type Fault = "none" | "refused" | "lost";
+/** What happens to a commit. `lost`: it is carried out and its answer never arrives. `full`: the server answers 53100. */
+export type Fault = "none" | "refused" | "lost" | "full";
 
 export interface MemoryDatabase {
   /** Opens a session, as `openStore` does. */
@@ -20,6 +20,8 @@ export interface MemoryDatabase {
   gate: () => Promise<void>;
   /** Refuses new sessions while true. */
   down: boolean;
+  /** Refuses takeovers as a server on a full volume does while true. */
+  full: boolean;
   epoch: number;
   /** Of the cluster. */
   systemIdentifier: string;
@@ -70,6 +72,7 @@ export function createMemoryDatabase(assets: readonly string[] = ["CZK"]): Memor
     fault: () => "none",
     gate: async () => undefined,
     down: false,
+    full: false,
     epoch: 0,
     systemIdentifier: "7400000000000000000",
     mapVersion: 1,
@@ -82,6 +85,10 @@ export function createMemoryDatabase(assets: readonly string[] = ["CZK"]): Memor
 
 function unreachable(): OperatorError {
   return new OperatorError("SHARD_UNAVAILABLE", "the database does not answer");
+}
+
+function diskFull(): OperatorError {
+  return new OperatorError("SHARD_DISK_FULL", "could not extend file: No space left on device");
 }
 
 function createSession(
@@ -100,6 +107,7 @@ function createSession(
     alive();
     const fault = database.fault();
     if (fault === "refused") throw unreachable();
+    if (fault === "full") throw diskFull();
     store(database, truth, request);
     if (fault === "lost") throw unreachable();
   };
@@ -114,6 +122,7 @@ function createSession(
     },
     claim: async (epoch) => {
       alive();
+      if (database.full) throw diskFull();
       const former = database.epoch;
       if (former < epoch) database.epoch = epoch;
       return former;

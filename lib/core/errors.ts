@@ -122,6 +122,12 @@ export const ERRORS = {
     "The shard's database does not answer",
     "Send the same request with the same key again after Retry-After.",
   ),
+  SHARD_DISK_FULL: entry(
+    503,
+    "after",
+    "The shard's volume is full",
+    "Send the same request with the same key again after Retry-After: nothing was written. Somebody has to raise storage.size or free space; condition DiskPressure of the ShardSet has the numbers.",
+  ),
   OUTCOME_UNKNOWN: entry(
     503,
     "after",

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "@jest/globals";
 import { DatabaseError } from "pg";
 import { OperatorError } from "../core/errors.ts";
-import { isConnectionLoss, openClient, sqlState, toPostgresError } from "./postgres.ts";
+import { isConnectionLoss, openClient, sqlState, toPostgresError, toWriteError } from "./postgres.ts";
 
-function serverError(code: string, message = "refused"): DatabaseError {
+function serverError(code: string, message = "refused", severity = "ERROR"): DatabaseError {
   const error = new DatabaseError(message, message.length, "error");
   error.code = code;
+  error.severity = severity;
   error.detail = "Key (iban)=(CZ65) already exists.";
   return error;
 }
@@ -26,7 +27,10 @@ describe("errors of PostgreSQL and the network", () => {
     ["starting up", serverError("57P03"), "SHARD_UNAVAILABLE", false],
     ["shut down by the administrator", serverError("57P01"), "SHARD_UNAVAILABLE", true],
     ["too many connections", serverError("53300"), "SHARD_UNAVAILABLE", false],
-    ["disk full", serverError("53100"), "SHARD_UNAVAILABLE", false],
+    ["disk full", serverError("53100"), "SHARD_DISK_FULL", false],
+    ["no room for the log: the server ends", serverError("53100", "no room", "PANIC"), "SHARD_UNAVAILABLE", false],
+    ["no room in /dev/shm", serverError("53100", "could not resize shared memory segment"), "SHARD_UNAVAILABLE", false],
+    ["read-only, for whatever reason", serverError("25006"), "SHARD_UNAVAILABLE", false],
     ["role not made yet", serverError("28P01"), "SHARD_UNAVAILABLE", false],
     ["database not made yet", serverError("3D000"), "SHARD_UNAVAILABLE", false],
     ["serialization failure", serverError("40001"), "SHARD_UNAVAILABLE", false],
@@ -46,6 +50,20 @@ describe("errors of PostgreSQL and the network", () => {
     expect(toPostgresError(serverError("23505", "duplicate key"), "here").message).toBe(
       "here: duplicate key (SQLSTATE 23505)",
     );
+  });
+
+  test("a write that a full server refuses as read-only says why, in the server's own words", async () => {
+    const error = serverError("25006", "cannot execute INSERT in a read-only transaction");
+    const says = (why: string | null) => ({ query: async () => ({ rows: [{ why }] }) });
+    const full = await toWriteError(error, "shard 0", says("the volume is full (98% of 1.0 GiB used)"));
+    expect(full).toMatchObject({
+      code: "SHARD_DISK_FULL",
+      message: "shard 0: the volume is full (98% of 1.0 GiB used)",
+      retryAfterSeconds: 5,
+    });
+    expect(await toWriteError(error, "shard 0", says(null))).toMatchObject({ code: "SHARD_UNAVAILABLE" });
+    const silent = { query: () => Promise.reject(new Error("gone")) };
+    expect(await toWriteError(error, "shard 0", silent)).toMatchObject({ code: "SHARD_UNAVAILABLE" });
   });
 
   test("an error that is coded already is passed on, and keeps its SQLSTATE", () => {

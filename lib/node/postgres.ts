@@ -56,6 +56,15 @@ export const DEFAULT_TIMEOUTS: PostgresTimeouts = {
 /** SQLSTATE that `shard_meta.guard` raises when the caller's shard map is not the database's. */
 export const STALE_MAP_SQLSTATE = "SH001";
 
+/** SQLSTATE of a file that could not be extended: the volume is full. */
+export const DISK_FULL_SQLSTATE = "53100";
+
+/** SQLSTATE of a write in a read-only transaction: the server's way to refuse writes while its volume fills up. */
+export const READ_ONLY_SQLSTATE = "25006";
+
+/** Setting in which a server that refuses writes says why; absent on one that accepts them. */
+export const WRITES_REFUSED_SETTING = "shieldx.writes_refused";
+
 /** Seconds after which a client should try a shard again: about the time of a crash restart. */
 const RETRY_AFTER_SECONDS = 1;
 
@@ -217,9 +226,51 @@ export function isSilence(error: unknown): boolean {
   return code === "EAGAIN" || (typeof message === "string" && NO_ANSWER.test(message));
 }
 
+/** Seconds after which a client should try a full volume again: nobody makes room faster. */
+const RETRY_FULL_AFTER_SECONDS = 5;
+
+/** Shared memory that ends is told with the same SQLSTATE as a full volume, but it is not one. */
+const SHARED_MEMORY = /shared memory segment/;
+
+/**
+ * True when the server has answered that there is no room. A backend that cannot go on (PANIC) says so too, but by then
+ * a COMMIT may be on its way to the disk: that is a lost connection.
+ */
+function isDiskFull(error: unknown): boolean {
+  if (sqlState(error) !== DISK_FULL_SQLSTATE || !(error instanceof DatabaseError)) return false;
+  return error.severity === "ERROR" && !SHARED_MEMORY.test(error.message);
+}
+
+/**
+ * As `toPostgresError`, for a statement that writes: one that met a read-only transaction is SHARD_DISK_FULL with the
+ * server's own sentence, where the server refuses writes for that reason.
+ * @param asked another connection to the same server, or the same one outside of a transaction
+ */
+export async function toWriteError(error: unknown, what: string, asked: Queryable): Promise<OperatorError> {
+  const plain = toPostgresError(error, what);
+  if (sqlState(error) !== READ_ONLY_SQLSTATE) return plain;
+  try {
+    const { rows } = await asked.query(`SELECT current_setting('${WRITES_REFUSED_SETTING}', true) AS why`);
+    const why = (rows[0] as { why: string | null } | undefined)?.why ?? "";
+    if (why === "") return plain;
+    return new OperatorError("SHARD_DISK_FULL", `${what}: ${why}`, {
+      cause: error,
+      retryAfterSeconds: RETRY_FULL_AFTER_SECONDS,
+    });
+  } catch {
+    // Who cannot be asked does not say why; the refusal itself stands.
+    return plain;
+  }
+}
+
+/** What can be asked a question: a client or a pool. */
+export interface Queryable {
+  query(text: string): Promise<{ rows: unknown[] }>;
+}
+
 /**
  * Any failure of the driver or the server as an `OperatorError`: SHARD_UNAVAILABLE for what heals by itself,
- * SHARD_MAP_STALE for the guard's SH001, INTERNAL for the rest. The server's DETAIL is left out: it may quote data.
+ * SHARD_DISK_FULL for a server without room, SHARD_MAP_STALE for the guard's SH001, INTERNAL for the rest. The server's DETAIL is left out: it may quote data.
  * @param what the target in words, for the message
  */
 export function toPostgresError(error: unknown, what: string): OperatorError {
@@ -234,6 +285,12 @@ export function toPostgresError(error: unknown, what: string): OperatorError {
       ? isConnectionLoss(error) || isTlsFailure(error)
       : TRANSIENT_STATES.has(state) || TRANSIENT_STATES.has(state.slice(0, 2));
   const message = state === undefined ? `${what}: ${text}` : `${what}: ${text} (SQLSTATE ${state})`;
+  if (isDiskFull(error)) {
+    return new OperatorError("SHARD_DISK_FULL", message, {
+      cause: error,
+      retryAfterSeconds: RETRY_FULL_AFTER_SECONDS,
+    });
+  }
   if (heals) {
     return new OperatorError("SHARD_UNAVAILABLE", message, { cause: error, retryAfterSeconds: RETRY_AFTER_SECONDS });
   }
