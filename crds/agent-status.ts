@@ -35,6 +35,10 @@ export const AGENT_REASONS = [
   "PostgresUnresponsive",
   /** PostgreSQL ends right after its start. */
   "PostgresFailed",
+  /** The volume is full: PostgreSQL answers reads and refuses writes until there is room. */
+  "DiskFull",
+  /** A small write to the volume fails or does not end: read-only, broken or hanging. */
+  "VolumeUnwritable",
   /** PostgreSQL accepts writes. */
   "Ready",
   /** The Lease went to another pod: PostgreSQL is stopped. */
@@ -43,6 +47,19 @@ export const AGENT_REASONS = [
   "Stopping",
 ] as const;
 export type AgentReason = (typeof AGENT_REASONS)[number];
+
+/** How full a volume is: `low` is told, `full` and `unwritable` take no writes. */
+export const AGENT_DISK_LEVELS = ["enough", "low", "full", "unwritable"] as const;
+export type AgentDiskLevel = (typeof AGENT_DISK_LEVELS)[number];
+
+const agentDisk = z.object({
+  /** One of the levels above; text for the same cause as reasons. */
+  level: z.string(),
+  /** With numbers, and what to do. */
+  message: z.string(),
+  totalBytes: z.number().min(0),
+  freeBytes: z.number().min(0),
+});
 
 const agentDatabase = z.object({
   database: z.string(),
@@ -91,6 +108,8 @@ export const agentStatus = z.object({
       authorities: z.array(z.string()),
     })
     .exactOptional(),
+  /** The volume; agents of before do not say it. */
+  disk: agentDisk.exactOptional(),
 });
 export type AgentStatus = z.output<typeof agentStatus>;
 

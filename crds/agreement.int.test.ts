@@ -22,7 +22,19 @@ import { TORTURE_KIND } from "./testing/torture.ts";
 const RUNS = 400;
 
 /** Values that rules over several fields, or rules over the names in a map, would nearly never let through. */
-const names = fc.constantFrom("work_mem", "jit", "pg_x.y", "max_wal_size", "fsync", "log_statement", "ssl_x", "a-b");
+const names = fc.constantFrom(
+  ...[
+    "work_mem",
+    "jit",
+    "pg_x.y",
+    "max_wal_size",
+    "fsync",
+    "log_statement",
+    "log_min_duration_statement",
+    "ssl_x",
+    "a-b",
+  ],
+);
 const sizes = fc.constantFrom("256Mi", "1Gi", "1.5Gi", "2G", "255Mi", "1");
 const amounts = fc.constantFrom("1", "100m", "0.5", "256Mi", "1Gi");
 const resources: Overrides = {

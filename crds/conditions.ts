@@ -68,6 +68,8 @@ export const SHARD_SET_CONDITIONS = {
   MapPublished: "The shard map is in ConfigMap <name>-map and every ready shard works with its version.",
   Balanced: "Every shard owns buckets of the shard map.",
   DatabasesReady: "Every requested database exists on every shard with the roles and passwords asked for.",
+  DiskPressure:
+    "The volume of a shard fills up; True is the bad case. The message has the numbers, before writes are refused.",
 } as const satisfies Record<string, string>;
 export type ShardSetConditionType = keyof typeof SHARD_SET_CONDITIONS;
 
@@ -86,6 +88,11 @@ export const SHARD_SET_REASONS = {
   ShardNotReady: "At least one shard does not accept writes; the message names it and says why.",
   SettingsRefused:
     "PostgreSQL does not start with a setting of the spec; the message names it and quotes PostgreSQL. Change it: pods that serve are not replaced before, and one that is down for it comes back.",
+  DiskFull:
+    "The volume of a shard is full: the shard answers reads and refuses writes until there is room. Raise storage.size, or free space as the message says; it goes on by itself.",
+  DiskFilling: "The volume of a shard is nearly full. Raise storage.size, or free space, before writes are refused.",
+  DiskSpaceEnough: "No volume is nearly full.",
+  DiskUnknown: "A shard agent does not answer, or has not said how full its volume is.",
   ShardUnavailable: "A shard that owns buckets does not accept writes: its keys cannot be read or written.",
   AgentUnreachable: "A shard's agent does not answer; see the pod's log and events.",
   ShardsAvailable: "All shards that own buckets accept writes.",

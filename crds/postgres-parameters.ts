@@ -49,6 +49,8 @@ export const FORBIDDEN_PARAMETERS: readonly string[] = [
   "local_preload_libraries",
   "session_preload_libraries",
   "shared_preload_libraries",
+  // texts of statements with passwords in them
+  "pg_stat_statements.track_utility",
   // where the log goes; what goes into it is under the prefixes
   "logging_collector",
 ];
@@ -65,11 +67,24 @@ export const FORBIDDEN_PARAMETER_PREFIXES: readonly string[] = [
   "recovery_",
   "ssl",
   "syslog_",
+  "shieldx.",
   "unix_socket_",
+];
+
+/** Settings of such a family that a ShardSet may choose: they say when something is logged, not what. */
+export const ALLOWED_PARAMETERS: readonly string[] = [
+  "log_autovacuum_min_duration",
+  "log_checkpoints",
+  "log_connections",
+  "log_disconnections",
+  "log_lock_waits",
+  "log_min_duration_statement",
+  "log_temp_files",
 ];
 
 /** True for a setting that a ShardSet must not touch. */
 export function isForbiddenParameter(name: string): boolean {
+  if (ALLOWED_PARAMETERS.includes(name)) return false;
   return FORBIDDEN_PARAMETERS.includes(name) || FORBIDDEN_PARAMETER_PREFIXES.some((prefix) => name.startsWith(prefix));
 }
 

@@ -19,6 +19,7 @@ import { GROUP, VERSION } from "./group.ts";
 import { defineKind } from "./kind.ts";
 import { networkPolicy } from "./network.ts";
 import {
+  ALLOWED_PARAMETERS,
   AMOUNTS,
   FORBIDDEN_PARAMETER_PREFIXES,
   FORBIDDEN_PARAMETERS,
@@ -82,6 +83,10 @@ function afterFirstVolume(rule: string, message: string): Rule {
   return { rule: `!(${hasVolume}) || (${rule})`, message };
 }
 
+function celList(names: readonly string[]): string {
+  return `[${names.map((name) => `'${name}'`).join(", ")}]`;
+}
+
 const parameters = withRules(
   textMap(
     z
@@ -98,13 +103,13 @@ const parameters = withRules(
     },
     {
       rule: [
-        `self.all(name, !(name in [${FORBIDDEN_PARAMETERS.map((name) => `'${name}'`).join(", ")}])`,
+        `self.all(name, name in ${celList(ALLOWED_PARAMETERS)} || (!(name in ${celList(FORBIDDEN_PARAMETERS)})`,
         ...FORBIDDEN_PARAMETER_PREFIXES.map((prefix) => `!name.startsWith('${prefix}')`),
       ]
         .join(" && ")
-        .concat(")"),
+        .concat("))"),
       message:
-        "postgres.parameters must not set what the shard agent owns: addresses, files, TLS, authentication, durability, replication, archiving, libraries and logging",
+        "postgres.parameters must not set what the shard agent owns: addresses, files, TLS, authentication, durability, replication, archiving, libraries and what the log holds",
       check: (map) => !Object.keys(map).some(isForbiddenParameter),
     },
     ...AMOUNTS.map(({ units, pattern, names }) => ({
@@ -121,7 +126,7 @@ const parameters = withRules(
   ],
 ).meta({
   description:
-    "PostgreSQL settings by name, for example work_mem: 16MB; put numbers and on/off in quotes. Settings that the shard agent owns (addresses, files, TLS, durability, replication, archiving, logging) are refused.",
+    "PostgreSQL settings by name, for example work_mem: 16MB; put numbers and on/off in quotes. Settings that the shard agent owns (addresses, files, TLS, durability, replication, archiving, what the log holds) are refused. Sizes of memory and write-ahead log follow from the container's memory limit and the volume unless they are set.",
 });
 
 /** `spec` of a ShardSet, after defaulting. */

@@ -61,7 +61,10 @@ function shardSetReady({ shardSet, target }: World): Says {
   const shards = target.shards.length;
   const ready = Math.min(shardSet.status?.shardsReady ?? 0, shards);
   const count = `${String(ready)} of ${String(shards)} shards of ShardSet ${name} accept writes`;
-  return ready < shards ? no("WaitingForShards", count) : yes("ShardSetReady", count);
+  if (ready >= shards) return yes("ShardSetReady", count);
+  // What stands in the way is read here, not two resources further down.
+  const down = shardSet.status?.shardStatuses?.find(({ ready: isReady, message }) => !isReady && message !== undefined);
+  return no("WaitingForShards", down === undefined ? count : `${count}; shard ${down.shard}: ${down.message}`);
 }
 
 function databaseReady(world: World, request: DatabaseRequest | undefined): Says {

@@ -99,6 +99,16 @@ const LOST = {
   ],
 };
 
+test("a shard that takes no writes is told with its own sentence (trial 1)", () => {
+  const down = { shard: 0, ready: false, bucketCount: 4096, message: "DiskFull: the volume is full" };
+  const shards = shardSet({ status: { shardsReady: 1, shardStatuses: [down] } });
+  const given = { ...READY, shardSet: shards };
+  const ready = statusOf(given).conditions?.find(({ type }) => type === "Ready");
+  expect(ready?.message).toMatch(
+    /^1 of \d+ shards of ShardSet \S+ accept writes; shard 0: DiskFull: the volume is full$/,
+  );
+});
+
 describe("conditions", () => {
   test.each<[string, Seen, string, "ready" | "working" | "stuck"]>([
     ["no ShardSet", { shardSet: undefined }, "ShardSetNotFound", "working"],

@@ -2,6 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import { requestHash } from "../../crds/database-request.ts";
 import { BUCKET_COUNT, proposeOwners } from "../../lib/core/ring.ts";
 import type { MadePki } from "../kit/pki/make.ts";
+import type { ShardSetConditions } from "./shardset.conditions.ts";
 import { mergeRequests } from "./shardset.databases.ts";
 import { PARAMETERS_VARIABLE } from "./shardset.pod.ts";
 import {
@@ -439,13 +440,20 @@ describe("databases", () => {
 });
 
 describe("conditions", () => {
-  const says = (given: Seen, type: "Available" | "MapPublished" | "Balanced" | "DatabasesReady"): string => {
+  const says = (given: Seen, type: keyof ShardSetConditions): string => {
     const { status, reason, message } = assessment(given).conditions[type];
     return `${status} ${reason}: ${message}`;
   };
   const down = withShard(READY.agents, 1, { ready: false, reason: "Starting", message: "soon" });
   const grown = { ...READY, shardSet: withSpec({ shards: 4 }) };
   const asked = { ...READY, requests: [requestSecret("r", "ledger_a", "2026-01-01T00:00:00Z")] };
+
+  const disk = (level: string, message = "") => ({ disk: { level, message, totalBytes: 1, freeBytes: 1 } });
+  const volumes = (...levels: readonly [level: string, message?: string][]): Seen => ({
+    ...READY,
+    agents: levels.map(([level, message], shard) => agent(shard, disk(level, message))),
+  });
+  const filling = "92% of 1.0 GiB used, 81 MiB free; below 32 MiB writes are refused";
 
   const rows: readonly (readonly [found: () => string, want: string])[] = [
     [() => says(READY, "Available"), "True ShardsAvailable: 3 of 3 shards that own buckets accept writes"],
@@ -490,6 +498,22 @@ describe("conditions", () => {
     [
       () => says(asked, "DatabasesReady"),
       "False DatabasesPending: ledger_a: shard 0 has not answered to it yet, shard 1 has not answered to it yet, shard 2 has not answered to it yet",
+    ],
+    [
+      () => says(volumes(["enough"], ["enough"], ["enough"]), "DiskPressure"),
+      "False DiskSpaceEnough: none of 3 volumes is nearly full",
+    ],
+    [
+      () => says(volumes(["low", filling], ["enough"], ["enough"]), "DiskPressure"),
+      `True DiskFilling: shard 0: ${filling}`,
+    ],
+    [
+      () => says(volumes(["low", filling], ["full", "the volume is full"], ["enough"]), "DiskPressure"),
+      `True DiskFull: shard 0: ${filling}; shard 1: the volume is full`,
+    ],
+    [
+      () => says({ ...READY, agents: [agent(0, disk("enough")), agent(1)] }, "DiskPressure"),
+      "Unknown DiskUnknown: 2 of 3 agents have not said how full their volumes are",
     ],
     [
       () => says({ ...asked, requests: [{ ...asked.requests[0], data: {} } as never] }, "DatabasesReady"),

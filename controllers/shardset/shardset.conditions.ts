@@ -30,7 +30,27 @@ export function shardSetConditions(world: World, { shards, map, databases, made 
     Balanced: balanced(world, shards),
     DatabasesReady: databasesReady(world, databases),
     AuthorityCurrent: authorityCurrent(made),
+    DiskPressure: diskPressure(shards),
   };
+}
+
+/** The one condition that is bad when it is True, as the kubelet's of the same name. */
+function diskPressure(shards: readonly ShardState[]): Says {
+  const told = shards.flatMap(({ shard, agent }) => (agent?.disk === undefined ? [] : [{ shard, ...agent.disk }]));
+  const pressed = told.filter(({ level }) => level === "low" || level === "full");
+  if (pressed.length === 0) {
+    const silent = shards.length - told.length;
+    return silent === 0
+      ? no("DiskSpaceEnough", `none of ${shards.length} volumes is nearly full`)
+      : {
+          status: "Unknown",
+          reason: "DiskUnknown",
+          message: `${silent} of ${shards.length} agents have not said how full their volumes are`,
+        };
+  }
+  const isFull = pressed.some(({ level }) => level === "full");
+  const list = pressed.map(({ shard, message }) => `shard ${shard}: ${message}`).join("; ");
+  return yes(isFull ? "DiskFull" : "DiskFilling", list);
 }
 
 function available({ map }: World, shards: readonly ShardState[]): Says {

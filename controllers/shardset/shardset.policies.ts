@@ -96,7 +96,8 @@ function fieldOf(setting: string | undefined): string {
 }
 
 /** Why shards are not ready: what only people can change first, then what the controller itself is doing. */
-function unreadyShards({ world, shards, rollout }: Standing): State | undefined {
+function unreadyShards(standing: Standing): State | undefined {
+  const { world, shards, rollout } = standing;
   const notReady = shards.filter(({ ready: isReady }) => !isReady);
   if (notReady.length === 0) return undefined;
   const counted = `${shards.length - notReady.length} of ${shards.length} shards are ready; ${describe(notReady)}`;
@@ -104,6 +105,14 @@ function unreadyShards({ world, shards, rollout }: Standing): State | undefined 
   const forPeople = FOR_PEOPLE.find((wanted) => notReady.some(({ reason }) => reason === wanted));
   if (forPeople !== undefined) return stuck(forPeople, message);
   if (notReady.some(({ needsPerson }) => needsPerson)) return stuck("StartBlocked", message);
+  if (notReady.some(({ agent }) => agent?.reason === "DiskFull")) {
+    // Whoever has raised storage.size wants to know what became of it.
+    const growth = storage(standing);
+    return stuck(
+      "DiskFull",
+      growth === undefined ? message : `${message}; ${growth.ready.reason}: ${growth.ready.message}`,
+    );
+  }
   if (shards.some(({ difference }) => difference !== undefined)) return working("Updating", message);
   const { status } = world.shardSet;
   if (isNew(world.shardSet) || status?.initialized !== true) return working("Provisioning", message);

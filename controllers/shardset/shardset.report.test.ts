@@ -203,6 +203,23 @@ const ROWS: readonly Row[] = [
   },
   {
     policy: "a shard is not ready",
+    name: "because its volume is full (trial 1)",
+    given: { ...READY, agents: down(0, "DiskFull") },
+    want: "DiskFull stuck: 2 of 3 shards are ready; shard 0: DiskFull: it says so",
+  },
+  {
+    policy: "a shard is not ready",
+    name: "because its volume is full and grows",
+    given: {
+      ...READY,
+      agents: down(0, "DiskFull"),
+      claims: withShard(READY.claims, 0, { requested: "2Gi" }),
+      shardSet: withSpec({ storage: { size: "2Gi" } }),
+    },
+    want: "DiskFull stuck: 2 of 3 shards are ready; shard 0: DiskFull: it says so; StorageExpanding: volumes of shards 0, 1, 2 grow to 2Gi",
+  },
+  {
+    policy: "a shard is not ready",
     name: "while pods are replaced",
     given: { ...READY, shardSet: withSpec(parameters), agents: down(0) },
     want: "Updating working: 2 of 3 shards are ready; shard 0: PostgresStarting: it says so; pod bank-0-0 is not replaced while PostgreSQL starts, recovers, ends or hangs in it; pods bank-1-0, bank-2-0 follow once shard 0 accepts writes",
@@ -394,6 +411,7 @@ describe("the whole status", () => {
           "AuthorityCurrent",
           "the CA is valid until 1970-01-01T00:00:00Z and is replaced by itself when a third of its life is left",
         ),
+        condition("DiskPressure", "Unknown", "DiskUnknown", "3 of 3 agents have not said how full their volumes are"),
       ],
       shards: 3,
       shardsReady: 3,

@@ -1,4 +1,5 @@
 import { totalmem } from "node:os";
+import { dirname } from "node:path";
 import type { AgentReason, SettingsAnswer } from "../../crds/agent-status.ts";
 import { ANNOTATIONS } from "../../crds/group.ts";
 import { backoffMs } from "../../lib/core/backoff.ts";
@@ -12,19 +13,23 @@ import { describeTls, installServerFiles, type TlsFiles, type TlsInUse } from ".
 import { type DataDirectory, prepareDataDirectory, removeStaleLockFile } from "./data-directory.ts";
 import type { Expectation } from "./data-expectation.ts";
 import { type DatabaseState, reconcileDatabases } from "./databases.ts";
+import { memoryWarning } from "./derived-settings.ts";
 import { createDesiredSource, type DesiredSource } from "./desired-source.ts";
+import { createDiskKeeper, type DiskKeeper } from "./disk-keeper.ts";
 import { createDisplay, type Display } from "./display.ts";
+import { type Machine, readMachine } from "./machine.ts";
 import { createPostgresLook } from "./postgres-figures.ts";
 import { renderPostgresMetrics } from "./postgres-metrics.ts";
 import { clearLeftoversIn, createSupervisor, type StopMode, type Supervisor, spawnPostgres } from "./postmaster.ts";
 import { describeHang, postgresEnvironment } from "./processes.ts";
-import { postgresqlConf, serverPaths, writeServerFiles } from "./server-files.ts";
+import { configInput, postgresqlConf, serverPaths, writeServerFiles } from "./server-files.ts";
 import { createServerHealth, type ServerHealth } from "./server-health.ts";
 import { refusalSentence, settingIn, trySettings } from "./settings-trial.ts";
 import type { AgentConfig } from "./shardagent.config.ts";
-import { SUPERUSER } from "./shardagent.config-files.ts";
+import { effectiveSettings, SUPERUSER } from "./shardagent.config-files.ts";
 import type { AgentView } from "./shardagent.server.ts";
 import { type AgentFacts, computeAgentStatus, renderMetrics } from "./shardagent.status.ts";
+import { makeBallast, probeWrite, readVolume, releaseBallast } from "./volume.ts";
 import { createWaker, type Waker } from "./waker.ts";
 
 /*
@@ -34,11 +39,13 @@ import { createWaker, type Waker } from "./waker.ts";
  *   2. Data that is not this shard's, or that is gone, is never written to.
  *   3. The server is kept running: a crash is followed by a restart in place.
  *   4. Databases, roles and map are what the last seen Secret and ConfigMap say.
+ *   5. A volume that fills up ends writes before it ends the server.
  *
  *   WaitingForLease ─► PreparingData ─► PostgresStarting ⇄ Ready ─► Stopping | LeaseLost
- *                        │    ▲               │    ▲
- *                        ▼    │               ▼    │
- *     DataLost, DataRefused, ConfigInvalid   PostgresFailed, PostgresUnresponsive
+ *                        │    ▲            │    ▲     │   ▲
+ *                        ▼    │            ▼    │     ▼   │
+ *     DataLost, DataRefused, ConfigInvalid PostgresFailed DiskFull, VolumeUnwritable
+ *                                          PostgresUnresponsive
  */
 
 /** What the agent is made of. */
@@ -87,6 +94,9 @@ const DATABASES_BACKOFF = { baseMs: 500, capMs: 30_000 } as const;
 /** Requests are compared with the databases this often even when nothing changed. */
 const DATABASES_RESYNC_MS = 5 * 60_000;
 
+/** How often the volume is looked at: a call to the kernel, and now and then a small write. */
+const LOOK_AT_DISK_EVERY_MS = 1_000;
+
 /** While there is no Lease, it is looked at this often beside its own notices. */
 const LEASE_LOOK_MS = 1_000;
 
@@ -104,7 +114,14 @@ interface Parts extends AgentDeps {
   readonly health: ServerHealth;
   readonly look: ReturnType<typeof createPostgresLook>;
   readonly desired: DesiredSource;
-  readonly wakers: { readonly lease: Waker; readonly data: Waker; readonly health: Waker; readonly databases: Waker };
+  readonly disk: DiskKeeper;
+  readonly wakers: {
+    readonly lease: Waker;
+    readonly data: Waker;
+    readonly health: Waker;
+    readonly databases: Waker;
+    readonly disk: Waker;
+  };
   /** What the steps find out. */
   readonly found: {
     supervisor: Supervisor | undefined;
@@ -119,6 +136,8 @@ interface Parts extends AgentDeps {
     dataDir: string | undefined;
     /** Setting of the spec that PostgreSQL does not start with. */
     setting: string | undefined;
+    /** What the configuration files were written for. */
+    configured: { readonly machine: Machine; readonly refusesWrites: boolean } | undefined;
   };
 }
 
@@ -153,7 +172,12 @@ export function createAgent(deps: AgentDeps): Agent {
       const data = await prepare(parts, signal);
       if (data !== undefined && !signal.aborted) {
         // An earlier server that does not end is told by the checks, which therefore do not wait for the start.
-        await Promise.all([startPostgres(parts, data), keepChecking(parts, signal), keepDatabases(parts, signal)]);
+        await Promise.all([
+          startPostgres(parts, data),
+          keepChecking(parts, signal),
+          keepDatabases(parts, signal),
+          keepDisk(parts, signal),
+        ]);
       }
       await following;
     },
@@ -177,14 +201,17 @@ function createParts(deps: AgentDeps): Parts {
     data: createWaker(clock),
     health: createWaker(clock),
     databases: createWaker(clock),
+    disk: createWaker(clock),
   };
+  const env = postgresEnvironment(config.path);
+  const volume = dirname(config.dataDir);
   const onChange = (): void => {
     wakers.data.wake();
     wakers.databases.wake();
   };
   return {
     ...deps,
-    env: postgresEnvironment(config.path),
+    env,
     target,
     display: createDisplay(clock, log),
     health: createServerHealth(target("postgres"), { clock, log }),
@@ -198,6 +225,16 @@ function createParts(deps: AgentDeps): Parts {
       namespace: config.namespace,
       shardSet: config.shardset,
     }),
+    disk: createDiskKeeper({
+      clock,
+      log,
+      volume: {
+        read: () => readVolume(volume),
+        probe: () => probeWrite(volume),
+        makeBallast: (bytes) => makeBallast(volume, bytes, env),
+        releaseBallast: () => releaseBallast(volume),
+      },
+    }),
     wakers,
     found: {
       supervisor: undefined,
@@ -209,11 +246,12 @@ function createParts(deps: AgentDeps): Parts {
       tls: describeTls(deps.tls),
       dataDir: undefined,
       setting: undefined,
+      configured: undefined,
     },
   };
 }
 
-function factsOf({ config, display, found, health, lease }: Parts): AgentFacts {
+function factsOf({ config, display, disk, found, health, lease }: Parts): AgentFacts {
   return {
     shardSet: config.shardset,
     shard: config.shard,
@@ -231,6 +269,7 @@ function factsOf({ config, display, found, health, lease }: Parts): AgentFacts {
     tls: found.tls,
     setting: found.setting,
     canTrySettings: found.dataDir !== undefined,
+    disk: disk.state(),
   };
 }
 
@@ -263,7 +302,8 @@ async function prepare(parts: Parts, signal: AbortSignal): Promise<DataDirectory
   }
   for (let failures = 0; !signal.aborted; failures += 1) {
     try {
-      await writeServerFiles(config);
+      await parts.disk.look({ serverDown: true, isOurs: false });
+      await configure(parts);
       const expectation = expectationOf(parts);
       const data = await prepareDataDirectory({ dataDir, shardSet, shard, claim, expectation, env, log });
       await removeStaleLockFile(data, { env, log });
@@ -276,8 +316,10 @@ async function prepare(parts: Parts, signal: AbortSignal): Promise<DataDirectory
       const { code, message, details } = toOperatorError(error);
       const expected = details["expected"];
       found.expectedIdentifier = typeof expected === "string" ? expected : undefined;
-      if (display.message() !== message) log.error({ code }, message);
-      display.show(reasonOf(error), message);
+      const refusal = reasonOf(error) === "PreparingData" ? parts.disk.refusal() : undefined;
+      const shown = refusal === undefined ? message : `${refusal.message}; ${message}`;
+      if (display.message() !== shown) log.error({ code }, shown);
+      display.show(refusal?.reason ?? reasonOf(error), shown);
       await wakers.data.sleep(backoffMs(failures, PREPARE_BACKOFF), signal);
     }
   }
@@ -306,12 +348,13 @@ async function requireSettings(parts: Parts, dataDir: string): Promise<void> {
 }
 
 async function tryParameters(
-  { config, env }: Parts,
+  { config, env, found }: Parts,
   dataDir: string,
   parameters: AgentConfig["parameters"],
 ): Promise<SettingsAnswer> {
   try {
-    const conf = postgresqlConf(config, parameters);
+    const machine = found.configured?.machine ?? (await readMachine(config.dataDir));
+    const conf = postgresqlConf({ ...config, parameters }, { machine });
     return await trySettings({ dataDir, scratchDir: config.runtimeDir, conf, parameters, env });
   } catch (error) {
     if (!isOperatorError(error, "CONFIG_INVALID")) throw error;
@@ -319,9 +362,55 @@ async function tryParameters(
   }
 }
 
+/** A file system that shares a pool changes its size all the time: only a real change is worth new settings. */
+const RESIZED_FROM = 0.1;
+
+/** Writes the configuration files when they are not those of the machine and the volume as they are now. */
+async function configure(parts: Parts): Promise<void> {
+  const { config, disk, found, log } = parts;
+  const refusal = disk.refusal();
+  const before = found.configured;
+  const machine = before?.machine ?? (await readMachine(config.dataDir));
+  const volumeBytes = disk.state()?.totalBytes ?? machine.volumeBytes;
+  const isResized = Math.abs(volumeBytes - machine.volumeBytes) > machine.volumeBytes * RESIZED_FROM;
+  const refusesWrites = refusal !== undefined;
+  if (before !== undefined && before.refusesWrites === refusesWrites && !isResized) return;
+  const now = isResized && volumeBytes > 0 ? { ...machine, volumeBytes } : machine;
+  const conditions = { machine: now, ...(refusal === undefined ? {} : { writesRefused: refusal.message }) };
+  await writeServerFiles(config, conditions);
+  found.configured = { machine: now, refusesWrites };
+  found.supervisor?.reload();
+  if (before === undefined) {
+    const warning = memoryWarning(now, effectiveSettings(configInput(config, conditions)));
+    if (warning !== undefined) log.warn(warning);
+  }
+}
+
+/** Looks at the volume, and has the server refuse writes, or accept them again, as it says. */
+async function lookAtDisk(parts: Parts, serverDown: boolean): Promise<void> {
+  const { disk, log, wakers } = parts;
+  const before = disk.refusal()?.reason;
+  await disk.look({ serverDown, isOurs: true });
+  if (disk.refusal()?.reason !== before) wakers.health.wake();
+  try {
+    await configure(parts);
+  } catch (error) {
+    // The server goes on with the files that it has; the next look tries again.
+    log.warn(`the server's configuration cannot be written: ${toOperatorError(error).message}`);
+  }
+}
+
+async function keepDisk(parts: Parts, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await lookAtDisk(parts, parts.found.supervisor?.pid() === undefined);
+    await parts.wakers.disk.sleep(LOOK_AT_DISK_EVERY_MS, signal);
+  }
+}
+
 async function startPostgres(parts: Parts, data: DataDirectory): Promise<void> {
   const { clock, log, display, env, found, wakers } = parts;
   const { configFile } = serverPaths(parts.config.runtimeDir);
+  const clearLeftovers = clearLeftoversIn(data.path, clock, log);
   found.systemIdentifier = data.systemIdentifier;
   found.supervisor = createSupervisor({
     clock,
@@ -337,7 +426,11 @@ async function startPostgres(parts: Parts, data: DataDirectory): Promise<void> {
       });
       return server;
     },
-    clearLeftovers: clearLeftoversIn(data.path, clock, log),
+    clearLeftovers: async () => {
+      await clearLeftovers();
+      // A server that ended because the volume is full needs room to begin: before it is started, not after.
+      await lookAtDisk(parts, true);
+    },
   });
   display.show("PostgresStarting", "PostgreSQL is starting");
   await found.supervisor.start();
@@ -346,14 +439,25 @@ async function startPostgres(parts: Parts, data: DataDirectory): Promise<void> {
 async function keepChecking(parts: Parts, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await checkOnce(parts);
-    const hasBegun = ["Ready", "PostgresUnresponsive"].includes(parts.display.reason());
-    await parts.wakers.health.sleep(hasBegun ? CHECK_READY_EVERY_MS : CHECK_STARTING_EVERY_MS, signal);
+    await parts.wakers.health.sleep(hasBegun(parts) ? CHECK_READY_EVERY_MS : CHECK_STARTING_EVERY_MS, signal);
   }
   await parts.health.close();
 }
 
+/** The server has been asked with success, and need not be asked all the time. */
+function hasBegun(parts: Parts): boolean {
+  return answersReads(parts) || parts.display.reason() === "PostgresUnresponsive";
+}
+
+/** Ready, but for a volume that takes no writes. */
+function answersReads({ display, found }: Parts): boolean {
+  const reason = display.reason();
+  const isRefusing = reason === "DiskFull" || reason === "VolumeUnwritable";
+  return reason === "Ready" || (isRefusing && found.supervisor?.pid() !== undefined);
+}
+
 async function checkOnce(parts: Parts): Promise<void> {
-  const { config, display, health, lease, wakers } = parts;
+  const { config, disk, display, health, lease, wakers } = parts;
   const pid = parts.found.supervisor?.pid();
   try {
     const epoch = lease.epoch();
@@ -361,6 +465,11 @@ async function checkOnce(parts: Parts): Promise<void> {
     const answer = await health.check({ epoch, holder: config.podUid });
     // The server that answered may have ended meanwhile.
     if (pid === undefined || pid !== parts.found.supervisor?.pid()) return;
+    const refusal = disk.refusal();
+    if (refusal !== undefined) {
+      if (display.reason() !== refusal.reason) wakers.databases.wake();
+      return display.show(refusal.reason, refusal.message);
+    }
     if (answer !== "Ready") return display.show("PostgresStarting", `PostgreSQL answers ${answer}`);
     if (display.reason() !== "Ready") wakers.databases.wake();
     parts.found.setting = undefined;
@@ -370,9 +479,15 @@ async function checkOnce(parts: Parts): Promise<void> {
   }
 }
 
-async function showTrouble({ config, display, found, health }: Parts, message: string): Promise<void> {
+async function showTrouble({ config, display, disk, found, health }: Parts, message: string): Promise<void> {
   const { supervisor } = found;
   const pid = supervisor?.pid();
+  const refusal = disk.refusal();
+  if (refusal !== undefined) {
+    // Not how often it ended: that changes with each try.
+    const trouble = pid === undefined ? `PostgreSQL ended, last with ${supervisor?.lastExit() ?? "unknown"}` : message;
+    return display.show(refusal.reason, `${refusal.message}; ${trouble}`);
+  }
   const silentSince = health.silentSince();
   if (pid !== undefined && silentSince !== undefined) {
     const hang = (await describeHang(pid)) ?? "if it does not heal, deleting the pod starts it anew";
@@ -409,10 +524,10 @@ async function keepDatabases(parts: Parts, signal: AbortSignal): Promise<void> {
 
 /** @returns true when there is nothing to try again soon */
 async function carryOutRequests(parts: Parts): Promise<boolean> {
-  const { config, log, target, desired, display, found } = parts;
+  const { config, log, target, desired, found } = parts;
   const requests = desired.requests();
-  // Becoming ready and a change of the requests wake the loop.
-  if (display.reason() !== "Ready" || requests === undefined) return true;
+  // Becoming ready and a change of the requests wake the loop. On a full volume a database can still be dropped.
+  if (!answersReads(parts) || requests === undefined) return true;
   const map = desired.map();
   try {
     const outcome = await reconcileDatabases({ target, log, shard: config.shard }, requests, map);

@@ -158,6 +158,8 @@ function runInitdb(directory: string, options: DataDirectoryOptions): Promise<To
     "--auth-local=peer",
     "--auth-host=reject",
     "--no-instructions",
+    // With huge pages on the node and none for this container, the server that initdb runs would end by a SIGBUS.
+    "--set=huge_pages=off",
   ];
   return runLocked(options.dataDir, command, { env: options.env, timeoutMs: INITDB_TIMEOUT_MS });
 }

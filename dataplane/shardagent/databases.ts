@@ -3,11 +3,17 @@ import { type DatabaseRequest, requestHash } from "../../crds/database-request.t
 import { toOperatorError } from "../../lib/core/errors.ts";
 import type { ShardMap } from "../../lib/core/shard-map.ts";
 import type { Logger } from "../../lib/node/logger.ts";
-import { type PostgresTarget, sqlState, withClient } from "../../lib/node/postgres.ts";
+import {
+  DISK_FULL_SQLSTATE,
+  type PostgresTarget,
+  READ_ONLY_SQLSTATE,
+  sqlState,
+  withClient,
+} from "../../lib/node/postgres.ts";
 import { TENANT_SESSION } from "./agent-session.ts";
 import { type ClusterFacts, markOf, planRequest, rolesOf } from "./database-plan.ts";
 import { applyShardMap } from "./shard-map.ts";
-import { ensureDatabaseSchema } from "./shard-meta.ts";
+import { ensureDatabaseSchema, ensureStatistics } from "./shard-meta.ts";
 
 // Carries out database requests over the local socket.
 
@@ -81,10 +87,15 @@ async function carryOut(
     const { message, code } = toOperatorError(error);
     // The server's own words may quote the statement, and with it a verifier; its SQLSTATE says enough.
     const state = sqlState(error);
-    const text = state === undefined ? message : `PostgreSQL refused a statement (SQLSTATE ${state})`;
+    const text = state === undefined ? message : refusalText(state);
     deps.log.warn({ database: request.database, code, sqlState: state }, "a database request failed");
     return { message: text, hasMap: false };
   }
+}
+
+function refusalText(state: string): string {
+  const why = state === DISK_FULL_SQLSTATE || state === READ_ONLY_SQLSTATE ? "; the volume takes no writes now" : "";
+  return `PostgreSQL refused a statement (SQLSTATE ${state})${why}`;
 }
 
 async function reconcileRequest(
@@ -95,6 +106,8 @@ async function reconcileRequest(
   const plan = planRequest(request, await readFacts(client, request));
   if (plan.type === "refuse") return plan.message;
   if (plan.statements.length === 0) return undefined;
+  // Dropping a database is a way out of a full volume; making one is not.
+  await client.query(`SET default_transaction_read_only = ${request.drop === true ? "off" : "DEFAULT"}`);
   for (const statement of plan.statements) await client.query(statement);
   const done =
     request.drop === true ? "dropped a database and its roles" : "made a database or brought its roles up to date";
@@ -119,6 +132,7 @@ async function reconcileInside(
       writer: request.writer.name,
       reader: request.reader.name,
     });
+    await keepStatistics(client, deps, request.database);
     if (map === undefined) return undefined;
     const outcome = await applyShardMap(client, map, deps.shard);
     if (outcome === "stale")
@@ -126,6 +140,15 @@ async function reconcileInside(
     if (outcome === "applied") deps.log.info({ database: request.database, version: map.version }, "shard map applied");
     return undefined;
   });
+}
+
+/** Figures about statements are a help, not a need: a database without them is ready all the same. */
+async function keepStatistics(client: ClientBase, { log }: DatabasesDeps, database: string): Promise<void> {
+  try {
+    if (await ensureStatistics(client)) log.info({ database }, "made extension pg_stat_statements");
+  } catch (error) {
+    log.warn({ database }, `extension pg_stat_statements cannot be made: ${toOperatorError(error).message}`);
+  }
 }
 
 async function readFacts(client: ClientBase, request: DatabaseRequest): Promise<ClusterFacts> {

@@ -1,7 +1,8 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Machine } from "./machine.ts";
 import type { AgentConfig } from "./shardagent.config.ts";
-import { renderHba, renderIdent, renderPostgresqlConf } from "./shardagent.config-files.ts";
+import { type ConfigInput, renderHba, renderIdent, renderPostgresqlConf } from "./shardagent.config-files.ts";
 
 /** Where the server's files are, all below the runtime directory, which is gone with the pod. */
 export interface ServerPaths {
@@ -20,13 +21,17 @@ export function serverPaths(runtimeDir: string): ServerPaths {
   return { confDir, configFile: join(confDir, "postgresql.conf"), tlsDir: join(runtimeDir, "tls") };
 }
 
-/**
- * Text of postgresql.conf with these settings of the spec.
- * @throws OperatorError CONFIG_INVALID for parameters that cannot be used
- */
-export function postgresqlConf(config: AgentConfig, parameters = config.parameters): string {
+/** What the configuration depends on beside the agent's own. */
+export interface ServerConditions {
+  readonly machine: Machine;
+  /** Why writes are refused; absent while they are accepted. */
+  readonly writesRefused?: string;
+}
+
+/** What the configuration files are rendered from. */
+export function configInput(config: AgentConfig, conditions: ServerConditions): ConfigInput {
   const { confDir, tlsDir } = serverPaths(config.runtimeDir);
-  return renderPostgresqlConf({
+  return {
     clusterName: `${config.shardset}-${config.shard}`,
     port: config.postgresPort,
     socketDir: config.runtimeDir,
@@ -34,16 +39,31 @@ export function postgresqlConf(config: AgentConfig, parameters = config.paramete
     identFile: join(confDir, IDENT_FILE),
     certFile: join(tlsDir, "tls.crt"),
     keyFile: join(tlsDir, "tls.key"),
-    parameters,
-  });
+    parameters: config.parameters,
+    ...conditions,
+  };
 }
 
-/** Writes the server's configuration files anew. @throws OperatorError CONFIG_INVALID for parameters that cannot be used */
-export async function writeServerFiles(config: AgentConfig): Promise<void> {
+/** Text of postgresql.conf. @throws OperatorError CONFIG_INVALID for parameters that cannot be used */
+export function postgresqlConf(config: AgentConfig, conditions: ServerConditions): string {
+  return renderPostgresqlConf(configInput(config, conditions));
+}
+
+/**
+ * Writes the server's configuration files anew, each as a whole: a server may read them at any moment.
+ * @throws OperatorError CONFIG_INVALID for parameters that cannot be used
+ */
+export async function writeServerFiles(config: AgentConfig, conditions: ServerConditions): Promise<void> {
   const { confDir, configFile } = serverPaths(config.runtimeDir);
-  const text = postgresqlConf(config);
+  const input = configInput(config, conditions);
+  const text = postgresqlConf(config, conditions);
   await mkdir(confDir, { recursive: true, mode: 0o700 });
-  await writeFile(join(confDir, HBA_FILE), renderHba(), { mode: 0o600 });
-  await writeFile(join(confDir, IDENT_FILE), renderIdent(), { mode: 0o600 });
-  await writeFile(configFile, text, { mode: 0o600 });
+  for (const [path, content] of [
+    [input.hbaFile, renderHba()],
+    [input.identFile, renderIdent()],
+    [configFile, text],
+  ] as const) {
+    await writeFile(`${path}.new`, content, { mode: 0o600 });
+    await rename(`${path}.new`, path);
+  }
 }

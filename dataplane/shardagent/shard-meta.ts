@@ -10,6 +10,9 @@ import { inTransaction } from "../../lib/node/postgres.ts";
 /** Owner of all `shard_meta` objects: no login, no privileges, a member of nothing. */
 export const META_OWNER = "shieldx_meta";
 
+/** The agent's own few rows are written also while the server refuses the writes of others. */
+const BEGIN_WRITING = "BEGIN READ WRITE";
+
 /** In database `postgres`: what the agent itself keeps. */
 const AGENT_SQL = `
 CREATE SCHEMA IF NOT EXISTS shard_meta AUTHORIZATION ${META_OWNER};
@@ -102,6 +105,18 @@ export function ensureAgentSchema(client: ClientBase): Promise<boolean> {
   return ensureSchema(client, AGENT_SQL);
 }
 
+/**
+ * Makes pg_stat_statements in the connected database, where nobody but the superuser may plant objects. Its library is
+ * loaded by the configuration.
+ * @returns true when it was made now
+ */
+export async function ensureStatistics(client: ClientBase): Promise<boolean> {
+  const found = await client.query("SELECT 1 FROM pg_extension WHERE extname = 'pg_stat_statements'");
+  if (found.rowCount !== 0) return false;
+  await client.query("CREATE EXTENSION IF NOT EXISTS pg_stat_statements SCHEMA shard_meta");
+  return true;
+}
+
 /** The roles of one database that use `shard_meta`; names are checked by the request's schema. */
 export interface MetaUsers {
   readonly owner: string;
@@ -127,11 +142,9 @@ export async function recordEpoch(client: ClientBase, primary: { epoch: number; 
   const values = [primary.epoch, primary.holder];
   const updated = await client.query("SELECT 1 FROM shard_meta.primary_epoch WHERE epoch = $1 AND holder = $2", values);
   if (updated.rowCount !== 0) return;
-  await client.query(
-    `INSERT INTO shard_meta.primary_epoch (epoch, holder, since) VALUES ($1, $2, now())
-     ON CONFLICT ((true)) DO UPDATE SET epoch = excluded.epoch, holder = excluded.holder, since = excluded.since`,
-    values,
-  );
+  const record = `INSERT INTO shard_meta.primary_epoch (epoch, holder, since) VALUES ($1, $2, now())
+     ON CONFLICT ((true)) DO UPDATE SET epoch = excluded.epoch, holder = excluded.holder, since = excluded.since`;
+  await inTransaction(client, () => client.query(record, values), BEGIN_WRITING);
 }
 
 /**
@@ -151,9 +164,13 @@ async function ensureSchema(client: ClientBase, sql: string): Promise<boolean> {
     throw new OperatorError("DATABASE_REQUEST_INVALID", `schema shard_meta belongs to role ${schema.owner}; rename it`);
   }
   if (schema?.hash === hash) return false;
-  await inTransaction(client, async () => {
-    await client.query(sql);
-    await client.query(`COMMENT ON SCHEMA shard_meta IS '${hash}'`);
-  });
+  await inTransaction(
+    client,
+    async () => {
+      await client.query(sql);
+      await client.query(`COMMENT ON SCHEMA shard_meta IS '${hash}'`);
+    },
+    BEGIN_WRITING,
+  );
   return true;
 }

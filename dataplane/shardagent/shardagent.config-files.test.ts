@@ -12,6 +12,7 @@ function input(parameters: Record<string, string> = {}): ConfigInput {
     certFile: "/run/postgresql/tls/tls.crt",
     keyFile: "/run/postgresql/tls/tls.key",
     parameters,
+    machine: { volumeBytes: 2 ** 30, memoryLimitBytes: undefined, kernel: "6.1.0" },
   };
 }
 
@@ -48,6 +49,47 @@ describe("postgresql.conf", () => {
     const names = text.split("\n").map((line) => line.split(" = ")[0]);
     expect(new Set(names).size).toBe(names.length);
     expect(settings(text)).toMatchObject({ shared_buffers: "64MB", "pg_trgm.word_similarity_threshold": "0.5" });
+  });
+
+  test("logs slow statements, lock waits and checkpoints, never values, and counts statements", () => {
+    expect(settings(renderPostgresqlConf(input()))).toMatchObject({
+      log_min_duration_statement: "1s",
+      log_lock_waits: "on",
+      log_checkpoints: "on",
+      log_parameter_max_length: "0",
+      log_parameter_max_length_on_error: "0",
+      shared_preload_libraries: "pg_stat_statements",
+      "pg_stat_statements.track_utility": "off",
+      huge_pages: "off",
+    });
+    const chosen = { log_min_duration_statement: "-1", log_checkpoints: "off", log_lock_waits: "off" };
+    expect(settings(renderPostgresqlConf(input(chosen)))).toMatchObject(chosen);
+  });
+
+  test("a full volume makes transactions read-only and says why; without one neither is set", () => {
+    const full = settings(renderPostgresqlConf({ ...input(), writesRefused: "the volume is full" }));
+    expect(full).toMatchObject({
+      default_transaction_read_only: "on",
+      "shieldx.writes_refused": "the volume is full",
+    });
+    const names = Object.keys(settings(renderPostgresqlConf(input())));
+    expect(names).not.toContain("default_transaction_read_only");
+    expect(names).not.toContain("shieldx.writes_refused");
+  });
+
+  test("shared_buffers beyond the container's memory is refused with both numbers", () => {
+    const machine = { volumeBytes: 2 ** 30, memoryLimitBytes: 512 * 2 ** 20, kernel: "6.1.0" };
+    expect(() => renderPostgresqlConf({ ...input({ shared_buffers: "1GB" }), machine })).toThrow(
+      expect.objectContaining({
+        code: "CONFIG_INVALID",
+        message: expect.stringMatching(
+          /^shared_buffers is 1\.0 GiB, but the container's memory limit is 512 MiB: lower/,
+        ),
+      }),
+    );
+    // Without a unit PostgreSQL counts pages of 8 kB.
+    expect(() => renderPostgresqlConf({ ...input({ shared_buffers: "65536" }), machine })).toThrow("512 MiB");
+    expect(settings(renderPostgresqlConf({ ...input(), machine }))["shared_buffers"]).toBe("128MB");
   });
 
   test("quotes what a value could break out with", () => {

@@ -1,8 +1,12 @@
 import { isForbiddenParameter } from "../../crds/postgres-parameters.ts";
 import { OperatorError } from "../../lib/core/errors.ts";
+import { WRITES_REFUSED_SETTING } from "../../lib/node/postgres.ts";
+import { derivedSettings, requireMemoryFits } from "./derived-settings.ts";
+import type { Machine } from "./machine.ts";
 
 // The text of PostgreSQL's configuration files. They are written anew at each start and live outside the data
-// directory: what the server runs with follows from the pod's spec alone, never from what an earlier run left behind.
+// directory: what the server runs with follows from the pod's spec and the machine alone, never from what an earlier run
+// left behind.
 
 /** What the files depend on. */
 export interface ConfigInput {
@@ -17,29 +21,27 @@ export interface ConfigInput {
   readonly keyFile: string;
   /** Settings of the user; names and values are checked again here. */
   readonly parameters: Readonly<Record<string, string>>;
+  readonly machine: Machine;
+  /** Why writes are refused, as clients are told; absent while they are accepted. */
+  readonly writesRefused?: string;
 }
 
 /** The one superuser: it logs in over the Unix socket only, as the operating system's user of the same name. */
 export const SUPERUSER = "postgres";
 
 /**
- * Defaults for a small pod (256 MiB), each of which the user may change. PostgreSQL's own defaults assume a machine of
- * its own.
+ * Defaults for a small pod (256 MiB), each of which the user may change; what follows from the machine is in
+ * derived-settings.ts. PostgreSQL's own defaults assume a machine of its own.
  */
 const DEFAULTS: Readonly<Record<string, string>> = {
   max_connections: "100",
   // Keeps the agent in when applications have taken all connections.
   superuser_reserved_connections: "5",
-  shared_buffers: "128MB",
-  effective_cache_size: "256MB",
-  work_mem: "4MB",
+  // A node may have huge pages that this container may not use: PostgreSQL would get them and be ended by a SIGBUS.
+  huge_pages: "off",
   maintenance_work_mem: "32MB",
   autovacuum_max_workers: "2",
-  max_wal_size: "1GB",
-  min_wal_size: "128MB",
   wal_compression: "lz4",
-  // A slot that nobody reads must not fill the volume.
-  max_slot_wal_keep_size: "1GB",
   checkpoint_timeout: "5min",
   checkpoint_completion_target: "0.9",
   random_page_cost: "1.1",
@@ -55,6 +57,11 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   timezone: "UTC",
   datestyle: "iso, ymd",
   default_text_search_config: "pg_catalog.simple",
+  // What a slow shard is explained with. The text of a slow statement is logged, the values of its parameters never.
+  log_min_duration_statement: "1s",
+  log_lock_waits: "on",
+  log_checkpoints: "on",
+  log_connections: "off",
 };
 
 /** What nobody may change, because reachability, durability or secrecy hangs on it. */
@@ -79,7 +86,10 @@ function owned(input: ConfigInput): Readonly<Record<string, string>> {
     full_page_writes: "on",
     synchronous_commit: "on",
     wal_level: "replica",
-    // The log may be read by many: statements, parameters and the DETAIL of errors quote payment data.
+    shared_preload_libraries: "pg_stat_statements",
+    // Utility statements are kept with their text, and with it the verifiers of passwords.
+    "pg_stat_statements.track_utility": "off",
+    // The log may be read by many: parameters, statements that failed and the DETAIL of errors quote payment data.
     logging_collector: "off",
     log_destination: "stderr",
     log_timezone: "UTC",
@@ -89,8 +99,6 @@ function owned(input: ConfigInput): Readonly<Record<string, string>> {
     log_parameter_max_length: "0",
     log_parameter_max_length_on_error: "0",
     log_error_verbosity: "terse",
-    log_checkpoints: "off",
-    log_connections: "off",
   };
 }
 
@@ -116,11 +124,26 @@ export function renderPostgresqlConf(input: ConfigInput): string {
       throw new OperatorError("CONFIG_INVALID", `the value of parameter ${name} contains a control character`);
     }
   }
-  const settings = { ...DEFAULTS, ...input.parameters, ...fixed };
+  requireMemoryFits(input.machine, input.parameters);
+  const settings = effectiveSettings(input);
   const lines = Object.entries(settings)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, value]) => `${name} = ${quote(value)}`);
   return `# Written by the shard agent at each start. Changes are lost.\n${lines.join("\n")}\n`;
+}
+
+/** All settings by name: defaults, then the user's, then what belongs to the agent. */
+export function effectiveSettings(input: ConfigInput): Record<string, string> {
+  const { machine, parameters, writesRefused } = input;
+  return {
+    ...DEFAULTS,
+    ...derivedSettings(machine, parameters),
+    ...parameters,
+    ...owned(input),
+    ...(writesRefused === undefined
+      ? {}
+      : { default_transaction_read_only: "on", [WRITES_REFUSED_SETTING]: writesRefused }),
+  };
 }
 
 /**

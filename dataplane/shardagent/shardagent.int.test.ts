@@ -177,6 +177,12 @@ describe("a shard", () => {
       startedAt: expect.stringMatching(/Z$/),
       restarts: expect.any(Number),
       databases: [{ database: "ledger_bank", ready: true, requestHash: requestHash(request) }],
+      disk: {
+        level: expect.any(String),
+        message: expect.any(String),
+        totalBytes: expect.any(Number),
+        freeBytes: expect.any(Number),
+      },
     });
   });
 
@@ -490,7 +496,9 @@ test("a volume of another shard, and a volume whose data is gone, are refused an
     expect(gone.message).toBe(
       `PersistentVolumeClaim other-0-0 holds no data, but shard 0 has had some: the PostgreSQL cluster with system identifier ${gone.expectedIdentifier}`,
     );
-    expect(await second.exec("ls", "-A", "/var/lib/postgresql")).toBe("shieldx-shard.json\nshieldx-shard.lock\n");
+    expect(await second.exec("ls", "-A", "/var/lib/postgresql")).toBe(
+      "shieldx-ballast\nshieldx-probe\nshieldx-shard.json\nshieldx-shard.lock\n",
+    );
   });
 });
 

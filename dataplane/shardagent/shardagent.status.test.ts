@@ -23,6 +23,7 @@ function facts(changes: Partial<AgentFacts> = {}): AgentFacts {
     tls: { certificate: "ab", authorities: ["cd"], notAfter: Date.UTC(2026, 3, 2) },
     setting: undefined,
     canTrySettings: true,
+    disk: undefined,
     ...changes,
   };
 }
@@ -84,4 +85,12 @@ test("metrics count what the status says", () => {
     'shard_databases{shardset="bank",shard="2",state="pending"} 1',
     'shard_certificate_expiry_timestamp_seconds{shardset="bank",shard="2"} 1775088000',
   ]);
+});
+
+test("the volume is shown with its numbers", () => {
+  const disk = { level: "low", message: "92% of 1.0 GiB used, 81 MiB free", totalBytes: 1024, freeBytes: 81 } as const;
+  const shown = facts({ disk: { ...disk, ballast: "keep" } });
+  expect(computeAgentStatus(shown).disk).toEqual(disk);
+  expect(agentStatus.parse(computeAgentStatus(shown)).disk).toEqual(disk);
+  expect(renderMetrics(shown)).toContain('\nshard_volume_free_bytes{shardset="bank",shard="2"} 81\n');
 });

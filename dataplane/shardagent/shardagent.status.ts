@@ -4,6 +4,7 @@ import { METRICS, type MetricName } from "../../lib/core/metric-names.ts";
 import { omitUndefined } from "../../lib/core/objects.ts";
 import type { TlsInUse } from "./certificate-files.ts";
 import type { DatabaseState } from "./databases.ts";
+import type { DiskState } from "./disk-pressure.ts";
 
 /** Everything that the agent shows about itself. */
 export interface AgentFacts {
@@ -25,6 +26,8 @@ export interface AgentFacts {
   /** Setting of the spec that PostgreSQL does not start with. */
   readonly setting: string | undefined;
   readonly canTrySettings: boolean;
+  /** The volume, once it was looked at. */
+  readonly disk: DiskState | undefined;
 }
 
 /** The answer of `GET /status`. */
@@ -48,6 +51,12 @@ export function computeAgentStatus(facts: AgentFacts): AgentStatus {
     tls: { certificate: facts.tls.certificate, authorities: [...facts.tls.authorities] },
     setting: facts.setting,
     canTrySettings: facts.canTrySettings,
+    disk: facts.disk && {
+      level: facts.disk.level,
+      message: facts.disk.message,
+      totalBytes: facts.disk.totalBytes,
+      freeBytes: facts.disk.freeBytes,
+    },
   });
 }
 
@@ -65,6 +74,12 @@ export function renderMetrics(facts: AgentFacts): string {
       [{ ...shard, state: "pending" }, facts.databases.length - ready],
     ]),
     metric("shard_certificate_expiry_timestamp_seconds", [[shard, Math.floor(facts.tls.notAfter / 1_000)]]),
+    ...(facts.disk === undefined
+      ? []
+      : [
+          metric("shard_volume_bytes", [[shard, facts.disk.totalBytes]]),
+          metric("shard_volume_free_bytes", [[shard, facts.disk.freeBytes]]),
+        ]),
   ].join("");
 }
 

@@ -291,6 +291,14 @@ export const METRICS = {
     help: "Size of a requested database on disk; taken once a minute, of 100 databases at most.",
     labels: ["shardset", "shard", "database"],
   }),
+  shard_volume_bytes: metric("gauge", "shard-agent", {
+    help: "Size of the file system that the shard's volume shows.",
+    labels: ["shardset", "shard"],
+  }),
+  shard_volume_free_bytes: metric("gauge", "shard-agent", {
+    help: "What is free on the shard's volume, in steps of a hundredth of it; writes are refused before it is 0.",
+    labels: ["shardset", "shard"],
+  }),
 } as const satisfies Record<string, MetricDefinition>;
 
 /** A metric of the catalogue. */

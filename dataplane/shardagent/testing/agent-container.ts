@@ -66,15 +66,23 @@ export interface AgentContainer {
   logs(): Promise<string>;
 }
 
-/** Makes folders with the ownership that the kubelet gives them, and certificates. */
-export async function createShardHost(shardSet: string, shard: number): Promise<ShardHost> {
+/**
+ * Makes folders with the ownership that the kubelet gives them, and certificates.
+ * @param volumeMib size of the volume, which is a file system of its own then (root only)
+ * @throws Error when the file system cannot be mounted
+ */
+export async function createShardHost(shardSet: string, shard: number, volumeMib?: number): Promise<ShardHost> {
   const directory = temporaryFolder("agent");
   await chmod(directory, 0o755);
   const now = systemClock.now();
   const ca = await createCertificateAuthority("test", now);
   const operator = await issueCertificate(ca, { commonName: OPERATOR_COMMON_NAME, usage: "client" }, now);
   for (const name of ["volume", "tls", "ca", "kube"]) await mkdir(join(directory, name));
-  await chown(join(directory, "volume"), USER_ID, USER_ID);
+  const volume = join(directory, "volume");
+  if (volumeMib !== undefined) {
+    await execFileAsync("mount", ["-t", "tmpfs", "-o", `size=${volumeMib}m,mode=0700`, "tmpfs", volume]);
+  }
+  await chown(volume, USER_ID, USER_ID);
   await writeFile(join(directory, "ca", "ca.crt"), ca.certPem);
   const renewCertificate = async (): Promise<CertificatePair> => {
     const pair = await issueCertificate(
@@ -99,7 +107,10 @@ export async function createShardHost(shardSet: string, shard: number): Promise<
     operator,
     postgresPort,
     renewCertificate,
-    remove: () => rm(directory, { recursive: true, force: true }),
+    remove: async () => {
+      if (volumeMib !== undefined) await execFileAsync("umount", [volume]);
+      await rm(directory, { recursive: true, force: true });
+    },
   };
 }
 
