@@ -2,7 +2,7 @@ import type { KubeObject } from "../../lib/kube/types.ts";
 
 // Most names of objects follow from the name of their resource alone, and no two resources can have one of them. Where
 // two kinds want the same name, one of them has other names besides its usual ones, and what is there decides: a resource never
-// changes the names that it has, and takes no name that is taken (docs/adr/0016-names-apart.md).
+// changes the names that it has, and takes no name that is taken (docs/adr/0019-names-apart.md).
 
 /** What is in a namespace, as `objectKey` says it. */
 export interface There {
