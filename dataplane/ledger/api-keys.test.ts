@@ -83,12 +83,32 @@ describe("api keys", () => {
 
   test("guessing costs a read a quarter second at most", async () => {
     const { keys, reads, clock } = stage(1);
-    for (let guess = 0; guess < 100; guess += 1) {
-      await code(keys.check(`Bearer sxk_${String(guess).padStart(43, "g")}`, "read"));
-    }
+    const guess = (letter: string) =>
+      Promise.all(
+        Array.from({ length: 100 }, (_, index) =>
+          code(keys.check(`Bearer sxk_${String(index).padStart(43, letter)}`, "read")),
+        ),
+      );
+    const wrong = Array.from({ length: 100 }, () => "API_KEY_INVALID");
+    expect(await guess("g")).toEqual(wrong);
     expect(reads()).toBe(1);
-    await clock.advance(300);
-    await code(keys.check(`Bearer sxk_${"h".repeat(43)}`, "read"));
+    await clock.advance(1);
+    const second = guess("h");
+    await clock.advance(248);
+    expect(reads()).toBe(1);
+    await clock.advance(1);
+    expect(await second).toEqual(wrong);
     expect(reads()).toBe(2);
+  });
+
+  test("a key that was just made is found, however recently the keys were read", async () => {
+    const { keys, rows, clock } = stage(1);
+    expect(await code(keys.check(`Bearer ${RAW}`, "read"))).toBe("ok");
+    const fresh = `sxk_${"f".repeat(43)}`;
+    rows[0] = [row(), row({ hash: sha256(fresh), id: "2" })];
+    await clock.advance(1);
+    const found = code(keys.check(`Bearer ${fresh}`, "read"));
+    await clock.advance(250);
+    expect(await found).toBe("ok");
   });
 });

@@ -20,7 +20,7 @@ const BEARER = /^Bearer +(\S+)$/i;
 
 /** Another pod's changes are seen within this time; a key that is not known is looked for at once. */
 export const KEYS_REFRESH_MS = 5_000;
-/** Unknown keys cause a read at most this often: guessing must not load the database. */
+/** Unknown keys cause a read at most this often, and wait for it: guessing must not load the database. */
 const UNKNOWN_REFRESH_MS = 250;
 
 export interface ApiKeysOptions {
@@ -55,7 +55,8 @@ function mergedRow(row: KeyRow, other: KeyRow | undefined): KeyRow {
 export function createApiKeys(options: ApiKeysOptions): ApiKeys {
   const { clock, log } = options;
   let known = new Map<string, KeyRow>();
-  let refreshedAt = Number.NEGATIVE_INFINITY;
+  /** When the reading of what is known began: a key that was made before is among it. */
+  let knownFrom = Number.NEGATIVE_INFINITY;
   let refreshing: Promise<void> | undefined;
 
   const readAll = async (): Promise<Map<string, KeyRow>> => {
@@ -79,10 +80,11 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
   };
 
   const refresh = (): Promise<void> => {
+    const from = clock.monotonic();
     refreshing ??= readAll()
       .then((rows) => {
         known = rows;
-        refreshedAt = clock.monotonic();
+        knownFrom = from;
       })
       .finally(() => {
         refreshing = undefined;
@@ -92,11 +94,14 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
 
   const find = async (raw: string): Promise<KeyRow | undefined> => {
     const hash = sha256(raw).toString("latin1");
-    const age = (): number => clock.monotonic() - refreshedAt;
-    if (age() > KEYS_REFRESH_MS) await refresh();
-    const found = known.get(hash);
-    if (found !== undefined || age() < UNKNOWN_REFRESH_MS) return found;
-    await refresh();
+    const askedAt = clock.monotonic();
+    if (askedAt - knownFrom > KEYS_REFRESH_MS) await refresh();
+    // A reading that was under way may have missed a key that was made meanwhile.
+    while (!known.has(hash) && knownFrom < askedAt) {
+      const wait = knownFrom + UNKNOWN_REFRESH_MS - clock.monotonic();
+      // Others wait for the same reading.
+      await (wait > 0 ? clock.sleep(wait) : refresh());
+    }
     return known.get(hash);
   };
 

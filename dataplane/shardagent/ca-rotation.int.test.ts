@@ -8,6 +8,7 @@ import { createPkiModel, MODEL_NAMES } from "../../controllers/kit/testing/pki-m
 import { type AgentStatus, agentStatus, OPERATOR_COMMON_NAME } from "../../crds/agent-status.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import { proposeOwners } from "../../lib/core/ring.ts";
+import { formatIdentities } from "../../lib/core/shard-identity.ts";
 import { formatShardMap } from "../../lib/core/shard-map.ts";
 import { certificatesIn } from "../../lib/core/trust-bundle.ts";
 import { RESOURCES } from "../../lib/kube/types.ts";
@@ -40,7 +41,10 @@ async function publish(): Promise<void> {
   const metadata = (name: string) => ({ name, namespace: "default" });
   const lease = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata: metadata("bank-0"), spec: {} };
   await kube.create(RESOURCES.Lease, lease);
-  const data = formatShardMap({ version: 1, epoch: 1, owners: proposeOwners(1) });
+  const data = {
+    ...formatShardMap({ version: 1, epoch: 1, owners: proposeOwners(1) }),
+    ...formatIdentities(new Map([[0, { state: "new" }]])),
+  };
   await kube.create(RESOURCES.ConfigMap, { apiVersion: "v1", kind: "ConfigMap", metadata: metadata("bank-map"), data });
   await kube.create(RESOURCES.Secret, {
     apiVersion: "v1",
