@@ -9,6 +9,8 @@ export interface LeaseTimes {
   readonly durationSeconds?: number;
   readonly renewSeconds?: number;
   readonly retrySeconds?: number;
+  /** See `LeaseOptions`; one and a half of `retrySeconds` unless told, in which a holder has renewed or learnt that it cannot. */
+  readonly unclaimedSeconds?: number;
 }
 
 export interface LeadershipOptions {
@@ -38,6 +40,10 @@ export interface Leadership {
 export const LEASE_NAME = "shieldx-controller";
 /** client-go's renew deadline. */
 const RENEW_SECONDS = 10;
+/** client-go's retry period. */
+const RETRY_SECONDS = 2;
+/** Attempts are spread by a fifth, and an answer takes its time. */
+const UNCLAIMED_RATIO = 1.5;
 
 /** Leader election with the metrics of controller-runtime. Nothing is sent before `lease.run`. */
 export function createLeadership(options: LeadershipOptions): Leadership {
@@ -58,6 +64,7 @@ export function createLeadership(options: LeadershipOptions): Leadership {
     random,
     log,
     createIfMissing: true,
+    unclaimedSeconds: (options.lease?.retrySeconds ?? RETRY_SECONDS) * UNCLAIMED_RATIO,
     ...options.lease,
     renewSeconds,
     onSlowPath: () => slowPaths.inc({ name: LEASE_NAME }),

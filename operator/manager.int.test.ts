@@ -70,6 +70,62 @@ describe("a partition from the API server", () => {
   });
 });
 
+describe("the Lease of the operator, edited by hand", () => {
+  const ref = { namespace: "kube-system", name: LEASE_NAME };
+  const merge = (patch: unknown) =>
+    controlPlane.client().patch(RESOURCES.Lease, ref, { format: "merge", patch: patch });
+
+  it.each<[string, () => Promise<unknown>]>([
+    ["deleted", () => controlPlane.client().delete(RESOURCES.Lease, ref)],
+    ["emptied", () => merge({ spec: null })],
+    ["without annotations", () => merge({ metadata: { annotations: null } })],
+    ["held by a ghost", () => merge({ spec: { holderIdentity: "ghost" } })],
+    ["lasting 1 s", () => merge({ spec: { leaseDurationSeconds: 1 } })],
+  ])(
+    "%s: never two leaders, and one again without a hand",
+    async (_name, tamper) => {
+      const pods = ["pod-a", "pod-b"].map((identity) => keptAlive(identity));
+      const leaders = () => pods.filter((pod) => pod.isLeader()).length;
+      await eventually("one leads", () => leaders() === 1);
+      await tamper();
+      const endsAt = systemClock.monotonic() + 1_500;
+      await eventually(
+        "one leads, also after what was changed is noticed",
+        () => {
+          if (leaders() > 1) throw new Error("two replicas lead at once");
+          return leaders() === 1 && systemClock.monotonic() > endsAt;
+        },
+        90_000,
+      );
+      const { spec } = await controlPlane.client().get(RESOURCES.Lease, ref);
+      expect(spec).toMatchObject({ holderIdentity: expect.stringMatching(/^pod-[ab]$/), leaseDurationSeconds: 3 });
+      await Promise.all(pods.map((pod) => pod.stop()));
+    },
+    120_000,
+  );
+});
+
+/** A pod: whenever its process ends, the next one has the same identity. */
+function keptAlive(identity: string) {
+  let current = start(identity);
+  let isStopped = false;
+  const running = (async () => {
+    for (;;) {
+      await current.exited;
+      if (isStopped) return;
+      current = start(identity);
+    }
+  })();
+  return {
+    isLeader: () => current.manager.isLeader(),
+    stop: async () => {
+      isStopped = true;
+      current.abort.abort();
+      await running;
+    },
+  };
+}
+
 describe("a kind that the server does not have yet", () => {
   it("holds up the controller of that kind alone, which begins by itself once the kind is there", async () => {
     const gadget = { ...WIDGET, kind: "Gadget", plural: "gadgets" };

@@ -21,6 +21,14 @@ export function recordOf(lease: LeaseObject): LeaseRecord {
   };
 }
 
+/** The duration of a Lease that was given back, as client-go writes it: the mark of a release. */
+const RELEASED_DURATION_SECONDS = 1;
+
+/** True for a record that its holder left, false for one whose holder somebody took out. */
+export function isGivenBack(spec: LeaseObject["spec"]): boolean {
+  return (spec?.holderIdentity ?? "") === "" && spec?.leaseDurationSeconds === RELEASED_DURATION_SECONDS;
+}
+
 /** A Lease that nobody has held yet. */
 export function newLease(ref: { readonly namespace: string; readonly name: string }): LeaseObject {
   return {
@@ -75,7 +83,7 @@ export function releasedLease(
       ...lease.metadata,
       annotations: omitUndefined({ ...annotationsWith(lease, undefined), ...annotations }),
     },
-    spec: { ...lease.spec, holderIdentity: "", renewTime: now },
+    spec: { ...lease.spec, holderIdentity: "", leaseDurationSeconds: RELEASED_DURATION_SECONDS, renewTime: now },
   };
 }
 

@@ -6,7 +6,7 @@ import { isOperatorError, OperatorError, toOperatorError } from "../core/errors.
 import type { Logger } from "../node/logger.ts";
 import type { KubeClient } from "./client.ts";
 import { createLeaseEvidence } from "./lease-evidence.ts";
-import { claimedLease, type LeaseRecord, newLease, recordOf, releasedLease } from "./lease-record.ts";
+import { claimedLease, isGivenBack, type LeaseRecord, newLease, recordOf, releasedLease } from "./lease-record.ts";
 import { type LeaseObject, RESOURCES } from "./types.ts";
 
 /*
@@ -19,6 +19,9 @@ import { type LeaseObject, RESOURCES } from "./types.ts";
  *   │ renewSeconds │           │ durationSeconds │     so the holder's right always ends first.
  *
  * Times written into the record are for people; no decision reads them.
+ *
+ * People edit Leases too: a record without a holder is free only if its holder gave it back (`isGivenBack`), and a duration
+ * that is not ours counts within bounds.
  *
  * `leaseTransitions` rises at every acquisition by a process, also under the same identity: it is the fencing epoch.
  *
@@ -65,6 +68,12 @@ export interface LeaseOptions {
    * taken off. They stay after a release, which writes them for the last time.
    */
   readonly annotations?: () => Readonly<Record<string, string | undefined>>;
+  /**
+   * A Lease that names nobody and that no holder is seen to have given back, a new one above all, is taken only after so
+   * long: somebody may have emptied or deleted it, and its holder learns that with its next renewal. 0 unless told, for
+   * holders whose writes carry the epoch themselves.
+   */
+  readonly unclaimedSeconds?: number;
   /** Creates the Lease when it is missing. Otherwise its absence means: not yet. */
   readonly createIfMissing?: boolean;
   /**
@@ -132,6 +141,9 @@ const ATTEMPT_RATIO = 0.5;
  */
 const OUTAGE_RATIO = 1 / 3;
 
+/** A record may ask for this long at most: what somebody wrote into it by hand must not lock everybody out. */
+const RECORDED_DURATION_MAX_SECONDS = 60;
+
 /** Nothing is sent before `run`. */
 export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
   const { client, clock, log, identity } = options;
@@ -167,9 +179,18 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
 
   const isHeld = (): boolean => held !== undefined && clock.monotonic() < held.until;
 
+  /** The last record with a holder that we saw. */
+  let lastHeld: LeaseObject["spec"];
+  /** We made the Lease anew, after whoever held the former one had lost its right. */
+  let isKnownFree = false;
+
   const observe = (lease: LeaseObject): void => {
     const before = seen;
     seen = lease;
+    if ((lease.spec?.holderIdentity ?? "") !== "") {
+      lastHeld = lease.spec;
+      isKnownFree = false;
+    }
     evidence.answered(clock.monotonic(), canonicalJson(lease.spec ?? {}));
     const record = recordOf(lease);
     if (before === undefined || !isDeepStrictEqual(recordOf(before), record)) options.onRecord?.(record);
@@ -215,11 +236,28 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
     return sentAt;
   };
 
+  /** Never shorter than our own duration: a holder does not hear of a shorter one that somebody wrote into the record. */
+  const lifetimeSeconds = (recorded: number | undefined): number =>
+    Math.max(durationSeconds, Math.min(recorded ?? durationSeconds, RECORDED_DURATION_MAX_SECONDS));
+
+  /** How long a record without a holder is left alone, in seconds. */
+  const unclaimedSeconds = (spec: LeaseObject["spec"]): number => {
+    if (isKnownFree || isGivenBack(spec) || lastHeld?.holderIdentity === identity) return 0;
+    // Emptied by hand: its holder may be cut off. A release, also of a version that leaves no mark, comes with a new time.
+    const isEmptied =
+      lastHeld !== undefined &&
+      (spec?.leaseTransitions !== lastHeld.leaseTransitions || spec?.renewTime === lastHeld.renewTime);
+    return isEmptied ? durationSeconds : (options.unclaimedSeconds ?? 0);
+  };
+
   /** For how long somebody else's right may still last: until it was silent for long enough while the API answered. */
   const takenForMs = (lease: LeaseObject | undefined): number => {
-    const holder = lease?.spec?.holderIdentity ?? "";
-    if (holder === "" || holder === identity) return 0;
-    return Math.max(0, (lease?.spec?.leaseDurationSeconds ?? durationSeconds) * 1000 - evidence.silentMs());
+    if (lease === undefined) return 0;
+    const { spec } = lease;
+    const holder = spec?.holderIdentity ?? "";
+    if (holder === identity) return 0;
+    const seconds = holder === "" ? unclaimedSeconds(spec) : lifetimeSeconds(spec?.leaseDurationSeconds);
+    return Math.max(0, seconds * 1000 - evidence.silentMs());
   };
   const isTaken = (lease: LeaseObject | undefined): boolean => takenForMs(lease) > 0;
 
@@ -243,6 +281,7 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
     // Somebody deleted it. The holder learns that with its next renewal only and acts until then, so it is not free yet.
     evidence.answered(clock.monotonic(), DELETED);
     if (isTaken(seen)) return undefined;
+    isKnownFree = seen !== undefined;
     const made = await client.create(RESOURCES.Lease, newLease(ref), request());
     observe(made);
     return made;
@@ -270,6 +309,7 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
       const next = Math.max(transitions, floor) + 1;
       return gain(next, await write(lease, next));
     }
+    if (holder === "") return lose("somebody took its holder out of the Lease");
     lose(holder === identity ? "a newer process has our identity" : `held by "${holder}"`);
   };
 

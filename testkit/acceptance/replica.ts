@@ -11,7 +11,12 @@ import { createWidgetOperator } from "../widget-operator.ts";
 import type { Link } from "./server.ts";
 
 /** A Lease that no slow machine and no fast clock takes away: for what is not about leadership. */
-export const LONG_LEASE = { durationSeconds: 1_000_000, renewSeconds: 900_000, retrySeconds: 100_000 } as const;
+export const LONG_LEASE = {
+  durationSeconds: 1_000_000,
+  renewSeconds: 900_000,
+  retrySeconds: 100_000,
+  unclaimedSeconds: 0,
+} as const;
 
 export interface ReplicaOptions {
   readonly link: Pick<Link, "endpoint" | "writes">;
