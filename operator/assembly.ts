@@ -19,7 +19,7 @@ import { createQueue } from "./runtime/queue.ts";
 import { createStepRetries } from "./runtime/step-retries.ts";
 import type { Controller } from "./runtime/types.ts";
 import { connectWatches } from "./runtime/watch.ts";
-import { startWhenFilled } from "./start-gate.ts";
+import { reconcileFilledOnly, startWhenFilled } from "./start-gate.ts";
 
 /** What all controllers of a process share. */
 export interface AssemblyParts {
@@ -98,7 +98,7 @@ export function assembleController(controller: Controller, parts: AssemblyParts)
     log,
   });
   const loop = createControllerLoop({
-    controller,
+    controller: reconcileFilledOnly(controller, view),
     view,
     live: client,
     queue,

@@ -9,7 +9,7 @@ const refused = new OperatorError("KUBE_FORBIDDEN", "GET /apis/widgets: no right
 
 function health(change: Partial<HealthSources> = {}) {
   return createHealth({
-    informers: () => [INFORMER] as never,
+    informers: () => [{ ...INFORMER, parts: [INFORMER] }] as never,
     lease: { isHeld: () => true, heldForMs: () => 9_000 },
     renewSeconds: 10,
     lostForMs: () => undefined,
@@ -21,7 +21,7 @@ function health(change: Partial<HealthSources> = {}) {
 }
 
 const informer = (change: Partial<typeof INFORMER & { refused: OperatorError }>) => ({
-  informers: () => [{ ...INFORMER, ...change }] as never,
+  informers: () => [{ ...INFORMER, parts: [{ ...INFORMER, ...change }] }] as never,
 });
 
 describe("readiness", () => {

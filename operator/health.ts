@@ -38,17 +38,43 @@ const STUCK_MS = 600_000;
 /** The Lease is gone and the process should have ended long ago. */
 const LOSS_STUCK_MS = 60_000;
 
+/** An open watch ends within five minutes, and only the next one is refused: so long, a namespace goes away kind by kind. */
+const LEAVING_MS = 600_000;
+
+/** What is said of a watched namespace of which nothing may be read. */
+export function notServed(namespace: string): string {
+  return (
+    `namespace ${namespace} is not served: it may not be read, so it was deleted, or the operator's Role and RoleBinding ` +
+    "in it were; it is served again within a minute once both are there"
+  );
+}
+
+/** Watched namespaces of which no kind may be read, while others can be: what goes on has no part in them. */
+function awayNamespaces(states: readonly NamedInformerState[]): ReadonlySet<string> {
+  const readable = new Set<string>();
+  const refused = new Set<string>();
+  for (const { namespace, refused: error } of states.flatMap(({ parts }) => parts)) {
+    if (namespace === undefined) continue;
+    (error?.code === "KUBE_FORBIDDEN" ? refused : readable).add(namespace);
+  }
+  return new Set(readable.size === 0 ? [] : [...refused].filter((namespace) => !readable.has(namespace)));
+}
+
 const seconds = (ms: number): number => Math.round(ms / 1_000);
 
 /** Probes of one replica; they only read. */
 export function createHealth(sources: HealthSources): Health {
-  const informersOf = (): string[] =>
-    sources.informers().flatMap(({ informer, synced, silentMs, refused }) => {
-      const why = refused === undefined ? undefined : `cannot be listed: ${refused.code} ${refused.message}`;
-      if (!synced) return [`${informer}: ${why ?? "not listed yet"}`];
-      if (silentMs <= STALE_MS) return [];
-      return [`${informer}: silent for ${seconds(silentMs)} s${why === undefined ? "" : `, ${why}`}`];
-    });
+  const informersOf = (states: readonly NamedInformerState[], away: ReadonlySet<string>): string[] =>
+    states.flatMap(({ informer, parts }) =>
+      parts.flatMap(({ namespace, synced, silentMs, refused }) => {
+        if (namespace !== undefined && away.has(namespace)) return [];
+        const what = namespace === undefined ? informer : `${informer} in namespace ${namespace}`;
+        const why = refused === undefined ? undefined : `cannot be listed: ${refused.code} ${refused.message}`;
+        if (!synced) return [`${what}: ${why ?? "not listed yet"}`];
+        if (silentMs <= (namespace === undefined || refused === undefined ? STALE_MS : LEAVING_MS)) return [];
+        return [`${what}: silent for ${seconds(silentMs)} s${why === undefined ? "" : `, ${why}`}`];
+      }),
+    );
 
   const leaseOf = (): string[] => {
     if (sources.lostForMs() !== undefined) return ["lease: lost, the process ends"];
@@ -66,9 +92,11 @@ export function createHealth(sources: HealthSources): Health {
   return {
     ready: () => {
       const runnables = sources.runnables();
-      const reasons = [...informersOf(), ...leaseOf(), ...eventLoopOf(), ...(runnables.reasons ?? [])];
+      const states = sources.informers();
+      const away = awayNamespaces(states);
+      const reasons = [...informersOf(states, away), ...leaseOf(), ...eventLoopOf(), ...(runnables.reasons ?? [])];
       if (reasons.length > 0 || !runnables.ok) return { ok: false, reasons };
-      return { ok: true, reasons: [sources.lease.isHeld() ? "leading" : "standing by"] };
+      return { ok: true, reasons: [sources.lease.isHeld() ? "leading" : "standing by", ...[...away].map(notServed)] };
     },
     live: () => {
       const run = sources.longestRunMs();

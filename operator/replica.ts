@@ -5,7 +5,7 @@ import type { Logger } from "../lib/node/logger.ts";
 import type { Metrics } from "../lib/node/metrics.ts";
 import { assembleController } from "./assembly.ts";
 import { createCacheMetrics } from "./cache-metrics.ts";
-import { createHealth, type Health } from "./health.ts";
+import { createHealth, type Health, notServed } from "./health.ts";
 import { createCache, type KubeCache } from "./kube/cache.ts";
 import { createLeadership, type Leadership, type LeaseTimes } from "./leadership.ts";
 import type { ControllerLoop } from "./runtime/controller.ts";
@@ -57,6 +57,10 @@ export function createReplica(options: ReplicaOptions, onEnd: (reason: string) =
     random,
     log,
     onFault: cacheMetrics.fault,
+    onNamespace: (namespace, what) => {
+      if (what === "away") log.warn({ namespace }, notServed(namespace));
+      else log.info({ namespace }, `namespace ${namespace} is served again`);
+    },
     ...(options.inactivityMs === undefined ? {} : { inactivityMs: options.inactivityMs }),
   });
   const groupOf = (needs: Runnable["needs"]): RunnableGroup => {

@@ -1,6 +1,7 @@
 import type { Logger } from "../lib/node/logger.ts";
 import type { WaitableView } from "./kube/cache.ts";
 import type { ControllerLoop } from "./runtime/controller.ts";
+import type { Controller } from "./runtime/types.ts";
 
 /**
  * Lets the loop of a controller start only once everything that it reads is in memory: what is not listed yet would look
@@ -23,6 +24,24 @@ export function startWhenFilled(
         log.info({ informers }, "everything is listed");
         loop.start();
       });
+    },
+  };
+}
+
+/** A key whose namespace is in memory in part only is looked at again after this: its other parts come, or it goes. */
+const PARTIAL_LOOK_SECONDS = 5;
+
+/**
+ * Keeps a controller away from keys of a watched namespace that is not in memory as a whole: what of it may not be read
+ * would look deleted. Where all of it is gone, its keys are dropped; the lists of its return bring them back.
+ */
+export function reconcileFilledOnly(controller: Controller, view: Pick<WaitableView, "isFilled" | "get">): Controller {
+  return {
+    ...controller,
+    reconcile: async (key, context) => {
+      if (view.isFilled(key.namespace)) return controller.reconcile(key, context);
+      const isKnown = view.get(controller.resource, key.namespace, key.name) !== undefined;
+      return isKnown ? { requeueAfterSeconds: PARTIAL_LOOK_SECONDS } : {};
     },
   };
 }

@@ -39,6 +39,11 @@ export interface ReflectorSink<T extends KubeObject> {
    */
   list(how: { readonly rewound: boolean }): Listing<T>;
   apply(event: { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: T }): void;
+  /**
+   * The server refuses to show it (see `ReflectorState.refused`). With this method what was read is to be forgotten, and
+   * the next answer is a whole list; without, it stays as it was last seen.
+   */
+  forget?(): void;
 }
 
 /** Why the connection to the truth was interrupted. */
@@ -253,11 +258,17 @@ export function createReflector<T extends KubeObject>(options: ReflectorOptions<
             continue;
           }
           const fault = faultOf(error);
+          // What stays refused is told once.
+          const level = refused !== undefined && refused.code === error.code ? "debug" : "warn";
           refused = isRefusal(error) ? error : undefined;
           if (clock.monotonic() - startedAt > HEALTHY_MS) failures = 0;
           options.onFault?.(fault);
           const requestId = error.details["requestId"];
-          log.warn({ path, fault, failures, error: error.message, requestId }, "watch interrupted");
+          log[level]({ path, fault, failures, error: error.message, requestId }, "watch interrupted");
+          if (refused !== undefined && sink.forget !== undefined) {
+            sink.forget();
+            resourceVersion = undefined;
+          }
           if (fault === "gone" || fault === "rewound") resourceVersion = undefined;
           if (fault === "rewound") streaming = streaming === "never" ? "never" : "not now";
           // Also a refusal: a backup may lack the kind, or the right to read it.

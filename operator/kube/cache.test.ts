@@ -187,18 +187,24 @@ describe.each(["streaming", "paged"] as const)("with %s lists", (how) => {
       },
     );
 
-    it("of several namespaces waits for those that have no answer, and names a refusal once all others have come", async () => {
+    it("of several namespaces waits for those that have no answer, and not for those that are refused", async () => {
       fake.store.create(storeKey(ConfigMap, "other", "a"), configMap("a", {}), "user");
       const times = Number.POSITIVE_INFINITY;
       fake.inject({ path: /namespaces.default/, action: { type: "answer", status: 403 }, times });
       const heal = fake.inject({ path: /namespaces.other/, action: { type: "reset" }, times });
-      open({ namespaces: ["default", "other"] });
+      const view = open({ namespaces: ["default", "other"] });
       cache.start();
       await eventually("both have failed", () => faults.includes("failed") && faults.includes("refused"));
       expect(cache.states()[0]).toMatchObject({ synced: false, refused: undefined });
       heal();
       await cache.waitForSync(600_000);
-      expect(cache.states()[0]).toMatchObject({ synced: false, refused: { code: "KUBE_FORBIDDEN" }, objects: 1 });
+      expect(cache.states()[0]).toMatchObject({
+        synced: true,
+        refused: undefined,
+        objects: 1,
+        parts: [{ namespace: "default", synced: false, refused: { code: "KUBE_FORBIDDEN" } }, { synced: true }],
+      });
+      expect([view.isFilled("default"), view.isFilled("other")]).toEqual([false, true]);
     });
   });
 

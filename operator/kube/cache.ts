@@ -41,6 +41,8 @@ export interface WaitableView extends CacheView {
   whenFilled(): Promise<void>;
   /** Informers without their first list, by name. */
   missing(): readonly string[];
+  /** Everything that this view reads of a namespace is in memory. */
+  isFilled(namespace: string): boolean;
 }
 
 /** State of one informer under the name that metrics and probes show. */
@@ -75,6 +77,8 @@ export interface CacheOptions {
   readonly random: () => number;
   readonly log: Logger;
   readonly onFault?: (informer: string, fault: ReflectorFault) => void;
+  /** A watched namespace may not be read by any informer, or can be read again by all of them. */
+  readonly onNamespace?: (namespace: string, what: "away" | "back") => void;
   /** See `WatchOptions`. */
   readonly inactivityMs?: number;
 }
@@ -95,6 +99,20 @@ export function createCache(options: CacheOptions): KubeCache {
   const restores = new Map<string, Restores>();
   const stopping = new AbortController();
   let running: Promise<unknown> | undefined;
+
+  /** By namespace: the informers that are refused it, and whether that was told. */
+  const absences = new Map<string, { readonly informers: Set<string>; isTold: boolean }>();
+  const noteNamespace = (namespace: string, informer: string, what: "away" | "back"): void => {
+    const absence = absences.get(namespace) ?? { informers: new Set<string>(), isTold: false };
+    absences.set(namespace, absence);
+    if (what === "away") absence.informers.add(informer);
+    else absence.informers.delete(informer);
+    const isAway = informers.every(({ name, spec }) => !spec.type.namespaced || absence.informers.has(name));
+    const isBack = absence.informers.size === 0;
+    if (absence.isTold ? !isBack : !isAway) return;
+    absence.isTold = isAway;
+    options.onNamespace?.(namespace, isAway ? "away" : "back");
+  };
 
   const restoresOf = (type: ResourceType): Restores => {
     const id = kindId(type);
@@ -123,6 +141,7 @@ export function createCache(options: CacheOptions): KubeCache {
       random: options.random,
       log,
       onFault: (fault) => options.onFault?.(name, fault),
+      onNamespace: (namespace, what) => noteNamespace(namespace, name, what),
       restores: restoresOf(spec.type),
       inactivityMs: options.inactivityMs,
     });
@@ -234,6 +253,7 @@ function createView(hold: (spec: CacheSpec) => Held): WaitableView {
       else yield* answer.current(informers.flatMap(({ store }) => [...store.all()])) as T[];
     },
     whenFilled: async () => void (await Promise.all(mine.map(({ informer }) => informer.firstList))),
+    isFilled: (namespace) => mine.every(({ informer }) => informer.isFilled(namespace)),
     missing: () => mine.filter(({ informer }) => !informer.state().synced).map(({ name }) => name),
     include: (spec, listener) => {
       const held = hold(spec as unknown as CacheSpec);

@@ -42,6 +42,8 @@ export interface InformerOptions<T extends KubeObject> {
   /** Restores of the server, counted together by all informers of the kind. */
   readonly restores: Restores;
   readonly inactivityMs?: number | undefined;
+  /** Where it reads namespace by namespace: one may not be read, or can be read again. */
+  readonly onNamespace?: (namespace: string, what: "away" | "back") => void;
 }
 
 /** A number that all informers of one kind share: how often the server was found to be older than before. */
@@ -49,13 +51,26 @@ export interface Restores {
   latest: number;
 }
 
-/** For health and metrics. */
+/** What one namespace shows, or the whole cluster. */
+export interface InformerPart {
+  /** `undefined`: the whole cluster. */
+  readonly namespace: string | undefined;
+  readonly synced: boolean;
+  /** Why the server refuses it, now. */
+  readonly refused: OperatorError | undefined;
+  /** Milliseconds since the last sign of life. */
+  readonly silentMs: number;
+}
+
+/** For health and metrics. A namespace that is refused counts in the sums only when all are. */
 export interface InformerState {
   readonly synced: boolean;
   /** Why the server refuses it; `undefined` while any part of what is missing still waits for an answer. */
   readonly refused: OperatorError | undefined;
   /** Milliseconds since the last sign of life, of the most silent reflector. */
   readonly silentMs: number;
+  /** One for each reflector. */
+  readonly parts: readonly InformerPart[];
   readonly relists: number;
   /** Changes after the first list that only another list showed: no watch told of them. */
   readonly missed: number;
@@ -69,8 +84,10 @@ export interface Informer<T extends KubeObject = KubeObject> {
   index(keysOf: IndexFunction<T>): ObjectIndex<T>;
   /** Called for every change of content from now on. */
   subscribe(listener: (change: ObjectChange<T>) => void): void;
-  /** Resolves with the first list, of each namespace. */
+  /** Resolves with the first list, of each namespace that may be read. */
   readonly firstList: Promise<undefined>;
+  /** Everything in this namespace is in memory. */
+  isFilled(namespace: string): boolean;
   /** Reads until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
   /** Takes in the server's answer to a write of ours. */
@@ -103,6 +120,13 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
   /** Version of the last list of each reflector, by its namespace. */
   const listedAt = new Map<string | undefined, string>();
   const firstList = Promise.withResolvers<undefined>();
+  /** Reflectors whose list is in memory, by their namespace, and those that are refused one. */
+  const filled = new Set<string | undefined>();
+  const away = new Set<string>();
+  /** A namespace that is refused holds up nothing; that all are says that the kind is not there, or not allowed. */
+  const settle = (): void => {
+    if (filled.size > 0 && filled.size + away.size >= reflectors.length) firstList.resolve(undefined);
+  };
   const remember = (uid: string, version: string | undefined): void => {
     gone.set(uid, version);
     const [oldest] = gone.keys();
@@ -199,7 +223,19 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
     let initial = true;
     /** Its list was begun and not ended: another attempt is about the same restore. */
     let isRewinding = false;
+    const forget = (where: string): void => {
+      if (away.has(where)) return;
+      away.add(where);
+      filled.delete(where);
+      listedAt.delete(where);
+      for (const { metadata } of [...store.all(where)]) drop(where, metadata.name);
+      // What comes back was there all the time, or is not ours to have seen.
+      initial = true;
+      options.onNamespace?.(where, "away");
+      settle();
+    };
     return {
+      ...(namespace === undefined ? {} : { forget: () => forget(namespace) }),
       list: ({ rewound }) => {
         // What a restored server brings back from the dead lives.
         if (rewound) gone.clear();
@@ -218,7 +254,9 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
             dropUnlisted({ namespace, listed, listVersion, rewound });
             initial = false;
             isRewinding = false;
-            if (listedAt.size === reflectors.length) firstList.resolve(undefined);
+            filled.add(namespace);
+            if (namespace !== undefined && away.delete(namespace)) options.onNamespace?.(namespace, "back");
+            settle();
           },
         };
       },
@@ -260,6 +298,7 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
       return index;
     },
     firstList: firstList.promise,
+    isFilled: (namespace) => filled.has(options.namespaces.length === 0 ? undefined : namespace),
     subscribe: (listener) => void listeners.push(listener),
     run: async (signal) => void (await Promise.all(reflectors.map((reflector) => reflector.run(signal)))),
     overlay: (object) => {
@@ -287,14 +326,21 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
     },
     rewinds: (namespace) => rewinds.get(options.namespaces.length === 0 ? undefined : namespace) ?? 0,
     state: () => {
-      const states = reflectors.map((reflector) => reflector.state());
+      const now = clock.monotonic();
+      const parts = reflectors.map((reflector, index): InformerPart => {
+        const { synced, refused, lastSeenAt } = reflector.state();
+        return { namespace: options.namespaces[index], synced, refused, silentMs: now - lastSeenAt };
+      });
+      const present = parts.filter(({ namespace }) => namespace === undefined || !away.has(namespace));
+      const counted = present.length === 0 ? parts : present;
       return {
-        synced: states.every((state) => state.synced),
-        refused: states.every(({ synced, refused }) => synced || refused !== undefined)
-          ? states.find(({ refused }) => refused !== undefined)?.refused
+        synced: counted.every(({ synced, namespace }) => synced && (namespace === undefined || filled.has(namespace))),
+        refused: counted.every(({ synced, refused }) => synced || refused !== undefined)
+          ? counted.find(({ refused }) => refused !== undefined)?.refused
           : undefined,
-        silentMs: clock.monotonic() - Math.min(...states.map((state) => state.lastSeenAt)),
-        relists: states.reduce((sum, state) => sum + state.relists, 0),
+        silentMs: Math.max(...counted.map(({ silentMs }) => silentMs)),
+        parts,
+        relists: reflectors.reduce((sum, reflector) => sum + reflector.state().relists, 0),
         missed,
         objects: store.size(),
       };

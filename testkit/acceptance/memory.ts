@@ -152,7 +152,7 @@ export function describeMemoryItems(suite: AcceptanceSuite): void {
       link.cutWatches();
       await eventually("unready", () => !replica.manager.ready().ok);
       const reason = replica.manager.ready().reasons?.[0] ?? "";
-      expect(reason).toMatch(/^widgets\.test\.shieldx\.dev: silent for \d+ s$/);
+      expect(reason).toMatch(/^widgets\.test\.shieldx\.dev in namespace [-\w]+: silent for \d+ s$/);
       const silentSeconds = Number(/\d+(?= s$)/.exec(reason)?.[0]);
       expect(silentSeconds).toBeGreaterThanOrEqual(120);
       // A machine that is busy for a second and a half is three minutes late.

@@ -1,0 +1,161 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { systemClock } from "../lib/core/clock.ts";
+import { createKubeClient, type KubeClient } from "../lib/kube/client.ts";
+import { createTransport } from "../lib/kube/transport.ts";
+import { RESOURCES, type ResourceType } from "../lib/kube/types.ts";
+import { silentLogger } from "../lib/node/logger.ts";
+import { createMetrics } from "../lib/node/metrics.ts";
+import { startControlPlane, type TestControlPlane } from "../testkit/kube-apiserver.ts";
+import { waitForKind } from "../testkit/kube-contract.ts";
+import { eventually } from "../testkit/wait.ts";
+import { WIDGET, WIDGET_CRD, widget } from "../testkit/widget.ts";
+import { createWidgetOperator } from "../testkit/widget-operator.ts";
+import { createManager } from "./manager.ts";
+
+// Goal: an operator of a few namespaces, with Roles alone, outlives the end of one of them, and a name that is none yet.
+
+const NAMESPACE: ResourceType = {
+  group: "",
+  version: "v1",
+  kind: "Namespace",
+  plural: "namespaces",
+  namespaced: false,
+};
+const SYSTEM = "operator";
+const RBAC = "rbac.authorization.k8s.io";
+
+let plane: TestControlPlane;
+let user: KubeClient;
+let token: string;
+beforeAll(async () => {
+  plane = await startControlPlane();
+  user = plane.client();
+  await user.create(RESOURCES.CustomResourceDefinition, WIDGET_CRD);
+  await waitForKind(user, WIDGET);
+  await makeNamespace(SYSTEM);
+  await user.create(RESOURCES.ServiceAccount, {
+    apiVersion: "v1",
+    kind: "ServiceAccount",
+    metadata: { name: "controller", namespace: SYSTEM },
+  });
+  const kubectl = join(import.meta.dirname, "../.build/bin/kubectl");
+  const ask = ["--kubeconfig", plane.kubeconfig, "create", "token", "controller", "--namespace", SYSTEM];
+  token = (await promisify(execFile)(kubectl, ask)).stdout.trim();
+  await grant(SYSTEM);
+}, 120_000);
+afterAll(() => plane.stop());
+
+const makeNamespace = (name: string) =>
+  user.create(NAMESPACE, { apiVersion: "v1", kind: "Namespace", metadata: { name } });
+
+/** What the chart makes in a watched namespace. */
+async function grant(namespace: string): Promise<void> {
+  const metadata = { name: "controller", namespace };
+  const verbs = ["get", "list", "watch", "create", "update", "patch", "delete"];
+  const rule = (apiGroups: string[], resources: string[]) => ({ apiGroups, resources, verbs });
+  await user.create(RESOURCES.Role, {
+    apiVersion: `${RBAC}/v1`,
+    kind: "Role",
+    metadata,
+    rules: [
+      rule(["test.shieldx.dev"], ["widgets", "widgets/status"]),
+      rule([""], ["configmaps"]),
+      rule(["coordination.k8s.io"], ["leases"]),
+      rule(["events.k8s.io"], ["events"]),
+    ],
+  });
+  await user.create(RESOURCES.RoleBinding, {
+    apiVersion: `${RBAC}/v1`,
+    kind: "RoleBinding",
+    metadata,
+    roleRef: { apiGroup: RBAC, kind: "Role", name: "controller" },
+    subjects: [{ kind: "ServiceAccount", name: "controller", namespace: SYSTEM }],
+  });
+}
+
+/** What becomes of the rights in a namespace that goes: nobody here deletes the namespace itself. */
+async function withdraw(namespace: string): Promise<void> {
+  await user.delete(RESOURCES.RoleBinding, { namespace, name: "controller" });
+  await user.delete(RESOURCES.Role, { namespace, name: "controller" });
+}
+
+function start(watchNamespaces: readonly string[]) {
+  const abort = new AbortController();
+  const credentials = { headers: { authorization: `Bearer ${token}` }, tls: { ca: plane.ca } };
+  let requests = 0;
+  const client = createKubeClient({
+    transport: createTransport({ ...plane.endpoint(SYSTEM), credentials: () => Promise.resolve(credentials) }),
+    namespace: SYSTEM,
+    userAgent: "shieldx/test",
+    clock: systemClock,
+    random: () => 0.5,
+    onRequest: () => (requests += 1),
+  });
+  const manager = createManager({
+    client,
+    controllers: [createWidgetOperator()],
+    namespace: SYSTEM,
+    identity: "a",
+    watchNamespaces,
+    port: "none",
+    metrics: createMetrics(),
+    clock: systemClock,
+    random: () => 0.5,
+    log: silentLogger,
+    lease: { retrySeconds: 0.5 },
+  });
+  const exited = manager.run(abort.signal).finally(() => client.close());
+  return { manager, requests: () => requests, stop: () => (abort.abort(), exited) };
+}
+
+const isServed = async (namespace: string, name: string): Promise<boolean> =>
+  (await user.find(RESOURCES.ConfigMap, { namespace, name })) !== undefined;
+
+const notServed = (namespace: string) =>
+  expect.stringContaining(`namespace ${namespace} is not served`) as unknown as string;
+
+describe("an operator of a few namespaces", () => {
+  it("goes on without one that went, also after a restart, and serves it again with its Role", async () => {
+    for (const namespace of ["stays", "goes"]) {
+      await makeNamespace(namespace);
+      await grant(namespace);
+      await user.create(WIDGET, widget("first", { size: 1 }, { namespace }));
+    }
+    const first = start(["stays", "goes", "later"]);
+    for (const namespace of ["stays", "goes"]) {
+      await eventually("served", () => isServed(namespace, "first"), 30_000);
+    }
+    expect(first.manager.ready()).toEqual({ ok: true, reasons: ["leading", notServed("later")] });
+
+    await withdraw("goes");
+    // Ends the watches that are open; the next ones are refused.
+    await plane.restart();
+    await eventually("noticed", () => first.manager.ready().reasons?.length === 3, 60_000);
+    expect(first.manager.ready()).toEqual({ ok: true, reasons: ["leading", notServed("goes"), notServed("later")] });
+    await user.create(WIDGET, widget("second", { size: 1 }, { namespace: "stays" }));
+    // Its watches come back at the pace of their attempts while the server was away.
+    await eventually("the other one goes on", () => isServed("stays", "second"), 60_000);
+    const before = first.requests();
+    await systemClock.sleep(5_000);
+    // Ten renewals of the Lease, and an attempt of each kind in each namespace.
+    expect(first.requests() - before).toBeLessThan(30);
+    expect(await first.stop()).toBe(0);
+
+    const again = start(["stays", "goes", "later"]);
+    await user.create(WIDGET, widget("third", { size: 1 }, { namespace: "stays" }));
+    await eventually("served by the next process", () => isServed("stays", "third"), 30_000);
+    await user.create(WIDGET, widget("second", { size: 1 }, { namespace: "goes" }));
+    await makeNamespace("later");
+    await user.create(WIDGET, widget("first", { size: 1 }, { namespace: "later" }));
+    await grant("goes");
+    await grant("later");
+    await eventually("served again", () => isServed("goes", "second"), 60_000);
+    await eventually("served at last", () => isServed("later", "first"), 60_000);
+    await eventually("nothing is missing", () => again.manager.ready().reasons?.length === 1);
+    expect(again.manager.ready()).toEqual({ ok: true, reasons: ["leading"] });
+    expect(await again.stop()).toBe(0);
+  }, 240_000);
+});
