@@ -97,8 +97,8 @@ const WATCHES: readonly Watch[] = [
   ours(RESOURCES.ServiceAccount),
   ours(RESOURCES.Role),
   ours(RESOURCES.RoleBinding),
-  // A changed migration is another Job.
-  ours(RESOURCES.Job, { writes: ["create", "delete"] }),
+  // A changed migration is another Job; only labels that somebody took from it come back.
+  ours(RESOURCES.Job, { writes: ["create", "patch", "delete"] }),
   // Their last words explain a failed Job, and why a Deployment is not ready.
   ours(RESOURCES.Pod, { component: COMPONENTS.migration, writes: [] }),
   ours(RESOURCES.Pod, { component: COMPONENTS.ledger, changed: factsChanged(podFacts), writes: [] }),

@@ -258,7 +258,7 @@ describe("a shard", () => {
       "whose volume is lost, whatever its agent says",
       { ...READY, claims: withShard(READY.claims, 1, undefined) },
       "VolumeLost",
-      "volume bank-1-0 is gone; restore it under this name with labels shieldx.dev/kind=ShardSet, shieldx.dev/name=bank, shieldx.dev/shard=1",
+      "volume bank-1-0 is gone; restore it under this name with labels shieldx.dev/kind=ShardSet, shieldx.dev/name=bank, shieldx.dev/shard=1; if it is there, it lacks them: kubectl label --overwrite pvc bank-1-0 -n demo shieldx.dev/kind=ShardSet shieldx.dev/name=bank shieldx.dev/shard=1",
     ],
   ])("%s", (_name, given, reason, message) => {
     expect(stateOf(given)).toEqual({ ready: message === undefined, reason, message });
@@ -475,7 +475,7 @@ describe("conditions", () => {
           { ...READY, map: undefined, shardSet: withSpec({}, { status: { ...READY_STATUS, shardStatuses: [] } }) },
           "MapPublished",
         ),
-      "False MapInvalid: ConfigMap bank-map is gone; restore it from a good copy",
+      "False MapInvalid: ConfigMap bank-map is gone, and the status does not tell which shard owns how many buckets; restore it from a good copy, or from a shard's database (docs/operations.md)",
     ],
     [
       () => says({ ...READY, agents: withShard(READY.agents, 2, { mapVersion: 0 }) }, "MapPublished"),

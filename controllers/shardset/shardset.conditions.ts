@@ -63,11 +63,17 @@ function available({ map }: World, shards: readonly ShardState[]): Says {
   return no("ShardUnavailable", `${buckets} of ${BUCKET_COUNT} buckets cannot be written: ${describe(down)}`);
 }
 
+/** The databases keep a copy of the map: docs/operations.md has the commands. */
+const RESTORE_MAP = "restore it from a good copy, or from a shard's database (docs/operations.md)";
+
 function mapPublished({ map, target }: World, shards: readonly ShardState[], { wanted, counts }: MapState): Says {
   const name = target.names.map;
   if (map === undefined) {
     return wanted === undefined
-      ? no("MapInvalid", `ConfigMap ${name} is gone; restore it from a good copy`)
+      ? no(
+          "MapInvalid",
+          `ConfigMap ${name} is gone, and the status does not tell which shard owns how many buckets; ${RESTORE_MAP}`,
+        )
       : no("MapPending", `ConfigMap ${name} does not exist yet`);
   }
   if (map.value === undefined) return no("MapInvalid", `ConfigMap ${name} cannot be read; restore it from a good copy`);

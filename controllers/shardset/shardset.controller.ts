@@ -104,8 +104,8 @@ const WATCHES: readonly Watch[] = [
   },
   // Names that a ledger has are not ours to take; when it lets go of them, nothing changes.
   { resource: RESOURCES.Secret, labelSelector: `${LABELS.kind}=${CREDIT_LEDGER.kind}`, keys: () => [] },
-  // Replaced, never changed.
-  ours(RESOURCES.Pod, { writes: ["create", "delete"] }),
+  // Replaced, never changed, but for labels that somebody took from it.
+  ours(RESOURCES.Pod, { writes: ["create", "patch", "delete"] }),
   ours(RESOURCES.PersistentVolumeClaim),
   ours(RESOURCES.Secret),
   // Made once, a lost one is made anew; what is known of the shards' data is patched in.
@@ -118,6 +118,6 @@ const WATCHES: readonly Watch[] = [
   // Renewals every 2 s are nobody's business: a change of holder is, and what it works on.
   ours(RESOURCES.Lease, {
     changed: factsChanged((lease) => [lease.spec?.holderIdentity, observeLease(lease)]),
-    writes: ["create", "delete"],
+    writes: ["create", "patch", "delete"],
   }),
 ];

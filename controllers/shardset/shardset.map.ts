@@ -17,13 +17,26 @@ export interface MapState {
 }
 
 /** Reads the map and, where it is lost, the status. */
-export function mapState({ map, shardSet, target }: World): MapState {
+export function mapState(world: World): MapState {
+  const { map, shardSet, target } = world;
   const counts = bucketCounts(map?.value);
   return {
     counts,
     owners: map?.value === undefined ? rememberedOwners(shardSet) : counts,
-    wanted: map === undefined ? wantedMap(shardSet, target) : undefined,
+    wanted: map === undefined ? wantedMap(world, target) : undefined,
   };
+}
+
+/**
+ * True where this very ShardSet had a map: volumes are made before it, agents and pods come after it. Where neither ConfigMap
+ * nor status says which shards own buckets, the proposal for the shards of today would be wrong if some were added later.
+ */
+function hadMap({ claims, leases, pods, target }: World): boolean {
+  const isOurs = [...claims.values()].some(({ createdFor }) => createdFor === target.owner.uid);
+  const hasRun = [...leases.values()].some(
+    ({ wasHeld, systemIdentifier }) => wasHeld || systemIdentifier !== undefined,
+  );
+  return isOurs && (hasRun || pods.size > 0);
 }
 
 /** True until this very ShardSet has published a map: what is there already was left by an earlier one of its name. */
@@ -38,9 +51,10 @@ function bucketCounts(map: ShardMap | undefined): ReadonlyMap<number, number> {
 }
 
 /** As the status remembers the map that this very ShardSet published. */
-function rememberedOwners({ status }: ShardSet): ReadonlyMap<number, number> {
+function rememberedOwners({ status, spec }: ShardSet): ReadonlyMap<number, number> {
   const states = status?.map === undefined ? [] : (status.shardStatuses ?? []);
-  const owners = states.filter(({ bucketCount }) => bucketCount > 0);
+  // Anybody may have added a shard that there never was, and what others say in a status stays.
+  const owners = states.filter(({ shard, bucketCount }) => bucketCount > 0 && shard < spec.shards);
   return new Map(owners.map(({ shard, bucketCount }) => [shard, bucketCount]));
 }
 
@@ -48,9 +62,12 @@ function rememberedOwners({ status }: ShardSet): ReadonlyMap<number, number> {
  * The ring's proposal for a new ShardSet. A map that was lost is made anew from what the status remembers, with a higher
  * epoch; as long as no bucket can move, the ring's proposal is the only map there can be.
  */
-function wantedMap(shardSet: ShardSet, { spec }: Target): ShardMap | undefined {
+function wantedMap(world: World, { spec }: Target): ShardMap | undefined {
+  const { shardSet } = world;
   const { status } = shardSet;
-  if (status?.map === undefined) return { version: 1, epoch: 1, owners: proposeOwners(spec.shards) };
+  if (status?.map === undefined) {
+    return hadMap(world) ? undefined : { version: 1, epoch: 1, owners: proposeOwners(spec.shards) };
+  }
   const remembered = rememberedOwners(shardSet);
   const owners = remembered.size === 0 ? [] : proposeOwners(remembered.size);
   const counts = bucketCounts({ version: 1, epoch: 1, owners });

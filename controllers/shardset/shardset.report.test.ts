@@ -193,7 +193,7 @@ const ROWS: readonly Row[] = [
     policy: "a shard is not ready",
     name: "because its data is lost",
     given: { ...READY, claims: withShard(READY.claims, 1, undefined), agents: down(2, "DataRefused") },
-    want: "VolumeLost stuck: 1 of 3 shards are ready; shard 1: volume bank-1-0 is gone; restore it under this name with labels shieldx.dev/kind=ShardSet, shieldx.dev/name=bank, shieldx.dev/shard=1; shard 2: DataRefused: it says so",
+    want: "VolumeLost stuck: 1 of 3 shards are ready; shard 1: volume bank-1-0 is gone; restore it under this name with labels shieldx.dev/kind=ShardSet, shieldx.dev/name=bank, shieldx.dev/shard=1; if it is there, it lacks them: kubectl label --overwrite pvc bank-1-0 -n demo shieldx.dev/kind=ShardSet shieldx.dev/name=bank shieldx.dev/shard=1; shard 2: DataRefused: it says so",
   },
   {
     policy: "a shard is not ready",

@@ -1,6 +1,6 @@
 import type { AgentReason } from "../../crds/agent-status.ts";
 import type { ShardSetReason } from "../../crds/conditions.ts";
-import { LABELS } from "../../crds/group.ts";
+import { GROUP, LABELS } from "../../crds/group.ts";
 import type { ShardIdentity } from "../../lib/core/shard-identity.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
 import { type Difference, differencesOf, inWords } from "../kit/difference.ts";
@@ -119,7 +119,12 @@ function volumeLost({ target }: World, shard: number): Problem {
   const name = target.names.instance(shard);
   const labels = Object.entries({ ...ownLabels(target.owner), [LABELS.shard]: String(shard) });
   const list = labels.map(([label, value]) => `${label}=${value}`).join(", ");
-  return { reason: "VolumeLost", message: `volume ${name} is gone; restore it under this name with labels ${list}` };
+  const label = `kubectl label --overwrite pvc ${name} -n ${target.owner.namespace} ${list.replaceAll(", ", " ")}`;
+  const restore = `restore it under this name with labels ${list}`;
+  return {
+    reason: "VolumeLost",
+    message: `volume ${name} is gone; ${restore}; if it is there, it lacks them: ${label}`,
+  };
 }
 
 function podProblem(
@@ -191,11 +196,14 @@ function mendingOf({ spec }: World["target"], isFixed: boolean): string {
 }
 
 function differenceOf(pod: ObservedPod, { pod: wanted, podHash }: ShardObjects): string | undefined {
-  // Its Service leads to the pod by its labels.
-  if (Object.entries(wanted.metadata.labels ?? {}).some(([label, value]) => pod.labels[label] !== value))
-    return "labels";
+  // Its Service leads to the pod by labels of ours. The others are for people, whose policies may say them otherwise: each
+  // new pod would be changed again, and replaced again.
+  const labels = Object.entries(wanted.metadata.labels ?? {}).filter(([label]) => label.startsWith(`${GROUP}/`));
+  if (labels.some(([label, value]) => pod.labels[label] !== value)) return "labels";
   if (pod.configHash === podHash) return needsPullSecrets(pod, wanted) ? "imagePullSecrets" : undefined;
   const differences = differencesOf(pod.spec, wanted["spec"]).flatMap(namesOf);
+  // Somebody took the annotation off: what the pod was made from is not known, and what can be compared is as it should be.
+  if (pod.configHash === undefined && differences.length === 0) return undefined;
   // A field that was taken out of the spec cannot be told from the defaults that the server adds.
   return differences.length === 0 ? "a field that was taken out of the spec" : inWords(differences);
 }

@@ -417,7 +417,7 @@ describe("lost data", () => {
     expect(world.find("Pod", "bank-1-0")).toBeUndefined();
     expect(world.find("Pod", "bank-2-0")).toBeDefined();
     expect(condition(world, "Stalled")).toBe(
-      "True VolumeLost: 2 of 3 shards are ready; shard 1: volume bank-1-0 is gone; restore it under this name with labels shieldx.dev/kind=ShardSet, shieldx.dev/name=bank, shieldx.dev/shard=1",
+      "True VolumeLost: 2 of 3 shards are ready; shard 1: volume bank-1-0 is gone; restore it under this name with labels shieldx.dev/kind=ShardSet, shieldx.dev/name=bank, shieldx.dev/shard=1; if it is there, it lacks them: kubectl label --overwrite pvc bank-1-0 -n demo shieldx.dev/kind=ShardSet shieldx.dev/name=bank shieldx.dev/shard=1",
     );
   });
 

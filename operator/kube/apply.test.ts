@@ -326,6 +326,70 @@ describe("create", () => {
   });
 });
 
+describe("labels that somebody takes from an object of ours", () => {
+  const labelsOf = (name: string) => fake.store.get(configMapKey(name))?.metadata.labels;
+  const full = owned("keys", { key: "first" });
+  const labels = { ...full.metadata.labels, [LABELS.component]: "shard" };
+  const object = { ...full, metadata: { ...full.metadata, labels } };
+  const unlabel = (...taken: string[]): void => {
+    const left = Object.fromEntries(taken.map((label) => [label, null]));
+    fake.store.merge(
+      configMapKey("keys"),
+      { metadata: { labels: left } },
+      { manager: "kubectl", subresource: undefined },
+    );
+  };
+
+  it.each([
+    ["create", create, [LABELS.name]],
+    ["create", create, [LABELS.kind]],
+    ["create", create, [LABELS.kind, LABELS.name]],
+    ["apply", apply, [LABELS.name]],
+    ["apply", apply, [LABELS.kind, LABELS.name]],
+  ] as const)("come back with the next %s, and its content stays", async (_how, step, taken) => {
+    const process = await startProcess();
+    await process.execute(step(object));
+    const { uid } = fake.store.get(configMapKey("keys"))?.metadata ?? {};
+    unlabel(...taken);
+    const restarted = await startProcess();
+    expect(await restarted.execute(step(object))).toEqual({ written: 1 });
+    expect(labelsOf("keys")).toMatchObject(labels);
+    expect(fake.store.get(configMapKey("keys"))).toMatchObject({ metadata: { uid }, data: { key: "first" } });
+    await restarted.settle();
+    expect(await restarted.execute(step(object))).toEqual({ written: 0 });
+  });
+
+  it.each([
+    ["all of them", [LABELS.kind, LABELS.name, LABELS.component], undefined],
+    ["one, of an object that somebody else made", [LABELS.name], "else"],
+  ] as const)("do not by themselves when it is %s, and the sentence says how", async (_what, taken, maker) => {
+    const process = await startProcess();
+    if (maker === undefined) await process.execute(create(object));
+    else fake.store.create(configMapKey("keys"), object, maker);
+    unlabel(...taken);
+    const restarted = await startProcess();
+    const before = fake.store.get(configMapKey("keys"));
+    for (const step of [create, apply]) {
+      expect((await restarted.execute(step(object))).error?.message).toBe(
+        `ConfigMap "keys" exists and is not ours: it lacks the labels shieldx.dev/kind=Widget, shieldx.dev/name=w; if it was ours, or to hand it over: kubectl label --overwrite configmap keys -n default shieldx.dev/kind=Widget shieldx.dev/name=w; if it is somebody else's, delete or rename it`,
+      );
+    }
+    expect(fake.store.get(configMapKey("keys"))).toEqual(before);
+  });
+
+  it("do not come back where another one says whose it is now", async () => {
+    const process = await startProcess();
+    await process.execute(create(object));
+    const others = { metadata: { labels: { [LABELS.name]: "other" } } };
+    fake.store.merge(configMapKey("keys"), others, { manager: "kubectl", subresource: undefined });
+    const restarted = await startProcess();
+    expect((await restarted.execute(create(object))).error?.message).toContain(
+      "(it is of Widget other); if it was ours",
+    );
+    expect(labelsOf("keys")).toMatchObject({ [LABELS.name]: "other" });
+  });
+});
+
 describe("delete", () => {
   const remove = (uid: string | undefined): Action => ({
     type: "delete",

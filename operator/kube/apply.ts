@@ -10,7 +10,7 @@ import type { RequestOptions } from "../../lib/kube/request-options.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
 import { createAppliedMemory, type Wanted } from "./applied.ts";
 import type { CacheView, KubeCache } from "./cache.ts";
-import { isLabelled, isOurs, nameConflict, withoutEarlierOwners } from "./ours.ts";
+import { isLabelled, isOfOurMaking, isOurs, isStripped, nameConflict, withoutEarlierOwners } from "./ours.ts";
 import { covers, isSatisfied } from "./projection.ts";
 import { createUnsettledWrites } from "./unsettled.ts";
 
@@ -22,11 +22,14 @@ export interface Applier {
   /**
    * Server-side apply of the whole desired object. Sends nothing when the object carries the hash of this very desired
    * object and the fields it names are still as our last apply left them. Fields that somebody else took are taken back
-   * from an object that is ours; a stranger's object is never touched.
+   * from an object that is ours, and so are labels; a stranger's object is never touched.
    * @throws OperatorError NAME_CONFLICT; KUBE_FIELD_CONFLICT when the fields are taken again and again; KUBE_…
    */
   apply(owner: KubeObject, object: KubeObject, how: WriteHow): Promise<WriteResult>;
-  /** Creates the object once; one with our labels that exists is left as it is. @throws OperatorError NAME_CONFLICT, KUBE_… */
+  /**
+   * Creates the object once; one of ours that exists is left as it is, but for labels that somebody took from it.
+   * @throws OperatorError NAME_CONFLICT, KUBE_…
+   */
   create(owner: KubeObject, object: KubeObject, how: WriteHow): Promise<WriteResult>;
   /**
    * Deletes the object with this uid; gone already is success. @throws OperatorError KUBE_CONFLICT for an object that is not
@@ -100,9 +103,18 @@ export function createApplier(options: ApplierOptions): Applier {
     return known ?? (await client.find(type, ref, how));
   };
 
+  /** Memory keeps no managed fields, which tell who made what somebody has taken labels from. */
+  const wasMadeHere = async (type: ResourceType, { live, object }: Found, how: RequestHow): Promise<boolean> => {
+    if (!isStripped(live, object)) return false;
+    const raw = live.metadata["managedFields"] === undefined ? await client.find(type, refOf(live), how) : live;
+    if (raw === undefined || raw.metadata.uid !== live.metadata.uid) return false;
+    return isOfOurMaking(raw) && isStripped(raw, object);
+  };
+
   /** @throws OperatorError NAME_CONFLICT; from then on what memory does not show is looked at before it is written to */
-  const assertOurs = (type: ResourceType, isIt: boolean, { owner, live }: Found): void => {
-    if (isIt) return;
+  const requireOurs = async (type: ResourceType, found: Found, how: RequestHow): Promise<void> => {
+    const { owner, live } = found;
+    if (isOurs(owner, live) || (await wasMadeHere(type, found, how))) return;
     if (held(type, refOf(live)) === undefined) doubt(type, refOf(live));
     throw nameConflict(owner, live);
   };
@@ -184,11 +196,11 @@ export function createApplier(options: ApplierOptions): Applier {
             await sendApply({});
             return "written";
           }
-          assertOurs(type, isOurs(owner, live), { owner, live });
+          await requireOurs(type, { owner, live, object }, how);
           cache.overlay(type, live);
         }
       }
-      assertOurs(type, isOurs(owner, live), { owner, live });
+      await requireOurs(type, { owner, live, object }, how);
       if (isApplied(live, wanted)) return "unchanged";
       const ownerReferences = withoutEarlierOwners(owner, live);
       if (ownerReferences !== undefined) live = await amend(live, { ownerReferences }, how);
@@ -200,11 +212,15 @@ export function createApplier(options: ApplierOptions): Applier {
       const type = options.typeOf(object);
       // What memory does not show is asked for at once: the server makes it, or says that the name is taken.
       const ref = refOf(object);
-      const keep = (live: KubeObject): WriteResult => {
-        // Nothing puts its labels back here, so without them no watch would ever show it.
-        assertOurs(type, isLabelled(owner, live), { owner, live });
-        cache.overlay(type, live);
-        return "unchanged";
+      const keep = async (live: KubeObject): Promise<WriteResult> => {
+        if (isLabelled(owner, live)) {
+          cache.overlay(type, live);
+          return "unchanged";
+        }
+        await requireOurs(type, { owner, live, object }, how);
+        // Without its labels no watch would ever show it.
+        await amend(live, { labels: object.metadata.labels ?? {} }, how);
+        return "written";
       };
       const known = mustLook(type, ref) ? await observe(type, ref, how) : held(type, ref);
       if (known !== undefined) return keep(known);
@@ -270,6 +286,8 @@ type Precondition = { readonly uid?: string; readonly resourceVersion?: string }
 interface Found {
   readonly owner: KubeObject;
   readonly live: KubeObject;
+  /** As it is to be. */
+  readonly object: KubeObject;
 }
 
 type RequestHow = Pick<RequestOptions, "priority"> & { readonly signal: AbortSignal };
