@@ -174,7 +174,17 @@ describe("what is rendered", () => {
   test("with watchNamespaces the same rules are Roles there, and the controller looks nowhere else", async () => {
     const all = one(await render(), "ClusterRole", "shieldx-controller");
     const objects = await render(["watchNamespaces={bank,shop}"]);
-    expect(ofKind(objects, "ClusterRoleBinding")).toEqual([]);
+    expect(ofKind(objects, "ClusterRoleBinding").map(({ metadata }) => metadata.name)).toEqual([
+      "shieldx-installations",
+    ]);
+    expect(one(objects, "ClusterRole", "shieldx-installations")["rules"]).toEqual([
+      {
+        apiGroups: ["coordination.k8s.io"],
+        resources: ["leases"],
+        resourceNames: ["shieldx-controller"],
+        verbs: ["list"],
+      },
+    ]);
     const roles = ofKind(objects, "Role").filter(({ metadata }) => metadata.name === "shieldx-controller");
     expect(roles.map(({ metadata }) => metadata.namespace)).toEqual(["bank", "shop"]);
     // A Role grants nothing on kinds without a namespace: there the controller goes without what they tell.
@@ -334,6 +344,25 @@ describe("on a real API server", () => {
 
     expect(await helm(install)).toMatchObject({ ok: true });
     expect(await kube.get<ShardSet>(SHARD_SET, { name: "kept", namespace: "default" })).toEqual(before);
+  });
+
+  test("a second installation for a few namespaces goes beside the first, and sees the Leases of all, and no others", async () => {
+    const second = ["install", "narrow", CHART, "--namespace", "narrow", "--create-namespace", "--wait=hookOnly"];
+    const values = ["--set", "crds.enabled=false,watchNamespaces={default}", ...IMAGES];
+    expect(await run(HELM, [...second, ...values, "--kubeconfig", plane.kubeconfig])).toMatchObject({ ok: true });
+    const lease = {
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      metadata: { name: "shieldx-controller", namespace: NAMESPACE },
+    };
+    expect(await kubectl(["apply", "-f", "-"], JSON.stringify(lease))).toMatchObject({ ok: true });
+    const list = ["get", "leases", "-A", "-o", "name", "--as=system:serviceaccount:narrow:narrow-controller"];
+    const endsAt = systemClock.monotonic() + AUTHORIZED_TIMEOUT_MS;
+    const look = () => kubectl([...list, "--field-selector=metadata.name=shieldx-controller"]);
+    let seen = await look();
+    while (!seen.ok && systemClock.monotonic() < endsAt) seen = await look();
+    expect(seen).toMatchObject({ ok: true, stdout: "lease.coordination.k8s.io/shieldx-controller\n" });
+    expect((await kubectl(list)).stderr).toContain("forbidden");
   });
 
   test("the pods pass the restricted pod security standard", async () => {

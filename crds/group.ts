@@ -67,6 +67,10 @@ export const ANNOTATIONS = {
   trustedSince: `${GROUP}/trusted-since`,
   /** On the Secrets of a CA: digests of the CAs that it replaces, which leave the bundle at the end. */
   replaces: `${GROUP}/replaces`,
+  /** On the operator's Lease: namespaces that this installation serves, `*` for all. */
+  watches: `${GROUP}/watches`,
+  /** On the operator's Lease: `leads`, or for which other installation it waits. */
+  installation: `${GROUP}/installation`,
   /** `"true"` pauses the reconciliation of the resource. */
   paused: `${GROUP}/paused`,
 } as const;

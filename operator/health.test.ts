@@ -11,6 +11,7 @@ function health(change: Partial<HealthSources> = {}) {
   return createHealth({
     informers: () => [{ ...INFORMER, parts: [INFORMER] }] as never,
     lease: { isHeld: () => true, heldForMs: () => 9_000 },
+    waitsFor: () => undefined,
     renewSeconds: 10,
     lostForMs: () => undefined,
     longestRunMs: () => 0,
@@ -28,6 +29,11 @@ describe("readiness", () => {
   it.each<[string, Partial<HealthSources>, string]>([
     ["a leader", {}, "leading"],
     ["a standby", { lease: { isHeld: () => false, heldForMs: () => 0 } }, "standing by"],
+    [
+      "a replica that waits for another installation",
+      { lease: { isHeld: () => false, heldForMs: () => 9_000 }, waitsFor: () => "stands by for x" },
+      "stands by for x",
+    ],
     ["a cache that was quiet for two minutes", informer({ silentMs: 120_000 }), "leading"],
     ["a cache that was refused a moment ago", informer({ refused }), "leading"],
     ["a leader whose renewal is due", { lease: { isHeld: () => true, heldForMs: () => 5_001 } }, "leading"],

@@ -7,6 +7,8 @@ import type { Readiness } from "./runtime/runnable.ts";
 export interface HealthSources {
   readonly informers: () => readonly NamedInformerState[];
   readonly lease: Pick<LeaseHolder, "isHeld" | "heldForMs">;
+  /** Why a replica that has the Lease does not lead. */
+  readonly waitsFor: () => string | undefined;
   /** Seconds that a renewal of the Lease is good for. */
   readonly renewSeconds: number;
   /** Milliseconds since the Lease was lost; `undefined` while it was not. */
@@ -96,7 +98,13 @@ export function createHealth(sources: HealthSources): Health {
       const away = awayNamespaces(states);
       const reasons = [...informersOf(states, away), ...leaseOf(), ...eventLoopOf(), ...(runnables.reasons ?? [])];
       if (reasons.length > 0 || !runnables.ok) return { ok: false, reasons };
-      return { ok: true, reasons: [sources.lease.isHeld() ? "leading" : "standing by", ...[...away].map(notServed)] };
+      return {
+        ok: true,
+        reasons: [
+          sources.lease.isHeld() ? "leading" : (sources.waitsFor() ?? "standing by"),
+          ...[...away].map(notServed),
+        ],
+      };
     },
     live: () => {
       const run = sources.longestRunMs();

@@ -91,6 +91,7 @@ export function createReplica(options: ReplicaOptions, onEnd: (reason: string) =
   const health = createHealth({
     informers: cache.states,
     lease: leadership.lease,
+    waitsFor: leadership.waitsFor,
     renewSeconds: leadership.renewSeconds,
     lostForMs: leadership.lostForMs,
     longestRunMs: () => Math.max(0, ...loops.map((loop) => loop.longestRunMs())),

@@ -117,6 +117,9 @@ export const METRICS = {
     help: "1 in the replica that leads, 0 in the others.",
     labels: ["name"],
   }),
+  shieldx_other_installations: metric("gauge", "controller", {
+    help: "Live installations of the operator that want a namespace which this one serves, as the replica with the Lease sees them. Above 0: one of them waits; uninstall one, or give them other watchNamespaces.",
+  }),
   leader_election_slowpath_total: metric("counter", "controller", {
     help: "Renewals of the Lease that found it changed by somebody and had to read it again first.",
     labels: ["name"],
