@@ -108,6 +108,10 @@ function migrated(world: World, { migration, losses }: GateFacts, database: Says
 }
 
 function migrating(world: World, name: string, job: ObservedJob): Says {
+  if (job.suspended) {
+    const way = "set it to false, or delete the Job to have it made anew";
+    return no("StartBlocked", `Job ${name} is suspended (spec.suspend), so nothing migrates: ${way}`);
+  }
   const before = failedBefore(world, name);
   const trouble = jobTrouble(job, world.clues);
   if (trouble !== undefined) {

@@ -16,6 +16,7 @@ describe("Job", () => {
       createdAt: undefined,
       pods: [],
       state: "running",
+      suspended: false,
       failedAt: undefined,
       message: undefined,
       podMessage: undefined,

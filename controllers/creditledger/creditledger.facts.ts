@@ -65,6 +65,8 @@ export interface ObservedJob extends ObjectIdentity {
   /** Hash of the pod that it was made for; `undefined` on a Job of a version that did not say it. */
   readonly configHash: string | undefined;
   readonly state: "running" | "succeeded" | "failed";
+  /** Somebody stopped it: it has no pods until that is taken back. */
+  readonly suspended: boolean;
   /** When it failed for good, milliseconds since the epoch. */
   readonly failedAt: number | undefined;
   /** The Job's own sentence about its failure. */
@@ -181,6 +183,7 @@ function timeOf(text: string | undefined): number | undefined {
 
 /** Members of a Job that are read here. */
 interface JobShape {
+  spec?: { suspend?: boolean };
   status?: {
     conditions?: { type: string; status: string; message?: string; lastTransitionTime?: string }[];
     failed?: number;
@@ -205,7 +208,7 @@ interface TerminatedShape {
 
 /** Facts of a migration Job; `pods` are the ledger's migration pods. */
 export function observeJob(object: KubeObject, pods: readonly KubeObject[]): ObservedJob {
-  const { status } = object as JobShape;
+  const { spec, status } = object as JobShape;
   const holds = (type: string) => status?.conditions?.find((entry) => entry.type === type && entry.status === "True");
   const failed = holds("Failed");
   const own = pods.filter((pod) => pod.metadata.ownerReferences?.some(({ uid }) => uid === object.metadata.uid));
@@ -221,6 +224,7 @@ export function observeJob(object: KubeObject, pods: readonly KubeObject[]): Obs
     ...identityOf(RESOURCES.Job, object),
     configHash: object.metadata.annotations?.[ANNOTATIONS.configHash],
     state: failed !== undefined ? "failed" : holds("Complete") !== undefined ? "succeeded" : "running",
+    suspended: spec?.suspend === true,
     failedAt: failed?.lastTransitionTime === undefined ? undefined : Date.parse(failed.lastTransitionTime),
     message: failed?.message,
     podMessage: ended.find(({ exitCode }) => exitCode !== 0)?.message,

@@ -211,3 +211,60 @@ test("a migration that failed keeps saying why while it is tried again, soon", a
   await reconcile();
   expect(says("Migrated")).toMatch(/^True Migrated/);
 });
+
+test("a Job that somebody suspends says so, with the way out, and goes on when it is resumed", async () => {
+  const { world, says, toRest, reconcile } = begin([shardSetStep]);
+  await toRest();
+  const name = world.all("Job")[0]?.metadata.name ?? "";
+  const suspend = (holds: boolean) =>
+    world.edit("Job", name, (object) => ({ ...object, spec: { ...(object["spec"] as object), suspend: holds } }));
+  suspend(true);
+  expect(await reconcile()).not.toContain("delete");
+  expect(says("Ready")).toBe(
+    `False StartBlocked: Job ${name} is suspended (spec.suspend), so nothing migrates: set it to false, or delete the Job to have it made anew`,
+  );
+  expect(says("Stalled")).toMatch(/^True StartBlocked/);
+  suspend(false);
+  await reconcile();
+  expect(says("Ready")).toBe(`False Migrating: Job ${name} is running`);
+});
+
+test.each(["running", "succeeded"])(
+  "a Job that is removed while it is %s and before anything is recorded is made again, once each time",
+  async (state) => {
+    const { world, says, toRest, reconcile } = begin([shardSetStep]);
+    await toRest();
+    const remove = () => {
+      for (const { kind, metadata } of [...world.all("Job"), ...world.all("Pod")])
+        world.edit(kind, metadata.name, () => undefined);
+    };
+    for (let round = 0; round < 3; round += 1) {
+      if (state === "succeeded") for (let step = 0; step < 3; step += 1) jobStep(world);
+      remove();
+      expect((await reconcile()).filter((line) => line.includes("Job"))).toEqual([
+        expect.stringMatching(/^create Job bank-migrate-/),
+      ]);
+      expect((await reconcile()).join()).not.toContain("Job");
+    }
+    while (jobStep(world) !== undefined) await reconcile();
+    await reconcile();
+    expect(says("Migrated")).toMatch(/^True Migrated/);
+    remove();
+    expect((await reconcile()).filter((line) => line.includes("Job"))).toEqual([]);
+    expect(says("Migrated")).toMatch(/^True Migrated/);
+  },
+);
+
+test("a failed Job that a clean-up removes at once is made again, and its last words stay told", async () => {
+  const { world, says, toRest, reconcile } = begin([shardSetStep]);
+  await toRest();
+  failJob(world, new Date(world.clock.now()).toISOString());
+  await reconcile();
+  const told = says("Ready");
+  for (const { kind, metadata } of [...world.all("Job"), ...world.all("Pod")])
+    world.edit(kind, metadata.name, () => undefined);
+  expect((await reconcile()).join()).toContain("create Job");
+  expect(says("Ready")).toBe(told);
+  expect(await reconcile()).toEqual([]);
+  expect(says("Ready")).toBe(told);
+});

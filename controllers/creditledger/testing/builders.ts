@@ -142,6 +142,7 @@ export function job(name: string, changes: Partial<ObservedJob> = {}): ObservedJ
     failedAt: undefined,
     message: undefined,
     podMessage: undefined,
+    suspended: false,
     failures: 0,
     createdAt: 0,
     pods: [],
