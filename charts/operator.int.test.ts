@@ -118,7 +118,7 @@ describe("what is rendered", () => {
   });
 
   test("every selector finds the controllers' pods, and everything namespaced is in the release's namespace", async () => {
-    const objects = await render(["metrics.serviceMonitor.enabled=true"]);
+    const objects = await render(["metrics.serviceMonitor.enabled=true", "podDisruptionBudget.enabled=true"]);
     const labels = at<object>(one(objects, "Deployment", "shieldx-controller"), "spec.template.metadata.labels");
     const selectors = [
       at<object>(one(objects, "Deployment", "shieldx-controller"), "spec.selector.matchLabels"),
@@ -228,9 +228,14 @@ describe("what is rendered", () => {
     expect(agents?.to?.[0]?.podSelector?.matchLabels).toMatchObject({ "shieldx.dev/kind": "ShardSet" });
   });
 
+  test("trial 11: no budget stands in the way of a drain, unless somebody asks for one", async () => {
+    expect(ofKind(await render(), "PodDisruptionBudget")).toEqual([]);
+    const budget = one(await render(["podDisruptionBudget.enabled=true"]), "PodDisruptionBudget", "shieldx-controller");
+    expect(budget["spec"]).toMatchObject({ maxUnavailable: 1, unhealthyPodEvictionPolicy: "AlwaysAllow" });
+  });
+
   test("optional parts come and go", async () => {
     const bare = await render([
-      "podDisruptionBudget.enabled=false",
       "networkPolicy.enabled=false",
       "metrics.service.enabled=false",
       "rbac.aggregate=false",
