@@ -238,6 +238,12 @@ describe("a shard", () => {
       "pod bank-1-0 is ending",
     ],
     [
+      "whose pod does not end, since its node does not answer",
+      { ...READY, pods: withShard(READY.pods, 1, { deleting: true, endsBy: -60_000 }) },
+      "ShardNotReady",
+      "pod bank-1-0 should have ended at 1969-12-31T23:59:00.000Z, but node node has not said so: it goes on when the node answers; if the node is gone for good: kubectl delete pod bank-1-0 -n demo --force",
+    ],
+    [
       "in the words of its agent",
       {
         ...READY,
@@ -253,7 +259,12 @@ describe("a shard", () => {
       "pod bank-1-0: Unschedulable: no node",
     ],
     ["whose pod does not run", withPod({ phase: "Failed" }), "Provisioning", "pod bank-1-0 is Failed"],
-    ["whose agent does not answer", withPod({}), "AgentUnreachable", "the agent of pod bank-1-0 does not answer"],
+    [
+      "whose agent does not answer",
+      withPod({}),
+      "AgentUnreachable",
+      "the agent of pod bank-1-0 on node node does not answer",
+    ],
     [
       "whose volume is lost, whatever its agent says",
       { ...READY, claims: withShard(READY.claims, 1, undefined) },

@@ -66,7 +66,7 @@ export function createShardSetController(deps: ShardSetDeps): Controller<ShardSe
           targetOf(shardSet, settings, observeNames(context.cache, shardSet)),
         );
         const agents = seen.isEnding ? new Map() : await readAgents(seen, context);
-        const world = { ...seen, clues: await readClues(suspectsOf(seen), context) };
+        const world = { ...seen, clues: await readClues(suspectsOf(seen), context), seenAt: context.clock.now() };
         return { world, agents, settings: await trySettings(world, agents, context) };
       },
       make: ({ world, agents }, now) => {

@@ -42,6 +42,8 @@ export interface World extends ObservedPki {
   readonly leases: ReadonlyMap<number, ObservedLease>;
   /** Why claims and pods do not come up, where nothing of the above tells. */
   readonly clues: Clues;
+  /** When it was read, milliseconds since the epoch. */
+  readonly seenAt: number;
   readonly requests: MergedRequests;
   /** CreditLedgers on this ShardSet, in name order: they block its deletion. */
   readonly ledgers: readonly string[];
@@ -83,6 +85,7 @@ export function observeShardSet(cache: CacheReader, shardSet: ShardSet, target: 
     pods: byShard(ours(RESOURCES.Pod), names.instance, observePod),
     leases: byShard(ours(RESOURCES.Lease), names.lease, observeLease),
     clues: NO_CLUES,
+    seenAt: 0,
     requests: mergeRequests(requests.filter(({ metadata }) => metadata.deletionTimestamp === undefined)),
     ledgers: ledgers.map(({ metadata }) => metadata.name).sort(),
     unreadyLedgers: ledgers

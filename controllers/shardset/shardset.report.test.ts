@@ -256,7 +256,7 @@ const ROWS: readonly Row[] = [
     policy: "a shard is not ready",
     name: "because its agent does not answer",
     given: { ...READY, agents: withShard(READY.agents, 1, undefined) },
-    want: "AgentUnreachable working: 2 of 3 shards are ready; shard 1: the agent of pod bank-1-0 does not answer",
+    want: "AgentUnreachable working: 2 of 3 shards are ready; shard 1: the agent of pod bank-1-0 on node node does not answer",
   },
   {
     policy: "a shard is not ready",

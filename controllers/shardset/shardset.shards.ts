@@ -5,7 +5,7 @@ import type { ShardIdentity } from "../../lib/core/shard-identity.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
 import { type Difference, differencesOf, inWords } from "../kit/difference.ts";
 import { claimTrouble } from "../kit/explain/claims.ts";
-import { lacksImage, podTrouble } from "../kit/explain/pods.ts";
+import { endingWords, lacksImage, podTrouble } from "../kit/explain/pods.ts";
 import type { Trouble } from "../kit/explain/trouble.ts";
 import { ownLabels } from "../kit/objects.ts";
 import type { AgentAnswer, Agents, ObservedPod } from "./shardset.facts.ts";
@@ -133,14 +133,15 @@ function podProblem(
 ): Problem | undefined {
   const name = world.target.names.instance(shard);
   if (pod === undefined) return { reason: "Provisioning", message: `pod ${name} does not exist yet` };
-  if (pod.deleting) return { reason: "ShardNotReady", message: `pod ${name} is ending` };
+  if (pod.deleting) return { reason: "ShardNotReady", message: endingWords(pod, world.seenAt) };
   const { target, map } = world;
   if (agent?.ready === true) return identityProblem(agent, { target, recorded: map?.identities.get(shard), name });
   if (agent !== undefined) return agentProblem(agent, way);
   const trouble = startTrouble(world, shard, pod);
   if (trouble !== undefined) return { reason: "Provisioning", message: trouble.text, needsPerson: trouble.needsPerson };
   if (pod.phase !== "Running") return { reason: "Provisioning", message: `pod ${name} is ${pod.phase}` };
-  return { reason: "AgentUnreachable", message: `the agent of pod ${name} does not answer` };
+  const where = pod.node === undefined ? "" : ` on node ${pod.node}`;
+  return { reason: "AgentUnreachable", message: `the agent of pod ${name}${where} does not answer` };
 }
 
 /** Reasons of the agent that are reasons of the ShardSet. */

@@ -10,6 +10,8 @@ export interface PodFacts extends ObjectIdentity {
   readonly phase: string;
   readonly ready: boolean;
   readonly deleting: boolean;
+  /** When its node has to have ended it, milliseconds since the epoch; `undefined` for one that is not being deleted. */
+  readonly endsBy: number | undefined;
   /** Milliseconds since the epoch, by the API server's clock. */
   readonly createdAt: number | undefined;
   /** Node that it was given to. */
@@ -85,6 +87,7 @@ export function podFacts(object: KubeObject): PodFacts {
     phase: status.phase ?? "Pending",
     ready: condition("Ready")?.status === "True",
     deleting: metadata.deletionTimestamp !== undefined,
+    endsBy: metadata.deletionTimestamp === undefined ? undefined : Date.parse(metadata.deletionTimestamp),
     createdAt: metadata.creationTimestamp === undefined ? undefined : Date.parse(metadata.creationTimestamp),
     node: spec?.nodeName,
     unscheduled: scheduled?.status === "False" ? said(scheduled, "Unschedulable") : undefined,
@@ -114,6 +117,17 @@ function containerFacts(
     waits: state?.waiting === undefined ? undefined : said(state.waiting, "Waiting"),
     lastEnd: failed && { exitCode: failed.exitCode ?? -1, reason: failed.reason ?? "", message: failed.message ?? "" },
   };
+}
+
+/** Beyond the time that a pod was given to end, its node gets this long to say so. */
+const END_LATE_MS = 30_000;
+
+/** How a pod that is being deleted ends, or why it does not. @param now milliseconds since the epoch */
+export function endingWords({ name, namespace, node, endsBy }: PodFacts, now: number): string {
+  if (endsBy === undefined || node === undefined || now < endsBy + END_LATE_MS) return `pod ${name} is ending`;
+  const late = `pod ${name} should have ended at ${new Date(endsBy).toISOString()}, but node ${node} has not said so`;
+  const force = `kubectl delete pod ${name} -n ${namespace} --force`;
+  return `${late}: it goes on when the node answers; if the node is gone for good: ${force}`;
 }
 
 /** Why a pod does not come up; `undefined` for one that is starting as pods do. @param complaint of an event about it */
