@@ -34,10 +34,11 @@ async function isPublished(kube: KubeClient, { type: { group, version, plural } 
 
 async function isServed(kube: KubeClient, kind: KindDefinition): Promise<boolean> {
   const crd = await kube.get(RESOURCES.CustomResourceDefinition, { name: crdName(kind) });
-  const { conditions = [] } = (crd["status"] ?? {}) as {
-    conditions?: { type: string; status: string; message: string }[];
+  // Null for a moment after it was made.
+  const { conditions } = (crd["status"] ?? {}) as {
+    conditions?: { type: string; status: string; message: string }[] | null;
   };
-  const violation = conditions.find(({ type, status }) => type === "NonStructuralSchema" && status === "True");
+  const violation = conditions?.find(({ type, status }) => type === "NonStructuralSchema" && status === "True");
   if (violation !== undefined) throw new Error(violation.message);
   try {
     await kube.list(kind.type as ResourceType);
