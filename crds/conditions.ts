@@ -148,7 +148,8 @@ export const CREDIT_LEDGER_REASONS = {
     "The migration failed five times in a row and is tried again every few minutes; the message has its last words.",
   Migrated: "All migrations are applied.",
   Deploying: "Ledger pods are being started or replaced.",
-  WritersUnavailable: "At least one shard has no writer; the message names it.",
+  WritersUnavailable:
+    "At least one shard has no writer; the message names it, and a holder of its Lease that is no pod of the ledger.",
   PodsUnavailable: "No ledger pod is ready to answer.",
   Available: "The API answers and every shard has a writer.",
   DroppingDatabase: "With deletionPolicy Delete: the databases are being dropped before the ledger goes.",

@@ -36,7 +36,7 @@ export function assessCreditLedger(world: World, made: Made): Assessment {
   const migration = currentMigration(world);
   const byShard = new Map(world.leases.map((lease) => [lease.shard, lease]));
   const writers = target.shards.map((shard) => byShard.get(shard));
-  const withoutWriter = target.shards.filter((shard) => byShard.get(shard)?.holder === undefined);
+  const withoutWriter = target.shards.filter((shard) => !hasWriter(byShard.get(shard)));
   const losses = lossesOf(world, writers);
   const trouble = deploymentTrouble(world);
   const configHash = roles?.value && podConfigHash(target, roles.value, world.deployment?.configHash);
@@ -61,15 +61,26 @@ export function assessCreditLedger(world: World, made: Made): Assessment {
   };
 }
 
+/** A holder that is no pod of the ledger writes nothing. */
+export function hasWriter(lease: ObservedLease | undefined): boolean {
+  return lease?.holder !== undefined && lease.isHolderGone !== true;
+}
+
 function unfinishedRollout(
   { deployment, target }: World,
   configHash: string | undefined,
   trouble: Trouble | undefined,
 ): Trouble | undefined {
   const state = rolloutInWords(deployment, { configHash, replicas: target.spec.replicas });
-  return state === undefined
-    ? undefined
-    : { text: withTrouble(state, trouble), needsPerson: trouble?.needsPerson === true };
+  if (state === undefined) return undefined;
+  const text = withTrouble(state, trouble);
+  if (deployment?.isPaused !== true) return { text, needsPerson: trouble?.needsPerson === true };
+  const { namespace, name } = deployment;
+  const resume = `kubectl rollout resume deployment ${name} -n ${namespace}`;
+  return {
+    text: `${text}; somebody paused its Deployment, which replaces no pods until then: ${resume}`,
+    needsPerson: true,
+  };
 }
 
 function rolloutInWords(

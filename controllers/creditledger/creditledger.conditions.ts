@@ -150,7 +150,10 @@ function inWords(losses: readonly ShardLoss[]): string {
   return losses.map(({ message }) => message).join("; ");
 }
 
-function available({ deployment, target }: World, { withoutWriter, losses, podTrouble }: GateFacts): Says {
+/** Characters of a holder in a message: anybody may have written it. */
+const HOLDER_MAX = 100;
+
+function available({ deployment, target, leases }: World, { withoutWriter, losses, podTrouble }: GateFacts): Says {
   if (losses.length > 0) return no("DataLost", inWords(losses));
   if (deployment === undefined) return no("Deploying", "no ledger pod was started yet");
   const pods = `${String(deployment.readyReplicas)} of ${String(deployment.replicas)} pods are ready`;
@@ -160,7 +163,11 @@ function available({ deployment, target }: World, { withoutWriter, losses, podTr
   }
   const shards = target.shards.length;
   const writers = `${String(shards - withoutWriter.length)} of ${String(shards)} shards have a writer`;
-  return withoutWriter.length > 0
-    ? no("WritersUnavailable", `${writers}, none: ${withoutWriter.join(", ")}; ${pods}`)
-    : yes("Available", `${writers}; ${pods}`);
+  if (withoutWriter.length === 0) return yes("Available", `${writers}; ${pods}`);
+  const ghosts = leases.filter(({ shard, isHolderGone }) => isHolderGone === true && withoutWriter.includes(shard));
+  const held = [...Map.groupBy(ghosts, ({ holder = "" }) => holder)].map(
+    ([holder, those]) =>
+      `; held by ${holder.slice(0, HOLDER_MAX)}, which is no pod of the ledger: Lease ${those.map(({ name }) => name).join(", ")}`,
+  );
+  return no("WritersUnavailable", `${writers}, none: ${withoutWriter.join(", ")}; ${pods}${held.join("")}`);
 }

@@ -40,6 +40,8 @@ export interface ObservedDeployment extends ObjectIdentity {
   readonly configHash: string | undefined;
   readonly replicas: number;
   readonly readyReplicas: number;
+  /** Somebody paused it: its pods are not replaced. */
+  readonly isPaused?: boolean;
   /** True when the Deployment's own controller has carried out the newest template on all replicas. */
   readonly rolledOut: boolean;
   /** No pod of an earlier template is there: what is on the way is started and not replaced. */
@@ -89,6 +91,8 @@ export interface ObservedJob extends ObjectIdentity {
 export interface ObservedLease extends ObjectIdentity {
   readonly shard: number;
   readonly holder: string | undefined;
+  /** No pod of the ledger is that holder: it is gone, or somebody wrote it there. */
+  readonly isHolderGone?: boolean;
   readonly epoch: number;
   /** Highest position that its holders have seen. */
   readonly position: number | undefined;
@@ -129,7 +133,7 @@ export function asksFor(secret: SecretObject, database: string): boolean {
 
 /** Members of a Deployment that are read here. */
 interface DeploymentShape {
-  spec?: { replicas?: number; template?: { metadata?: { annotations?: Record<string, string> } } };
+  spec?: { replicas?: number; paused?: boolean; template?: { metadata?: { annotations?: Record<string, string> } } };
   status?: {
     observedGeneration?: number;
     replicas?: number;
@@ -151,6 +155,7 @@ export function observeDeployment(object: KubeObject | undefined): ObservedDeplo
     configHash: spec?.template?.metadata?.annotations?.[ANNOTATIONS.configHash],
     replicas,
     readyReplicas: status?.readyReplicas ?? 0,
+    isPaused: spec?.paused === true,
     rolledOut:
       status?.observedGeneration === object.metadata.generation &&
       status?.updatedReplicas === replicas &&

@@ -77,6 +77,8 @@ export function observeCreditLedger(cache: CacheReader, ledger: CreditLedger, se
   const labels = ownLabels(owner);
   const ours = <T extends KubeObject>(type: ResourceType<T>): readonly T[] => cache.list(type, namespace, labels);
   const secret = keptSecrets(ours(RESOURCES.Secret));
+  const pods = cache.list(RESOURCES.Pod, namespace, componentSelector(owner));
+  const podUids = new Set(pods.map(({ metadata }) => metadata.uid));
   const migrationPods = cache.list(RESOURCES.Pod, namespace, { ...labels, [LABELS.component]: COMPONENTS.migration });
   const requests = cache.list(RESOURCES.Secret, namespace, {
     [LABELS.shardSet]: ledger.spec.shardSet,
@@ -95,15 +97,13 @@ export function observeCreditLedger(cache: CacheReader, ledger: CreditLedger, se
     deployment: observeDeployment(
       ours(RESOURCES.Deployment).find(({ metadata }) => metadata.name === names.deployment),
     ),
-    unreadyPods: cache
-      .list(RESOURCES.Pod, namespace, componentSelector(owner))
-      .map(podFacts)
-      .filter(({ ready, deleting }) => !ready && !deleting),
+    unreadyPods: pods.map(podFacts).filter(({ ready, deleting }) => !ready && !deleting),
     clues: NO_CLUES,
     jobs: ours(RESOURCES.Job).map((job) => observeJob(job, migrationPods)),
     leases: ours(RESOURCES.Lease)
       .map(observeLease)
       .filter(({ name, shard }) => name === names.writerLease(shard))
+      .map((lease) => ({ ...lease, isHolderGone: lease.holder !== undefined && !podUids.has(uidOf(lease.holder)) }))
       .sort((a, b) => a.shard - b.shard),
     others: OTHER_KINDS.flatMap((resource) => ours(resource).map((object) => identityOf(resource, object))),
   });
@@ -127,6 +127,11 @@ export function suspectsOf({ ledger, jobs, unreadyPods }: World): readonly Suspe
   const running = jobs.filter(({ state }) => state === "running");
   const pods = [...running.flatMap((job) => job.pods), ...unreadyPods];
   return [...running.filter((job) => job.pods.length === 0), ...pods.filter(({ phase }) => phase === "Pending")];
+}
+
+/** Of the pod that a holder is: `<pod name>_<pod uid>`. */
+function uidOf(holder: string): string {
+  return holder.slice(holder.lastIndexOf("_") + 1);
 }
 
 /** In the order in which a deletion removes them: what others may still connect to goes first. */

@@ -3,7 +3,7 @@ import type { LedgerHead } from "../../crds/creditledger.ts";
 import { omitUndefined } from "../../lib/core/objects.ts";
 import type { Report } from "../../operator/runtime/report.ts";
 import { firstFinding } from "../kit/conditions.ts";
-import type { Assessment } from "./creditledger.assess.ts";
+import { type Assessment, hasWriter } from "./creditledger.assess.ts";
 import { ledgerUrl } from "./creditledger.names.ts";
 import { CREDIT_LEDGER_POLICIES } from "./creditledger.policies.ts";
 
@@ -24,7 +24,7 @@ export function reportCreditLedger(
       url: ledgerUrl(target),
       caSecret: target.names.ca,
       shards: target.shards.length,
-      writersReady: writers.filter((lease) => lease?.holder !== undefined).length,
+      writersReady: writers.filter(hasWriter).length,
       replicasReady: Math.min(deployment?.readyReplicas ?? 0, target.spec.replicas),
       // The pod of an old Job may be gone; what it once reported stays true.
       schemaVersion: migration?.job?.schemaVersion ?? ledger.status?.schemaVersion,

@@ -46,6 +46,13 @@ describe("a Lease that somebody edits", () => {
       (spec) => ({ ...spec, holderIdentity: "ghost", leaseDurationSeconds: 1_000_000 }),
       62_500,
     ],
+    ["its epoch is the highest that there can be", (spec) => ({ ...spec, leaseTransitions: 2 ** 31 - 1 }), 18_000],
+    [
+      "its holder is a ghost with the highest epoch that there can be",
+      (spec) => ({ ...spec, holderIdentity: "ghost", leaseTransitions: 2 ** 31 - 1 }),
+      20_000,
+    ],
+    ["its epoch is negative", (spec) => ({ ...spec, leaseTransitions: -7 }), 18_000],
   ])("has one holder at a time, and one again: %s", async (_name, change, atMostMs) => {
     for (const afterMs of [100, 900, 1_900]) {
       const clock = createManualClock();
@@ -58,6 +65,9 @@ describe("a Lease that somebody edits", () => {
       await clock.advance(10_000 + afterMs);
       edit(server, change);
       expect(await pass(clock, [a, b], 90_000)).toBeLessThanOrEqual(atMostMs);
+      // What the server takes.
+      expect(server.lease?.spec?.leaseTransitions).toBeGreaterThan(0);
+      expect(server.lease?.spec?.leaseTransitions).toBeLessThan(2 ** 31);
       await Promise.all([a.holder.stop(), b.holder.stop()]);
     }
   });

@@ -144,6 +144,12 @@ const OUTAGE_RATIO = 1 / 3;
 /** A record may ask for this long at most: what somebody wrote into it by hand must not lock everybody out. */
 const RECORDED_DURATION_MAX_SECONDS = 60;
 
+/**
+ * A higher epoch was written by hand: a takeover a second takes 34 years to come here. The server keeps 31 bits, and nobody
+ * could take a Lease with the highest of them. Holders whose writes carry the epoch raise it again (`setMinimumEpoch`).
+ */
+const RECORDED_EPOCH_MAX = 2 ** 30;
+
 /** Nothing is sent before `run`. */
 export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
   const { client, clock, log, identity } = options;
@@ -261,10 +267,13 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
   };
   const isTaken = (lease: LeaseObject | undefined): boolean => takenForMs(lease) > 0;
 
+  /** Above what is recorded, unless nobody can have come so far, and above every epoch of ours. */
+  const nextEpoch = (recorded = 0): number => Math.max(recorded > RECORDED_EPOCH_MAX ? 0 : recorded, epochFloor) + 1;
+
   const acquire = async (): Promise<void> => {
     const lease = await readOrCreate();
     if (lease === undefined || !evidence.isSettled() || isTaken(lease)) return;
-    const epoch = Math.max((lease.spec?.leaseTransitions ?? 0) + 1, epochFloor + 1);
+    const epoch = nextEpoch(lease.spec?.leaseTransitions);
     const sentAt = await write(lease, epoch);
     gain(epoch, sentAt);
   };
@@ -306,7 +315,7 @@ export function createLeaseHolder(options: LeaseOptions): LeaseHolder {
       return gain(floor, await write(lease, floor));
     }
     if (holder === "" && options.survivesApiLoss === true) {
-      const next = Math.max(transitions, floor) + 1;
+      const next = Math.max(nextEpoch(transitions), floor + 1);
       return gain(next, await write(lease, next));
     }
     if (holder === "") return lose("somebody took its holder out of the Lease");

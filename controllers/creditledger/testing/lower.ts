@@ -122,12 +122,25 @@ export const writerStep: Step = (world) => {
   return `Lease ${free.metadata.name}: bank-7d9f-abcde writes`;
 };
 
+/** A pod of the Deployment. */
+function ledgerPod(name: string, uid: string): KubeObject {
+  const labels = {
+    [LABELS.kind]: CREDIT_LEDGER.kind,
+    [LABELS.name]: "bank",
+    [LABELS.component]: COMPONENTS.ledger,
+  };
+  const conditions = [{ type: "Ready", status: "True" }];
+  return { apiVersion: "v1", kind: "Pod", metadata: { name, uid, labels }, status: { phase: "Running", conditions } };
+}
+
 /** A pod takes or renews a writer Lease. */
 export function takeLease(
   world: World,
   name: string,
   { holder, epoch, position }: { holder: string; epoch: number; position: string },
 ): void {
+  const [pod = "", uid = ""] = holder.split("_");
+  if (world.find("Pod", pod) === undefined) world.put(ledgerPod(pod, uid));
   world.edit("Lease", name, (object) => ({
     ...object,
     metadata: {
