@@ -1,6 +1,6 @@
 import { ANNOTATIONS } from "../../crds/group.ts";
 import type { ObjectIdentity } from "../../lib/kube/types.ts";
-import { apply, create, onItsOwn, remove, tell } from "../../operator/runtime/actions.ts";
+import { apply, create, inOrder, patch, remove, warn } from "../../operator/runtime/actions.ts";
 import type { Action, Plan } from "../../operator/runtime/types.ts";
 import { accessActions } from "../kit/access.ts";
 import { trafficActions } from "../kit/network.ts";
@@ -57,7 +57,7 @@ export function planCreditLedger(assessment: Assessment, now: number): Plan {
       ...certificates,
       ...accessActions(target.owner, target, podIdentity(target)),
       ...trafficActions(ledgerNetworkPolicy(target), world.others),
-      onItsOwn(apply(ledgerService(target), "address of the API")),
+      apply(ledgerService(target), "address of the API"),
       ...makeLeases(assessment),
       ...forgetGivenUp(assessment),
       ...requestDatabase(assessment),
@@ -74,10 +74,10 @@ function makeRoots({ world, made }: Assessment): Action[] {
   const { target, adminKey, roles } = world;
   const actions: Action[] = [];
   if (adminKey === undefined && made.adminKey !== undefined) {
-    actions.push(onItsOwn(create(adminKeySecret(target, made.adminKey), "there is no admin key yet")));
+    actions.push(create(adminKeySecret(target, made.adminKey), "there is no admin key yet"));
   }
   if (roles === undefined && made.passwords !== undefined) {
-    actions.push(onItsOwn(create(rolesSecret(target, made.passwords), "there are no passwords yet")));
+    actions.push(create(rolesSecret(target, made.passwords), "there are no passwords yet"));
   }
   return actions;
 }
@@ -88,7 +88,7 @@ function makeLeases({ world, writers }: Assessment): Action[] {
     .filter((shard) => writers[shard] === undefined)
     .map((shard) => {
       const lease = writerLease(world.target, shard, heads.get(shard));
-      return onItsOwn(create(lease, `shard ${String(shard)} has no writer Lease yet`));
+      return create(lease, `shard ${String(shard)} has no writer Lease yet`);
     });
 }
 
@@ -98,12 +98,12 @@ function forgetGivenUp({ losses }: Assessment): Action[] {
   const annotations = { ...nothing, [ANNOTATIONS.writerProblem]: null };
   return losses
     .filter(({ isGivenUp }) => isGivenUp)
-    .flatMap(({ lease: { resource, namespace, name, shard, position, systemIdentifier } }): Action[] => {
+    .flatMap(({ lease }): Action[] => {
+      const { shard, position, systemIdentifier } = lease;
       const what = `position ${String(position ?? 0)} in PostgreSQL cluster ${systemIdentifier ?? "unknown"}`;
       const note = `data of shard ${String(shard)} up to ${what} is given up as annotated`;
-      const patch = { metadata: { annotations } };
-      const forget: Action = onItsOwn({ type: "patch", resource, namespace, name, patch, note });
-      return [forget, onItsOwn(tell("Warning", "DataGivenUp", note), [forget])];
+      const forget = patch(lease, { change: { metadata: { annotations } }, note });
+      return [forget, warn("DataGivenUp", note, [forget])];
     });
 }
 
@@ -111,7 +111,7 @@ function requestDatabase({ world, request }: Assessment): Action[] {
   if (request === undefined) return [];
   const { shards, spec } = world.target;
   const note = `database ${request.database} on ${String(shards.length)} shards of ShardSet ${spec.shardSet}`;
-  return [onItsOwn(apply(databaseRequestSecret(world.target, request), note))];
+  return [apply(databaseRequestSecret(world.target, request), note)];
 }
 
 function migrate(assessment: Assessment, now: number): Action[] {
@@ -124,17 +124,14 @@ function migrate(assessment: Assessment, now: number): Action[] {
   if (job === undefined) {
     // It was removed after it had succeeded: the Deployment remembers.
     if (conditions.Migrated.status === "True") return [];
-    const made = create(
-      migrationJob(world.target, name, clustersOf(world)),
-      `${String(shards.length)} shards to migrate with ${image}`,
-    );
+    const note = `${String(shards.length)} shards to migrate with ${image}`;
     // Two migrations of different versions do not run side by side.
-    return [onItsOwn(made, removeOldMigrations(assessment))];
+    return [create(migrationJob(world.target, name, clustersOf(world)), note, removeOldMigrations(assessment))];
   }
   if (isOutdated(world, job)) return [remove(job, "made anew: the spec wants its pods otherwise")];
   if (job.state === "failed" && retryInSeconds(job, now) === 0) {
     const note = `made anew after ${String(MIGRATION_RETRY_SECONDS)} s: ${conditions.Migrated.message}`;
-    return [onItsOwn(remove(job, note))];
+    return [remove(job, note)];
   }
   return [];
 }
@@ -148,7 +145,7 @@ function serve({ world, conditions, configHash, migration }: Assessment): Action
       ledgerDeployment(target, configHash, migration.record),
       `${String(target.spec.replicas)} pods of ${target.image} for ${String(target.shards.length)} shards`,
     ),
-  ].map((action) => onItsOwn(action));
+  ];
 }
 
 /**
@@ -158,10 +155,8 @@ function serve({ world, conditions, configHash, migration }: Assessment): Action
 function nudge({ world }: Assessment, now: number): Action[] {
   const { deployment } = world;
   if (deployment?.refused === undefined || nudgeInSeconds(deployment, now) > 0) return [];
-  const { resource, namespace, name } = deployment;
-  const patch = { metadata: { annotations: { [ANNOTATIONS.nudgedAt]: new Date(now).toISOString() } } };
-  const note = "its pods were refused: it asks for them again";
-  return [onItsOwn({ type: "patch", resource, namespace, name, patch, note })];
+  const change = { metadata: { annotations: { [ANNOTATIONS.nudgedAt]: new Date(now).toISOString() } } };
+  return [patch(deployment, { change, note: "its pods were refused: it asks for them again" })];
 }
 
 /** Pods that are refused are asked for this often. */
@@ -178,7 +173,7 @@ function removeOldMigrations({ world, migration, conditions }: Assessment): Acti
   const isMigrated = conditions.Migrated.status === "True";
   return world.jobs
     .filter(({ name, state }) => name !== migration.name && (isMigrated || state !== "succeeded"))
-    .map((job) => onItsOwn(remove(job, `followed by Job ${migration.name}`)));
+    .map((job) => remove(job, `followed by Job ${migration.name}`));
 }
 
 function nextLook({ world, migration, made }: Assessment, now: number): number {
@@ -197,18 +192,18 @@ const SUSPECTS_LOOK_SECONDS = 5;
 
 function planDeletion({ world, kept }: Assessment): Plan {
   const { target } = world;
-  const workload = workloadOf(world).map((object) => onItsOwn(remove(object, "the ledger is being deleted")));
+  const workload = workloadOf(world).map((object) => remove(object, "the ledger is being deleted"));
   // Database and keys of an earlier ledger that this one never used are not removed with this one.
   if (kept.isForeign) return { actions: workload, isCleanedUp: true };
   if (target.spec.deletionPolicy === "Retain") {
-    return { actions: [...workload, ...withdrawDrop(world)], isCleanedUp: true };
+    return { actions: inOrder([workload, ...withdrawDrop(world)]), isCleanedUp: true };
   }
   if (kept.dropProgress !== undefined && kept.drop !== undefined) {
     const drop = databaseRequestSecret(target, kept.drop);
-    return { actions: [...workload, apply(drop, `database ${kept.drop.database} is to be dropped`)] };
+    return { actions: inOrder([workload, apply(drop, `database ${kept.drop.database} is to be dropped`)]) };
   }
   const rest = keptObjects(world).map((object) => remove(object, "deletionPolicy is Delete"));
-  return { actions: [...workload, ...rest], isCleanedUp: true };
+  return { actions: inOrder([workload, ...rest]), isCleanedUp: true };
 }
 
 /** Takes back a drop that was asked for before the policy changed to Retain. */

@@ -1,5 +1,5 @@
 import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
-import { apply, onItsOwn } from "../../operator/runtime/actions.ts";
+import { apply } from "../../operator/runtime/actions.ts";
 import type { Action, Grant } from "../../operator/runtime/types.ts";
 import { type Owner, ownedObject } from "./objects.ts";
 
@@ -32,7 +32,7 @@ export function accessActions<Target>(owner: Owner, target: Target, identity: Id
     apply(ownedObject(owner, RESOURCES.ServiceAccount, name, mounts), notes.identity),
     apply(roleOf(owner, target, identity), notes.role),
     apply(ownedObject(owner, RESOURCES.RoleBinding, name, { roleRef: role, subjects: [subject] }), notes.binding),
-  ].map((action) => onItsOwn(action));
+  ];
 }
 
 /** The rights that the controller needs to make the Role: nobody can grant what he does not hold. */

@@ -1,6 +1,6 @@
 import type { Peers } from "../../crds/network.ts";
 import { type KubeObject, type ObjectIdentity, RESOURCES } from "../../lib/kube/types.ts";
-import { apply, onItsOwn, remove } from "../../operator/runtime/actions.ts";
+import { apply, remove } from "../../operator/runtime/actions.ts";
 import type { Action } from "../../operator/runtime/types.ts";
 import { type Content, type Owner, ownedObject, ownLabels } from "./objects.ts";
 
@@ -43,10 +43,10 @@ export function networkPolicy(
 
 /** What makes the policy; without one, what removes the policy that was made when the operator made some. */
 export function trafficActions(policy: KubeObject | undefined, owned: readonly ObjectIdentity[]): readonly Action[] {
-  if (policy !== undefined) return [onItsOwn(apply(policy, "traffic of the pods"))];
+  if (policy !== undefined) return [apply(policy, "traffic of the pods")];
   return owned
     .filter(({ resource }) => resource.kind === RESOURCES.NetworkPolicy.kind)
-    .map((object) => onItsOwn(remove(object, "the operator makes no NetworkPolicies")));
+    .map((object) => remove(object, "the operator makes no NetworkPolicies"));
 }
 
 function rule({ ports, peers }: Flow, side: "from" | "to"): Record<string, unknown> {

@@ -39,11 +39,6 @@ function hadMap({ claims, leases, pods, target }: World): boolean {
   return isOurs && (hasRun || pods.size > 0);
 }
 
-/** True until this very ShardSet has published a map: what is there already was left by an earlier one of its name. */
-export function isNew(shardSet: ShardSet): boolean {
-  return shardSet.status?.map === undefined;
-}
-
 function bucketCounts(map: ShardMap | undefined): ReadonlyMap<number, number> {
   const counts = new Map<number, number>();
   for (const owner of map?.owners ?? []) counts.set(owner, (counts.get(owner) ?? 0) + 1);

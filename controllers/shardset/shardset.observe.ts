@@ -35,6 +35,8 @@ import { chooseShardSetNames, type ShardSetNames, type Target } from "./shardset
 export interface World extends ObservedPki {
   readonly shardSet: ShardSet;
   readonly target: Target;
+  /** It has not published a map yet: one that is there, or volumes, were left by an earlier ShardSet of its name. */
+  readonly isNew: boolean;
   readonly map: ObservedMap | undefined;
   readonly claims: ReadonlyMap<number, ObservedClaim>;
   readonly pods: ReadonlyMap<number, ObservedPod>;
@@ -78,6 +80,7 @@ export function observeShardSet(cache: CacheReader, shardSet: ShardSet, target: 
   return deepFreeze({
     shardSet,
     target,
+    isNew: shardSet.status?.map === undefined,
     ...observeAuthority(secret, names),
     leaves: shardSetLeaves(target, secret),
     map: observeMap(ours(RESOURCES.ConfigMap).find(({ metadata }) => metadata.name === names.map)),

@@ -1,12 +1,20 @@
 import { formatIdentities, type ShardIdentity } from "../../lib/core/shard-identity.ts";
 import { type ObjectIdentity, RESOURCES } from "../../lib/kube/types.ts";
-import { apply, create, nameOf, onItsOwn, remove, removeUnchanged, tell } from "../../operator/runtime/actions.ts";
+import {
+  apply,
+  create,
+  inOrder,
+  nameOf,
+  patch,
+  remove,
+  removeUnchanged,
+  warn,
+} from "../../operator/runtime/actions.ts";
 import type { Action, Plan } from "../../operator/runtime/types.ts";
 import { accessActions } from "../kit/access.ts";
 import { trafficActions } from "../kit/network.ts";
 import { pkiActions } from "../kit/pki/objects.ts";
 import type { Assessment } from "./shardset.assess.ts";
-import { isNew } from "./shardset.map.ts";
 import { agentIdentity, databasesSecret, mapConfigMap, shardNetworkPolicy } from "./shardset.objects.ts";
 
 // What to do next for one ShardSet.
@@ -50,14 +58,16 @@ export function planShardSet(assessment: Assessment, now: number): Plan {
     made: assessment.made,
   });
   const isAtRest = shards.every(({ ready, difference }) => ready && difference === undefined);
+  const claims = makeVolumes(assessment);
   const inputs: readonly Action[] = [
     ...authority,
     ...accessActions(target.owner, target, agentIdentity(target)),
     ...trafficActions(shardNetworkPolicy(target), world.owned),
     ...makeLeases(assessment),
-    onItsOwn(apply(databasesSecret(target, requests.accepted), `${requests.accepted.length} database requests`)),
-    ...makeVolumes(assessment),
-    ...makeMap(assessment),
+    apply(databasesSecret(target, requests.accepted), `${requests.accepted.length} database requests`),
+    ...claims,
+    // A map without the volume of an owning shard would mean lost data.
+    ...makeMap(assessment, claims),
     ...certificates,
   ];
   const pods = makePods(assessment, now, inputs);
@@ -67,7 +77,7 @@ export function planShardSet(assessment: Assessment, now: number): Plan {
       ...pods.filter(isServed),
       ...inputs,
       ...pods.filter((action) => !isServed(action)),
-      ...shards.map(({ shard, objects }) => onItsOwn(apply(objects.service, `address of shard ${shard}`))),
+      ...shards.map(({ shard, objects }) => apply(objects.service, `address of shard ${shard}`)),
     ],
     requeueAfterSeconds: isAtRest ? POLL_READY_SECONDS : POLL_UNREADY_SECONDS,
   };
@@ -82,10 +92,8 @@ export function planGrowth({ world, volumes }: Assessment): Plan {
   const actions = volumes.toGrow.flatMap((shard): Action[] => {
     const claim = world.claims.get(shard);
     if (claim === undefined) return [];
-    const { resource, namespace, name, requested } = claim;
-    const patch = { spec: { resources: { requests: { storage: String(size) } } } };
-    const note = `volume of shard ${shard} grows from ${requested} to ${size}`;
-    return [onItsOwn({ type: "patch", resource, namespace, name, patch, note })];
+    const change = { spec: { resources: { requests: { storage: String(size) } } } };
+    return [patch(claim, { change, note: `volume of shard ${shard} grows from ${claim.requested} to ${size}` })];
   });
   return { actions };
 }
@@ -93,46 +101,41 @@ export function planGrowth({ world, volumes }: Assessment): Plan {
 function makeLeases({ world, shards }: Assessment): Action[] {
   return shards
     .filter(({ shard }) => !world.leases.has(shard))
-    .map(({ shard, objects }) => onItsOwn(create(objects.lease, `shard ${shard} has no Lease yet`)));
+    .map(({ shard, objects }) => create(objects.lease, `shard ${shard} has no Lease yet`));
 }
 
 function makeVolumes({ world, volumes, shards }: Assessment): Action[] {
   const { size, storageClassName = "the default" } = world.target.spec.storage;
   const made = shards
     .filter(({ shard }) => !world.claims.has(shard) && !volumes.lost.includes(shard))
-    .map(({ shard, objects }) => onItsOwn(create(objects.claim, `shard ${shard} has no volume yet: ${size}`)));
+    .map(({ shard, objects }) => create(objects.claim, `shard ${shard} has no volume yet: ${size}`));
   const wanted = `${size} of class ${storageClassName}`;
   // Only as long as nobody changes it: it may get its volume at this very moment.
   const remade = volumes.wrong.map((claim) =>
-    onItsOwn(removeUnchanged(claim, `volume of shard ${claim.shard} was never made and is asked for anew: ${wanted}`)),
+    removeUnchanged(claim, `volume of shard ${claim.shard} was never made and is asked for anew: ${wanted}`),
   );
   return [...remade, ...made];
 }
 
 /** The map with what is known of the shards' data, as far as either is missing or due. */
-function makeMap(assessment: Assessment): readonly Action[] {
-  const {
-    world,
-    map,
-    identities: { changes },
-  } = assessment;
+function makeMap({ world, map, identities }: Assessment, claims: readonly Action[]): readonly Action[] {
+  const { changes } = identities;
   const data = formatIdentities(changes);
   if (map.wanted !== undefined) {
     const why = map.wanted.epoch === 1 ? "there is no shard map yet" : "the shard map is gone and is made anew";
     const note = `${why}: version ${map.wanted.version}, epoch ${map.wanted.epoch}`;
-    // A map without the volume of an owning shard would mean lost data.
-    return [onItsOwn(create(mapConfigMap(world.target, map.wanted, data), note), makeVolumes(assessment))];
+    return [create(mapConfigMap(world.target, map.wanted, data), note, claims)];
   }
   if (world.map === undefined || changes.size === 0) return [];
-  const { resource, namespace, name, resourceVersion } = world.map;
   // Of the very record that was looked at: one that somebody changed meanwhile is looked at again.
-  const patch = { metadata: { resourceVersion }, data };
+  const change = { metadata: { resourceVersion: world.map.resourceVersion }, data };
   const note = [...changes].map(([shard, identity]) => `shard ${shard} ${inWords(identity)}`).join(", ");
-  const told = [...changes].flatMap(([shard, { state }]) =>
-    state === "given-up" ? [tell("Warning", "DataGivenUp", `data of shard ${shard} is given up as annotated`)] : [],
+  const write = patch(world.map, { change, note }, claims);
+  const givenUp = [...changes].filter(([, { state }]) => state === "given-up");
+  const told = givenUp.map(([shard]) =>
+    warn("DataGivenUp", `data of shard ${shard} is given up as annotated`, [write]),
   );
-  const write: Action = { type: "patch", resource, namespace, name, patch, note };
-  return [onItsOwn(write, makeVolumes(assessment)), ...told.map((event) => onItsOwn(event, [write]))];
+  return [write, ...told];
 }
 
 function inWords(identity: ShardIdentity): string {
@@ -159,16 +162,16 @@ function makePods(assessment: Assessment, now: number, inputs: readonly Action[]
       if (!canRun || isStaying(shard) || world.isLeft) return [];
       const missing = missingInputs(assessment, shard);
       const needs = inputs.filter((input) => missing.includes(nameOf(input)));
-      return [onItsOwn(create(objects.pod, `shard ${shard} has no pod`), needs)];
+      return [create(objects.pod, `shard ${shard} has no pod`, needs)];
     }
     if (pod.deleting || isStaying(shard)) return [];
     if (rollout.goes.has(shard)) {
       const needs = activity === "serving" ? inputs : [];
-      return [onItsOwn(remove(pod, `pod of shard ${shard} is replaced: ${difference ?? "it is outdated"}`), needs)];
+      return [remove(pod, `pod of shard ${shard} is replaced: ${difference ?? "it is outdated"}`, needs)];
     }
     if (pod.phase === "Failed" || pod.phase === "Succeeded") {
       if (isYoung(pod, now)) return [];
-      return [onItsOwn(remove(pod, `pod of shard ${shard} has ended (${pod.phase}) and is made anew`))];
+      return [remove(pod, `pod of shard ${shard} has ended (${pod.phase}) and is made anew`)];
     }
     return [];
   });
@@ -176,7 +179,7 @@ function makePods(assessment: Assessment, now: number, inputs: readonly Action[]
 
 /** Names of the objects that a pod of this shard cannot do without and that are not there, or not whole. */
 function missingInputs({ world, made, identities }: Assessment, shard: number): readonly string[] {
-  const { target, ca, leaves, owned, leases, claims, shardSet } = world;
+  const { target, ca, leaves, owned, leases, claims, isNew } = world;
   const { names } = target;
   const tls = names.shardTls(shard);
   const kept = leaves.find(({ secret }) => secret === tls)?.kept?.value;
@@ -189,7 +192,7 @@ function missingInputs({ world, made, identities }: Assessment, shard: number): 
     [leases.has(shard), `Lease/${names.lease(shard)}`],
     [claims.has(shard), `PersistentVolumeClaim/${names.instance(shard)}`],
     // No data is made before there is a map that says whose it is, and that this shard has none.
-    [!isNew(shardSet) && identities.changes.get(shard)?.state !== "new", `ConfigMap/${names.map}`],
+    [!isNew && identities.changes.get(shard)?.state !== "new", `ConfigMap/${names.map}`],
   ];
   return inputs.filter(([isThere]) => !isThere).map(([, name]) => name);
 }
@@ -204,18 +207,18 @@ function planDeletion({ world, volumes }: Assessment): Plan {
   const note = "the ShardSet is being deleted";
   if (pods.length > 0) {
     // PostgreSQL ends in order, with its Lease, Secrets and Service still there.
-    const actions = pods.filter(({ deleting }) => !deleting).map((pod) => onItsOwn(remove(pod, note)));
+    const actions = pods.filter(({ deleting }) => !deleting).map((pod) => remove(pod, note));
     return { actions, requeueAfterSeconds: POLL_READY_SECONDS };
   }
   // Data of an earlier ShardSet that this one never used is not removed with this one.
   const kept = world.target.spec.deletionPolicy === "Delete" && !volumes.isForeign ? keptObjects(world) : [];
   return {
-    actions: [
-      // First, while the Leases are there, which tell that nobody ever made data: all that follows needs it.
+    actions: inOrder([
+      // First, while the Leases are there, which tell that nobody ever made data.
       ...volumes.worthless.map((object) => removeUnchanged(object, "it never held data")),
-      ...world.owned.map((object) => onItsOwn(remove(object, note))),
+      world.owned.map((object) => remove(object, note)),
       ...kept.map((object) => remove(object, "deletionPolicy is Delete")),
-    ],
+    ]),
     isCleanedUp: true,
   };
 }

@@ -3,7 +3,6 @@ import { isRefusal } from "../../operator/runtime/aside.ts";
 import { failureState, type ResourceState, ready, stuck, working } from "../../operator/runtime/summary.ts";
 import type { Policy } from "../kit/conditions.ts";
 import type { Assessment } from "./shardset.assess.ts";
-import { isNew } from "./shardset.map.ts";
 import type { Rollout } from "./shardset.rollout.ts";
 import { describe, type ShardState } from "./shardset.shards.ts";
 
@@ -115,7 +114,7 @@ function unreadyShards(standing: Standing): State | undefined {
   }
   if (shards.some(({ difference }) => difference !== undefined)) return working("Updating", message);
   const { status } = world.shardSet;
-  if (isNew(world.shardSet) || status?.initialized !== true) return working("Provisioning", message);
+  if (world.isNew || status?.initialized !== true) return working("Provisioning", message);
   const isNewShard = ({ shard, bucketCount }: ShardState): boolean =>
     bucketCount === 0 && !status.shardStatuses?.some((known) => known.shard === shard && known.ready);
   if (notReady.every(isNewShard)) return working("ScalingUp", message);

@@ -2,7 +2,6 @@ import { compareQuantities } from "../../crds/quantity.ts";
 import type { ObjectIdentity } from "../../lib/kube/types.ts";
 import type { ObservedClaim } from "./shardset.facts.ts";
 import type { MapState } from "./shardset.map.ts";
-import { isNew } from "./shardset.map.ts";
 import type { World } from "./shardset.observe.ts";
 
 // Volumes and the data on them: what is lost, what is about to go, what is kept from an earlier ShardSet, what is to grow.
@@ -125,20 +124,20 @@ function sizesOf({ claims, target }: World): Pick<VolumeState, "toGrow" | "large
   };
 }
 
-function isForeign({ shardSet, target, claims, map }: World): boolean {
+function isForeign({ isNew, target, claims, map }: World): boolean {
   const data = [...claims.values(), ...(map === undefined ? [] : [map])];
-  return isNew(shardSet) && data.some(({ createdFor }) => createdFor !== target.owner.uid);
+  return isNew && data.some(({ createdFor }) => createdFor !== target.owner.uid);
 }
 
 function conflictOf(
-  { shardSet, target, claims, map, ca, caKey }: World,
+  { isNew, target, claims, map, ca, caKey }: World,
   {
     lost,
     owners,
     problem,
   }: Pick<MapState, "owners"> & Pick<VolumeState, "lost"> & { readonly problem: string | undefined },
 ): string | undefined {
-  if (!isNew(shardSet)) return undefined;
+  if (!isNew) return undefined;
   const { names, spec, owner } = target;
   const isOurs = (createdFor: string | undefined): boolean => createdFor === owner.uid;
   if (map === undefined) {

@@ -9,7 +9,13 @@ import { type FakeKube, startFakeKube, storeKey } from "../../testkit/fake-kube.
 import { createScaledClock } from "../../testkit/scaled-clock.ts";
 import { eventually } from "../../testkit/wait.ts";
 import { WIDGET, widget } from "../../testkit/widget.ts";
-import { apply as applyAction, create as createAction, remove as removal, urgent } from "../runtime/actions.ts";
+import {
+  apply as applyAction,
+  create as createAction,
+  inOrder,
+  remove as removal,
+  urgent,
+} from "../runtime/actions.ts";
 import { createExecutor } from "../runtime/execute.ts";
 import { ensureFinalizer, removeFinalizer } from "../runtime/finalizers.ts";
 import type { Action, Outcome, Write } from "../runtime/types.ts";
@@ -515,10 +521,10 @@ describe("patch", () => {
 });
 
 describe("a plan", () => {
-  it("stops at the first failure and keeps what succeeded; the next run goes on from there", async () => {
+  it("in order stops at the first failure and keeps what succeeded; the next run goes on from there", async () => {
     const process = await startProcess();
     fake.inject({ method: "PATCH", path: /configmaps\/b/, action: { type: "answer", status: 403 } });
-    const actions = [apply(owned("a", {})), apply(owned("b", {})), apply(owned("c", {}))];
+    const actions = inOrder([apply(owned("a", {})), apply(owned("b", {})), apply(owned("c", {}))]);
     const outcome = await process.execute(...actions);
     expect(outcome.written).toBe(1);
     expect(outcome.error).toMatchObject({ code: "KUBE_FORBIDDEN" });

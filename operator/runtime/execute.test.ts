@@ -4,7 +4,7 @@ import { createManualClock, type ManualClock } from "../../lib/core/manual-clock
 import { identityOf, type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
 import { configMap, widget } from "../../testkit/widget.ts";
-import { apply, nameOf, onItsOwn, remove } from "./actions.ts";
+import { apply, inOrder, nameOf, remove } from "./actions.ts";
 import { createExecutor, type Execute } from "./execute.ts";
 import { failuresOf } from "./failures.ts";
 import { createStepRetries } from "./step-retries.ts";
@@ -43,6 +43,12 @@ beforeEach(() => {
 });
 
 const step = (name: string, data: Record<string, string> = {}): Action => apply(configMap(name, data), "wanted");
+const after = (name: string, ...needs: Action[]): Action => apply(configMap(name, {}), "wanted", needs);
+/** As our finalizer: it says nothing of what it needs. */
+const strict = (name: string): Action => {
+  const { needs: _, ...says } = step(name);
+  return says;
+};
 const run = (...actions: Action[]): Promise<Outcome> =>
   execute({ owner, plan: { actions }, signal: new AbortController().signal, log: silentLogger });
 const fail = (name: string, code: ConstructorParameters<typeof OperatorError>[0]): void =>
@@ -50,24 +56,37 @@ const fail = (name: string, code: ConstructorParameters<typeof OperatorError>[0]
 const messages = ({ error }: Outcome): string[] => (error ? failuresOf(error).map(({ message }) => message) : []);
 
 describe("a step that fails", () => {
-  it("stops all after it when nothing else is said", async () => {
+  it("stops what needs it, what needs that, and no other", async () => {
     fail("b", "KUBE_FORBIDDEN");
-    const outcome = await run(step("a"), step("b"), step("c"), onItsOwn(step("d")));
-    expect(sent).toEqual(["a", "b"]);
-    expect(outcome).toMatchObject({ written: 1, error: { code: "KUBE_FORBIDDEN" } });
+    const [a, b] = [step("a"), step("b")];
+    const c = after("c", b);
+    const outcome = await run(a, b, c, after("d", c), after("e", a));
+    expect(sent).toEqual(["a", "b", "e"]);
+    expect(outcome).toMatchObject({ written: 2, error: { code: "KUBE_FORBIDDEN" } });
   });
 
-  it("on its own stops what needs it, what needs that, and what needs everything", async () => {
+  it("stops all after it where it says nothing of what it needs, and is stopped by all before it", async () => {
     fail("b", "KUBE_FORBIDDEN");
-    const [a, b, c] = [step("a"), onItsOwn(step("b")), onItsOwn(step("c"), [step("b")])];
-    await run(a, b, c, onItsOwn(step("d"), [c]), onItsOwn(step("e"), [a]), step("last"), onItsOwn(step("after")));
-    expect(sent).toEqual(["a", "b", "e"]);
+    const outcome = await run(step("a"), strict("b"), step("c"), strict("d"));
+    expect(sent).toEqual(["a", "b"]);
+    expect(outcome).toMatchObject({ written: 1, error: { code: "KUBE_FORBIDDEN" } });
+    sent = [];
+    await run(step("b"), step("a"), strict("last"), step("after"));
+    expect(sent).toEqual(["b", "a"]);
+  });
+
+  it("of a stage stops the stages after it, and nothing beside it", async () => {
+    fail("b", "KUBE_FORBIDDEN");
+    const outside = after("e", step("d"));
+    await run(...inOrder([step("a"), [step("b"), step("c")], outside]), step("f"));
+    expect(sent).toEqual(["a", "b", "c", "f"]);
+    expect(inOrder([step("a"), outside]).map(({ needs }) => needs)).toEqual([[], ["ConfigMap/a", "ConfigMap/d"]]);
   });
 
   it("is told together with the others", async () => {
     fail("a", "KUBE_INVALID");
     fail("c", "KUBE_FORBIDDEN");
-    const outcome = await run(onItsOwn(step("a")), onItsOwn(step("b")), onItsOwn(step("c")));
+    const outcome = await run(step("a"), step("b"), step("c"));
     expect(messages(outcome)).toEqual(["no c", "no a"].toSorted());
     // What heals by itself says when to go on.
     expect(outcome).toMatchObject({ written: 1, error: { code: "KUBE_FORBIDDEN", retry: "backoff" } });
@@ -77,7 +96,7 @@ describe("a step that fails", () => {
     "with %s ends the run: all others would fail as well",
     async (code) => {
       fail("a", code);
-      const outcome = await run(onItsOwn(step("a")), onItsOwn(step("b")));
+      const outcome = await run(step("a"), step("b"));
       expect(sent).toEqual(["a"]);
       expect(outcome.steps).toBeUndefined();
     },
@@ -85,19 +104,19 @@ describe("a step that fails", () => {
 
   it("without an answer costs its deadline twice at most, for the server may be away", async () => {
     for (const name of ["a", "b", "c"]) fail(name, "KUBE_UNREACHABLE");
-    const outcome = await run(...["a", "b", "c"].map((name) => onItsOwn(step(name))));
+    const outcome = await run(...["a", "b", "c"].map((name) => step(name)));
     expect(sent).toEqual(["a", "b"]);
     expect(outcome.steps).toBeUndefined();
     sent = [];
     failures.delete("b");
-    expect((await run(...["b", "a", "c"].map((name) => onItsOwn(step(name))))).written).toBe(1);
+    expect((await run(...["b", "a", "c"].map((name) => step(name)))).written).toBe(1);
   });
 });
 
 it("makes nothing more in a namespace that is being deleted, and goes on removing (trial 2)", async () => {
   failures.set("a", new OperatorError("KUBE_NAMESPACE_ENDING", "no a", { retryAfterSeconds: 30 }));
-  const removal: Action = onItsOwn(remove({ ...identityOf(RESOURCES.ConfigMap, configMap("d", {})) }, "gone"));
-  const steps = [onItsOwn(step("a")), onItsOwn(step("b")), onItsOwn(step("c")), removal];
+  const removal: Action = remove({ ...identityOf(RESOURCES.ConfigMap, configMap("d", {})) }, "gone");
+  const steps = [step("a"), step("b"), step("c"), removal];
   const outcome = await run(...steps);
   expect(sent).toEqual(["a", "d"]);
   expect(messages(outcome)).toEqual(["no a"]);
@@ -111,7 +130,7 @@ it("makes nothing more in a namespace that is being deleted, and goes on removin
 });
 
 describe("a step that failed", () => {
-  const both = () => run(onItsOwn(step("a")), onItsOwn(step("b")));
+  const both = () => run(step("a"), step("b"));
 
   it("waits for its backoff, whatever runs the key; the others do not wait with it", async () => {
     fail("a", "KUBE_FIELD_CONFLICT");
@@ -166,7 +185,7 @@ describe("a step that failed", () => {
     sent = [];
     await both();
     expect(sent).toEqual(["b"]);
-    await run(onItsOwn(step("a", { other: "1" })));
+    await run(step("a", { other: "1" }));
     owner = widget("w", {}, { uid: "1", generation: 2 });
     await both();
     expect(sent).toEqual(["b", "a", "a", "b"]);

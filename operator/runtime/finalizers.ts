@@ -43,7 +43,8 @@ export function letsGo(object: KubeObject, plan: Plan): boolean {
 
 /**
  * The plan with our finalizer around it: on before everything else while the object lives, off after everything else when
- * the plan says that the clean-up ends with it. The executor stops at the first failure, so it never comes off too soon.
+ * the plan says that the clean-up ends with it. Neither step says what it needs, so nothing is done without the first, and the
+ * last is done only after all others.
  */
 export function withFinalizer(object: KubeObject, resource: ResourceType, plan: Plan): Plan {
   const off = letsGo(object, plan) ? removeFinalizer(object, resource) : [];

@@ -1,5 +1,5 @@
 import { omitUndefined } from "../../lib/core/objects.ts";
-import { tell } from "./actions.ts";
+import { warn } from "./actions.ts";
 import { conditionsOf, setCondition, type WithConditions } from "./conditions.ts";
 import { announceReady, failureState, HELD, isTold, type ResourceState, type Summary, summaryOf } from "./summary.ts";
 import type { Action, Condition, Statement } from "./types.ts";
@@ -56,7 +56,7 @@ export function tellReport(object: WithConditions, report: Report, run: Run): To
   const warnings = (report.warnings ?? []).flatMap((type): Action[] => {
     const says = report.conditions[type];
     if (says === undefined || isTold(before, type, { says, deep: true })) return [];
-    return [tell("Warning", says.reason, says.message)];
+    return [warn(says.reason, says.message)];
   });
   return { status, events: [...announceReady(before, summary, state.news), ...warnings] };
 }

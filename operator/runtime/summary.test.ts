@@ -81,11 +81,11 @@ const condition = (says: Statement): Condition[] => [
 test("an event is told for a new status or reason of Ready, once", () => {
   const summary = summaryOf(working("Provisioning", "1 of 3"), { paused: false });
   const note = { type: "event", eventType: "Normal", reason: "Provisioning", note: "1 of 3" };
-  expect(announceReady(undefined, summary)).toEqual([note]);
-  expect(announceReady(condition(ready.ready), summary)).toEqual([note]);
+  expect(announceReady(undefined, summary)).toMatchObject([note]);
+  expect(announceReady(condition(ready.ready), summary)).toMatchObject([note]);
   const told = condition({ ...summary.ready, message: "0 of 3" });
   expect(announceReady(told, summary)).toEqual([]);
-  expect(announceReady(told, summary, "message")).toEqual([note]);
+  expect(announceReady(told, summary, "message")).toMatchObject([note]);
   expect(announceReady(undefined, summary, "none")).toEqual([]);
   expect(isTold(told, "Available", { says: summary.ready })).toBe(false);
 });

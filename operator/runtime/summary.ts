@@ -1,5 +1,5 @@
 import type { ErrorCode, OperatorError } from "../../lib/core/errors.ts";
-import { tell } from "./actions.ts";
+import { tell, warn } from "./actions.ts";
 import { findCondition } from "./conditions.ts";
 import { failuresOf } from "./failures.ts";
 import type { Action, Condition, Statement } from "./types.ts";
@@ -147,5 +147,5 @@ export function announceReady(
 ): Action[] {
   if (news === "none" || isTold(before, "Ready", { says: ready, deep: news === "message" })) return [];
   const isWarning = stalled.status === "True" || ready.reason === "ReconcileFailed";
-  return [tell(isWarning ? "Warning" : "Normal", ready.reason, ready.message)];
+  return [(isWarning ? warn : tell)(ready.reason, ready.message)];
 }

@@ -29,8 +29,8 @@ interface Step {
   /** Why, with numbers: it becomes the log line, the event and the test's expectation. */
   readonly note: string;
   /**
-   * Names of the steps before it (`nameOf` in operator/runtime/actions.ts) without which it is left out; see `onItsOwn`
-   * there. One that names none, not even an empty list, needs all before it, and all after it need it.
+   * Names of the steps before it (`nameOf` in operator/runtime/actions.ts) without which it is left out; what is made there
+   * needs none unless told. Only our finalizer has no list: it needs all before it, and all after it need it.
    */
   readonly needs?: readonly string[];
 }

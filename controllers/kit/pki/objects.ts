@@ -1,6 +1,6 @@
 import { ANNOTATIONS } from "../../../crds/group.ts";
 import { type KubeObject, type ObjectIdentity, RESOURCES, type SecretObject } from "../../../lib/kube/types.ts";
-import { apply, create, inOrder, onItsOwn, remove, tell } from "../../../operator/runtime/actions.ts";
+import { apply, create, inOrder, patch, remove, tell } from "../../../operator/runtime/actions.ts";
 import type { Action } from "../../../operator/runtime/types.ts";
 import { type Content, keptObject, type Owner, ownedObject } from "../objects.ts";
 import { type Kept, type KeptSecrets, readKeyPair, textData } from "../secrets.ts";
@@ -100,7 +100,7 @@ export function pkiActions(state: PkiState): PkiActions {
   const { owner, names, ca, leaves, made } = state;
   if (made.ca !== undefined) {
     const secret = caKeySecret(owner, { name: names.caKey, ca: made.ca, notes: made.rotation?.notes });
-    return { authority: [onItsOwn(create(secret, "there is no CA yet"))], certificates: [] };
+    return { authority: [create(secret, "there is no CA yet")], certificates: [] };
   }
   const bundle = made.bundle;
   if (bundle === undefined || made.problem !== undefined) return { authority: [], certificates: [] };
@@ -114,7 +114,7 @@ export function pkiActions(state: PkiState): PkiActions {
       const pair = renewed?.pair ?? leaf.kept?.value;
       if (pair === undefined) return [];
       const note = renewed === undefined ? `the ${leaf.what} is good` : `new ${leaf.what}: ${renewed.why}`;
-      return [onItsOwn(apply(leafSecret(owner, leaf, { pair, bundle }), note), needs)];
+      return [apply(leafSecret(owner, leaf, { pair, bundle }), note, needs)];
     }),
   };
 }
@@ -130,22 +130,22 @@ function rotationActions({ owner, names, caKey, caNext, made }: PkiState): Actio
     return [
       ...(caNext === undefined ? [] : [remove(caNext, "it holds no usable CA")]),
       create(secret, told),
-      tell("Normal", "AuthorityAdding", told),
+      tell("AuthorityAdding", told),
     ];
   }
   if (rotation.step === "switch" && caNext?.value !== undefined) {
     const secret = caKeySecret(owner, { name: names.caKey, ca: caNext.value, notes });
     const write = caKey === undefined ? create(secret, told) : replaced(caKey, secret, told);
-    return [write, tell("Normal", "AuthoritySwitching", told)];
+    return [write, tell("AuthoritySwitching", told)];
   }
   if (rotation.isNextSpent && caNext !== undefined) return [remove(caNext, "it is the CA that signs now")];
   return [];
 }
 
 /** The Secret with another content: whoever's its fields are, as it is our step. Another Secret of the name is left alone. */
-function replaced({ resource, namespace, name, uid }: ObjectIdentity, to: SecretObject, note: string): Action {
-  const patch = { metadata: { uid, annotations: to.metadata.annotations ?? {} }, data: to.data };
-  return { type: "patch", resource, namespace, name, patch, note };
+function replaced(secret: ObjectIdentity, { metadata, data }: SecretObject, note: string): Action {
+  const change = { metadata: { uid: secret.uid, annotations: metadata.annotations ?? {} }, data };
+  return patch(secret, { change, note });
 }
 
 function bundleActions({ owner, names, made }: PkiState, bundle: string): Action[] {
@@ -153,7 +153,7 @@ function bundleActions({ owner, names, made }: PkiState, bundle: string): Action
   const secret = bundleSecret(owner, names.ca, { bundle, notes: made.rotation?.notes });
   if (retired === 0) return [apply(secret, "clients trust the CA that signs now")];
   const note = `CA rotation, done: ${String(retired)} former CA left the bundle`;
-  return [apply(secret, note), tell("Normal", "AuthorityCurrent", note)];
+  return [apply(secret, note), tell("AuthorityCurrent", note)];
 }
 
 function caKeySecret(

@@ -187,6 +187,7 @@ export function world(seen: Seen = {}): World {
   return {
     shardSet: of,
     target: aim,
+    isNew: of.status?.map === undefined,
     ca: seen.ca,
     caKey: seen.caKey,
     leaves: shardSetLeaves(aim, (name) => (certificates.includes(name) ? kept(name, pair) : undefined)),
