@@ -15,7 +15,7 @@ import { serveKinds } from "../crds/testing/served.ts";
 import { systemClock } from "../lib/core/clock.ts";
 import { createKubeClient, type KubeClient } from "../lib/kube/client.ts";
 import { createTransport } from "../lib/kube/transport.ts";
-import { type KubeObject, RESOURCES, type ResourceType } from "../lib/kube/types.ts";
+import { type KubeObject, RESOURCES, type ResourceType, resourceType } from "../lib/kube/types.ts";
 import * as certificates from "../lib/node/certificates.ts";
 import { silentLogger } from "../lib/node/logger.ts";
 import { createMetrics } from "../lib/node/metrics.ts";
@@ -53,7 +53,7 @@ beforeAll(async () => {
   );
   chart = parseAllDocuments(stdout).flatMap((document) => (document.toJS() as KubeObject | null) ?? []);
   for (const name of [SYSTEM, NAMESPACE]) {
-    await user.create(clusterType("v1", "Namespace", "namespaces"), {
+    await user.create(resourceType("v1", ["Namespace", "namespaces"], false), {
       apiVersion: "v1",
       kind: "Namespace",
       metadata: { name },
@@ -70,18 +70,17 @@ afterAll(async () => {
   await plane?.stop();
 });
 
-function clusterType(apiVersion: string, kind: string, plural: string): ResourceType {
-  const [group, version] = apiVersion.includes("/") ? (apiVersion.split("/") as [string, string]) : ["", apiVersion];
-  return { group, version, kind, plural, namespaced: false };
-}
-
 /** What of the chart the test needs. */
 const CREATED: Readonly<Record<string, ResourceType>> = {
   ServiceAccount: RESOURCES.ServiceAccount,
   Role: RESOURCES.Role,
   RoleBinding: RESOURCES.RoleBinding,
-  ClusterRole: clusterType("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles"),
-  ClusterRoleBinding: clusterType("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings"),
+  ClusterRole: resourceType("rbac.authorization.k8s.io/v1", ["ClusterRole", "clusterroles"], false),
+  ClusterRoleBinding: resourceType(
+    "rbac.authorization.k8s.io/v1",
+    ["ClusterRoleBinding", "clusterrolebindings"],
+    false,
+  ),
 };
 
 /** From nothing to ready, a new setting and a larger volume, something deleted by hand, and all of it deleted again. */

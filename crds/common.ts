@@ -246,6 +246,8 @@ export interface CustomResource<Spec, Status> {
 export interface CustomResourceType<T> {
   readonly group: string;
   readonly version: string;
+  /** Both, as objects of the kind say it. */
+  readonly apiVersion: string;
   readonly plural: string;
   readonly kind: string;
   readonly namespaced: boolean;

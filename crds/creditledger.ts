@@ -15,7 +15,7 @@ import {
   withTransitions,
 } from "./common.ts";
 import { CREDIT_LEDGER_CONDITIONS, CREDIT_LEDGER_REASONS } from "./conditions.ts";
-import { GROUP, VERSION } from "./group.ts";
+import { API_VERSION, GROUP, VERSION } from "./group.ts";
 import { defineKind } from "./kind.ts";
 import { networkPolicy } from "./network.ts";
 import { imagePullSecrets, scheduling } from "./scheduling.ts";
@@ -183,6 +183,7 @@ export type CreditLedger = CustomResource<CreditLedgerSpec, CreditLedgerStatus>;
 export const CREDIT_LEDGER: CustomResourceType<CreditLedger> = {
   group: GROUP,
   version: VERSION,
+  apiVersion: API_VERSION,
   plural: "creditledgers",
   kind: "CreditLedger",
   namespaced: true,

@@ -15,7 +15,7 @@ import {
   withTransitions,
 } from "./common.ts";
 import { SHARD_SET_CONDITIONS, SHARD_SET_REASONS } from "./conditions.ts";
-import { GROUP, VERSION } from "./group.ts";
+import { API_VERSION, GROUP, VERSION } from "./group.ts";
 import { defineKind } from "./kind.ts";
 import { networkPolicy } from "./network.ts";
 import {
@@ -280,6 +280,7 @@ export type ShardSet = CustomResource<ShardSetSpec, ShardSetStatus>;
 export const SHARD_SET: CustomResourceType<ShardSet> = {
   group: GROUP,
   version: VERSION,
+  apiVersion: API_VERSION,
   plural: "shardsets",
   kind: "ShardSet",
   namespaced: true,

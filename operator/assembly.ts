@@ -4,7 +4,6 @@ import { OperatorError } from "../lib/core/errors.ts";
 import { createPace, type PaceLimits, unboundedPace } from "../lib/core/pace.ts";
 import type { KubeClient } from "../lib/kube/client.ts";
 import type { LeaseHolder } from "../lib/kube/lease.ts";
-import { apiVersionOf } from "../lib/kube/paths.ts";
 import { RESOURCES, type ResourceType } from "../lib/kube/types.ts";
 import type { Logger } from "../lib/node/logger.ts";
 import type { Metrics } from "../lib/node/metrics.ts";
@@ -119,5 +118,5 @@ export function assembleController(controller: Controller, parts: AssemblyParts)
 }
 
 function kindOf(type: ResourceType): string {
-  return `${apiVersionOf(type)}/${type.kind}`;
+  return `${type.apiVersion}/${type.kind}`;
 }

@@ -3,7 +3,7 @@ import { ANNOTATIONS } from "../crds/group.ts";
 import { systemClock } from "../lib/core/clock.ts";
 import { createKubeClient, type KubeClient } from "../lib/kube/client.ts";
 import { createTransport } from "../lib/kube/transport.ts";
-import { RESOURCES, type ResourceType } from "../lib/kube/types.ts";
+import { RESOURCES, type ResourceType, resourceType } from "../lib/kube/types.ts";
 import { silentLogger } from "../lib/node/logger.ts";
 import { createMetrics } from "../lib/node/metrics.ts";
 import { startControlPlane, type TestControlPlane } from "../testkit/kube-apiserver.ts";
@@ -14,13 +14,7 @@ import { createManager, LEASE_NAME, type Manager } from "./manager.ts";
 // when it is gone.
 
 const { Lease } = RESOURCES;
-const NAMESPACE: ResourceType = {
-  group: "",
-  version: "v1",
-  kind: "Namespace",
-  plural: "namespaces",
-  namespaced: false,
-};
+const NAMESPACE: ResourceType = resourceType("v1", ["Namespace", "namespaces"], false);
 
 let plane: TestControlPlane;
 let user: KubeClient;

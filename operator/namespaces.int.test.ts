@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { systemClock } from "../lib/core/clock.ts";
 import { createKubeClient, type KubeClient } from "../lib/kube/client.ts";
 import { createTransport } from "../lib/kube/transport.ts";
-import { RESOURCES, type ResourceType } from "../lib/kube/types.ts";
+import { RESOURCES, type ResourceType, resourceType } from "../lib/kube/types.ts";
 import { silentLogger } from "../lib/node/logger.ts";
 import { createMetrics } from "../lib/node/metrics.ts";
 import { startControlPlane, type TestControlPlane } from "../testkit/kube-apiserver.ts";
@@ -17,13 +17,7 @@ import { createManager } from "./manager.ts";
 
 // Goal: an operator of a few namespaces, with Roles alone, outlives the end of one of them, and a name that is none yet.
 
-const NAMESPACE: ResourceType = {
-  group: "",
-  version: "v1",
-  kind: "Namespace",
-  plural: "namespaces",
-  namespaced: false,
-};
+const NAMESPACE: ResourceType = resourceType("v1", ["Namespace", "namespaces"], false);
 const SYSTEM = "operator";
 const RBAC = "rbac.authorization.k8s.io";
 

@@ -1,11 +1,11 @@
 // What controllers declare becomes rules: own kind, reads, writes, what is granted on; equal verbs share a rule.
 import { expect, test } from "@jest/globals";
-import { RESOURCES, type ResourceType } from "../lib/kube/types.ts";
+import { RESOURCES, type ResourceType, resourceType } from "../lib/kube/types.ts";
 import { permissionRules } from "./permissions.ts";
 import { owned } from "./runtime/mapping.ts";
 import type { Controller } from "./runtime/types.ts";
 
-const GADGET: ResourceType = { group: "x.dev", version: "v1", kind: "Gadget", plural: "gadgets", namespaced: true };
+const GADGET: ResourceType = resourceType("x.dev/v1", ["Gadget", "gadgets"]);
 const GIZMO: ResourceType = { ...GADGET, kind: "Gizmo", plural: "gizmos" };
 
 function controller(resource: ResourceType, own: Partial<Controller> = {}): Controller {

@@ -1,11 +1,10 @@
-import { apiVersionOf } from "../lib/kube/paths.ts";
 import type { KubeObject, OwnerReference, ResourceType } from "../lib/kube/types.ts";
 
 // Objects with valid defaults, so that a case shows only what matters to it.
 
 /** An object of a kind in namespace `default`; members, also `metadata` as a whole, can be given. */
 export function objectOf(type: ResourceType, name: string, members: object = {}): KubeObject {
-  return { apiVersion: apiVersionOf(type), kind: type.kind, metadata: { namespace: "default", name }, ...members };
+  return { apiVersion: type.apiVersion, kind: type.kind, metadata: { namespace: "default", name }, ...members };
 }
 
 /** The reference by which an owner is its dependent's controller. */

@@ -1,4 +1,4 @@
-import type { KubeObject, ResourceType } from "../lib/kube/types.ts";
+import { type KubeObject, type ResourceType, resourceType } from "../lib/kube/types.ts";
 
 /** A kind of no meaning, for tests of the machinery. */
 export interface Widget extends KubeObject {
@@ -6,13 +6,7 @@ export interface Widget extends KubeObject {
   status?: Record<string, unknown>;
 }
 
-export const WIDGET: ResourceType<Widget> = {
-  group: "test.shieldx.dev",
-  version: "v1",
-  kind: "Widget",
-  plural: "widgets",
-  namespaced: true,
-};
+export const WIDGET: ResourceType<Widget> = resourceType("test.shieldx.dev/v1", ["Widget", "widgets"]);
 
 const WIDGET_VERSION = {
   name: WIDGET.version,

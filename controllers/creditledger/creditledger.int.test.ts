@@ -9,7 +9,13 @@ import { SHARD_SET, type ShardSet } from "../../crds/shardset.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import { isOperatorError } from "../../lib/core/errors.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
-import { type KubeObject, RESOURCES, type ResourceType, type SecretObject } from "../../lib/kube/types.ts";
+import {
+  type KubeObject,
+  RESOURCES,
+  type ResourceType,
+  resourceType,
+  type SecretObject,
+} from "../../lib/kube/types.ts";
 import * as certificates from "../../lib/node/certificates.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
 import { createMetrics } from "../../lib/node/metrics.ts";
@@ -195,13 +201,7 @@ describe("CreditLedger on a real API server", () => {
   });
 });
 
-const NAMESPACES: ResourceType = {
-  group: "",
-  version: "v1",
-  kind: "Namespace",
-  plural: "namespaces",
-  namespaced: false,
-};
+const NAMESPACES: ResourceType = resourceType("v1", ["Namespace", "namespaces"], false);
 const FOREIGN_SPEC = { selector: { app: "other" }, ports: [{ port: 80, protocol: "TCP", targetPort: 80 }] };
 
 /** Kinds of which a ledger owns objects. */

@@ -1,5 +1,4 @@
 import { LABELS } from "../../crds/group.ts";
-import { apiVersionOf } from "../../lib/kube/paths.ts";
 import type { KubeObject, ObjectIdentity, OwnerReference, ResourceType } from "../../lib/kube/types.ts";
 
 /** The resource on whose behalf objects are made. */
@@ -50,7 +49,7 @@ export function keptObject<T extends KubeObject>(
   ...[name, { labels, annotations, ...members }]: readonly [name: string, content: Content]
 ): T {
   return {
-    apiVersion: apiVersionOf(type),
+    apiVersion: type.apiVersion,
     kind: type.kind,
     metadata: {
       name,
@@ -72,7 +71,6 @@ export function ownedObject<T extends KubeObject>(
   return { ...object, metadata: { ...object.metadata, ownerReferences: [ownerReference(owner)] } };
 }
 
-function ownerReference({ resource, name, uid }: Owner): OwnerReference {
-  const apiVersion = apiVersionOf(resource);
-  return { apiVersion, kind: resource.kind, name, uid, controller: true, blockOwnerDeletion: true };
+function ownerReference({ resource: { apiVersion, kind }, name, uid }: Owner): OwnerReference {
+  return { apiVersion, kind, name, uid, controller: true, blockOwnerDeletion: true };
 }

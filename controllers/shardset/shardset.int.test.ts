@@ -9,7 +9,7 @@ import { SHARD_SET, type ShardSet } from "../../crds/shardset.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import { isOperatorError } from "../../lib/core/errors.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
-import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
+import { type KubeObject, RESOURCES, type ResourceType, resourceType } from "../../lib/kube/types.ts";
 import * as certificates from "../../lib/node/certificates.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
 import { createMetrics } from "../../lib/node/metrics.ts";
@@ -20,13 +20,7 @@ import { createShardSetController } from "./shardset.controller.ts";
 import { POLL_READY_SECONDS } from "./shardset.plan.ts";
 import { agent, systemIdentifier } from "./testing/builders.ts";
 
-const NAMESPACE_TYPE: ResourceType = {
-  group: "",
-  version: "v1",
-  plural: "namespaces",
-  kind: "Namespace",
-  namespaced: false,
-};
+const NAMESPACE_TYPE: ResourceType = resourceType("v1", ["Namespace", "namespaces"], false);
 const NAMESPACE = "bank-ns";
 const DEADLINE_MS = 60_000;
 const POLL_MS = 50;
@@ -303,22 +297,13 @@ test("a class that cannot grow volumes is told, and everything else goes on", as
 test("deletion waits for a ledger, then keeps what Retain keeps, and a new ShardSet takes it over", async () => {
   await create("delta", { shards: 2 });
   const ledger = { namespace: NAMESPACE, name: "credits" };
-  await kube.create(
-    { group: "shieldx.dev", version: "v1alpha1", plural: "creditledgers", kind: "CreditLedger", namespaced: true },
-    {
-      apiVersion: "shieldx.dev/v1alpha1",
-      kind: "CreditLedger",
-      metadata: ledger,
-      spec: { shardSet: "delta", assets: [{ code: "CZK", scale: 2 }] },
-    },
-  );
-  const ledgerType: ResourceType = {
-    group: "shieldx.dev",
-    version: "v1alpha1",
-    plural: "creditledgers",
-    kind: "CreditLedger",
-    namespaced: true,
-  };
+  const ledgerType: ResourceType = resourceType("shieldx.dev/v1alpha1", ["CreditLedger", "creditledgers"]);
+  await kube.create(ledgerType, {
+    apiVersion: ledgerType.apiVersion,
+    kind: ledgerType.kind,
+    metadata: ledger,
+    spec: { shardSet: "delta", assets: [{ code: "CZK", scale: 2 }] },
+  });
   await withOperator(async () => {
     await until("delta is ready", async () => (await readyReason("delta")) === "Ready");
     const ca = await kube.get(RESOURCES.Secret, { namespace: NAMESPACE, name: "delta-ca-key" });

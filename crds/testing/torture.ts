@@ -101,6 +101,7 @@ type Torture = CustomResource<z.output<typeof tortureSpec>, Record<string, unkno
 export const TORTURE: CustomResourceType<Torture> = {
   group: "shieldx.dev",
   version: "v1alpha1",
+  apiVersion: "shieldx.dev/v1alpha1",
   plural: "tortures",
   kind: "Torture",
   namespaced: true,

@@ -5,7 +5,6 @@ import { systemClock } from "../../lib/core/clock.ts";
 import { bucketOf, DEFAULT_TENANT, proposeOwners } from "../../lib/core/ring.ts";
 import { formatShardMap } from "../../lib/core/shard-map.ts";
 import type { ShardMemory } from "../../lib/core/shard-memory.ts";
-import { apiVersionOf } from "../../lib/kube/paths.ts";
 import { type LeaseObject, RESOURCES } from "../../lib/kube/types.ts";
 import { type CertificatePair, createCertificateAuthority, issueCertificate } from "../../lib/node/certificates.ts";
 import { createLifecycle } from "../../lib/node/lifecycle.ts";
@@ -70,7 +69,7 @@ beforeAll(async () => {
   const kube = plane.client();
   for (let shard = 0; shard < SHARDS; shard += 1) {
     const lease: LeaseObject = {
-      apiVersion: apiVersionOf(RESOURCES.Lease),
+      apiVersion: RESOURCES.Lease.apiVersion,
       kind: "Lease",
       metadata: { name: `l-writer-${shard}`, namespace: NAMESPACE },
       spec: {},

@@ -263,6 +263,7 @@ describe("discovery", () => {
     expect(await client.servedKind({ group: "apps", kind: "Deployment" })).toEqual({
       group: "apps",
       version: "v1",
+      apiVersion: "apps/v1",
       kind: "Deployment",
       plural: "deployments",
       namespaced: true,

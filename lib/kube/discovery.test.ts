@@ -30,6 +30,7 @@ describe("aggregated discovery", () => {
     expect(await client.servedKind(widget)).toEqual({
       ...widget,
       version: "v2",
+      apiVersion: `${widget.group}/v2`,
       plural: "widgets",
       namespaced: true,
       verbs: ["get", "watch"],
@@ -78,6 +79,7 @@ describe("the old form", () => {
     expect(await client.servedKind(widget)).toEqual({
       ...widget,
       version: "v2",
+      apiVersion: `${widget.group}/v2`,
       plural: "widgets",
       namespaced: true,
       verbs: ["get", "watch"],

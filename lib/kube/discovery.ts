@@ -116,6 +116,7 @@ function aggregatedKinds(list: AggregatedList): ServedKind[] {
       (resources ?? []).map((served) => ({
         group: metadata?.name ?? "",
         version,
+        apiVersion: apiVersionOf(metadata?.name ?? "", version),
         plural: served.resource ?? "",
         kind: served.responseKind?.kind ?? "",
         namespaced: served.scope === "Namespaced",
@@ -124,6 +125,10 @@ function aggregatedKinds(list: AggregatedList): ServedKind[] {
       })),
     ),
   );
+}
+
+function apiVersionOf(group: string, version: string): string {
+  return group === "" ? version : `${group}/${version}`;
 }
 
 function versionsOf(list: LegacyList): { readonly group: string; readonly version: string }[] {
@@ -145,6 +150,7 @@ function kindsOfVersion(group: string, version: string, { resources = [] }: Lega
     .map(({ name, kind, namespaced, verbs }) => ({
       group,
       version,
+      apiVersion: apiVersionOf(group, version),
       plural: name,
       kind,
       namespaced,

@@ -12,7 +12,7 @@ import { silentLogger } from "../node/logger.ts";
 import { createKubeClient, type KubeClient } from "./client.ts";
 import { createLeaseHolder, type LeaseHolder } from "./lease.ts";
 import { createTransport, type TransportRequest } from "./transport.ts";
-import { type KubeObject, type LeaseObject, RESOURCES, type ResourceType } from "./types.ts";
+import { type KubeObject, type LeaseObject, RESOURCES, type ResourceType, resourceType } from "./types.ts";
 
 // Goal: a write that the holder sent in time, and that a frozen API server carries out after the thaw, is over before the
 // next holder begins. The order of etcd's revisions is the judge. A candidate that takes the silence of the server for
@@ -61,13 +61,11 @@ async function startSlowWebhook(): Promise<Server> {
     void answer(request, response);
   });
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const configuration: ResourceType = {
-    group: "admissionregistration.k8s.io",
-    version: "v1",
-    kind: "ValidatingWebhookConfiguration",
-    plural: "validatingwebhookconfigurations",
-    namespaced: false,
-  };
+  const configuration: ResourceType = resourceType(
+    "admissionregistration.k8s.io/v1",
+    ["ValidatingWebhookConfiguration", "validatingwebhookconfigurations"],
+    false,
+  );
   await observer.create(configuration, {
     apiVersion: "admissionregistration.k8s.io/v1",
     kind: configuration.kind,

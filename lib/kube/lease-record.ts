@@ -1,6 +1,5 @@
 import { ANNOTATIONS } from "../../crds/group.ts";
 import { omitUndefined } from "../core/objects.ts";
-import { apiVersionOf } from "./paths.ts";
 import { type LeaseObject, RESOURCES } from "./types.ts";
 
 /** What was last read from the Lease. */
@@ -32,7 +31,7 @@ export function isGivenBack(spec: LeaseObject["spec"]): boolean {
 /** A Lease that nobody has held yet. */
 export function newLease(ref: { readonly namespace: string; readonly name: string }): LeaseObject {
   return {
-    apiVersion: apiVersionOf(RESOURCES.Lease),
+    apiVersion: RESOURCES.Lease.apiVersion,
     kind: RESOURCES.Lease.kind,
     metadata: { ...ref },
     spec: {},

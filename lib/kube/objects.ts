@@ -1,6 +1,6 @@
 import { isOperatorError } from "../core/errors.ts";
 import type { ObjectClient, ReadOptions, Selection, WriteOptions } from "./object-client.ts";
-import { apiVersionOf, collectionPath, type ObjectRef, objectPath, type Query, refOf } from "./paths.ts";
+import { collectionPath, type ObjectRef, objectPath, type Query, refOf } from "./paths.ts";
 import type { Requests } from "./requests.ts";
 import type { KubeObject, ResourceType } from "./types.ts";
 
@@ -44,7 +44,7 @@ export function createObjectClient({ request }: Pick<Requests, "request">): Obje
         page = await read(undefined);
       }
       // Items of built-in kinds come without apiVersion and kind.
-      const named = { apiVersion: apiVersionOf(type), kind: type.kind };
+      const named = { apiVersion: type.apiVersion, kind: type.kind };
       yield {
         resourceVersion: page.metadata?.resourceVersion ?? "",
         items: (page.items ?? []).map((item) => ({ ...item, ...named })),

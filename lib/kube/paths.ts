@@ -6,11 +6,6 @@ export interface ObjectRef {
   readonly name: string;
 }
 
-/** `v1`, `apps/v1`. */
-export function apiVersionOf(type: ResourceType): string {
-  return type.group === "" ? type.version : `${type.group}/${type.version}`;
-}
-
 /** Path of a collection; without a namespace it spans all namespaces. */
 export function collectionPath(type: ResourceType, namespace?: string): string {
   const root = type.group === "" ? `/api/${type.version}` : `/apis/${type.group}/${type.version}`;

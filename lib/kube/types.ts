@@ -38,6 +38,8 @@ export interface ResourceType<T extends KubeObject = KubeObject> {
   /** "" for the core group. */
   readonly group: string;
   readonly version: string;
+  /** Both, as objects of the kind say it: `v1`, `apps/v1`. */
+  readonly apiVersion: string;
   readonly plural: string;
   readonly kind: string;
   readonly namespaced: boolean;
@@ -58,37 +60,36 @@ export function identityOf(resource: ResourceType, { metadata }: KubeObject): Ob
   return { resource, namespace: metadata.namespace ?? "", name: metadata.name, uid: metadata.uid };
 }
 
-function resource<T extends KubeObject = KubeObject>(
+/** A kind of a version that is given as objects say it. @param names kind and plural @param namespaced true unless told */
+export function resourceType<T extends KubeObject = KubeObject>(
   apiVersion: string,
-  kind: string,
-  plural: string,
+  [kind, plural]: readonly [kind: string, plural: string],
   namespaced = true,
 ): ResourceType<T> {
   const [group, version] = apiVersion.includes("/") ? (apiVersion.split("/") as [string, string]) : ["", apiVersion];
-  return { group, version, kind, plural, namespaced };
+  return { group, version, apiVersion, kind, plural, namespaced };
 }
 
 /** The built-in kinds that the product reads or writes. */
 export const RESOURCES = {
-  Pod: resource("v1", "Pod", "pods"),
-  Secret: resource<SecretObject>("v1", "Secret", "secrets"),
-  ConfigMap: resource<ConfigMapObject>("v1", "ConfigMap", "configmaps"),
-  Service: resource("v1", "Service", "services"),
-  ServiceAccount: resource("v1", "ServiceAccount", "serviceaccounts"),
-  PersistentVolumeClaim: resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
-  Event: resource("events.k8s.io/v1", "Event", "events"),
-  Deployment: resource("apps/v1", "Deployment", "deployments"),
-  Job: resource("batch/v1", "Job", "jobs"),
-  PodDisruptionBudget: resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
-  NetworkPolicy: resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
-  Role: resource("rbac.authorization.k8s.io/v1", "Role", "roles"),
-  RoleBinding: resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
-  Lease: resource<LeaseObject>("coordination.k8s.io/v1", "Lease", "leases"),
-  StorageClass: resource("storage.k8s.io/v1", "StorageClass", "storageclasses", false),
-  CustomResourceDefinition: resource(
+  Pod: resourceType("v1", ["Pod", "pods"]),
+  Secret: resourceType<SecretObject>("v1", ["Secret", "secrets"]),
+  ConfigMap: resourceType<ConfigMapObject>("v1", ["ConfigMap", "configmaps"]),
+  Service: resourceType("v1", ["Service", "services"]),
+  ServiceAccount: resourceType("v1", ["ServiceAccount", "serviceaccounts"]),
+  PersistentVolumeClaim: resourceType("v1", ["PersistentVolumeClaim", "persistentvolumeclaims"]),
+  Event: resourceType("events.k8s.io/v1", ["Event", "events"]),
+  Deployment: resourceType("apps/v1", ["Deployment", "deployments"]),
+  Job: resourceType("batch/v1", ["Job", "jobs"]),
+  PodDisruptionBudget: resourceType("policy/v1", ["PodDisruptionBudget", "poddisruptionbudgets"]),
+  NetworkPolicy: resourceType("networking.k8s.io/v1", ["NetworkPolicy", "networkpolicies"]),
+  Role: resourceType("rbac.authorization.k8s.io/v1", ["Role", "roles"]),
+  RoleBinding: resourceType("rbac.authorization.k8s.io/v1", ["RoleBinding", "rolebindings"]),
+  Lease: resourceType<LeaseObject>("coordination.k8s.io/v1", ["Lease", "leases"]),
+  StorageClass: resourceType("storage.k8s.io/v1", ["StorageClass", "storageclasses"], false),
+  CustomResourceDefinition: resourceType(
     "apiextensions.k8s.io/v1",
-    "CustomResourceDefinition",
-    "customresourcedefinitions",
+    ["CustomResourceDefinition", "customresourcedefinitions"],
     false,
   ),
 } as const;

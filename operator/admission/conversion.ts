@@ -10,7 +10,6 @@
  */
 import { ANNOTATIONS } from "../../crds/group.ts";
 import { OperatorError, toOperatorError } from "../../lib/core/errors.ts";
-import { apiVersionOf } from "../../lib/kube/paths.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
 import { parseExactJson } from "./exact-json.ts";
 import { readConversionRequest, statusOfError } from "./reviews.ts";
@@ -108,10 +107,10 @@ export function convertObject(options: ConversionOptions, object: KubeObject, de
 
 /** `undefined` for the hub. */
 function spokeOf({ hub, spokes }: ConversionOptions, apiVersion: string): Spoke | undefined {
-  if (apiVersion === apiVersionOf(hub)) return undefined;
-  const spoke = spokes.find(({ type }) => apiVersionOf(type) === apiVersion);
+  if (apiVersion === hub.apiVersion) return undefined;
+  const spoke = spokes.find(({ type }) => type.apiVersion === apiVersion);
   if (spoke !== undefined) return spoke;
-  const known = [hub, ...spokes.map(({ type }) => type)].map(apiVersionOf).join(", ");
+  const known = [hub.apiVersion, ...spokes.map(({ type }) => type.apiVersion)].join(", ");
   throw new OperatorError("WEBHOOK_REQUEST_INVALID", `${apiVersion} is not a version of ${hub.kind} (${known})`);
 }
 

@@ -4,6 +4,7 @@ import type { TLSSocket } from "node:tls";
 import { afterEach, describe, expect, it } from "@jest/globals";
 import { systemClock } from "../../lib/core/clock.ts";
 import { createManualClock, type ManualClock } from "../../lib/core/manual-clock.ts";
+import { resourceType } from "../../lib/kube/types.ts";
 import { fingerprint } from "../../lib/node/certificates.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
 import { createMetrics } from "../../lib/node/metrics.ts";
@@ -19,7 +20,7 @@ import type { Webhook } from "./webhook.ts";
 const WEBHOOK: Omit<Webhook, "answer"> = {
   role: "validating",
   path: "/validate",
-  type: { group: "test.shieldx.dev", version: "v1", kind: "Gadget", plural: "gadgets", namespaced: true },
+  type: resourceType("test.shieldx.dev/v1", ["Gadget", "gadgets"]),
   operations: ["CREATE"],
   deadlineMs: 5_000,
   bodyBytesMax: 1_000,

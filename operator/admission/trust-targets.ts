@@ -1,8 +1,7 @@
 import { taking } from "../../crds/forced-fields.ts";
 import { isOperatorError } from "../../lib/core/errors.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
-import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
-import { RESOURCES } from "../../lib/kube/types.ts";
+import { type KubeObject, RESOURCES, type ResourceType, resourceType } from "../../lib/kube/types.ts";
 
 /** An object that tells API servers whom to trust when they call a webhook. */
 export interface TrustTarget {
@@ -46,13 +45,7 @@ const FIELD_MANAGER = "shieldx-webhook-certificates";
 
 /** Type of a kind of webhook configuration. */
 function configurationType(kind: "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration"): ResourceType {
-  return {
-    group: "admissionregistration.k8s.io",
-    version: "v1",
-    kind,
-    plural: `${kind.toLowerCase()}s`,
-    namespaced: false,
-  };
+  return resourceType("admissionregistration.k8s.io/v1", [kind, `${kind.toLowerCase()}s`], false);
 }
 
 /** The targets of a server, on the API server. */

@@ -2,7 +2,6 @@ import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { ANNOTATIONS, LABELS } from "../../crds/group.ts";
 import { isOperatorError, OperatorError } from "../../lib/core/errors.ts";
 import { createManualClock } from "../../lib/core/manual-clock.ts";
-import { apiVersionOf } from "../../lib/kube/paths.ts";
 import { type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
 import { type FakeKube, startFakeKube, storeKey } from "../../testkit/fake-kube.ts";
@@ -30,7 +29,7 @@ import { createStatusWriter } from "./status.ts";
 const { ConfigMap, Secret } = RESOURCES;
 const configMapKey = (name: string) => storeKey(ConfigMap, "default", name);
 const widgetKey = storeKey(WIDGET, "default", "w");
-const WIDGET_VERSION = apiVersionOf(WIDGET);
+const WIDGET_VERSION = WIDGET.apiVersion;
 const never = new AbortController().signal;
 
 /** A ConfigMap of widget `w`. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import type { KubeObject } from "../../lib/kube/types.ts";
+import { type KubeObject, resourceType } from "../../lib/kube/types.ts";
 import { configMap, WIDGET, widget } from "../../testkit/widget.ts";
 import type { CacheSpec, CacheView } from "../kube/cache.ts";
 import type { ObjectChange } from "../kube/informer.ts";
@@ -10,7 +10,7 @@ import { connectWatches } from "./watch.ts";
 
 // Goal: every change wakes whom it concerns, once and with its priority; an unreadable object harms nobody else.
 
-const CONFIG_MAP = { group: "", version: "v1", kind: "ConfigMap", plural: "configmaps", namespaced: true };
+const CONFIG_MAP = resourceType("v1", ["ConfigMap", "configmaps"]);
 
 function connect(change: Partial<Controller> = {}) {
   const added: string[] = [];

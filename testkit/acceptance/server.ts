@@ -1,7 +1,7 @@
 import { systemClock } from "../../lib/core/clock.ts";
 import { createKubeClient, type KubeClient } from "../../lib/kube/client.ts";
 import { createTransport, type KubeEndpoint } from "../../lib/kube/transport.ts";
-import { type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
+import { type KubeObject, RESOURCES, resourceType } from "../../lib/kube/types.ts";
 import { startFakeKube, storeKey } from "../fake-kube.ts";
 import { startFaultProxy } from "../fault-proxy.ts";
 import type { FaultTarget } from "../faults.ts";
@@ -129,7 +129,7 @@ export async function startRealAcceptance(plane: TestControlPlane, namespace: st
   };
 }
 
-const NAMESPACE = { group: "", version: "v1", kind: "Namespace", plural: "namespaces", namespaced: false };
+const NAMESPACE = resourceType("v1", ["Namespace", "namespaces"], false);
 
 function touch(index: number): object {
   return { data: { touched: String(index) } };

@@ -1,17 +1,15 @@
 import { describe, expect, it } from "@jest/globals";
-import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
+import { type KubeObject, RESOURCES, type ResourceType, resourceType } from "../../lib/kube/types.ts";
 import { objectOf } from "../builders.ts";
 import type { ContractCases } from "./server.ts";
 import { ownersOf, pathOf, sendWire, type WireAnswer } from "./wire.ts";
 
 const { Deployment, Service } = RESOURCES;
-const VALIDATING: ResourceType = {
-  group: "admissionregistration.k8s.io",
-  version: "v1",
-  kind: "ValidatingWebhookConfiguration",
-  plural: "validatingwebhookconfigurations",
-  namespaced: false,
-};
+const VALIDATING: ResourceType = resourceType(
+  "admissionregistration.k8s.io/v1",
+  ["ValidatingWebhookConfiguration", "validatingwebhookconfigurations"],
+  false,
+);
 
 interface PodSpec {
   readonly containers: readonly Container[];

@@ -2,7 +2,7 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { KubeClient } from "../../../lib/kube/client.ts";
-import { RESOURCES, type ResourceType } from "../../../lib/kube/types.ts";
+import { RESOURCES, type ResourceType, resourceType } from "../../../lib/kube/types.ts";
 import { temporaryFolder } from "../../../lib/node/testing/leftovers.ts";
 import { startControlPlane } from "../../../testkit/kube-apiserver.ts";
 import { eventually } from "../../../testkit/wait.ts";
@@ -75,10 +75,4 @@ export async function openStage(kinds: readonly ResourceType[], namespaceCount: 
   }
 }
 
-const NAMESPACE: ResourceType = {
-  group: "",
-  version: "v1",
-  kind: "Namespace",
-  plural: "namespaces",
-  namespaced: false,
-};
+const NAMESPACE: ResourceType = resourceType("v1", ["Namespace", "namespaces"], false);

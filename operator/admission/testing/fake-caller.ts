@@ -3,7 +3,6 @@ import { Agent, request } from "node:https";
 import { systemClock } from "../../../lib/core/clock.ts";
 import { OperatorError } from "../../../lib/core/errors.ts";
 import { errorFromStatus } from "../../../lib/kube/kube-errors.ts";
-import { apiVersionOf } from "../../../lib/kube/paths.ts";
 import type { KubeObject } from "../../../lib/kube/types.ts";
 import { jsonPatch } from "../../../testkit/fake/json-patch.ts";
 import { eventually } from "../../../testkit/wait.ts";
@@ -108,7 +107,7 @@ export async function startFakeCaller(options: CallerOptions = {}): Promise<Runn
 
   const store = async (object: Gadget, oldObject: Gadget | undefined): Promise<Gadget> => {
     const operation = oldObject === undefined ? "CREATE" : "UPDATE";
-    const hub = await convert(object, apiVersionOf(GADGET_V2));
+    const hub = await convert(object, GADGET_V2.apiVersion);
     const patch = await admit("mutating", { operation, object: hub, oldObject });
     const completed = jsonPatch(hub, patch) as Gadget;
     await validate({ operation, object: completed, oldObject });
@@ -124,7 +123,7 @@ export async function startFakeCaller(options: CallerOptions = {}): Promise<Runn
     if (found === undefined) throw new OperatorError("KUBE_NOT_FOUND", `gadgets "${name}" not found`);
     return found;
   };
-  const versionOf = (name: "v1" | "v2"): string => apiVersionOf(name === "v1" ? GADGET_V1 : GADGET_V2);
+  const versionOf = (name: "v1" | "v2"): string => (name === "v1" ? GADGET_V1 : GADGET_V2).apiVersion;
 
   await eventually("both show a certificate", () => replicas.every((replica) => replica.server.ready().ok));
   known = { seen: await readTargets(kube), at: systemClock.monotonic() };

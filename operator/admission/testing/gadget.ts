@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { OperatorError } from "../../../lib/core/errors.ts";
-import { apiVersionOf } from "../../../lib/kube/paths.ts";
-import type { KubeObject, ResourceType } from "../../../lib/kube/types.ts";
+import { type KubeObject, type ResourceType, resourceType } from "../../../lib/kube/types.ts";
 import { definitionOf, WIDGET } from "../../../testkit/widget.ts";
 import { allow, deny, mutatingWebhook, validatingWebhook } from "../admission.ts";
 import { conversionStanza, type WebhookAddress } from "../configurations.ts";
@@ -17,7 +16,7 @@ export const GADGET_V1: ResourceType<Gadget> = version("v1");
 export const GADGET_V2: ResourceType<Gadget> = version("v2");
 
 function version(name: string): ResourceType<Gadget> {
-  return { group: WIDGET.group, version: name, kind: "Gadget", plural: "gadgets", namespaced: true };
+  return resourceType(`${WIDGET.group}/${name}`, ["Gadget", "gadgets"]);
 }
 
 export interface Gadget extends KubeObject {
@@ -139,10 +138,10 @@ export function gadgetCrd(address: WebhookAddress): KubeObject {
 
 /** A gadget as v2 says it. */
 export function gadget(name: string, spec: Record<string, unknown> = { width: 3, height: 4 }): Gadget {
-  return { apiVersion: apiVersionOf(GADGET_V2), kind: "Gadget", metadata: { namespace: "default", name }, spec };
+  return { apiVersion: GADGET_V2.apiVersion, kind: "Gadget", metadata: { namespace: "default", name }, spec };
 }
 
 /** A gadget as v1 says it. */
 export function oldGadget(name: string, spec: Record<string, unknown> = { size: "3x4" }): Gadget {
-  return { ...gadget(name, spec), apiVersion: apiVersionOf(GADGET_V1) };
+  return { ...gadget(name, spec), apiVersion: GADGET_V1.apiVersion };
 }
