@@ -11,7 +11,7 @@ import { SHARD_SET, SHARD_SET_KIND } from "../crds/shardset.ts";
 import { serveKinds } from "../crds/testing/served.ts";
 import { systemClock } from "../lib/core/clock.ts";
 import type { KubeClient } from "../lib/kube/client.ts";
-import { type KubeObject, RESOURCES, type ResourceType } from "../lib/kube/types.ts";
+import { type KubeObject, RESOURCES, type ResourceType, resourceType } from "../lib/kube/types.ts";
 import * as certificates from "../lib/node/certificates.ts";
 import { silentLogger } from "../lib/node/logger.ts";
 import { createMetrics } from "../lib/node/metrics.ts";
@@ -40,7 +40,7 @@ beforeEach(async () => {
   }
   count += 1;
   namespace = `bank-${count}`;
-  const type: ResourceType = { group: "", version: "v1", kind: "Namespace", plural: "namespaces", namespaced: false };
+  const type = resourceType("v1", ["Namespace", "namespaces"], false);
   await user.create(type, { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
 }, 60_000);
 /** Ends what a test that failed left running. */
