@@ -176,7 +176,9 @@ describe("events", () => {
   test("tell of a new reason once, with the condition's sentence", () => {
     const given = { ...READY, jobs: [job({ state: "failed", message: "limit" })] };
     const note = expect.stringContaining("failed: limit");
-    expect(tell(given).events).toMatchObject([{ type: "event", eventType: "Warning", reason: "MigrationFailed", note }]);
+    expect(tell(given).events).toMatchObject([
+      { type: "event", eventType: "Warning", reason: "MigrationFailed", note },
+    ]);
     expect(tell({ ...given, ledger: ledger({ status: statusOf(given) }) }).events).toEqual([]);
   });
 });
