@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { customResourceDefinition } from "../../crds/crd.ts";
 import { CREDIT_LEDGER, type CreditLedger } from "../../crds/creditledger.ts";
 import { DATABASE_REQUEST_KEY, parseDatabaseRequest, requestHash } from "../../crds/database-request.ts";
-import { ANNOTATIONS, API_VERSION } from "../../crds/group.ts";
+import { ANNOTATIONS, API_VERSION, COMPONENTS, LABELS } from "../../crds/group.ts";
 import { KINDS } from "../../crds/kinds.ts";
 import { SHARD_SET, type ShardSet } from "../../crds/shardset.ts";
 import { systemClock } from "../../lib/core/clock.ts";
@@ -33,6 +33,9 @@ const TIMEOUT_MS = 60_000;
 const POLL_MS = 50;
 /** Long enough for several renewals and for whatever a restless controller would write. */
 const REST_MS = 4_000;
+
+/** The pod that writes all shards. */
+const WRITER = "bank-1";
 
 let plane: TestControlPlane;
 let kube: KubeClient;
@@ -120,6 +123,11 @@ describe("CreditLedger on a real API server", () => {
     await conditionIs("Ready", "False WritersUnavailable");
     await merge(RESOURCES.Lease, "bank-writer-0", { spec: { holderIdentity: "h".repeat(300) } });
     for (let shard = 1; shard < SHARDS; shard += 1) await renewLease(shard, "0");
+    await eventually(async () => (await readLedger()).status?.writersReady === SHARDS - 1);
+    // As much of the holder as a status may hold, and that it is no pod of the ledger.
+    expect((await readLedger()).status?.heads?.[0]?.writer).toBe("h".repeat(253));
+    await conditionIs("Available", "False WritersUnavailable");
+    await renewLease(0, "0");
     await conditionIs("Ready", "True Ready");
   });
 
@@ -298,13 +306,22 @@ async function startPods(): Promise<void> {
   const { generation } = (await kube.get(RESOURCES.Deployment, { namespace, name: "bank" })).metadata;
   const counts = { replicas: 2, updatedReplicas: 2, readyReplicas: 2, availableReplicas: 2 };
   await mergeStatus(RESOURCES.Deployment, "bank", { observedGeneration: generation, ...counts });
+  const labels = { [LABELS.kind]: "CreditLedger", [LABELS.name]: "bank", [LABELS.component]: COMPONENTS.ledger };
+  await kube.create(RESOURCES.Pod, {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: WRITER, namespace, labels },
+    spec: { containers: [{ name: "ledger", image: "shieldx" }] },
+  });
+  await mergeStatus(RESOURCES.Pod, WRITER, { phase: "Running", conditions: [{ type: "Ready", status: "True" }] });
 }
 
 async function renewLease(shard: number, position: string): Promise<void> {
+  const { uid = "" } = (await kube.get(RESOURCES.Pod, { namespace, name: WRITER })).metadata;
   await merge(RESOURCES.Lease, `bank-writer-${String(shard)}`, {
     metadata: { annotations: { [ANNOTATIONS.headPosition]: position } },
     spec: {
-      holderIdentity: "bank-1_uid",
+      holderIdentity: `${WRITER}_${uid}`,
       leaseDurationSeconds: 15,
       leaseTransitions: 1,
       renewTime: new Date(systemClock.now()).toISOString().replace("Z", "000Z"),
