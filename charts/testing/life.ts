@@ -1,7 +1,7 @@
 import type { AgentStatus } from "../../crds/agent-status.ts";
 import { CREDIT_LEDGER } from "../../crds/creditledger.ts";
 import { requestHash } from "../../crds/database-request.ts";
-import { LABELS } from "../../crds/group.ts";
+import { COMPONENTS, LABELS } from "../../crds/group.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import { isOperatorError } from "../../lib/core/errors.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
@@ -25,6 +25,22 @@ export function createLife(kube: KubeClient, namespace: string, shardSet: string
   const setStatus = async (type: ResourceType, { metadata }: KubeObject, status: unknown): Promise<void> => {
     const ref = { namespace, name: metadata.name };
     await kube.patch(type, ref, { format: "merge", patch: { status }, subresource: "status" });
+  };
+
+  /** A pod of the ledger, as a holder of its Leases is called; made by nobody else here. */
+  const podOf = async (of: Readonly<Record<string, string>> = {}): Promise<string> => {
+    const { [LABELS.kind]: kind = "", [LABELS.name]: ledger = "" } = of;
+    const metadata = { name: `${ledger}-pod`, namespace };
+    const labels = { [LABELS.kind]: kind, [LABELS.name]: ledger, [LABELS.component]: COMPONENTS.ledger };
+    const pod =
+      (await kube.find<KubeObject>(RESOURCES.Pod, metadata)) ??
+      (await kube.create<KubeObject>(RESOURCES.Pod, {
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { ...metadata, labels },
+        spec: { containers: [{ name: "ledger", image: "x:1" }] },
+      }));
+    return `${metadata.name}_${pod.metadata.uid ?? ""}`;
   };
 
   /** Each kind with what happens to its objects; nothing when it has happened. */
@@ -87,7 +103,8 @@ export function createLife(kube: KubeClient, namespace: string, shardSet: string
         const { holderIdentity } = (lease["spec"] ?? {}) as { holderIdentity?: string };
         if (lease.metadata.labels?.[LABELS.kind] !== CREDIT_LEDGER.kind || holderIdentity !== undefined) return;
         const renewTime = new Date(systemClock.now()).toISOString().replace("Z", "000Z");
-        const spec = { holderIdentity: "pod_uid", leaseDurationSeconds: 3600, leaseTransitions: 1, renewTime };
+        const writer = await podOf(lease.metadata.labels);
+        const spec = { holderIdentity: writer, leaseDurationSeconds: 3600, leaseTransitions: 1, renewTime };
         await kube.patch(
           RESOURCES.Lease,
           { namespace, name: lease.metadata.name },
