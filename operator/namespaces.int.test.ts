@@ -142,8 +142,9 @@ describe("an operator of a few namespaces", () => {
     await eventually("the other one goes on", () => isServed("stays", "second"), 60_000);
     const before = first.requests();
     await systemClock.sleep(5_000);
-    // Ten renewals of the Lease, and an attempt of each kind in each namespace.
-    expect(first.requests() - before).toBeLessThan(30);
+    // Ten renewals of the Lease, four looks for other installations, and a few attempts of each kind in each namespace: no
+    // busy loop, which would make hundreds.
+    expect(first.requests() - before).toBeLessThan(60);
     expect(await first.stop()).toBe(0);
 
     const again = start(["stays", "goes", "later"]);

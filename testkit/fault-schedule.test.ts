@@ -97,6 +97,8 @@ describe("a schedule of faults", () => {
       const key = storeKey(WIDGET, "default", "w");
       fake.store.create(key, widget("w", { size: 1 }), "user");
       const operator = startReplica({ link: fake, namespace: "default", identity: "a" });
+      // With the long Lease of these tests, an attempt at it that fails is made again after days.
+      await operator.leads();
       const schedule = faultSchedule(seed, { kinds: NOTICED_AT_ONCE, withinMs: 600 });
       const played = schedule.play({ target: fake }, systemClock);
       for (let size = 2; size <= 6; size += 1) {
