@@ -1,5 +1,6 @@
 // A CRD is deleted by mistake, which deletes all of its resources, and is installed again: what becomes of data is what
 // deletionPolicy says, and the operator goes on without a restart.
+
 import { randomBytes } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { createCreditLedgerController } from "../controllers/creditledger/creditledger.controller.ts";
@@ -11,13 +12,14 @@ import { SHARD_SET, SHARD_SET_KIND } from "../crds/shardset.ts";
 import { serveKinds } from "../crds/testing/served.ts";
 import { systemClock } from "../lib/core/clock.ts";
 import type { KubeClient } from "../lib/kube/client.ts";
-import { type KubeObject, RESOURCES, type ResourceType, resourceType } from "../lib/kube/types.ts";
+import { type KubeObject, RESOURCES, type ResourceType } from "../lib/kube/types.ts";
 import * as certificates from "../lib/node/certificates.ts";
 import { silentLogger } from "../lib/node/logger.ts";
 import { createMetrics } from "../lib/node/metrics.ts";
 import { scramVerifier } from "../lib/node/scram.ts";
 import { createManager, type Manager } from "../operator/manager.ts";
 import { startControlPlane, type TestControlPlane } from "../testkit/kube-apiserver.ts";
+import { makeNamespace } from "../testkit/namespaces.ts";
 import { eventually } from "../testkit/wait.ts";
 import { createLife } from "./testing/life.ts";
 
@@ -40,8 +42,7 @@ beforeEach(async () => {
   }
   count += 1;
   namespace = `bank-${count}`;
-  const type = resourceType("v1", ["Namespace", "namespaces"], false);
-  await user.create(type, { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+  await makeNamespace(user, namespace);
 }, 60_000);
 /** Ends what a test that failed left running. */
 let ends: (() => Promise<unknown>)[] = [];

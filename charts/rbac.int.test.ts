@@ -1,5 +1,6 @@
 // The chart's permissions, on a real API server: the operator lives a whole life of both kinds under the service account
 // of the chart. Every verb that it uses is granted (the server would refuse), and every verb that is granted is used.
+
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
@@ -23,6 +24,7 @@ import { createMetrics } from "../lib/node/metrics.ts";
 import { scramVerifier } from "../lib/node/scram.ts";
 import { createManager } from "../operator/manager.ts";
 import { startControlPlane, type TestControlPlane } from "../testkit/kube-apiserver.ts";
+import { makeNamespace } from "../testkit/namespaces.ts";
 import { eventually } from "../testkit/wait.ts";
 import { type Access, type Right, type RoleRule, recordAccesses, rightsOf } from "./testing/accesses.ts";
 import { createLife } from "./testing/life.ts";
@@ -54,11 +56,7 @@ beforeAll(async () => {
   );
   chart = parseAllDocuments(stdout).flatMap((document) => (document.toJS() as KubeObject | null) ?? []);
   for (const name of [SYSTEM, NAMESPACE]) {
-    await user.create(resourceType("v1", ["Namespace", "namespaces"], false), {
-      apiVersion: "v1",
-      kind: "Namespace",
-      metadata: { name },
-    });
+    await makeNamespace(user, name);
   }
   for (const object of chart) {
     const type = CREATED[object.kind];

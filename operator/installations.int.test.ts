@@ -3,10 +3,12 @@ import { ANNOTATIONS } from "../crds/group.ts";
 import { systemClock } from "../lib/core/clock.ts";
 import { createKubeClient, type KubeClient } from "../lib/kube/client.ts";
 import { createTransport } from "../lib/kube/transport.ts";
-import { RESOURCES, type ResourceType, resourceType } from "../lib/kube/types.ts";
+import { RESOURCES } from "../lib/kube/types.ts";
 import { silentLogger } from "../lib/node/logger.ts";
 import { createMetrics } from "../lib/node/metrics.ts";
 import { startControlPlane, type TestControlPlane } from "../testkit/kube-apiserver.ts";
+import { renewals } from "../testkit/lease-renewals.ts";
+import { makeNamespace } from "../testkit/namespaces.ts";
 import { eventually } from "../testkit/wait.ts";
 import { createManager, LEASE_NAME, type Manager } from "./manager.ts";
 
@@ -14,7 +16,6 @@ import { createManager, LEASE_NAME, type Manager } from "./manager.ts";
 // when it is gone.
 
 const { Lease } = RESOURCES;
-const NAMESPACE: ResourceType = resourceType("v1", ["Namespace", "namespaces"], false);
 
 let plane: TestControlPlane;
 let user: KubeClient;
@@ -24,7 +25,7 @@ beforeAll(async () => {
   plane = await startControlPlane();
   user = plane.client();
   for (const name of ["one", "two", "three"]) {
-    await user.create(NAMESPACE, { apiVersion: "v1", kind: "Namespace", metadata: { name } });
+    await makeNamespace(user, name);
   }
 }, 120_000);
 afterAll(() => plane.stop());
@@ -115,20 +116,29 @@ const STANDS_BY =
   "stands by for the installation in namespace one, which is older and serves all namespaces: " +
   "uninstall one of the two, or give them watchNamespaces that do not overlap";
 
-/** Makes Leases of different ages: the server counts in seconds. */
-const nextSecond = () => systemClock.sleep(1_100);
+const leaseOf = (namespace: string) => ({ namespace, name: LEASE_NAME });
+
+/** Waits until a Lease that is made now is younger than that of an installation: the server counts in whole seconds. */
+const isOlder = (namespace: string): Promise<unknown> =>
+  eventually(`the Lease in ${namespace} is older than now`, async () => {
+    const { metadata } = await user.get(Lease, leaseOf(namespace));
+    return systemClock.now() >= Date.parse(metadata.creationTimestamp ?? "") + 1_000;
+  });
+
+/** Of a leader, until whoever was to object or to follow has looked at it several times. */
+const RENEWALS = 10;
 
 describe("two installations that want the same namespaces", () => {
   it("the older one leads; the other one says why it does not, takes over when it goes, and lets it come back", async () => {
     const one = install("one");
     await leads("one");
-    await nextSecond();
+    await isOlder("one");
     const two = install("two", ["bank"]);
     await eventually("told", () => two.manager().ready().reasons?.[0] === STANDS_BY);
     expect(two.manager().ready().ok).toBe(true);
     expect(await two.metrics()).toContain("\nshieldx_other_installations 1\n");
     await eventually("written on its Lease", async () => {
-      const { metadata } = await user.get(Lease, { namespace: "two", name: LEASE_NAME });
+      const { metadata } = await user.get(Lease, leaseOf("two"));
       return metadata.annotations?.[ANNOTATIONS.installation] === "waits for one";
     });
     expect(leaders()).toEqual(["one"]);
@@ -165,25 +175,21 @@ describe("two installations that want the same namespaces", () => {
     await user.create(Lease, {
       apiVersion: "coordination.k8s.io/v1",
       kind: "Lease",
-      metadata: { namespace: "one", name: LEASE_NAME },
+      metadata: leaseOf("one"),
       spec: { holderIdentity: "ghost", leaseDurationSeconds: 1_000_000, leaseTransitions: 1 },
     });
-    await user.patch(
-      Lease,
-      { namespace: "one", name: LEASE_NAME },
-      {
-        format: "merge",
-        patch: { spec: { leaseDurationSeconds: 3 } },
-      },
-    );
-    await nextSecond();
+    await user.patch(Lease, leaseOf("one"), {
+      format: "merge",
+      patch: { spec: { leaseDurationSeconds: 3 } },
+    });
+    await isOlder("one");
     const startedAt = systemClock.monotonic();
     const two = install("two");
     await eventually("told", () => two.manager().ready().reasons?.[0] === STANDS_BY);
     await leads("two");
     expect(systemClock.monotonic() - startedAt).toBeGreaterThan(3_000);
     // Its Lease lies around for ever, and is nobody's.
-    await systemClock.sleep(2_000);
+    await renewals(user, leaseOf("two"), RENEWALS);
     expect([two.ends(), leaders()]).toEqual([0, ["two"]]);
     expect(await two.metrics()).toContain("\nshieldx_other_installations 0\n");
   }, 60_000);
@@ -193,8 +199,8 @@ describe("two installations that want the same namespaces", () => {
     await leads("one");
     await running[0]?.stop();
     running = [];
-    await nextSecond();
-    const forged = { namespace: "two", name: LEASE_NAME };
+    await isOlder("one");
+    const forged = leaseOf("two");
     await user.create(Lease, {
       apiVersion: "coordination.k8s.io/v1",
       kind: "Lease",
@@ -215,7 +221,7 @@ describe("two installations that want the same namespaces", () => {
   it("of different namespaces lead side by side", async () => {
     const pods = [install("one", ["bank"]), install("two", ["shop"])];
     await eventually("both lead", () => pods.every((pod) => pod.manager().isLeader()));
-    await nextSecond();
+    for (const { namespace } of pods) await renewals(user, leaseOf(namespace), RENEWALS);
     expect(pods.map((pod) => pod.manager().isLeader())).toEqual([true, true]);
   });
 });

@@ -9,19 +9,14 @@ import { SHARD_SET, type ShardSet } from "../../crds/shardset.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import { isOperatorError } from "../../lib/core/errors.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
-import {
-  type KubeObject,
-  RESOURCES,
-  type ResourceType,
-  resourceType,
-  type SecretObject,
-} from "../../lib/kube/types.ts";
+import { type KubeObject, RESOURCES, type ResourceType, type SecretObject } from "../../lib/kube/types.ts";
 import * as certificates from "../../lib/node/certificates.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
 import { createMetrics } from "../../lib/node/metrics.ts";
 import { scramVerifier } from "../../lib/node/scram.ts";
 import { createManager } from "../../operator/manager.ts";
 import { startControlPlane, type TestControlPlane } from "../../testkit/kube-apiserver.ts";
+import { makeNamespace } from "../../testkit/namespaces.ts";
 import { createCreditLedgerController } from "./creditledger.controller.ts";
 
 // The ledger's controller under the real manager on a real API server. There are no nodes and no other controllers: the
@@ -57,7 +52,7 @@ afterAll(async () => {
 
 beforeEach(async () => {
   namespace = `test-${randomBytes(4).toString("hex")}`;
-  await kube.create(NAMESPACES, { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+  await makeNamespace(kube, namespace);
 });
 
 afterEach(async () => {
@@ -209,7 +204,6 @@ describe("CreditLedger on a real API server", () => {
   });
 });
 
-const NAMESPACES: ResourceType = resourceType("v1", ["Namespace", "namespaces"], false);
 const FOREIGN_SPEC = { selector: { app: "other" }, ports: [{ port: 80, protocol: "TCP", targetPort: 80 }] };
 
 /** Kinds of which a ledger owns objects. */

@@ -1,6 +1,7 @@
 // The controller in its manager on a real kube-apiserver: what the API server thinks of every object (validation,
 // restricted pod security, server-side apply), that nothing is written at rest, and deletion with real finalizers.
 // There is no kubelet and no volume controller; the test plays both, and the agents.
+
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { customResourceDefinition } from "../../crds/crd.ts";
@@ -15,12 +16,12 @@ import { silentLogger } from "../../lib/node/logger.ts";
 import { createMetrics } from "../../lib/node/metrics.ts";
 import { createManager } from "../../operator/manager.ts";
 import { startControlPlane, type TestControlPlane } from "../../testkit/kube-apiserver.ts";
+import { makeNamespace } from "../../testkit/namespaces.ts";
 import type { GetJson } from "./shardset.agents.ts";
 import { createShardSetController } from "./shardset.controller.ts";
 import { POLL_READY_SECONDS } from "./shardset.plan.ts";
 import { agent, systemIdentifier } from "./testing/builders.ts";
 
-const NAMESPACE_TYPE: ResourceType = resourceType("v1", ["Namespace", "namespaces"], false);
 const NAMESPACE = "bank-ns";
 const DEADLINE_MS = 60_000;
 const POLL_MS = 50;
@@ -50,11 +51,7 @@ beforeAll(async () => {
   for (const kind of KINDS) {
     await kube.create(RESOURCES.CustomResourceDefinition, customResourceDefinition(kind) as KubeObject);
   }
-  await kube.create(NAMESPACE_TYPE, {
-    apiVersion: "v1",
-    kind: "Namespace",
-    metadata: { name: NAMESPACE, labels: { "pod-security.kubernetes.io/enforce": "restricted" } },
-  });
+  await makeNamespace(kube, NAMESPACE, { "pod-security.kubernetes.io/enforce": "restricted" });
   for (const kind of KINDS) {
     await until(`${kind.type.plural} are served`, async () => {
       await kube.list(kind.type as ResourceType);

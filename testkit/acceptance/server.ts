@@ -1,11 +1,12 @@
 import { systemClock } from "../../lib/core/clock.ts";
 import { createKubeClient, type KubeClient } from "../../lib/kube/client.ts";
 import { createTransport, type KubeEndpoint } from "../../lib/kube/transport.ts";
-import { type KubeObject, RESOURCES, resourceType } from "../../lib/kube/types.ts";
+import { RESOURCES } from "../../lib/kube/types.ts";
 import { startFakeKube, storeKey } from "../fake-kube.ts";
 import { startFaultProxy } from "../fault-proxy.ts";
 import type { FaultTarget } from "../faults.ts";
 import type { TestControlPlane } from "../kube-apiserver.ts";
+import { makeNamespace } from "../namespaces.ts";
 import { WIDGET, widget } from "../widget.ts";
 
 /** A way of replicas to the server; faults on it befall whoever takes it. Credentials are the link's affair. */
@@ -99,7 +100,7 @@ export async function startRealAcceptance(plane: TestControlPlane, namespace: st
     proxies.push(proxy);
     return proxy;
   };
-  await user.create<KubeObject>(NAMESPACE, { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+  await makeNamespace(user, namespace);
   return {
     name: "kube-apiserver",
     namespace,
@@ -128,8 +129,6 @@ export async function startRealAcceptance(plane: TestControlPlane, namespace: st
     },
   };
 }
-
-const NAMESPACE = resourceType("v1", ["Namespace", "namespaces"], false);
 
 function touch(index: number): object {
   return { data: { touched: String(index) } };

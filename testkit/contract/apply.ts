@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { type ConfigMapObject, type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
+import { type ConfigMapObject, type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
 import { objectOf } from "../builders.ts";
 import { configMap, WIDGET, widget } from "../widget.ts";
 import { type ContractCases, ref } from "./server.ts";
@@ -25,7 +25,7 @@ export const applyCases: ContractCases = (server) => {
       );
     });
 
-    it.each([ConfigMap, Secret, Lease, WIDGET])(
+    it.each<ResourceType>([ConfigMap, Secret, Lease, WIDGET])(
       "at version 1, which no object has, creates a $kind and never merges into one that is there",
       async (type) => {
         const name = `absent-${type.plural}`;

@@ -1,12 +1,12 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
-import { RESOURCES, type ResourceType, resourceType } from "../../lib/kube/types.ts";
+import { RESOURCES } from "../../lib/kube/types.ts";
 import { objectOf } from "../builders.ts";
+import { NAMESPACE } from "../namespaces.ts";
 import { configMap, WIDGET, widget } from "../widget.ts";
 import type { ContractCases } from "./server.ts";
 import { pathOf, sendWire } from "./wire.ts";
 
 const { ConfigMap, Lease } = RESOURCES;
-const NAMESPACE: ResourceType = resourceType("v1", ["Namespace", "namespaces"], false);
 
 interface Refusal {
   readonly name: string;

@@ -1,10 +1,12 @@
 /** The server that both programs work against: etcd and kube-apiserver with an audit log, our kinds and namespaces. */
+
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { KubeClient } from "../../../lib/kube/client.ts";
-import { RESOURCES, type ResourceType, resourceType } from "../../../lib/kube/types.ts";
+import { RESOURCES, type ResourceType } from "../../../lib/kube/types.ts";
 import { temporaryFolder } from "../../../lib/node/testing/leftovers.ts";
 import { startControlPlane } from "../../../testkit/kube-apiserver.ts";
+import { makeNamespace } from "../../../testkit/namespaces.ts";
 import { eventually } from "../../../testkit/wait.ts";
 import { definitionOf, WIDGET, type Widget } from "../../../testkit/widget.ts";
 import { AUDIT_POLICY, type AuditLog, openAuditLog } from "./audit.ts";
@@ -57,7 +59,7 @@ export async function openStage(kinds: readonly ResourceType[], namespaceCount: 
     }
     const namespaces = Array.from({ length: namespaceCount }, (_, index) => `bench-${String(index).padStart(2, "0")}`);
     for (const name of namespaces) {
-      await client.create(NAMESPACE, { apiVersion: "v1", kind: "Namespace", metadata: { name } });
+      await makeNamespace(client, name);
     }
     return {
       server: controlPlane.server,
@@ -74,5 +76,3 @@ export async function openStage(kinds: readonly ResourceType[], namespaceCount: 
     throw error;
   }
 }
-
-const NAMESPACE: ResourceType = resourceType("v1", ["Namespace", "namespaces"], false);
