@@ -143,6 +143,8 @@ export const CREDIT_LEDGER_REASONS = {
   WaitingForDatabase: "The shard agents have not made the ledger's database on every shard yet.",
   DatabaseReady: "The database exists on every shard.",
   DatabaseNameConflict: "Another ledger's database request has the same database name. Rename this ledger.",
+  DatabaseUnusable:
+    "A writer cannot use the ledger's database on a shard: a table, the database, a right or the end of the log is missing; the message quotes it. Restore it.",
   Migrating: "The migration Job is running.",
   MigrationFailed:
     "The migration failed five times in a row and is tried again every few minutes; the message has its last words.",

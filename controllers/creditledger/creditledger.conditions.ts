@@ -150,11 +150,17 @@ function inWords(losses: readonly ShardLoss[]): string {
   return losses.map(({ message }) => message).join("; ");
 }
 
+/** What people do about a database that is not what the ledger left. */
+const RESTORE_DATABASE =
+  "nothing is written there until the database is as it was: restore what is missing, or the right that was taken; the writer goes on by itself";
+
 /** Characters of a holder in a message: anybody may have written it. */
 const HOLDER_MAX = 100;
 
 function available({ deployment, target, leases }: World, { withoutWriter, losses, podTrouble }: GateFacts): Says {
   if (losses.length > 0) return no("DataLost", inWords(losses));
+  const faults = leases.flatMap(({ fault }) => fault ?? []);
+  if (faults.length > 0) return no("DatabaseUnusable", `${faults.join("; ")}; ${RESTORE_DATABASE}`);
   if (deployment === undefined) return no("Deploying", "no ledger pod was started yet");
   const pods = `${String(deployment.readyReplicas)} of ${String(deployment.replicas)} pods are ready`;
   if (deployment.readyReplicas === 0) {

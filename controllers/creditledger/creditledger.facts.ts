@@ -98,8 +98,10 @@ export interface ObservedLease extends ObjectIdentity {
   readonly position: number | undefined;
   /** PostgreSQL cluster that its holders wrote to. */
   readonly systemIdentifier: string | undefined;
-  /** Why its holder does not write, when only people can mend that. */
+  /** Why its holder does not write: the database has less than there was. */
   readonly problem: string | undefined;
+  /** The same, for a database that cannot be used, whatever is in it. */
+  readonly fault?: string | undefined;
 }
 
 /** Content of Secret `l-roles`. */
@@ -258,8 +260,14 @@ export function observeLease(lease: LeaseObject): ObservedLease {
     epoch: lease.spec?.leaseTransitions ?? 0,
     position: positionOf(position),
     systemIdentifier: lease.metadata.annotations?.[ANNOTATIONS.systemIdentifier],
-    problem: lease.metadata.annotations?.[ANNOTATIONS.writerProblem]?.replace(/^[A-Z_]+: /, ""),
+    ...readProblem(lease.metadata.annotations?.[ANNOTATIONS.writerProblem]),
   };
+}
+
+/** `DATA_LOST: the log of shard 1 ends…`; a text without a code is that of a loss. */
+function readProblem(text: string | undefined): Pick<ObservedLease, "problem" | "fault"> {
+  const [, code, sentence = text] = /^([A-Z_]+): (.*)$/s.exec(text ?? "") ?? [];
+  return code === undefined || code === "DATA_LOST" ? { problem: sentence } : { problem: undefined, fault: sentence };
 }
 
 /** The end of the name of a writer Lease: the index of its shard. */

@@ -1,7 +1,7 @@
 // What people do by hand to a ledger that runs: to its status, its Deployment and Leases, and to labels of its objects.
 import { describe, expect, test } from "@jest/globals";
 import type { CreditLedger } from "../../crds/creditledger.ts";
-import { LABELS } from "../../crds/group.ts";
+import { ANNOTATIONS, LABELS } from "../../crds/group.ts";
 import { conditionOf, type StoryCast, toRest } from "../../testkit/story.ts";
 import { createCreditLedgerController, POSITIONS_INTERVAL_SECONDS } from "./creditledger.controller.ts";
 import { deps, ledger, NAME, NAMESPACE, shardSet } from "./testing/builders.ts";
@@ -70,6 +70,24 @@ describe("a writer Lease", () => {
     await toRest(cast);
     expect(told(cast, "Available")).toMatch(/^False WritersUnavailable: 0 of 3 shards have a writer/);
   });
+});
+
+test("a database that its writer cannot use is told, with what to do, and is no loss that could be given up", async () => {
+  const cast = await ready();
+  const say = (problem: string | undefined): void =>
+    cast.world.edit("Lease", "bank-writer-1", (lease) => {
+      const { [ANNOTATIONS.writerProblem]: _, ...annotations } = lease.metadata.annotations ?? {};
+      const said = problem === undefined ? {} : { [ANNOTATIONS.writerProblem]: problem };
+      return { ...lease, metadata: { ...lease.metadata, annotations: { ...annotations, ...said } } };
+    });
+  say('INTERNAL: shard 1: relation "ledger.event" does not exist (SQLSTATE 42P01)');
+  await toRest(cast);
+  expect(told(cast, "Stalled")).toBe(
+    'True DatabaseUnusable: shard 1: relation "ledger.event" does not exist (SQLSTATE 42P01); nothing is written there until the database is as it was: restore what is missing, or the right that was taken; the writer goes on by itself',
+  );
+  say(undefined);
+  await toRest(cast);
+  expect(told(cast, "Ready")).toMatch(/^True Ready/);
 });
 
 test("a Deployment that somebody paused is told when its pods are to be replaced, with the way on", async () => {

@@ -33,6 +33,7 @@ function authority({ made }: Assessment): State | undefined {
 /** A failed migration is tried again for ever, but five failures in a row deserve a look. */
 const FOR_PEOPLE: readonly CreditLedgerReason[] = [
   "DataLost",
+  "DatabaseUnusable",
   "MigrationFailed",
   "DatabaseNameConflict",
   "StartBlocked",

@@ -1,9 +1,11 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
 import { systemClock } from "../../lib/core/clock.ts";
+import { toOperatorError } from "../../lib/core/errors.ts";
 import { proposeOwners } from "../../lib/core/ring.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
 import { openClient, type PostgresTarget, withClient } from "../../lib/node/postgres.ts";
+import { eventually } from "../../testkit/wait.ts";
 import { startTestPostgres, type TestPostgres, writeMap } from "../testing/postgres.ts";
 import { identitiesOf, type TransferRequest } from "./fingerprint.ts";
 import { loadMigrations, migrate } from "./ledger.migrate.ts";
@@ -87,6 +89,68 @@ async function expectIntact(database: string): Promise<void> {
   const replay = await verifyShard({ shard: 0, target: postgres.role(database, "reader"), snapshotEvery: 100 });
   expect(Object.values(replay.findings).filter((finding) => finding.violations > 0)).toEqual([]);
 }
+
+describe("a look at the database", () => {
+  const TABLES = ["journal", "event", "account", "account_directory", "balance", "rejection", "snapshot", "asset"];
+  const spoil = (database: string, sql: string): Promise<unknown> =>
+    withClient(postgres.superuser(database), (client) => client.query(sql));
+  const disarmed = (table: string, sql: string): string => `ALTER TABLE ledger.${table} DISABLE TRIGGER ALL; ${sql}`;
+
+  test.each<[string, (database: string) => string, string]>([
+    ...[...TABLES, "head", "api_key"].map((table): [string, () => string, string] => [
+      `without table ${table}`,
+      () => `DROP TABLE ledger.${table} CASCADE`,
+      `INTERNAL: shard 0: relation "ledger.${table}" does not exist (SQLSTATE 42P01)`,
+    ]),
+    [
+      "with an emptied table of events",
+      () => disarmed("event", "TRUNCATE ledger.event"),
+      "LEDGER_CORRUPT: shard 0: the log ends at position 1, which table ledger.event does not have",
+    ],
+    [
+      "with an emptied journal",
+      () => disarmed("journal", "TRUNCATE ledger.journal"),
+      "LEDGER_CORRUPT: shard 0: the log ends with block 2, which table ledger.journal does not have",
+    ],
+    [
+      "with an emptied head",
+      () => disarmed("head", "TRUNCATE ledger.head"),
+      "LEDGER_CORRUPT: shard 0: table ledger.head has no row",
+    ],
+    [
+      "whose writer may not write any more",
+      (database) =>
+        `REVOKE INSERT ON ledger.event FROM ${database}_writer; REVOKE UPDATE ON ledger.head FROM ${database}_writer`,
+      "LEDGER_CORRUPT: shard 0: the writer's role lacks INSERT on ledger.event, UPDATE on ledger.head",
+    ],
+    [
+      "whose writer may not use the schema any more",
+      (database) => `REVOKE USAGE ON SCHEMA ledger FROM ${database}_writer`,
+      "INTERNAL: shard 0: permission denied for schema ledger (SQLSTATE 42501)",
+    ],
+  ])("%s says so, and one that is whole says nothing", async (_what, sql, message) => {
+    const database = await freshDatabase();
+    const target = postgres.role(database, "writer");
+    const writer = start(target);
+    expect((await send(writer, [deposit("one")])).status[0]).toBe(RESULT.posted);
+    const store = await openStore({ shard: 0, target, instance: "look" });
+    try {
+      await expect(store.inspect()).resolves.toBeUndefined();
+      await spoil(database, sql(database));
+      const found = await store.inspect().then(
+        () => "nothing",
+        (error: unknown) => toOperatorError(error),
+      );
+      expect(typeof found === "string" ? found : `${found.code}: ${found.message}`).toBe(message);
+    } finally {
+      await store.close();
+    }
+    // The writer itself finds it as soon as it begins again.
+    const next = start(target);
+    await eventually("it is told", () => next.status().problem !== undefined);
+    expect(next.status().phase).not.toBe("writing");
+  });
+});
 
 describe("two writers", () => {
   test("both go on claiming: every key once, positions gapless, each answer true", async () => {

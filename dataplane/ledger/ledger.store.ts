@@ -68,6 +68,11 @@ export interface LedgerStore {
   systemIdentifier(): Promise<string>;
   /** Position at which the log ends; changes nothing. */
   headPosition(): Promise<number>;
+  /**
+   * Looks whether every table is there with the writer's rights on it, and whether the end of the log is; changes nothing.
+   * @throws OperatorError LEDGER_CORRUPT; INTERNAL with the server's words
+   */
+  inspect(): Promise<void>;
   /** Makes `epoch` the shard's, ending every other writer's session. @returns the former epoch; not below `epoch` = refused */
   claim(epoch: number): Promise<number>;
   load(): Promise<LoadedLedger>;
@@ -130,6 +135,34 @@ const LOOKUP = `
   UNION ALL
   SELECT key, fingerprint::text, NULL, NULL, NULL, NULL, code, detail FROM ledger.rejection WHERE key = ANY ($1)`;
 
+interface HeadRow {
+  readonly position: number;
+  readonly block: number;
+  readonly hasEvent: boolean;
+  readonly hasBlock: boolean;
+  /** Rights that the writer does not have. */
+  readonly lacking: string | null;
+}
+
+/** Reads nothing of the tables that it only names: each of them has to be there. */
+const INSPECT = `
+  SELECT h.position, h.block,
+         EXISTS (SELECT FROM ledger.event e WHERE e.position = h.position) AS "hasEvent",
+         EXISTS (SELECT FROM ledger.journal j WHERE j.block = h.block) AS "hasBlock",
+         (SELECT string_agg(r.privilege || ' on ' || r.name, ', ')
+            FROM (VALUES ('ledger.journal', 'INSERT'), ('ledger.event', 'INSERT'), ('ledger.account', 'INSERT'),
+                         ('ledger.account_directory', 'INSERT'), ('ledger.balance', 'INSERT'), ('ledger.rejection', 'INSERT'),
+                         ('ledger.snapshot', 'INSERT'), ('ledger.head', 'UPDATE'), ('ledger.balance', 'UPDATE'))
+                 AS r (name, privilege)
+           WHERE NOT has_table_privilege(r.name, r.privilege)) AS lacking
+    FROM ledger.head h
+   WHERE NOT EXISTS (SELECT FROM ledger.account, ledger.account_directory, ledger.asset, ledger.balance, ledger.rejection,
+                                 ledger.snapshot, ledger.api_key, ledger.api_key_revocation LIMIT 0)`;
+
+function corrupt(shard: number, what: string): OperatorError {
+  return new OperatorError("LEDGER_CORRUPT", `shard ${shard}: ${what}`);
+}
+
 /** Application name of all writer sessions of a shard; `claim` finds them by it. */
 function applicationPrefix(shard: number): string {
   return `shieldx-writer-${shard}-`;
@@ -171,6 +204,20 @@ export async function openStore(options: StoreOptions): Promise<LedgerStore> {
       guarded(async () => {
         const { rows } = await reader.query<{ position: number }>("SELECT position FROM ledger.head");
         return rows[0]?.position ?? 0;
+      }),
+    inspect: () =>
+      guarded(async () => {
+        const { rows } = await reader.query<HeadRow>(INSPECT);
+        const [head] = rows;
+        if (head === undefined) throw corrupt(options.shard, "table ledger.head has no row");
+        const { position, block, hasEvent, hasBlock, lacking } = head;
+        if (lacking !== null) throw corrupt(options.shard, `the writer's role lacks ${lacking}`);
+        if (position > 0 && !hasEvent) {
+          throw corrupt(options.shard, `the log ends at position ${position}, which table ledger.event does not have`);
+        }
+        if (block > 0 && !hasBlock) {
+          throw corrupt(options.shard, `the log ends with block ${block}, which table ledger.journal does not have`);
+        }
       }),
     claim: (epoch) =>
       guarded(async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
-import { toOperatorError } from "../../lib/core/errors.ts";
+import { DatabaseError } from "pg";
+import { OperatorError, toOperatorError } from "../../lib/core/errors.ts";
 import { createManualClock, type ManualClock } from "../../lib/core/manual-clock.ts";
 import { prng } from "../../lib/core/prng.ts";
 import type { ShardMemory } from "../../lib/core/shard-memory.ts";
@@ -283,6 +284,49 @@ describe("data that was there (trial 13)", () => {
     const lost = await settle(clock, send([deposit("two")]));
     expect([...lost.problems.values()].map(({ code }) => code)).toEqual(["OUTCOME_UNKNOWN"]);
     expect(writer.status().problem?.message).toContain("ends at position 0, but it has reached position 1");
+  });
+});
+
+describe("a database that somebody spoilt", () => {
+  const missing = new OperatorError("INTERNAL", 'shard 0: relation "ledger.event" does not exist (SQLSTATE 42P01)');
+
+  test("is told within 15 s by a writer that has nothing to write, and written to again when it is mended", async () => {
+    const { database, clock, writer, send } = stage();
+    await settle(clock, send([deposit("one")]));
+    database.spoilt = () => missing;
+    await clock.advance(15_000);
+    expect(writer.status()).toMatchObject({ phase: "recovering", problem: { message: missing.message } });
+    await expect(send([deposit("two")])).rejects.toMatchObject({ code: "WRITER_UNAVAILABLE" });
+    database.spoilt = () => undefined;
+    await clock.advance(5_000);
+    expect(writer.status()).toMatchObject({ phase: "writing", problem: undefined });
+    expect((await settle(clock, send([deposit("two")]))).problems.size).toBe(0);
+  });
+
+  test.each(["28P01", "28000", "3D000"])("that refuses logins (%s) is told when that lasts", async (state) => {
+    const { database, clock, writer } = stage();
+    await clock.advance(1_000);
+    const cause = Object.assign(new DatabaseError("refused", 7, "error"), { code: state });
+    const refused = new OperatorError("SHARD_UNAVAILABLE", `role is refused (SQLSTATE ${state})`, { cause });
+    const open = database.open;
+    database.open = () => Promise.reject(refused);
+    database.spoilt = () => refused;
+    await clock.advance(20_000);
+    expect(writer.status().problem).toBeUndefined();
+    await clock.advance(15_000);
+    expect(writer.status().problem?.message).toBe(refused.message);
+    database.open = open;
+    database.spoilt = () => undefined;
+    await clock.advance(5_000);
+    expect(writer.status()).toMatchObject({ phase: "writing", problem: undefined });
+  });
+
+  test("that is away is the shard's to tell, not the writer's", async () => {
+    const { database, clock, writer } = stage();
+    await clock.advance(1_000);
+    database.down = true;
+    await clock.advance(120_000);
+    expect(writer.status().problem).toBeUndefined();
   });
 });
 

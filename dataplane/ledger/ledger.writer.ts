@@ -18,6 +18,7 @@
  */
 import { backoffMs } from "../../lib/core/backoff.ts";
 import { type ErrorCode, isOperatorError, OperatorError, toOperatorError } from "../../lib/core/errors.ts";
+import { sqlState } from "../../lib/node/postgres.ts";
 import type { TransferRequest } from "./fingerprint.ts";
 import { type DecidedBatch, decideBatch, keysToLookUp, takeBatch } from "./ledger.batch.ts";
 import { PIPELINE_DEPTH } from "./ledger.store.ts";
@@ -50,7 +51,7 @@ export interface WriterStatus {
   readonly position: number;
   /** Identifier of the cluster that it works on; `undefined` before its first session. */
   readonly systemIdentifier: string | undefined;
-  /** Why it may not begin: the database lacks what was there, and only people can mend that. */
+  /** Why it does not write: the database is not what it was, and only people can mend that. */
   readonly problem: OperatorError | undefined;
   /** Code with which everything is refused at once for now, because the shard takes no writes. */
   readonly refusing: ErrorCode | undefined;
@@ -89,6 +90,14 @@ export const ANSWER_WITHIN_MS = 20_000;
 /** Below this a second block in flight would only make both smaller. */
 const PIPELINE_COMMANDS_MIN = 512;
 const DEADLINE_CHECK_MS = 500;
+/** A writer looks this often whether its database still is what it was: one that has nothing to write notices nothing else. */
+const INSPECT_EVERY_MS = 10_000;
+/** Roles and databases are made and brought up to date by others: refused logins are told when they last. */
+const REFUSED_PATIENCE_MS = 15_000;
+/** A login that is refused: by its password, for the role, or since there is no such database. */
+const REFUSED_STATES: readonly (string | undefined)[] = ["28P01", "28000", "3D000"];
+/** What no later attempt mends. */
+const FOR_PEOPLE: readonly ErrorCode[] = ["DATA_LOST", "LEDGER_CORRUPT", "INTERNAL"];
 const RECOVERY_BACKOFF = { baseMs: 50, capMs: 2_000 };
 
 /** Nothing happens before `run`. */
@@ -103,6 +112,8 @@ export function createWriter(options: WriterOptions): LedgerWriter {
   let committed = { position: 0, epoch: 0 };
   let systemIdentifier: string | undefined;
   let problem: OperatorError | undefined;
+  /** Since when logins are refused; `undefined` while they are not. */
+  let refusedSince: number | undefined;
   /** Why nothing can be written, until a takeover works. */
   let refusal: OperatorError | undefined;
   let wake: () => void = () => undefined;
@@ -164,6 +175,7 @@ export function createWriter(options: WriterOptions): LedgerWriter {
     committed = { position: opened.state.position, epoch: opened.epoch };
     ({ systemIdentifier } = opened);
     problem = undefined;
+    refusedSince = undefined;
     return opened;
   };
 
@@ -270,9 +282,29 @@ export function createWriter(options: WriterOptions): LedgerWriter {
     }
   };
 
+  const keepInspecting = async (current: Session): Promise<void> => {
+    while (session === current && current.failure === undefined) {
+      await clock.sleep(INSPECT_EVERY_MS, ended.signal);
+      if (session !== current || current.failure !== undefined || ended.signal.aborted) return;
+      await current.store.inspect().catch((error: unknown) => {
+        if (session === current) fail(current, error, false);
+      });
+    }
+  };
+
+  /** True for a failure that people have to read of on the resource. */
+  const isForPeople = (error: OperatorError): boolean => {
+    if (!REFUSED_STATES.includes(sqlState(error))) {
+      refusedSince = undefined;
+      return FOR_PEOPLE.includes(error.code);
+    }
+    refusedSince ??= clock.monotonic();
+    return clock.monotonic() - refusedSince >= REFUSED_PATIENCE_MS;
+  };
+
   /** Nobody knows when, and whether, this shard is written again: its senders need not wait. */
-  const giveUp = (loss: OperatorError): void => {
-    problem = loss;
+  const giveUp = (found: OperatorError): void => {
+    problem = found;
     abandon(queue.all(), (tried) => unavailable(shard, tried));
   };
 
@@ -283,6 +315,7 @@ export function createWriter(options: WriterOptions): LedgerWriter {
     refusal = undefined;
     log.info({ shard, epoch: session.epoch, position: session.state.position }, "writing");
     const before = committed.position;
+    void keepInspecting(session);
     await write(session);
     await closeSession(session);
     return committed.position > before;
@@ -300,7 +333,7 @@ export function createWriter(options: WriterOptions): LedgerWriter {
         // The same loss at each look is told once.
         const isTold = problem !== undefined && problem.message === error.message;
         if (!isTold) log.warn({ shard, code: error.code, error: error.message }, "takeover failed");
-        if (error.code === "DATA_LOST") giveUp(error);
+        if (isForPeople(error)) giveUp(error);
         if (isOperatorError(error, "LEASE_LOST")) break;
         if (isOperatorError(error, "SHARD_DISK_FULL")) refuseAll(error, "unknown");
       }

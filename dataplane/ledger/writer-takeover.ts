@@ -102,6 +102,7 @@ async function requireRemembered(
   // Another cluster may lack the ledger's tables: it is not asked for more.
   requireNoLoss(otherDatabase(shard, memory, systemIdentifier));
   requireNoLoss(shorterLog(shard, memory, await store.headPosition()));
+  await store.inspect();
   return systemIdentifier;
 }
 

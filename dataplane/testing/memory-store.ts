@@ -22,6 +22,8 @@ export interface MemoryDatabase {
   down: boolean;
   /** Refuses takeovers as a server on a full volume does while true. */
   full: boolean;
+  /** What a look at its tables finds; nothing unless told. */
+  spoilt: () => OperatorError | undefined;
   epoch: number;
   /** Of the cluster. */
   systemIdentifier: string;
@@ -73,6 +75,7 @@ export function createMemoryDatabase(assets: readonly string[] = ["CZK"]): Memor
     gate: async () => undefined,
     down: false,
     full: false,
+    spoilt: () => undefined,
     epoch: 0,
     systemIdentifier: "7400000000000000000",
     mapVersion: 1,
@@ -119,6 +122,11 @@ function createSession(
     headPosition: async () => {
       alive();
       return truth.position;
+    },
+    inspect: async () => {
+      alive();
+      const spoilt = database.spoilt();
+      if (spoilt !== undefined) throw spoilt;
     },
     claim: async (epoch) => {
       alive();
