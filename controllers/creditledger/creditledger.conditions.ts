@@ -1,7 +1,6 @@
 import type { CreditLedgerConditionType, CreditLedgerReason } from "../../crds/conditions.ts";
 import type { DatabaseRequest } from "../../crds/database-request.ts";
-import type { Statement } from "../../operator/runtime/types.ts";
-import { no, type OwnConditions, yes } from "../kit/conditions.ts";
+import { type Meanings, type OwnConditions, type Says, statementsOf } from "../kit/conditions.ts";
 import type { Trouble } from "../kit/explain/trouble.ts";
 import { authorityCurrent } from "../kit/pki/conditions.ts";
 import type { MadePki } from "../kit/pki/make.ts";
@@ -33,103 +32,127 @@ export interface GateFacts {
   readonly pki: MadePki;
 }
 
-type Says = Statement<CreditLedgerReason>;
+type Found = Says<CreditLedgerReason>;
+
+const MEANINGS: Meanings<CreditLedgerReason> = {
+  yes: ["ShardSetReady", "DatabaseReady", "Migrated", "Available", "AuthorityCurrent"],
+};
 
 /** All gates, in their order. */
 export function ledgerConditions(world: World, facts: GateFacts): LedgerConditions {
   const { request, pki } = facts;
   const database = databaseReady(world, request);
-  return {
+  const found = {
     ShardSetReady: shardSetReady(world),
     DatabaseReady: database,
     Migrated: migrated(world, facts, database),
     Available: available(world, facts),
     AuthorityCurrent: authorityCurrent(pki),
   };
+  return statementsOf(found, MEANINGS);
 }
 
-function shardSetReady({ shardSet, target }: World): Says {
+function shardSetReady({ shardSet, target }: World): Found {
   const name = target.spec.shardSet;
   if (shardSet === undefined) {
-    return no("ShardSetNotFound", `ShardSet ${name} does not exist in namespace ${target.owner.namespace}`);
+    return {
+      reason: "ShardSetNotFound",
+      message: `ShardSet ${name} does not exist in namespace ${target.owner.namespace}`,
+    };
   }
   if (shardSet.metadata.deletionTimestamp !== undefined) {
-    return no("ShardSetDeleting", `ShardSet ${name} is being deleted and waits for this ledger`);
+    return { reason: "ShardSetDeleting", message: `ShardSet ${name} is being deleted and waits for this ledger` };
   }
   const own = shardSet.status?.conditions?.find(({ type }) => type === "Ready");
-  if (own?.reason === "DataLost") return no("DataLost", `ShardSet ${name}: ${own.message}`);
+  if (own?.reason === "DataLost") return { reason: "DataLost", message: `ShardSet ${name}: ${own.message}` };
   const shards = target.shards.length;
   const ready = Math.min(shardSet.status?.shardsReady ?? 0, shards);
   const count = `${String(ready)} of ${String(shards)} shards of ShardSet ${name} accept writes`;
-  if (ready >= shards) return yes("ShardSetReady", count);
+  if (ready >= shards) return { reason: "ShardSetReady", message: count };
   // What stands in the way is read here, not two resources further down.
   const down = shardSet.status?.shardStatuses?.find(({ ready: isReady, message }) => !isReady && message !== undefined);
-  return no("WaitingForShards", down === undefined ? count : `${count}; shard ${down.shard}: ${down.message}`);
+  return {
+    reason: "WaitingForShards",
+    message: down === undefined ? count : `${count}; shard ${down.shard}: ${down.message}`,
+  };
 }
 
-function databaseReady(world: World, request: DatabaseRequest | undefined): Says {
+function databaseReady(world: World, request: DatabaseRequest | undefined): Found {
   const { shardSet, target, databaseTakenBy } = world;
-  if (shardSet === undefined) return no("WaitingForDatabase", `waits for ShardSet ${target.spec.shardSet}`);
-  if (request === undefined) return no("WaitingForDatabase", "the passwords of the database's roles are being made");
+  if (shardSet === undefined)
+    return { reason: "WaitingForDatabase", message: `waits for ShardSet ${target.spec.shardSet}` };
+  if (request === undefined)
+    return { reason: "WaitingForDatabase", message: "the passwords of the database's roles are being made" };
   if (databaseTakenBy !== undefined) {
-    return no("DatabaseNameConflict", `Secret ${databaseTakenBy} asks for database ${request.database} too`);
+    return {
+      reason: "DatabaseNameConflict",
+      message: `Secret ${databaseTakenBy} asks for database ${request.database} too`,
+    };
   }
   const shards = target.shards.length;
   const done = shardsWithRequest(world, request);
   const count = `database ${request.database} is ready on ${String(done)} of ${String(shards)} shards`;
-  return done < shards ? no("WaitingForDatabase", count) : yes("DatabaseReady", count);
+  return done < shards ? { reason: "WaitingForDatabase", message: count } : { reason: "DatabaseReady", message: count };
 }
 
-function migrated(world: World, { migration, losses }: GateFacts, database: Says): Says {
+function migrated(world: World, { migration, losses }: GateFacts, database: Found): Found {
   // Tables of a beginning in place of data that is lost would look like a ledger without a past.
   const elsewhere = losses.filter(({ isElsewhere }) => isElsewhere);
-  if (elsewhere.length > 0) return no("DataLost", inWords(elsewhere));
+  if (elsewhere.length > 0) return { reason: "DataLost", message: inWords(elsewhere) };
   if (world.shardSet === undefined || migration === undefined) {
-    return no("WaitingForDatabase", "the migration waits for the database");
+    return { reason: "WaitingForDatabase", message: "the migration waits for the database" };
   }
   const { name, job, former } = migration;
   if (former !== undefined) {
     const clusters = `PostgreSQL clusters ${former.clusters?.join(", ") ?? ""}`;
-    return no("Migrating", `Job ${name} was for ${clusters}, which the shards are not any more, and is made anew`);
+    return {
+      reason: "Migrating",
+      message: `Job ${name} was for ${clusters}, which the shards are not any more, and is made anew`,
+    };
   }
   switch (job?.state) {
     case undefined:
-      if (migration.isRecorded) return yes("Migrated", `Job ${name} succeeded`);
-      return database.status === "True"
-        ? (failedBefore(world, name) ?? no("Migrating", `Job ${name} is being created`))
-        : no("WaitingForDatabase", "the migration waits for the database");
+      if (migration.isRecorded) return { reason: "Migrated", message: `Job ${name} succeeded` };
+      return database.reason === "DatabaseReady"
+        ? (failedBefore(world, name) ?? { reason: "Migrating", message: `Job ${name} is being created` })
+        : { reason: "WaitingForDatabase", message: "the migration waits for the database" };
     case "running":
       return migrating(world, name, job);
     case "failed":
-      return no("MigrationFailed", `Job ${name} failed: ${job.message ?? "no reason given"}${lastWords(job)}`);
+      return {
+        reason: "MigrationFailed",
+        message: `Job ${name} failed: ${job.message ?? "no reason given"}${lastWords(job)}`,
+      };
     case "succeeded":
-      return yes("Migrated", `Job ${name} succeeded`);
+      return { reason: "Migrated", message: `Job ${name} succeeded` };
   }
 }
 
-function migrating(world: World, name: string, job: ObservedJob): Says {
+function migrating(world: World, name: string, job: ObservedJob): Found {
   if (job.suspended) {
     const way = "set it to false, or delete the Job to have it made anew";
-    return no("StartBlocked", `Job ${name} is suspended (spec.suspend), so nothing migrates: ${way}`);
+    return { reason: "StartBlocked", message: `Job ${name} is suspended (spec.suspend), so nothing migrates: ${way}` };
   }
   const before = failedBefore(world, name);
   const trouble = jobTrouble(job, world.clues);
   if (trouble !== undefined) {
     const reason = trouble.needsPerson ? "StartBlocked" : (before?.reason ?? "Migrating");
-    return no(reason, `Job ${name} waits: ${trouble.text}`);
+    return { reason, message: `Job ${name} waits: ${trouble.text}` };
   }
-  if (before === undefined) return no("Migrating", `Job ${name} is running${lastWords(job)}`);
-  return job.failures === 0 ? before : no(before.reason, `Job ${name} is tried again${lastWords(job)}`);
+  if (before === undefined) return { reason: "Migrating", message: `Job ${name} is running${lastWords(job)}` };
+  return job.failures === 0
+    ? before
+    : { reason: before.reason, message: `Job ${name} is tried again${lastWords(job)}` };
 }
 
 /**
  * What was told when a former Job of this name gave up. It stays told while the next one tries, so that nobody has to look
  * at the right moment to read why.
  */
-function failedBefore({ ledger }: World, name: string): Says | undefined {
+function failedBefore({ ledger }: World, name: string): Found | undefined {
   const told = ledger.status?.conditions?.find(({ type }) => type === "Migrated");
   return told?.reason === "MigrationFailed" && told.message.startsWith(`Job ${name} `)
-    ? no("MigrationFailed", told.message)
+    ? { reason: "MigrationFailed", message: told.message }
     : undefined;
 }
 
@@ -157,23 +180,26 @@ const RESTORE_DATABASE =
 /** Characters of a holder in a message: anybody may have written it. */
 const HOLDER_MAX = 100;
 
-function available({ deployment, target, leases }: World, { withoutWriter, losses, podTrouble }: GateFacts): Says {
-  if (losses.length > 0) return no("DataLost", inWords(losses));
+function available({ deployment, target, leases }: World, { withoutWriter, losses, podTrouble }: GateFacts): Found {
+  if (losses.length > 0) return { reason: "DataLost", message: inWords(losses) };
   const faults = leases.flatMap(({ fault }) => fault ?? []);
-  if (faults.length > 0) return no("DatabaseUnusable", `${faults.join("; ")}; ${RESTORE_DATABASE}`);
-  if (deployment === undefined) return no("Deploying", "no ledger pod was started yet");
+  if (faults.length > 0) return { reason: "DatabaseUnusable", message: `${faults.join("; ")}; ${RESTORE_DATABASE}` };
+  if (deployment === undefined) return { reason: "Deploying", message: "no ledger pod was started yet" };
   const pods = `${String(deployment.readyReplicas)} of ${String(deployment.replicas)} pods are ready`;
   if (deployment.readyReplicas === 0) {
     const reason = podTrouble?.needsPerson === true ? "StartBlocked" : "PodsUnavailable";
-    return no(reason, withTrouble(pods, podTrouble));
+    return { reason, message: withTrouble(pods, podTrouble) };
   }
   const shards = target.shards.length;
   const writers = `${String(shards - withoutWriter.length)} of ${String(shards)} shards have a writer`;
-  if (withoutWriter.length === 0) return yes("Available", `${writers}; ${pods}`);
+  if (withoutWriter.length === 0) return { reason: "Available", message: `${writers}; ${pods}` };
   const ghosts = leases.filter(({ shard, isHolderGone }) => isHolderGone === true && withoutWriter.includes(shard));
   const held = [...Map.groupBy(ghosts, ({ holder = "" }) => holder)].map(
     ([holder, those]) =>
       `; held by ${holder.slice(0, HOLDER_MAX)}, which is no pod of the ledger: Lease ${those.map(({ name }) => name).join(", ")}`,
   );
-  return no("WritersUnavailable", `${writers}, none: ${withoutWriter.join(", ")}; ${pods}${held.join("")}`);
+  return {
+    reason: "WritersUnavailable",
+    message: `${writers}, none: ${withoutWriter.join(", ")}; ${pods}${held.join("")}`,
+  };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { firstFinding, no, type Policy, yes } from "./conditions.ts";
+import { firstFinding, type Policy, statementsOf } from "./conditions.ts";
 
 const CHAIN: readonly Policy<number, string>[] = [
   ["it is negative", (value) => (value < 0 ? "negative" : undefined)],
@@ -30,7 +30,15 @@ test("a chain that ends without a finding is a mistake of ours, and names its ch
   expect(() => firstFinding(CHAIN, 10)).toThrow("none of 2 checks found anything: it is negative, it is small");
 });
 
-test("conditions say what is so and what is not", () => {
-  expect(yes("Ready", "it is")).toEqual({ status: "True", reason: "Ready", message: "it is" });
-  expect(no("Waiting", "it is not")).toEqual({ status: "False", reason: "Waiting", message: "it is not" });
+test("the reason of a condition tells its status", () => {
+  const found = {
+    Published: { reason: "Published", message: "it is" },
+    Trusted: { reason: "Waiting", message: "it is not" },
+    Read: { reason: "Silent", message: "nobody says" },
+  } as const;
+  expect(statementsOf(found, { yes: ["Published"], unknown: ["Silent"] })).toEqual({
+    Published: { status: "True", ...found.Published },
+    Trusted: { status: "False", ...found.Trusted },
+    Read: { status: "Unknown", ...found.Read },
+  });
 });

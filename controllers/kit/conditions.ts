@@ -6,14 +6,30 @@ export type OwnConditions<Type extends string, Reason extends string> = Readonly
   Record<Exclude<Type, CommonConditionType>, Statement<Reason>>
 >;
 
-/** A condition that is as it should be. */
-export function yes<Reason extends string>(reason: Reason, message: string): Statement<Reason> {
-  return { status: "True", reason, message };
+/** What is found of a condition: its reason tells the status. */
+export interface Says<Reason extends string> {
+  readonly reason: Reason;
+  readonly message: string;
 }
 
-/** A condition that is not. */
-export function no<Reason extends string>(reason: Reason, message: string): Statement<Reason> {
-  return { status: "False", reason, message };
+/** Which reasons make a condition True, and which say that nothing is known; all others make it False. */
+export interface Meanings<Reason extends string> {
+  readonly yes: readonly Reason[];
+  readonly unknown?: readonly Reason[];
+}
+
+/** Conditions with the status that their reasons stand for. */
+export function statementsOf<Type extends string, Reason extends string>(
+  found: Readonly<Record<Type, Says<Reason>>>,
+  { yes, unknown = [] }: Meanings<Reason>,
+): Readonly<Record<Type, Statement<Reason>>> {
+  const statusOf = (reason: Reason): Statement["status"] =>
+    yes.includes(reason) ? "True" : unknown.includes(reason) ? "Unknown" : "False";
+  const statements = Object.entries<Says<Reason>>(found).map(([type, says]) => [
+    type,
+    { status: statusOf(says.reason), ...says },
+  ]);
+  return Object.fromEntries(statements) as Record<Type, Statement<Reason>>;
 }
 
 /** A named check of an ordered chain: what it finds, or nothing. */

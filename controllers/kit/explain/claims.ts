@@ -1,5 +1,5 @@
 import type { Clues } from "../../../operator/runtime/clues.ts";
-import { forPeople, passing, sentence, type Trouble } from "./trouble.ts";
+import { sentence, type Trouble } from "./trouble.ts";
 
 // Why a volume claim gets no volume.
 
@@ -28,7 +28,10 @@ export function claimTrouble(
   how: string,
 ): Trouble | undefined {
   if (phase === "Lost") {
-    return forPeople("its PersistentVolume is gone; restore the PersistentVolume under the name in spec.volumeName");
+    return {
+      text: "its PersistentVolume is gone; restore the PersistentVolume under the name in spec.volumeName",
+      needsPerson: true,
+    };
   }
   if (wasBound) return undefined;
   const complaint = complaints.get(uid);
@@ -37,10 +40,15 @@ export function claimTrouble(
   if (storageClass === undefined) {
     const hasDefault = classes?.some(({ isDefault }) => isDefault) ?? !NO_CLASS.test(words);
     if (!hasDefault) {
-      return forPeople(`the cluster has no default StorageClass${there}; mark one as the default, or ${how}`);
+      return {
+        text: `the cluster has no default StorageClass${there}; mark one as the default, or ${how}`,
+        needsPerson: true,
+      };
     }
   } else if (classes === undefined ? CLASS_NOT_FOUND.test(words) : !classes.some(({ name }) => name === storageClass)) {
-    return forPeople(`storage class "${storageClass}" does not exist${there}; ${how}`);
+    return { text: `storage class "${storageClass}" does not exist${there}; ${how}`, needsPerson: true };
   }
-  return complaint === undefined ? undefined : passing(sentence(complaint.reason, complaint.message));
+  return complaint === undefined
+    ? undefined
+    : { text: sentence(complaint.reason, complaint.message), needsPerson: false };
 }

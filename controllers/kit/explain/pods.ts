@@ -1,6 +1,6 @@
 import { identityOf, type KubeObject, type ObjectIdentity, RESOURCES } from "../../../lib/kube/types.ts";
 import type { Complaint } from "../../../operator/runtime/clues.ts";
-import { firstWords, forPeople, lastWords, passing, sentence, type Trouble } from "./trouble.ts";
+import { firstWords, lastWords, sentence, type Trouble } from "./trouble.ts";
 
 // Why a pod does not come up, whoever made it: in the words of scheduler, kubelet and container.
 
@@ -134,13 +134,13 @@ export function endingWords({ name, namespace, node, endsBy }: PodFacts, now: nu
 export function podTrouble(pod: PodFacts, complaint?: Complaint): Trouble | undefined {
   if (pod.ready || pod.phase === "Succeeded") return undefined;
   if (pod.ended !== undefined)
-    return passing(`it ended: ${sentence(pod.ended.reason, pod.ended.message)}${lastOf(pod)}`);
+    return { text: `it ended: ${sentence(pod.ended.reason, pod.ended.message)}${lastOf(pod)}`, needsPerson: false };
   if (pod.unscheduled !== undefined) return unscheduled(pod.unscheduled);
   const [trouble] = pod.containers.map(containerTrouble).filter((found) => found !== undefined);
   if (trouble !== undefined) return trouble;
   const isStarting = pod.phase === "Pending" || pod.containers.some(({ waits }) => waits !== undefined);
   if (!isStarting || complaint === undefined) return undefined;
-  return passing(sentence(complaint.reason, complaint.message));
+  return { text: sentence(complaint.reason, complaint.message), needsPerson: false };
 }
 
 function lastOf({ containers }: PodFacts): string {
@@ -149,9 +149,10 @@ function lastOf({ containers }: PodFacts): string {
 }
 
 function unscheduled({ reason, message }: Said): Trouble {
-  if (reason === "SchedulingGated") return forPeople(`${sentence(reason, message)}; remove the scheduling gate`);
+  if (reason === "SchedulingGated")
+    return { text: `${sentence(reason, message)}; remove the scheduling gate`, needsPerson: true };
   // The first line: what follows repeats it for each node. A freed or a new node helps without anybody's hand.
-  return passing(sentence(reason, message.split("\n")[0]));
+  return { text: sentence(reason, message.split("\n")[0]), needsPerson: false };
 }
 
 /** Reasons with which a kubelet cannot have an image. */
@@ -180,10 +181,13 @@ function containerTrouble({ name, image, restarts, isRunning, waits, lastEnd }: 
   if (isRunning) return undefined;
   if (waits !== undefined && IMAGE_REASONS.includes(waits.reason)) return imageTrouble(image, waits);
   if (lastEnd !== undefined && (waits === undefined || waits.reason === "CrashLoopBackOff")) {
-    return passing(`container ${name}, restarted ${String(restarts)} times, ended ${endInWords(lastEnd)}`);
+    return {
+      text: `container ${name}, restarted ${String(restarts)} times, ended ${endInWords(lastEnd)}`,
+      needsPerson: false,
+    };
   }
   if (waits === undefined || STARTING.includes(waits.reason)) return undefined;
-  return passing(`container ${name}: ${sentence(waits.reason, waits.message)}`);
+  return { text: `container ${name}: ${sentence(waits.reason, waits.message)}`, needsPerson: false };
 }
 
 function endInWords({ exitCode, reason, message }: NonNullable<ContainerFacts["lastEnd"]>): string {
@@ -195,8 +199,9 @@ function endInWords({ exitCode, reason, message }: NonNullable<ContainerFacts["l
 function imageTrouble(image: string, { reason, message }: Said): Trouble {
   const text = `image ${image} cannot be pulled: ${sentence(reason, message)}`;
   const isFinal = reason === "InvalidImageName" || reason === "ErrImageNeverPull" || IMAGE_FOR_PEOPLE.test(message);
-  if (!isFinal) return passing(text);
-  return forPeople(
-    `${firstWords(text)}; correct the image in the values of the operator, or name a pull secret in spec.imagePullSecrets`,
-  );
+  if (!isFinal) return { text, needsPerson: false };
+  return {
+    text: `${firstWords(text)}; correct the image in the values of the operator, or name a pull secret in spec.imagePullSecrets`,
+    needsPerson: true,
+  };
 }

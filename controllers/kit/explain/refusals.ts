@@ -1,4 +1,4 @@
-import { firstWords, forPeople, passing, type Trouble } from "./trouble.ts";
+import { firstWords, type Trouble } from "./trouble.ts";
 
 // Why a ReplicaSet or a Job gets no pods: what admission said to its controller.
 
@@ -9,6 +9,6 @@ const PASSING = /being terminated|try again|timeout|connection refused/i;
 /** Why no pod could be made, from what its controller was answered. @param message of a condition or an event */
 export function refusalTrouble(message: string): Trouble {
   const text = `no pod can be made: ${firstWords(message.replace(/^Error creating: /, ""))}`;
-  if (PASSING.test(message) || !ADMISSION.test(message)) return passing(text);
-  return forPeople(`${text}; change the quota, the limit range or the policy, or the spec`);
+  if (PASSING.test(message) || !ADMISSION.test(message)) return { text, needsPerson: false };
+  return { text: `${text}; change the quota, the limit range or the policy, or the spec`, needsPerson: true };
 }

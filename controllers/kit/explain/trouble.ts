@@ -6,16 +6,6 @@ export interface Trouble {
   readonly needsPerson: boolean;
 }
 
-/** A trouble that the cluster may get over by itself. */
-export function passing(text: string): Trouble {
-  return { text, needsPerson: false };
-}
-
-/** A trouble that only a person can mend. */
-export function forPeople(text: string): Trouble {
-  return { text, needsPerson: true };
-}
-
 /** Characters of somebody else's words in a message of ours. */
 const WORDS_MAX = 400;
 

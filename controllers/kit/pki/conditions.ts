@@ -1,6 +1,5 @@
 import { rfc3339Seconds } from "../../../lib/core/clock.ts";
-import type { Statement } from "../../../operator/runtime/types.ts";
-import { no, yes } from "../conditions.ts";
+import type { Says } from "../conditions.ts";
 import type { MadePki } from "./make.ts";
 import type { RotationProgress } from "./rotation.ts";
 
@@ -21,14 +20,15 @@ export const PHASE_REASONS = {
 } as const satisfies Record<RotationProgress["phase"], AuthorityReason>;
 
 /** What condition `AuthorityCurrent` says. */
-export function authorityCurrent({ problem, rotation, validity, bundle }: MadePki): Statement<AuthorityReason> {
-  if (problem !== undefined) return no("AuthorityInvalid", problem);
+export function authorityCurrent({ problem, rotation, validity, bundle }: MadePki): Says<AuthorityReason> {
+  if (problem !== undefined) return { reason: "AuthorityInvalid", message: problem };
   const progress = rotation?.progress;
-  if (progress !== undefined) return no(PHASE_REASONS[progress.phase], progress.message);
-  if (validity === undefined || bundle === undefined) return no("AuthorityPending", "there is no CA yet");
+  if (progress !== undefined) return { reason: PHASE_REASONS[progress.phase], message: progress.message };
+  if (validity === undefined || bundle === undefined)
+    return { reason: "AuthorityPending", message: "there is no CA yet" };
   const end = `the CA is valid until ${rfc3339Seconds(validity.notAfter)}`;
   const next = validity.isOurs
     ? "and is replaced by itself when a third of its life is left"
     : "and is of somebody else's making, who has to replace it in time";
-  return yes("AuthorityCurrent", `${end} ${next}`);
+  return { reason: "AuthorityCurrent", message: `${end} ${next}` };
 }
