@@ -12,8 +12,8 @@ import { toOperatorError } from "../../lib/core/errors.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 import type { KeyPair } from "../kit/pki/certificates.ts";
 import { trustedBundle } from "../kit/pki/objects.ts";
+import { verifiedName } from "./shardset.certificates.ts";
 import type { AgentAnswer, Agents } from "./shardset.facts.ts";
-import { verifiedName } from "./shardset.names.ts";
 import type { World } from "./shardset.observe.ts";
 import { type SettingsVerdict, trierOf, verdictOf } from "./shardset.settings.ts";
 

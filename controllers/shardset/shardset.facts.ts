@@ -13,6 +13,7 @@ import {
 import type { ClaimFacts } from "../kit/explain/claims.ts";
 import { type PodFacts, podFacts } from "../kit/explain/pods.ts";
 import type { Kept } from "../kit/secrets.ts";
+import type { ShardSetNames } from "./shardset.names.ts";
 
 // Turns raw objects into the few facts that decisions need.
 
@@ -68,6 +69,14 @@ export interface ObservedPod extends PodFacts {
   readonly spec: unknown;
 }
 
+/** What there is of each shard, by its index. */
+export interface ObservedShards {
+  readonly claims: ReadonlyMap<number, ObservedClaim>;
+  readonly pods: ReadonlyMap<number, ObservedPod>;
+  /** Leases of the agents. */
+  readonly leases: ReadonlyMap<number, ObservedLease>;
+}
+
 /** The answer of an agent. */
 export interface AgentAnswer extends AgentStatus {
   /** It is an earlier one: the agent does not answer now. Good enough to be told, not to act on. */
@@ -76,6 +85,35 @@ export interface AgentAnswer extends AgentStatus {
 
 /** What the agents of the shards answered; a shard whose agent does not answer is absent. */
 export type Agents = ReadonlyMap<number, AgentAnswer>;
+
+/** Facts of the objects that have the names of a shard's. */
+export function observeShards(
+  {
+    claims,
+    pods,
+    leases,
+  }: Readonly<Record<"claims" | "pods", readonly KubeObject[]>> & { readonly leases: readonly LeaseObject[] },
+  names: Pick<ShardSetNames, "instance" | "lease">,
+): ObservedShards {
+  return {
+    claims: byShard(claims, names.instance, observeClaim),
+    pods: byShard(pods, names.instance, observePod),
+    leases: byShard(leases, names.lease, observeLease),
+  };
+}
+
+function byShard<T, O extends KubeObject>(
+  objects: readonly O[],
+  nameOf: (shard: number) => string,
+  facts: (object: O, shard: number) => T,
+): ReadonlyMap<number, T> {
+  return new Map(
+    objects.flatMap((object) => {
+      const shard = shardNamed(object.metadata.name, nameOf);
+      return shard === undefined ? [] : [[shard, facts(object, shard)] as const];
+    }),
+  );
+}
 
 /** The shard map; a ConfigMap that cannot be read has no value. */
 export function observeMap(object: ConfigMapObject | undefined): ObservedMap | undefined {
@@ -131,7 +169,7 @@ interface ClaimShape {
 }
 
 /** Facts of the PersistentVolumeClaim of a shard. */
-export function observeClaim(object: KubeObject, shard: number): ObservedClaim {
+function observeClaim(object: KubeObject, shard: number): ObservedClaim {
   const { metadata, spec = {}, status = {} } = object as ClaimShape & KubeObject;
   const phase = status.phase ?? "Pending";
   const capacity = status.capacity?.["storage"];

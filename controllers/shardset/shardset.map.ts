@@ -59,13 +59,14 @@ function rememberedOwners({ status, spec }: ShardSet): ReadonlyMap<number, numbe
  */
 function wantedMap(world: World, { spec }: Target): ShardMap | undefined {
   const { shardSet } = world;
-  const { status } = shardSet;
-  if (status?.map === undefined) {
-    return hadMap(world) ? undefined : { version: 1, epoch: 1, owners: proposeOwners(spec.shards) };
-  }
+  const before = shardSet.status?.map;
+  if (before === undefined && hadMap(world)) return undefined;
   const remembered = rememberedOwners(shardSet);
-  const owners = remembered.size === 0 ? [] : proposeOwners(remembered.size);
+  const shardCount = before === undefined ? spec.shards : remembered.size;
+  if (shardCount === 0) return undefined;
+  const owners = proposeOwners(shardCount);
+  if (before === undefined) return { version: 1, epoch: 1, owners };
   const counts = bucketCounts({ version: 1, epoch: 1, owners });
-  const fits = owners.length > 0 && [...remembered].every(([shard, count]) => counts.get(shard) === count);
-  return fits ? { version: status.map.version, epoch: status.map.epoch + 1, owners } : undefined;
+  const fits = [...remembered].every(([shard, count]) => counts.get(shard) === count);
+  return fits ? { version: before.version, epoch: before.epoch + 1, owners } : undefined;
 }

@@ -116,23 +116,6 @@ export function targetOf(
   };
 }
 
-/** DNS names of a shard's server certificate. */
-export function serverNames({ owner, names, clusterDomain }: Target, shard: number): string[] {
-  const service = `${names.shard(shard)}.${owner.namespace}.svc`;
-  return [
-    names.shard(shard),
-    `${names.shard(shard)}.${owner.namespace}`,
-    service,
-    `${service}.${clusterDomain}`,
-    "localhost",
-  ];
-}
-
-/** The one of them that the controller itself verifies. */
-export function verifiedName({ owner, names }: Target, shard: number): string {
-  return `${names.shard(shard)}.${owner.namespace}.svc`;
-}
-
 /** Labels of one shard's objects. */
 export function shardLabels(shard: number): Record<string, string> {
   return { [LABELS.shard]: String(shard) };

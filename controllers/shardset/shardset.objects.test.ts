@@ -3,7 +3,7 @@ import { describe, expect, test } from "@jest/globals";
 import { contentHash } from "../../lib/core/canonical.ts";
 import { proposeOwners } from "../../lib/core/ring.ts";
 import { accessActions } from "../kit/access.ts";
-import { serverNames } from "./shardset.names.ts";
+import { serverNames } from "./shardset.certificates.ts";
 import { agentIdentity, mapConfigMap, shardObjects } from "./shardset.objects.ts";
 import { target } from "./testing/builders.ts";
 

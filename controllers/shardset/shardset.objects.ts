@@ -37,21 +37,23 @@ export function shardObjects(target: Target, shard: number): ShardObjects {
   // Pull secrets count before a pod runs, and never after: a database is not stopped for them.
   const { imagePullSecrets: _, ...running } = spec;
   const podHash = contentHash(running);
+  const labels = shardLabels(shard);
+  const ofInstance = instanceLabels(shard);
   return {
     shard,
     lease: ownedObject(target.owner, RESOURCES.Lease, target.names.lease(shard), {
-      labels: shardLabels(shard),
+      labels,
       // Made once and empty; its agent fills it.
       spec: {},
     }),
-    claim: claimOf(target, shard),
+    claim: claimOf(target, target.names.instance(shard), ofInstance),
     pod: ownedObject(target.owner, RESOURCES.Pod, target.names.instance(shard), {
-      labels: instanceLabels(shard),
+      labels: ofInstance,
       annotations: { ...POD_ANNOTATIONS, [ANNOTATIONS.configHash]: podHash },
       spec,
     }),
     podHash,
-    service: serviceOf(target, shard),
+    service: serviceOf(target, target.names.shard(shard), labels),
   };
 }
 
@@ -113,11 +115,13 @@ export function shardNetworkPolicy({ owner, names, spec, apiServerPorts }: Targe
   });
 }
 
+type Labels = Readonly<Record<string, string>>;
+
 /** PersistentVolumeClaim `s-n-i`: made once, grown later by a patch. */
-function claimOf({ owner, names, spec }: Target, shard: number): KubeObject {
+function claimOf({ owner, spec }: Target, name: string, labels: Labels): KubeObject {
   const { size, storageClassName } = spec.storage;
-  return keptObject(owner, RESOURCES.PersistentVolumeClaim, names.instance(shard), {
-    labels: instanceLabels(shard),
+  return keptObject(owner, RESOURCES.PersistentVolumeClaim, name, {
+    labels,
     annotations: { [ANNOTATIONS.createdFor]: owner.uid },
     spec: {
       accessModes: ["ReadWriteOnce"],
@@ -132,13 +136,13 @@ function claimOf({ owner, names, spec }: Target, shard: number): KubeObject {
  * help nobody, and would make each crash restart longer by the probe's period and the update of the endpoints. As it is,
  * clients are refused until PostgreSQL listens again, and connect at that moment.
  */
-function serviceOf({ owner, names }: Target, shard: number): KubeObject {
-  return ownedObject(owner, RESOURCES.Service, names.shard(shard), {
-    labels: shardLabels(shard),
+function serviceOf({ owner }: Target, name: string, labels: Labels): KubeObject {
+  return ownedObject(owner, RESOURCES.Service, name, {
+    labels,
     spec: {
       type: "ClusterIP",
       publishNotReadyAddresses: true,
-      selector: { ...ownLabels(owner), ...shardLabels(shard), [LABELS.role]: "primary" },
+      selector: { ...ownLabels(owner), ...labels, [LABELS.role]: "primary" },
       ports: [{ name: "postgres", port: POSTGRES_PORT, protocol: "TCP", targetPort: "postgres" }],
     },
   });

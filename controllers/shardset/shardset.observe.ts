@@ -18,30 +18,16 @@ import { type ObservedPki, observeAuthority } from "../kit/pki/objects.ts";
 import { keptSecrets } from "../kit/secrets.ts";
 import { shardSetLeaves } from "./shardset.certificates.ts";
 import { type MergedRequests, mergeRequests } from "./shardset.databases.ts";
-import {
-  type ObservedClaim,
-  type ObservedLease,
-  type ObservedMap,
-  type ObservedPod,
-  observeClaim,
-  observeLease,
-  observeMap,
-  observePod,
-  shardNamed,
-} from "./shardset.facts.ts";
+import { type ObservedMap, type ObservedShards, observeMap, observeShards, shardNamed } from "./shardset.facts.ts";
 import { chooseShardSetNames, type ShardSetNames, type Target } from "./shardset.names.ts";
 
 /** Everything that a reconcile of a ShardSet reads from memory: once, plain and frozen. */
-export interface World extends ObservedPki {
+export interface World extends ObservedPki, ObservedShards {
   readonly shardSet: ShardSet;
   readonly target: Target;
   /** It has not published a map yet: one that is there, or volumes, were left by an earlier ShardSet of its name. */
   readonly isNew: boolean;
   readonly map: ObservedMap | undefined;
-  readonly claims: ReadonlyMap<number, ObservedClaim>;
-  readonly pods: ReadonlyMap<number, ObservedPod>;
-  /** Leases of the agents, by shard. */
-  readonly leases: ReadonlyMap<number, ObservedLease>;
   /** Why claims and pods do not come up, where nothing of the above tells. */
   readonly clues: Clues;
   /** When it was read, milliseconds since the epoch. */
@@ -84,9 +70,10 @@ export function observeShardSet(cache: CacheReader, shardSet: ShardSet, target: 
     ...observeAuthority(secret, names),
     leaves: shardSetLeaves(target, secret),
     map: observeMap(ours(RESOURCES.ConfigMap).find(({ metadata }) => metadata.name === names.map)),
-    claims: byShard(ours(RESOURCES.PersistentVolumeClaim), names.instance, observeClaim),
-    pods: byShard(ours(RESOURCES.Pod), names.instance, observePod),
-    leases: byShard(ours(RESOURCES.Lease), names.lease, observeLease),
+    ...observeShards(
+      { claims: ours(RESOURCES.PersistentVolumeClaim), pods: ours(RESOURCES.Pod), leases: ours(RESOURCES.Lease) },
+      names,
+    ),
     clues: NO_CLUES,
     seenAt: 0,
     requests: mergeRequests(requests.filter(({ metadata }) => metadata.deletionTimestamp === undefined)),
@@ -153,18 +140,4 @@ function goesWith({ owner, names }: Target, { metadata }: KubeObject): boolean {
   if (ownerReferences.some(({ uid }) => uid === owner.uid)) return true;
   const isOfShard = [names.shard, names.lease, names.shardTls].some((nameOf) => shardNamed(name, nameOf) !== undefined);
   return isOfShard || [names.access, names.operatorTls, names.databases].includes(name);
-}
-
-/** Facts of the objects that have the name of a shard's. */
-function byShard<T, O extends KubeObject>(
-  objects: readonly O[],
-  nameOf: (shard: number) => string,
-  facts: (object: O, shard: number) => T,
-): ReadonlyMap<number, T> {
-  return new Map(
-    objects.flatMap((object) => {
-      const shard = shardNamed(object.metadata.name, nameOf);
-      return shard === undefined ? [] : [[shard, facts(object, shard)] as const];
-    }),
-  );
 }

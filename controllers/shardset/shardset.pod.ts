@@ -38,6 +38,7 @@ export const POD_ANNOTATIONS: Readonly<Record<string, string>> = {
 /** `spec` of the pod of a shard. */
 export function shardPodSpec(target: Target, shard: number): Record<string, unknown> {
   const { names } = target;
+  const selector = componentSelector(target.owner);
   return {
     serviceAccountName: names.access,
     automountServiceAccountToken: true,
@@ -53,10 +54,10 @@ export function shardPodSpec(target: Target, shard: number): Record<string, unkn
         maxSkew: 1,
         topologyKey: "kubernetes.io/hostname",
         whenUnsatisfiable: "ScheduleAnyway",
-        labelSelector: { matchLabels: componentSelector(target.owner) },
+        labelSelector: { matchLabels: selector },
       },
     ],
-    ...spreadPlacement(target.spec, componentSelector(target.owner)),
+    ...spreadPlacement(target.spec, selector),
     containers: [postgresContainer(target, shard)],
     volumes: [
       { name: "data", persistentVolumeClaim: { claimName: names.instance(shard) } },

@@ -14,6 +14,24 @@ export function certificatesIn(bundle: string | undefined): string[] {
   return [...new Set(found)].filter((text) => text !== "");
 }
 
+/** A certificate as a bundle has it. */
+export interface BundledCertificate {
+  readonly pem: string;
+  /** What is called its fingerprint: see `certificateDigest`. */
+  readonly digest: string;
+}
+
+/** Certificates of a bundle as `certificatesIn` finds them, with their digests. */
+export function readBundle(bundle: string | undefined): BundledCertificate[] {
+  return certificatesIn(bundle).map((pem) => ({ pem, digest: certificateDigest(pem) }));
+}
+
+/** All certificates of several bundles in one; `undefined` without a single one. */
+export function mergedBundle(bundles: readonly (string | undefined)[]): string | undefined {
+  const all = bundles.flatMap(certificatesIn);
+  return all.length === 0 ? undefined : bundleOf(all);
+}
+
 /** A bundle of these certificates, each once. */
 export function bundleOf(certificates: readonly string[]): string {
   return [...new Set(certificates.map((text) => text.trim()))].map((text) => `${text}\n`).join("");

@@ -1,7 +1,8 @@
 import {
-  bundleOf,
+  type BundledCertificate,
   certificateDigest,
-  certificatesIn,
+  mergedBundle,
+  readBundle,
   withCertificate,
   withoutCertificate,
 } from "../../../lib/core/trust-bundle.ts";
@@ -110,13 +111,13 @@ export async function makePki(certificates: Certificates, needs: PkiNeeds, now: 
   const newCa = (): Promise<KeyPair> => certificates.createCertificateAuthority(needs.commonName, now);
   if (step === "make") return { ca: await newCa(), leaves: new Map(), rotation };
   const issuer = caKey?.value ?? read.next;
-  const { signing } = read.facts;
+  const { signing } = read;
   return {
     ...(step === "announce" ? { next: await newCa() } : {}),
     leaves: issuer === undefined ? new Map() : await makeLeaves(certificates, { needs, read, rotation, issuer }, now),
     rotation,
     ...bundleAfter(read, rotation),
-    ...(signing === undefined ? {} : { validity: validityOf(certificates, signing, needs.commonName) }),
+    ...(signing === undefined ? {} : { validity: validityOf(certificates, signing.pem, needs.commonName) }),
   };
 }
 
@@ -130,6 +131,10 @@ function authorityProblem(certificates: Certificates, caKey: Kept<KeyPair>, now:
 /** What is kept, as far as decisions need it. */
 interface ReadPki {
   readonly facts: RotationFacts;
+  /** The certificate that signs. */
+  readonly signing: BundledCertificate | undefined;
+  /** Every CA of the facts as PEM, by its digest. */
+  readonly authorities: ReadonlyMap<string, string>;
   /** The next CA, where it can sign. */
   readonly next: KeyPair | undefined;
   /** The bundle before this reconcile; made from what lies beside the certificates where its own Secret is gone. */
@@ -143,51 +148,49 @@ function readPki(certificates: Certificates, needs: PkiNeeds, now: number): Read
     certificates.authorityProblem(caNext.value, now, AUTHORITY_REMAINING_MS) === undefined
       ? caNext.value
       : undefined;
-  const published = ca?.value;
-  const beside = leaves.flatMap(({ kept }) => certificatesIn(kept?.value?.bundle));
-  const bundle = published ?? (beside.length === 0 ? undefined : bundleOf(beside));
-  const signing = certificateOf(caKey?.value?.certPem)?.trim();
-  const nextCert = certificateOf(next?.certPem)?.trim();
-  const trusted = certificatesIn(bundle);
-  const candidates = [...new Set([signing, nextCert, ...trusted].filter((text) => text !== undefined))];
-  const replaced = new Set(needs.notes?.replaced);
+  const bundle = ca?.value ?? mergedBundle(leaves.map(({ kept }) => kept?.value?.bundle));
+  const [signing, nextCert] = [caKey?.value, next].map(certificateOf);
+  const trusted = readBundle(bundle);
+  const all = [signing, nextCert, ...trusted].filter((certificate) => certificate !== undefined);
+  const authorities = new Map(all.map(({ digest, pem }) => [digest, pem]));
+  const { notes = NO_NOTES } = needs;
+  const ours = trusted.filter(
+    ({ pem, digest }) => nameOf(certificates, pem) === commonName || notes.replaced.includes(digest),
+  );
   const facts: RotationFacts = {
     now,
-    signing,
-    next: nextCert,
+    signing: signing?.digest,
+    next: nextCert?.digest,
     isNextUnusable: caNext !== undefined && next === undefined,
-    published,
-    trusted,
-    leaves: leaves.flatMap((leaf) => readLeaf(certificates, { leaf, candidates }, now)),
+    published: ca?.value === undefined ? [] : trusted.map(({ digest }) => digest),
+    ours: ours.map(({ digest }) => digest),
+    leaves: leaves.flatMap((leaf) => readLeaf(certificates, { leaf, authorities }, now)),
     isLeafMissing: leaves.some(({ kept }) => kept?.value === undefined),
     trusters: needs.trusters ?? [],
     holdUps: needs.holdUps ?? [],
-    notes: needs.notes ?? NO_NOTES,
+    notes,
     request: needs.asked?.request,
     overlapMs: needs.asked?.overlapMs,
-    isExpiring: signing !== undefined && isExpiring(certificates, { signing, commonName }, now),
-    isOurs: (certificate) =>
-      nameOf(certificates, certificate) === commonName || replaced.has(certificateDigest(certificate)),
+    isExpiring: signing !== undefined && isExpiring(certificates, { signing: signing.pem, commonName }, now),
   };
-  return { facts, next, bundle };
+  return { facts, signing, authorities, next, bundle };
 }
 
 const NO_NOTES: AuthorityNotes = { handled: undefined, trustedSince: undefined, replaced: [] };
 
 function readLeaf(
   certificates: Certificates,
-  { leaf: { secret, kept }, candidates }: { readonly leaf: Leaf; readonly candidates: readonly string[] },
+  { leaf: { secret, kept }, authorities }: { readonly leaf: Leaf; readonly authorities: ReadPki["authorities"] },
   now: number,
 ): IssuedLeaf[] {
   const pair = kept?.value;
   if (pair === undefined) return [];
-  const issuer = candidates.find((candidate) => certificates.isIssuedBy(pair, candidate));
+  const [issuer] = [...authorities].find(([, pem]) => certificates.isIssuedBy(pair, pem)) ?? [];
+  const digest = certificateDigest(pair.certPem);
   // What a CA has signed can be read.
-  if (issuer === undefined) return [{ secret, certPem: pair.certPem, issuer, issuedAt: 0 }];
+  if (issuer === undefined) return [{ secret, digest, issuer, issuedAt: 0 }];
   const { notBefore, notAfter } = certificates.readCertificate(pair.certPem);
-  return [
-    { secret, certPem: pair.certPem, issuer: notAfter > now ? issuer : undefined, issuedAt: notBefore + BACKDATE_MS },
-  ];
+  return [{ secret, digest, issuer: notAfter > now ? issuer : undefined, issuedAt: notBefore + BACKDATE_MS }];
 }
 
 async function makeLeaves(
@@ -200,7 +203,8 @@ async function makeLeaves(
   for (const leaf of of.needs.leaves) {
     const former = issuers.get(leaf.secret);
     const isKeptFor = former !== undefined && former !== of.read.facts.signing && !of.rotation.isSigningTrusted;
-    const why = whyNew(certificates, { ...leaf, issuer: isKeptFor ? former : of.issuer.certPem }, now);
+    const issuer = (isKeptFor ? of.read.authorities.get(former) : undefined) ?? of.issuer.certPem;
+    const why = whyNew(certificates, { ...leaf, issuer }, now);
     if (why === undefined || (isKeptFor && lastsLonger(certificates, leaf, now))) continue;
     made.set(leaf.secret, { pair: await certificates.issueCertificate(of.issuer, leaf.request, now), why });
   }
@@ -214,15 +218,15 @@ function lastsLonger(certificates: Certificates, { kept }: Leaf, now: number): b
   return certificates.readCertificate(certPem).notAfter - now > LAST_RENEWAL_MS;
 }
 
-function bundleAfter({ facts, bundle }: ReadPki, { retired }: Rotation): Pick<MadePki, "bundle"> {
-  const { signing, next } = facts;
-  const added = [signing, next].filter((text) => text !== undefined);
-  const all = added.reduce<string | undefined>(
-    (text, certificate) => withCertificate(text, `${certificate}\n`),
+function bundleAfter({ facts, authorities, bundle }: ReadPki, { retired }: Rotation): Pick<MadePki, "bundle"> {
+  const pemsOf = (digests: readonly (string | undefined)[]): string[] =>
+    digests.flatMap((digest) => authorities.get(digest ?? "") ?? []);
+  const all = pemsOf([facts.signing, facts.next]).reduce<string | undefined>(
+    (text, pem) => withCertificate(text, `${pem}\n`),
     bundle,
   );
   if (all === undefined) return {};
-  return { bundle: retired.reduce(withoutCertificate, all) };
+  return { bundle: pemsOf(retired).reduce(withoutCertificate, all) };
 }
 
 function isExpiring(
@@ -249,13 +253,12 @@ function nameOf(certificates: Certificates, certificate: string): string | undef
 }
 
 /**
- * The first certificate of a PEM text, which is the one that signs. Some tools write the key beside it: it must not get
+ * The first certificate of a CA, which is the one that signs. Some tools write the key beside it: it must not get
  * into what clients mount.
  */
-function certificateOf(pem: string | undefined): string | undefined {
-  if (pem === undefined) return undefined;
-  if (pem.includes("BEGIN CERTIFICATE")) return certificatesIn(pem)[0];
-  return pem.includes("PRIVATE KEY") ? undefined : pem;
+function certificateOf(pair: KeyPair | undefined): BundledCertificate | undefined {
+  const isKeyAlone = pair?.certPem.includes("PRIVATE KEY") === true && !pair.certPem.includes("BEGIN CERTIFICATE");
+  return isKeyAlone ? undefined : readBundle(pair?.certPem)[0];
 }
 
 /** What people can do about a root that cannot be used: it is never written over, since it may be the only key to data. */

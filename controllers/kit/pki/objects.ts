@@ -53,10 +53,11 @@ export function observeAuthority(secret: KeptSecrets, names: AuthorityNames): Ob
   const noteOn = (name: string, annotation: string): string | undefined =>
     secret(name, (_, { metadata }) => metadata.annotations?.[annotation])?.value;
   const replaced = noteOn(names.caNext, ANNOTATIONS.replaces) ?? noteOn(names.caKey, ANNOTATIONS.replaces);
+  const pairIn = (name: string): Kept<KeyPair> | undefined => secret(name, readKeyPair);
   return {
     ca: secret(names.ca, (text) => text("ca.crt")),
-    caKey: secret(names.caKey, readKeyPair),
-    caNext: secret(names.caNext, readKeyPair),
+    caKey: pairIn(names.caKey),
+    caNext: pairIn(names.caNext),
     notes: {
       // The key may be one that somebody brought: it says nothing about requests.
       handled: [names.caNext, names.ca, names.caKey].map((name) => noteOn(name, ANNOTATIONS.rotateCa)).find(isText),

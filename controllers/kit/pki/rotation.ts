@@ -1,6 +1,5 @@
 import { authorityStep } from "../../../lib/core/authority-rotation.ts";
 import { rfc3339Seconds } from "../../../lib/core/clock.ts";
-import { certificateDigest, certificatesIn } from "../../../lib/core/trust-bundle.ts";
 
 /*
  * Where the replacement of a resource's CA stands, and what its next step is. Everything is read from Secrets and from
@@ -41,14 +40,14 @@ export interface AuthorityNotes {
 /** A certificate of the resource. */
 export interface IssuedLeaf {
   readonly secret: string;
-  readonly certPem: string;
+  readonly digest: string;
   /** The trusted CA that issued it, while it is valid; `undefined` when nobody accepts it. */
   readonly issuer: string | undefined;
   /** Milliseconds since the epoch. */
   readonly issuedAt: number;
 }
 
-/** What a decision needs. CAs are certificates in PEM, without white space around. */
+/** What a decision needs. CAs and certificates are told by their digests. */
 export interface RotationFacts {
   /** Milliseconds since the epoch. */
   readonly now: number;
@@ -56,10 +55,10 @@ export interface RotationFacts {
   readonly next: string | undefined;
   /** There is a next CA that cannot sign. */
   readonly isNextUnusable: boolean;
-  /** The bundle as it is published; `undefined` without one. */
-  readonly published: string | undefined;
-  /** Every CA that is trusted now. */
-  readonly trusted: readonly string[];
+  /** CAs of the bundle as it is published. */
+  readonly published: readonly string[];
+  /** CAs of our making that are trusted now. */
+  readonly ours: readonly string[];
   readonly leaves: readonly IssuedLeaf[];
   /** Certificates there are to be that do not exist, or that cannot be read. */
   readonly isLeafMissing: boolean;
@@ -71,8 +70,6 @@ export interface RotationFacts {
   readonly request: string | undefined;
   /** The signing CA is of our making, and less than a third of its life is left. */
   readonly isExpiring: boolean;
-  /** A trusted CA that is of our making. */
-  readonly isOurs: (certificate: string) => boolean;
   /** How long both are trusted at least, as the resource asks; milliseconds. */
   readonly overlapMs: number | undefined;
 }
@@ -139,7 +136,7 @@ export function decideRotation(facts: RotationFacts): Rotation {
     retired: step === "retire" ? (drop?.former ?? []) : [],
     notes: {
       handled: step === "make" || step === "announce" ? (facts.request ?? notes.handled) : notes.handled,
-      trustedSince: awaited && trust && `${certificateDigest(awaited)} ${rfc3339Seconds(trust.since)}`,
+      trustedSince: awaited && trust && `${awaited} ${rfc3339Seconds(trust.since)}`,
       replaced: step === "announce" ? replacedBy(facts) : notes.replaced,
     },
     progress: progressOf(facts, { step, awaited, trust, drop, now }),
@@ -162,16 +159,15 @@ interface Trust {
 
 function trustIn(awaited: string, facts: RotationFacts): Trust {
   const { now, published, trusters, notes } = facts;
-  const digest = certificateDigest(awaited);
   const [known, time = ""] = notes.trustedSince?.split(" ") ?? [];
-  const isPublished = certificatesIn(published).includes(awaited);
+  const isPublished = published.includes(awaited);
   const noted = Date.parse(time);
   // A time in the future is that of a clock that was wrong: it would be waited for in vain.
-  const since = isPublished && known === digest && noted <= now ? noted : Math.floor(now / 1_000) * 1_000;
+  const since = isPublished && known === awaited && noted <= now ? noted : Math.floor(now / 1_000) * 1_000;
   const overlapMs = facts.overlapMs ?? (facts.isExpiring ? EXPIRY_OVERLAP_MS : OVERLAP_MS);
   const until = since + Math.max(overlapMs, SILENT_SETTLE_MS);
   const missing = trusters
-    .filter(({ answers, trusts }) => !answers || trusts?.includes(digest) === false)
+    .filter(({ answers, trusts }) => !answers || trusts?.includes(awaited) === false)
     .map(({ what, answers }) => (answers ? `${what} has not read it yet` : `${what} does not answer`));
   const isEverywhere = isPublished && missing.length === 0 && facts.holdUps.length === 0 && now >= until;
   return { since, until, missing, isEverywhere };
@@ -185,10 +181,10 @@ interface Drop {
 }
 
 /** CAs of ours that signed nothing of what there is to be; `undefined` when there are none. */
-function dropOf({ now, signing, trusted, leaves, isLeafMissing, trusters, isOurs }: RotationFacts): Drop | undefined {
-  const former = trusted.filter((certificate) => certificate !== signing && isOurs(certificate));
+function dropOf({ now, signing, ours, leaves, isLeafMissing, trusters }: RotationFacts): Drop | undefined {
+  const former = ours.filter((digest) => digest !== signing);
   if (signing === undefined || former.length === 0) return undefined;
-  const digests = new Map(leaves.map(({ secret, certPem }) => [secret, certificateDigest(certPem)]));
+  const digests = new Map(leaves.map(({ secret, digest }) => [secret, digest]));
   const missing = trusters
     .filter(({ secret, answers, shows }) => !answers || (shows !== undefined && shows !== digests.get(secret)))
     .map(({ what, answers }) => (answers ? `${what} does not show it yet` : `${what} does not answer`));
@@ -199,8 +195,8 @@ function dropOf({ now, signing, trusted, leaves, isLeafMissing, trusters, isOurs
 
 /** What goes when the rotation is over: also a CA that somebody brought, once it has signed for us. */
 function replacedBy({ signing, leaves, notes }: RotationFacts): string[] {
-  const issuers = [signing, ...leaves.map(({ issuer }) => issuer)].filter((text) => text !== undefined);
-  return [...new Set([...notes.replaced, ...issuers.map(certificateDigest)])].slice(-REPLACED_MAX);
+  const issuers = [signing, ...leaves.map(({ issuer }) => issuer)].filter((digest) => digest !== undefined);
+  return [...new Set([...notes.replaced, ...issuers])].slice(-REPLACED_MAX);
 }
 
 /** Digests that are remembered: more than any bundle has. */
