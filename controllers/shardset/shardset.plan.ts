@@ -15,6 +15,7 @@ import { accessActions } from "../kit/access.ts";
 import { trafficActions } from "../kit/network.ts";
 import { pkiActions } from "../kit/pki/objects.ts";
 import type { Assessment } from "./shardset.assess.ts";
+import type { ObservedPod } from "./shardset.facts.ts";
 import { agentIdentity, databasesSecret, mapConfigMap, shardNetworkPolicy } from "./shardset.objects.ts";
 
 // What to do next for one ShardSet.
@@ -149,32 +150,37 @@ function inWords(identity: ShardIdentity): string {
 function makePods(assessment: Assessment, now: number, inputs: readonly Action[]): Action[] {
   const { world, volumes, shards, rollout, made } = assessment;
   // A pod on a deleted volume keeps the data alive: it stays, and no new pod is made on such a volume.
-  const isStaying = (shard: number): boolean => volumes.ending.includes(shard);
+  const touched = shards.filter(({ shard }) => !volumes.ending.includes(shard));
   const certified = new Set(
     world.leaves
       .filter(({ secret, kept }) => kept !== undefined || made.leaves.has(secret))
       .map(({ secret }) => secret),
   );
-  return shards.flatMap(({ shard, pod, objects, difference, activity }) => {
+  return touched.flatMap(({ shard, pod, objects, difference, activity }) => {
     if (pod === undefined) {
       const canRun = certified.has(world.target.names.shardTls(shard)) && !volumes.lost.includes(shard);
       // Nobody needs it any more: a deletion in the foreground takes pods away before the ledgers are gone.
-      if (!canRun || isStaying(shard) || world.isLeft) return [];
+      if (!canRun || world.isLeft) return [];
       const missing = missingInputs(assessment, shard);
       const needs = inputs.filter((input) => missing.includes(nameOf(input)));
       return [create(objects.pod, `shard ${shard} has no pod`, needs)];
     }
-    if (pod.deleting || isStaying(shard)) return [];
-    if (rollout.goes.has(shard)) {
-      const needs = activity === "serving" ? inputs : [];
-      return [remove(pod, `pod of shard ${shard} is replaced: ${difference ?? "it is outdated"}`, needs)];
-    }
-    if (pod.phase === "Failed" || pod.phase === "Succeeded") {
-      if (isYoung(pod, now)) return [];
-      return [remove(pod, `pod of shard ${shard} has ended (${pod.phase}) and is made anew`)];
-    }
-    return [];
+    const isReplaced = rollout.goes.has(shard);
+    if (pod.deleting || (!isReplaced && !hasEnded(pod, now))) return [];
+    const why = isReplaced
+      ? `is replaced: ${difference ?? "it is outdated"}`
+      : `has ended (${pod.phase}) and is made anew`;
+    return [remove(pod, `pod of shard ${shard} ${why}`, isReplaced && activity === "serving" ? inputs : [])];
   });
+}
+
+/**
+ * True for a pod that ended a while after it was made. One that was made in the future is not young: our clock is wrong then, and
+ * nothing may wait for it.
+ */
+function hasEnded({ phase, createdAt }: ObservedPod, now: number): boolean {
+  if (phase !== "Failed" && phase !== "Succeeded") return false;
+  return createdAt === undefined || now < createdAt || now - createdAt >= ENDED_POD_LIFETIME_MS;
 }
 
 /** Names of the objects that a pod of this shard cannot do without and that are not there, or not whole. */
@@ -195,11 +201,6 @@ function missingInputs({ world, made, identities }: Assessment, shard: number): 
     [!isNew && identities.changes.get(shard)?.state !== "new", `ConfigMap/${names.map}`],
   ];
   return inputs.filter(([isThere]) => !isThere).map(([, name]) => name);
-}
-
-/** A pod that was made in the future is not young: our clock is wrong then, and nothing may wait for it. */
-function isYoung({ createdAt }: { readonly createdAt: number | undefined }, now: number): boolean {
-  return createdAt !== undefined && now >= createdAt && now - createdAt < ENDED_POD_LIFETIME_MS;
 }
 
 function planDeletion({ world, volumes }: Assessment): Plan {

@@ -149,10 +149,11 @@ function lastOf({ containers }: PodFacts): string {
 }
 
 function unscheduled({ reason, message }: Said): Trouble {
-  if (reason === "SchedulingGated")
-    return { text: `${sentence(reason, message)}; remove the scheduling gate`, needsPerson: true };
-  // The first line: what follows repeats it for each node. A freed or a new node helps without anybody's hand.
-  return { text: sentence(reason, message.split("\n")[0]), needsPerson: false };
+  // The first line: what follows repeats it for each node.
+  const text = sentence(reason, message.split("\n")[0]);
+  if (reason === "SchedulingGated") return { text: `${text}; remove the scheduling gate`, needsPerson: true };
+  // A freed or a new node helps without anybody's hand.
+  return { text, needsPerson: false };
 }
 
 /** Reasons with which a kubelet cannot have an image. */

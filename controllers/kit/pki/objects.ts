@@ -98,14 +98,11 @@ export const ROTATION_CHECK_SECONDS = 15;
 
 /** What makes the Secrets as they should be. Empty where the CA cannot be used: what is kept stays as it is. */
 export function pkiActions(state: PkiState): PkiActions {
-  const { owner, names, ca, leaves, made } = state;
-  if (made.ca !== undefined) {
-    const secret = caKeySecret(owner, { name: names.caKey, ca: made.ca, notes: made.rotation?.notes });
-    return { authority: [create(secret, "there is no CA yet")], certificates: [] };
-  }
-  const bundle = made.bundle;
-  if (bundle === undefined || made.problem !== undefined) return { authority: [], certificates: [] };
-  const authority = inOrder([...rotationActions(state), ...bundleActions(state, bundle)]);
+  const { owner, ca, leaves, made } = state;
+  const { bundle } = made;
+  if (made.problem !== undefined) return { authority: [], certificates: [] };
+  const authority = authorityActions(state);
+  if (bundle === undefined) return { authority, certificates: [] };
   // No certificate of a CA that clients do not trust yet.
   const needs = bundle === ca?.value ? [] : authority;
   return {
@@ -120,27 +117,23 @@ export function pkiActions(state: PkiState): PkiActions {
   };
 }
 
-/** The step that is taken now, and what users read of it. */
-function rotationActions({ owner, names, caKey, caNext, made }: PkiState): Action[] {
-  const { rotation, next } = made;
-  if (rotation === undefined) return [];
-  const told = rotation.progress?.message ?? "";
-  const { notes } = rotation;
-  if (next !== undefined) {
-    const secret = caKeySecret(owner, { name: names.caNext, ca: next, notes });
-    return [
-      ...(caNext === undefined ? [] : [remove(caNext, "it holds no usable CA")]),
-      create(secret, told),
-      tell("AuthorityAdding", told),
-    ];
+/** The step that is taken now, and what users read of it; then the bundle. */
+function authorityActions(state: PkiState): readonly Action[] {
+  const { caKey, caNext, made } = state;
+  const { rotation, next, bundle } = made;
+  const secret = authoritySecret(state);
+  if (secret !== undefined && made.ca !== undefined) return [create(secret, "there is no CA yet")];
+  const told = rotation?.progress?.message ?? "";
+  const steps: Action[] = [];
+  if (next !== undefined && caNext !== undefined) steps.push(remove(caNext, "it holds no usable CA"));
+  if (secret !== undefined) {
+    const isInPlace = next === undefined && caKey !== undefined;
+    steps.push(isInPlace ? replaced(caKey, secret, told) : create(secret, told));
+    steps.push(tell(next === undefined ? "AuthoritySwitching" : "AuthorityAdding", told));
+  } else if (rotation?.isNextSpent === true && caNext !== undefined) {
+    steps.push(remove(caNext, "it is the CA that signs now"));
   }
-  if (rotation.step === "switch" && caNext?.value !== undefined) {
-    const secret = caKeySecret(owner, { name: names.caKey, ca: caNext.value, notes });
-    const write = caKey === undefined ? create(secret, told) : replaced(caKey, secret, told);
-    return [write, tell("AuthoritySwitching", told)];
-  }
-  if (rotation.isNextSpent && caNext !== undefined) return [remove(caNext, "it is the CA that signs now")];
-  return [];
+  return inOrder([...steps, ...(bundle === undefined ? [] : bundleActions(state, bundle))]);
 }
 
 /** The Secret with another content: whoever's its fields are, as it is our step. Another Secret of the name is left alone. */
@@ -152,20 +145,22 @@ function replaced(secret: ObjectIdentity, { metadata, data }: SecretObject, note
 function bundleActions({ owner, names, made }: PkiState, bundle: string): Action[] {
   const retired = made.rotation?.retired.length ?? 0;
   const secret = bundleSecret(owner, names.ca, { bundle, notes: made.rotation?.notes });
-  if (retired === 0) return [apply(secret, "clients trust the CA that signs now")];
-  const note = `CA rotation, done: ${String(retired)} former CA left the bundle`;
-  return [apply(secret, note), tell("AuthorityCurrent", note)];
+  const done = `CA rotation, done: ${String(retired)} former CA left the bundle`;
+  const write = apply(secret, retired === 0 ? "clients trust the CA that signs now" : done);
+  return retired === 0 ? [write] : [write, tell("AuthorityCurrent", done)];
 }
 
-function caKeySecret(
-  owner: Owner,
-  { name, ca, notes }: { readonly name: string; readonly ca: KeyPair; readonly notes: AuthorityNotes | undefined },
-): SecretObject {
+/** The Secret with the CA that is to be written now: the first one, the next one, or the next one in the place of that which signs. */
+function authoritySecret({ owner, names, caNext, made }: PkiState): SecretObject | undefined {
+  const { next, rotation } = made;
+  const ca = made.ca ?? next ?? (rotation?.step === "switch" ? caNext?.value : undefined);
+  if (ca === undefined) return undefined;
   const data = textData({ "tls.crt": ca.certPem, "tls.key": ca.keyPem });
   const annotations = written({
-    [ANNOTATIONS.rotateCa]: notes?.handled,
-    [ANNOTATIONS.replaces]: notes?.replaced.join(","),
+    [ANNOTATIONS.rotateCa]: rotation?.notes.handled,
+    [ANNOTATIONS.replaces]: rotation?.notes.replaced.join(","),
   });
+  const name = ca === next ? names.caNext : names.caKey;
   return keptObject(owner, RESOURCES.Secret, name, { ...annotations, type: "kubernetes.io/tls", data });
 }
 
