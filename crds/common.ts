@@ -91,12 +91,23 @@ export function keepUnknown<S extends z.ZodType>(schema: S): S {
   return schema.meta({ ...schema.meta(), "x-kubernetes-preserve-unknown-fields": true });
 }
 
-/** A number or a text, for example `1` or `25%`. Both have their own bounds. */
+/**
+ * A number without quotes is whole. The server alone would take 500000000.5: it calls a number whole when it is within a
+ * billionth of one (`IsFloat64AJSONInteger` of go-openapi/swag), and only of fields that may be a text too, since CEL
+ * refuses the others. 1e9 is whole, and stays allowed.
+ */
+const WHOLE_NUMBER: ValueRule<string | number> = {
+  rule: "type(self) != double || double(int(self)) == self",
+  message: "must be a whole number, or a text in quotes",
+  check: (value) => typeof value === "string" || Number.isInteger(value),
+};
+
+/** A whole number or a text, for example `1` or `25%`. Both have their own bounds. */
 export function intOrString(
   int: z.ZodInt | z.ZodNumber,
   text: z.ZodString,
 ): z.ZodUnion<readonly [z.ZodInt | z.ZodNumber, z.ZodString]> {
-  return z.union([int, text]).meta({ "x-kubernetes-int-or-string": true });
+  return withRules(z.union([int, text]).meta({ "x-kubernetes-int-or-string": true }), [WHOLE_NUMBER]);
 }
 
 /** A Kubernetes quantity: a text such as `500m` or `10Gi`, or a whole number without quotes, as a Pod takes them. */

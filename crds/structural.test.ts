@@ -207,7 +207,12 @@ describe("rows of the table zod → structural schema that are accepted", () => 
           .max(4)
           .regex(/^[0-9]{1,3}%$/),
       ),
-      printed: { minimum: 0, maximum: 9, maxLength: 4, pattern: "^[0-9]{1,3}%$", "x-kubernetes-int-or-string": true },
+      printed: {
+        ...{ minimum: 0, maximum: 9, maxLength: 4, pattern: "^[0-9]{1,3}%$", "x-kubernetes-int-or-string": true },
+        "x-kubernetes-validations": [
+          expect.objectContaining({ message: "must be a whole number, or a text in quotes" }),
+        ],
+      },
     },
     {
       name: "unknown, when it is said to be kept",

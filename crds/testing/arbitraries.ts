@@ -216,7 +216,7 @@ function damageList(value: readonly unknown[], pick: Pick): unknown {
 
 function damageScalar(value: unknown, pick: Pick): unknown {
   if (typeof value === "number")
-    return [value + 1, value - 1, -value - 1, value + 0.5, String(value), 2 ** 53, null][pick(7)];
+    return [value + 1, value - 1, -value - 1, value + 0.5, 1e9 + 0.5, String(value), 2 ** 53, null][pick(8)];
   if (typeof value === "string") {
     const longer = value.padEnd(LENGTH_MAX, "x");
     return [
