@@ -1,7 +1,6 @@
 /** Puts a serving ledger together: pools, reads, seats with their writers, router, server, probes, metrics. */
 import type { Pool } from "pg";
 import type { Clock } from "../../lib/core/clock.ts";
-import { toOperatorError } from "../../lib/core/errors.ts";
 import { readCertificate } from "../../lib/node/certificates.ts";
 import { type ProbeResult, type ProbeServer, startProbeServer } from "../../lib/node/http-server.ts";
 import type { Lifecycle } from "../../lib/node/lifecycle.ts";
@@ -11,6 +10,7 @@ import { openPool, type PostgresTarget } from "../../lib/node/postgres.ts";
 import { programVersion } from "../../lib/node/version.ts";
 import { createAccountLocator } from "./account-locator.ts";
 import { createApiKeys } from "./api-keys.ts";
+import { createReadiness } from "./ledger.readiness.ts";
 import { createReads, type LedgerReads } from "./ledger.reads.ts";
 import { createRouter } from "./ledger.router.ts";
 import { createLedgerServer, type LedgerServer } from "./ledger.server.ts";
@@ -57,9 +57,6 @@ export interface ServingCertificate {
 /** Reads of one pod and shard at once; more would only queue in the database. */
 const READERS_MAX = 4;
 const KEY_WRITERS_MAX = 1;
-const READY_CHECK_MS = 1_000;
-/** A shard whose last answer is older than this is not reachable. */
-const READY_WITHIN_MS = 10_000;
 const COMMIT_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /** Measures reads of the past: each replays an account's events back from its next snapshot. */
@@ -209,50 +206,4 @@ function startProbes(options: ServiceOptions, ready: () => ProbeResult): Promise
     metrics,
     log,
   });
-}
-
-/** Ready: every shard's database answered lately, and every shard's writer is here or known, and has all its data. */
-function createReadiness(options: { reads: readonly LedgerReads[]; seats: readonly ShardSeat[]; clock: Clock }): {
-  run(signal: AbortSignal): Promise<void>;
-  check(): ProbeResult;
-} {
-  const { reads, seats, clock } = options;
-  const answeredAt = reads.map(() => Number.NEGATIVE_INFINITY);
-  const failure: (string | undefined)[] = reads.map(() => "no answer yet");
-  let stopping = false;
-  return {
-    run: async (signal) => {
-      while (!signal.aborted) {
-        await Promise.all(
-          reads.map(async (shard, index) => {
-            try {
-              await shard.ready();
-              answeredAt[index] = clock.monotonic();
-              failure[index] = undefined;
-            } catch (error) {
-              failure[index] = toOperatorError(error).message;
-            }
-          }),
-        );
-        await clock.sleep(READY_CHECK_MS, signal);
-      }
-      stopping = true;
-    },
-    check: () => {
-      const now = clock.monotonic();
-      const reasons = seats.flatMap((seat, shard) => {
-        if (now - (answeredAt[shard] as number) > READY_WITHIN_MS) {
-          return [`shard ${shard}: ${failure[shard] ?? "no answer lately"}`];
-        }
-        const problem = seat.problem();
-        if (problem !== undefined) return [`shard ${shard}: ${problem}`];
-        const status = seat.writer()?.status();
-        // One that refuses answers at once and with a code: reads go on here, and no other pod could do better.
-        const answers = status?.phase === "writing" || status?.refusing !== undefined;
-        return answers || seat.holderUrl() !== undefined ? [] : [`shard ${shard}: no writer known`];
-      });
-      if (stopping) reasons.push("stopping");
-      return { ok: reasons.length === 0, reasons };
-    },
-  };
 }
