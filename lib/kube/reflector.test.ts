@@ -44,6 +44,7 @@ async function run(...answers: Answer[]) {
         };
       },
       apply: ({ type, object }) => story.push(`${type} ${object.metadata.name}`),
+      forget: () => story.push("forget"),
     },
     clock,
     random: () => 0.5,
@@ -228,4 +229,30 @@ it("asks again within half a minute when it is told to wait for a day, as a prox
   const away: Answer = { status: 503, headers: { "retry-after": "86400" } };
   const { requests } = await run(refused, page(10, ["a"]), away, page(10, []), hang);
   expect(requests.length).toBeGreaterThanOrEqual(4);
+});
+
+describe("a refusal", () => {
+  const forbidden: Answer = { status: 403, body: { reason: "Forbidden" } };
+  const first = { stream: [line("ADDED", "a", 3), end(9)] };
+
+  it("of a moment, as a server that starts gives to everybody, is not believed", async () => {
+    const { requests, story, state } = await run(first, forbidden, forbidden, page(9, ["a"]), {
+      stream: [bookmark(12)],
+    });
+    expect(story).toEqual(["list", "+a", "end 9"]);
+    expect(requests).toEqual(["stream", "watch 9", "probe", "probe", "watch 9", "watch 12"]);
+    expect(state.refused).toBeUndefined();
+  });
+
+  it("that stays for five seconds is: what was read is forgotten, and the next answer is a whole list", async () => {
+    const refusals = Array.from({ length: 4 }, () => forbidden);
+    const { requests, story } = await run(first, ...refusals, first);
+    expect(story).toEqual(["list", "+a", "end 9", "forget", "list", "+a", "end 9"]);
+    expect(requests.slice(0, 6)).toEqual(["stream", "watch 9", "probe", "probe", "probe", "stream"]);
+  });
+
+  it("of the very first list holds nobody up", async () => {
+    const { story } = await run(forbidden, hang);
+    expect(story).toEqual(["list", "forget"]);
+  });
 });

@@ -40,7 +40,7 @@ export interface ReflectorSink<T extends KubeObject> {
   list(how: { readonly rewound: boolean }): Listing<T>;
   apply(event: { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: T }): void;
   /**
-   * The server refuses to show it (see `ReflectorState.refused`). With this method what was read is to be forgotten, and
+   * The server keeps refusing to show it (see `ReflectorState.refused`). With this method what was read is to be forgotten, and
    * the next answer is a whole list; without, it stays as it was last seen.
    */
   forget?(): void;
@@ -100,6 +100,8 @@ const BACKOFF_JITTER = 0.5;
 const HEALTHY_MS = 120_000;
 /** A watch that ends in order but sooner than this is a server that does not let us watch; back off as for a failure. */
 const SHORT_WATCH_MS = 1_000;
+/** So long the server must refuse what it showed before, until that is forgotten. */
+const REFUSED_MIN_MS = 5_000;
 /** Objects of a list that are taken in before others have their turn: some milliseconds of work. */
 const TURN_OBJECTS = 50;
 
@@ -111,6 +113,8 @@ export function createReflector<T extends KubeObject>(options: ReflectorOptions<
   let lastSeenAt = clock.monotonic();
   let relists = 0;
   let refused: OperatorError | undefined;
+  /** Monotonic time of the first of the refusals that nothing else came between. */
+  let refusedAt: number | undefined;
   /** Where to go on; `undefined` when only a list helps. */
   let resourceVersion: string | undefined;
   /** The latest version that this server ever showed us. */
@@ -123,7 +127,11 @@ export function createReflector<T extends KubeObject>(options: ReflectorOptions<
   const noteLife = (): void => {
     lastSeenAt = clock.monotonic();
     refused = undefined;
+    refusedAt = undefined;
   };
+  /** A server that starts refuses everybody for a moment: what was read is not forgotten for that. */
+  const staysRefused = (): boolean =>
+    refusedAt !== undefined && (!synced || clock.monotonic() - refusedAt >= REFUSED_MIN_MS);
   const goOnFrom = (version: string | undefined): void => {
     if (version === undefined || version === "") return;
     resourceVersion = version;
@@ -261,11 +269,12 @@ export function createReflector<T extends KubeObject>(options: ReflectorOptions<
           // What stays refused is told once.
           const level = refused !== undefined && refused.code === error.code ? "debug" : "warn";
           refused = isRefusal(error) ? error : undefined;
+          refusedAt = refused === undefined ? undefined : (refusedAt ?? clock.monotonic());
           if (clock.monotonic() - startedAt > HEALTHY_MS) failures = 0;
           options.onFault?.(fault);
           const requestId = error.details["requestId"];
           log[level]({ path, fault, failures, error: error.message, requestId }, "watch interrupted");
-          if (refused !== undefined && sink.forget !== undefined) {
+          if (staysRefused() && sink.forget !== undefined) {
             sink.forget();
             resourceVersion = undefined;
           }
