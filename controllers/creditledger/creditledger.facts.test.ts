@@ -182,7 +182,7 @@ function object(kind: string, rest: Record<string, unknown> = {}, labels: Record
 }
 
 function pod(status: Record<string, unknown>, owner = "uid-x"): KubeObject {
-  const made = object("Pod", { status: { containerStatuses: [status] } });
+  const made = object("Pod", { status: { containerStatuses: [{ name: "migrate", ...status }] } });
   made.metadata.ownerReferences = [{ apiVersion: "batch/v1", kind: "Job", name: "x", uid: owner }];
   return made;
 }

@@ -11,6 +11,7 @@ import {
 } from "../../lib/kube/types.ts";
 import { type PodFacts, podFacts } from "../kit/explain/pods.ts";
 import { type SecretText, secretText } from "../kit/secrets.ts";
+import { MIGRATE_CONTAINER } from "./creditledger.names.ts";
 
 // Turns raw objects into the few facts that decisions need.
 
@@ -201,6 +202,7 @@ interface JobShape {
 interface PodShape {
   status?: {
     containerStatuses?: {
+      name?: string;
       restartCount?: number;
       state?: { terminated?: TerminatedShape };
       lastState?: { terminated?: TerminatedShape };
@@ -223,7 +225,9 @@ export function observeJob(object: KubeObject, pods: readonly KubeObject[]): Obs
   const byAge = own.toSorted(
     (a, b) => (timeOf(b.metadata.creationTimestamp) ?? 0) - (timeOf(a.metadata.creationTimestamp) ?? 0),
   );
-  const statuses = byAge.flatMap((pod) => (pod as PodShape).status?.containerStatuses ?? []);
+  const statuses = byAge
+    .flatMap((pod) => (pod as PodShape).status?.containerStatuses ?? [])
+    .filter(({ name }) => name === MIGRATE_CONTAINER);
   const ended = statuses
     .flatMap(({ state, lastState }) => [state?.terminated, lastState?.terminated])
     .filter((container) => container !== undefined);

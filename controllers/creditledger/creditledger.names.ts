@@ -8,6 +8,9 @@ import { type Owner, ownerOf } from "../kit/objects.ts";
 
 // What a ledger is called and what it is to be. Every other file of this folder builds on it.
 
+/** The container of a migration Job; an admission policy may put others beside it. */
+export const MIGRATE_CONTAINER = "migrate";
+
 /** PostgreSQL cuts identifiers at 63 bytes; the longest role suffix, `_writer`, must fit behind the database name. */
 const DATABASE_NAME_MAX = 63 - "_writer".length;
 

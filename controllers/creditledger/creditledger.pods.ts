@@ -3,7 +3,7 @@ import { componentSelector } from "../kit/objects.ts";
 import { containerResources, placement, spreadPlacement } from "../kit/placement.ts";
 import { CONTAINER_SECURITY, httpProbe, POD_IDENTITY, podSecurity, readOnlyMount, secretVolume } from "../kit/pods.ts";
 import { ROLE_PASSWORD_KEYS } from "./creditledger.facts.ts";
-import type { Target } from "./creditledger.names.ts";
+import { MIGRATE_CONTAINER, type Target } from "./creditledger.names.ts";
 
 // The two pods of a ledger: the one that migrates its database, and the one that serves its API.
 
@@ -41,7 +41,7 @@ export function migrationPodSpec(target: Target): Record<string, unknown> {
     automountServiceAccountToken: false,
     containers: [
       {
-        name: "migrate",
+        name: MIGRATE_CONTAINER,
         ...containerDefaults(target),
         args: migrationArgs(target),
         volumeMounts: [

@@ -13,7 +13,7 @@ import {
 import type { ClaimFacts } from "../kit/explain/claims.ts";
 import { type PodFacts, podFacts } from "../kit/explain/pods.ts";
 import type { Kept } from "../kit/secrets.ts";
-import type { ShardSetNames } from "./shardset.names.ts";
+import { POSTGRES_CONTAINER, type ShardSetNames } from "./shardset.names.ts";
 
 // Turns raw objects into the few facts that decisions need.
 
@@ -193,6 +193,7 @@ interface PodStatus {
   readonly phase?: string;
   readonly podIP?: string;
   readonly containerStatuses?: readonly {
+    readonly name?: string;
     /** False until the startup probe has succeeded: until then the agent, which starts PostgreSQL, has not come up. */
     readonly started?: boolean;
     readonly state?: { readonly waiting?: object; readonly terminated?: object };
@@ -217,7 +218,7 @@ export function observePod(object: KubeObject, shard: number): ObservedPod {
 /** What the kubelet does not say counts as started: a pod that may work is not to be taken for one that cannot. */
 function isStarted({ phase, containerStatuses }: PodStatus): boolean {
   if (phase !== "Running" && phase !== "Unknown") return false;
-  const container = containerStatuses?.[0];
+  const container = containerStatuses?.find(({ name }) => name === POSTGRES_CONTAINER);
   if (container === undefined) return true;
   const { started, state } = container;
   return started !== false && state?.waiting === undefined && state?.terminated === undefined;

@@ -45,6 +45,9 @@ export type Settings = Pick<Target, "image" | "clusterDomain" | "apiServerPorts"
 /** The one instance of each shard until there are replicas. */
 export const INSTANCE = 0;
 
+/** The container that runs the agent; an admission policy may put others beside it, also before it. */
+export const POSTGRES_CONTAINER = "postgres";
+
 /** Which objects have the names that no CreditLedger can want, in place of their usual ones. */
 export interface NamesApart {
   readonly authority?: boolean;

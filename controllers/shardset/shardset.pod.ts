@@ -3,7 +3,7 @@ import { canonicalJson } from "../../lib/core/canonical.ts";
 import { componentSelector } from "../kit/objects.ts";
 import { containerResources, spreadPlacement } from "../kit/placement.ts";
 import { CONTAINER_SECURITY, httpProbe, POD_IDENTITY, podSecurity, readOnlyMount, secretVolume } from "../kit/pods.ts";
-import { INSTANCE, type Target } from "./shardset.names.ts";
+import { INSTANCE, POSTGRES_CONTAINER, type Target } from "./shardset.names.ts";
 
 // The pod of a shard: the agent with PostgreSQL as its child. It is never changed, only replaced.
 
@@ -78,7 +78,7 @@ function postgresContainer({ owner, names, spec, image }: Target, shard: number)
   const lease = names.lease(shard) === names.shard(shard) ? [] : ["--lease", names.lease(shard)];
   const healthy = { ...httpProbe("/healthz"), timeoutSeconds: 3 };
   return {
-    name: "postgres",
+    name: POSTGRES_CONTAINER,
     image,
     imagePullPolicy: "IfNotPresent",
     args: [

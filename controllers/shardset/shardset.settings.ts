@@ -2,7 +2,7 @@ import type { SettingsAnswer } from "../../crds/agent-status.ts";
 import { compareQuantities } from "../../crds/quantity.ts";
 import { canonicalJson } from "../../lib/core/canonical.ts";
 import type { Agents, ObservedPod } from "./shardset.facts.ts";
-import type { Target } from "./shardset.names.ts";
+import { POSTGRES_CONTAINER, type Target } from "./shardset.names.ts";
 import type { World } from "./shardset.observe.ts";
 import { PARAMETERS_VARIABLE } from "./shardset.pod.ts";
 
@@ -54,15 +54,20 @@ const mebibytes = (bytes: number): string => `${Math.round(bytes / 1024 ** 2)}Mi
 
 interface PodSpec {
   readonly containers?: readonly {
+    readonly name?: string;
     readonly image?: string;
     readonly env?: readonly { readonly name: string; readonly value?: string }[];
   }[];
 }
 
 function parametersText(spec: unknown): string | undefined {
-  return (spec as PodSpec | undefined)?.containers?.[0]?.env?.find(({ name }) => name === PARAMETERS_VARIABLE)?.value;
+  return ofPostgres(spec)?.env?.find(({ name }) => name === PARAMETERS_VARIABLE)?.value;
 }
 
 function imageOf(spec: unknown): string | undefined {
-  return (spec as PodSpec | undefined)?.containers?.[0]?.image;
+  return ofPostgres(spec)?.image;
+}
+
+function ofPostgres(spec: unknown): NonNullable<PodSpec["containers"]>[number] | undefined {
+  return (spec as PodSpec | undefined)?.containers?.find(({ name }) => name === POSTGRES_CONTAINER);
 }

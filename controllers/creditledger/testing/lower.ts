@@ -107,7 +107,7 @@ function migrationPod(job: KubeObject, state: Record<string, unknown>): KubeObje
         { apiVersion: "batch/v1", kind: "Job", name: job.metadata.name, uid: job.metadata.uid ?? "", controller: true },
       ],
     },
-    status: { containerStatuses: [{ restartCount: 0, state }] },
+    status: { containerStatuses: [{ name: "migrate", restartCount: 0, state }] },
   };
 }
 

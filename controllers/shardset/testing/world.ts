@@ -290,7 +290,7 @@ export function createWorld(options: WorldOptions = {}): World {
           podIP: `10.0.0.${shard}`,
           conditions: [{ type: "Ready", status: trouble === undefined ? "True" : "False" }],
         };
-        const waiting = { phase: "Pending", containerStatuses: [{ state: { waiting: { reason } } }] };
+        const waiting = { phase: "Pending", containerStatuses: [{ name: "postgres", state: { waiting: { reason } } }] };
         const status = lack !== undefined ? pending(lack) : reason === undefined ? running : waiting;
         // An agent that never ran takes no Lease.
         if (lack === undefined) takeLease(shard);
