@@ -161,13 +161,17 @@ async function sendUntil(outcome: string, withinMs: number): Promise<Sent> {
   }
 }
 
-/** Writes zeros beside the data until there is no room, as `head -c 600M /dev/zero` does. */
+/**
+ * Writes zeros beside the data until there is no room. What is given up meanwhile is PostgreSQL's: one who goes on to take
+ * that too leaves no room to start a crashed server in, whatever is kept.
+ */
 async function fill(): Promise<void> {
   const chunk = Buffer.alloc(MIB);
   const path = join(host.directory, "volume", "filler");
+  const chunks = Math.ceil(await freeMib());
   await writeFile(path, "");
   try {
-    for (;;) await appendFile(path, chunk);
+    for (let count = 0; count < chunks; count += 1) await appendFile(path, chunk);
   } catch (error) {
     expect((error as NodeJS.ErrnoException).code).toBe("ENOSPC");
   }
