@@ -24,6 +24,22 @@ export function readRows(client: Client, select: string, onRow: (row: BinaryRow)
   return copyOut(client, select, createRowParser(onRow));
 }
 
+/** The server sends rows as it finds them: whoever waits this long for the next one waits for nobody. */
+const SILENCE_MS = 15_000;
+
+/** As `readRows`; a connection that falls silent between two rows is broken: the driver's limit ends with the first one. */
+export async function readRowsPromptly(client: Client, select: string, onRow: (row: BinaryRow) => void): Promise<void> {
+  const silence = setTimeout(() => breakConnection(client), SILENCE_MS);
+  try {
+    await readRows(client, select, (row) => {
+      silence.refresh();
+      onRow(row);
+    });
+  } finally {
+    clearTimeout(silence);
+  }
+}
+
 /** The socket of a connection: the driver has no door to it. */
 function socketOf(client: Client): Socket {
   return (client as unknown as { connection: { stream: Socket } }).connection.stream;

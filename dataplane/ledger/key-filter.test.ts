@@ -16,6 +16,14 @@ describe("key filter", () => {
     expect(alarms.length / 20_000).toBeLessThan(0.01);
   });
 
+  test("takes no more memory than its bound, and then knows every key still", () => {
+    const filter = createKeyFilter(1_000, 64 * 1024);
+    const keys = Array.from({ length: 100_000 }, (_, index) => sha256(`known-${index}`));
+    for (const key of keys) filter.add(key, 0);
+    expect(filter.bytes()).toBeLessThanOrEqual(64 * 1024);
+    expect(keys.every((key) => filter.mayHave(key, 0))).toBe(true);
+  });
+
   test("reads the key at its offset", () => {
     const filter = createKeyFilter();
     const table = Buffer.concat([Buffer.alloc(24), sha256("a")]);

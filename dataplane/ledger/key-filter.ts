@@ -3,6 +3,8 @@
  * look-up in the database. Keys are SHA-256 output already, so their own bits serve as hash values.
  */
 export interface KeyFilter {
+  /** Memory that it takes. */
+  bytes(): number;
   /** `key` has at least 8 bytes from `offset` on. */
   add(key: Uint8Array, offset: number): void;
   mayHave(key: Uint8Array, offset: number): boolean;
@@ -12,6 +14,8 @@ export interface KeyFilter {
 const BITS_PER_KEY = 12;
 const PROBES = 6;
 const FIRST_CAPACITY = 1 << 18;
+/** Room for 45 million keys at that rate. Beyond them alarms get more, and look-ups with them; memory does not. */
+const BYTES_MAX = 64 * 1024 * 1024;
 
 interface Segment {
   readonly words: Uint32Array;
@@ -21,14 +25,26 @@ interface Segment {
 }
 
 function segmentFor(capacity: number): Segment {
-  // A power of two, so that a probe is a mask instead of a division; at most 2^32 bits.
-  const bits = Math.min(2 ** 32, 2 ** Math.ceil(Math.log2(capacity * BITS_PER_KEY)));
+  // A power of two, so that a probe is a mask instead of a division.
+  const bits = 2 ** Math.ceil(Math.log2(capacity * BITS_PER_KEY));
   return { words: new Uint32Array(bits / 32), mask: bits - 1, capacity, count: 0 };
 }
 
-/** Grows by segments of doubled size, so that it never has to be built again. */
-export function createKeyFilter(firstCapacity = FIRST_CAPACITY): KeyFilter {
+/**
+ * Grows by segments of doubled size, so that it never has to be built again, until the next one would pass the bound.
+ * @param bytesMax bound of its memory
+ */
+export function createKeyFilter(firstCapacity = FIRST_CAPACITY, bytesMax = BYTES_MAX): KeyFilter {
   const segments: Segment[] = [segmentFor(firstCapacity)];
+  let bytes = (segments[0] as Segment).words.byteLength;
+
+  const grow = (last: Segment): Segment => {
+    if (bytes + 2 * last.words.byteLength > bytesMax) return last;
+    const next = segmentFor(last.capacity * 2);
+    bytes += next.words.byteLength;
+    segments.push(next);
+    return next;
+  };
 
   const word = (key: Uint8Array, at: number): number =>
     (((key[at] as number) << 24) |
@@ -38,12 +54,10 @@ export function createKeyFilter(firstCapacity = FIRST_CAPACITY): KeyFilter {
     0;
 
   return {
+    bytes: () => bytes,
     add: (key, offset) => {
       let segment = segments.at(-1) as Segment;
-      if (segment.count >= segment.capacity) {
-        segment = segmentFor(segment.capacity * 2);
-        segments.push(segment);
-      }
+      if (segment.count >= segment.capacity) segment = grow(segment);
       segment.count += 1;
       const step = word(key, offset + 4) | 1;
       let hash = word(key, offset);

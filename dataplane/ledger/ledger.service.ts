@@ -6,7 +6,7 @@ import { type ProbeResult, type ProbeServer, startProbeServer } from "../../lib/
 import type { Lifecycle } from "../../lib/node/lifecycle.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 import type { Metrics } from "../../lib/node/metrics.ts";
-import { openPool, type PostgresTarget } from "../../lib/node/postgres.ts";
+import { closePool, openPool, type PostgresTarget } from "../../lib/node/postgres.ts";
 import { programVersion } from "../../lib/node/version.ts";
 import { createAccountLocator } from "./account-locator.ts";
 import { createApiKeys } from "./api-keys.ts";
@@ -149,7 +149,7 @@ function pool(lifecycle: Lifecycle, log: Logger, given: { target: PostgresTarget
     max,
     onIdleError: (error) => log.debug({ shard, error: error.message }, "idle connection lost"),
   });
-  lifecycle.defer(`connections of shard ${shard}`, () => opened.end());
+  lifecycle.defer(`connections of shard ${shard}`, () => closePool(opened));
   return opened;
 }
 

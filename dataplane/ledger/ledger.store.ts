@@ -8,10 +8,11 @@
  */
 import type { Client } from "pg";
 import { OperatorError } from "../../lib/core/errors.ts";
-import { openClient, type PostgresTarget, sqlState, toWriteError } from "../../lib/node/postgres.ts";
+import { closeClient, openClient, type PostgresTarget, sqlState, toWriteError } from "../../lib/node/postgres.ts";
 import { EVENT_COLUMNS, encodeCopy } from "./copy-codec.ts";
-import { readRows } from "./copy-reader.ts";
+import { readRowsPromptly } from "./copy-reader.ts";
 import { copyIn } from "./copy-writer.ts";
+import { KEY_BYTES } from "./fingerprint.ts";
 import type { Opening } from "./journal-codec.ts";
 import { JOURNAL_FORMAT } from "./journal-codec.ts";
 import type { SealedBlock } from "./ledger.decider.ts";
@@ -81,8 +82,11 @@ export interface LedgerStore {
   commit(request: CommitRequest): CommitTicket;
   /** Hash of a journal block, for a COMMIT whose answer was lost. */
   blockHash(block: number): Promise<Buffer | undefined>;
-  /** Every key of the shard, in no order, for the filter. */
-  readKeys(onKey: (key: Buffer) => void): Promise<void>;
+  /**
+   * Every key of the shard that was there at the call, in no order, for the filter. Reads on a connection of its own, so
+   * that nothing else waits for it. @returns false when the store was closed before the last one
+   */
+  readKeys(onKey: (key: Buffer) => void): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -171,9 +175,10 @@ function applicationPrefix(shard: number): string {
 /** Opens the connections of one takeover. @throws OperatorError SHARD_UNAVAILABLE */
 export async function openStore(options: StoreOptions): Promise<LedgerStore> {
   const clients: Client[] = [];
+  let isClosed = false;
   const close = async (): Promise<void> => {
-    // A connection that is gone already has nothing left to close.
-    await Promise.all(clients.map((client) => client.end().catch(() => undefined)));
+    isClosed = true;
+    await Promise.all(clients.map(closeClient));
   };
   try {
     clients.push(await openSession(options, READING));
@@ -241,12 +246,20 @@ export async function openStore(options: StoreOptions): Promise<LedgerStore> {
         ]);
         return rows[0]?.hash;
       }),
-    readKeys: (onKey) =>
-      guarded(() =>
-        readRows(reader, "SELECT key FROM ledger.event UNION ALL SELECT key FROM ledger.rejection", (row) =>
-          onKey(row.bytes(0)),
-        ),
-      ),
+    readKeys: async (onKey) => {
+      const scanner = await openSession(options, READING);
+      clients.push(scanner);
+      try {
+        if (isClosed) return false;
+        for (const table of ["event", "rejection"]) await readKeysOf(scanner, table, onKey);
+        return true;
+      } catch (error) {
+        if (isClosed) return false;
+        throw await convert(error, scanner);
+      } finally {
+        await closeClient(scanner);
+      }
+    },
     close,
   };
 }
@@ -388,6 +401,28 @@ async function lookupKeys(client: Client, keys: readonly Buffer[]): Promise<Map<
   return found;
 }
 
+/** Keys of a page: some hundredths of a second, which no time limit cuts off. */
+const KEYS_PAGE = 50_000;
+
+/** Reads a table's keys in pages along the index of keys, which is a fifth of the table. */
+async function readKeysOf(client: Client, table: string, onKey: (key: Buffer) => void): Promise<void> {
+  const last = Buffer.alloc(KEY_BYTES);
+  for (let count = KEYS_PAGE, isFirst = true; count === KEYS_PAGE; isFirst = false) {
+    count = 0;
+    const after = isFirst ? "" : `WHERE key > '${last.toString("hex")}'`;
+    await readRowsPromptly(
+      client,
+      `SELECT key FROM ledger.${table} ${after} ORDER BY key LIMIT ${KEYS_PAGE}`,
+      (row) => {
+        const key = row.bytes(0);
+        onKey(key);
+        key.copy(last);
+        count += 1;
+      },
+    );
+  }
+}
+
 /** Reads everything in one snapshot, so that head, balances and map version belong together. */
 async function loadLedger(client: Client): Promise<LoadedLedger> {
   await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
@@ -403,7 +438,7 @@ async function loadLedger(client: Client): Promise<LoadedLedger> {
   const map = await client.query<{ version: number }>("SELECT version FROM shard_meta.map");
   const assets = await client.query<{ code: string }>("SELECT code FROM ledger.asset ORDER BY code");
   const state = emptyState(assets.rows.map((row) => row.code));
-  await readRows(
+  await readRowsPromptly(
     client,
     `SELECT a.id, a.ext_id, a.placement_key, a.asset, a.floor, b.posted, b.version, b.last_position
        FROM ledger.account a JOIN ledger.balance b ON b.account = a.id ORDER BY a.id`,
@@ -420,7 +455,7 @@ async function loadLedger(client: Client): Promise<LoadedLedger> {
       state.lastPosition[number] = row.int64(7);
     },
   );
-  await readRows(client, "SELECT ext_id, placement_key FROM ledger.account_directory", (row) => {
+  await readRowsPromptly(client, "SELECT ext_id, placement_key FROM ledger.account_directory", (row) => {
     state.pointers.set(row.text(0), row.text(1));
   });
   await client.query("COMMIT");

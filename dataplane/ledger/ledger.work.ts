@@ -37,6 +37,19 @@ export function emptyResults(count: number): TransferResults {
   };
 }
 
+/** The same answers in columns of their own. */
+export function copyResults(results: TransferResults): TransferResults {
+  return {
+    status: results.status.slice(),
+    replayed: results.replayed.slice(),
+    position: results.position.slice(),
+    debitBalance: results.debitBalance.slice(),
+    creditBalance: results.creditBalance.slice(),
+    recordedAtMicros: results.recordedAtMicros.slice(),
+    problems: new Map(results.problems),
+  };
+}
+
 /** Sets the answer of one transfer to a refusal or failure. */
 export function setProblem(
   results: TransferResults,
@@ -75,6 +88,7 @@ export interface TransferWork {
   readonly createAccounts: boolean;
   /** Version of the shard map that led here. */
   readonly mapVersion: number;
+  /** As decided; other commands with the same keys read them here, whatever this sender was told. */
   readonly results: TransferResults;
   /** Monotonic time after which the sender is answered, whatever is known. */
   readonly deadlineAt: number;
@@ -86,7 +100,7 @@ export interface TransferWork {
   tried: boolean;
   /** The sender was answered already. */
   closed: boolean;
-  readonly close: () => void;
+  readonly close: (told: TransferResults) => void;
 }
 
 /** What an account is opened with, or where it is to be looked for. */

@@ -27,11 +27,12 @@ import {
   type AccountRequest,
   createWorkQueue,
   emptyResults,
+  type Segment,
   type TransferResults,
   type Work,
 } from "./ledger.work.ts";
 import { abandonWorks, fullOrUnknown, overloaded, settleBatch, staleMap, unavailable } from "./writer-answers.ts";
-import { countLanded, fillFilter, type Session, type TakeoverOptions, takeOver } from "./writer-takeover.ts";
+import { fillFilter, landedOf, type Session, type TakeoverOptions, takeOver } from "./writer-takeover.ts";
 
 /** Transfers of one request. */
 export interface TransferGroup {
@@ -106,6 +107,8 @@ export function createWriter(options: WriterOptions): LedgerWriter {
   const queue = createWorkQueue();
   /** Batches whose COMMIT failed in a way that leaves their outcome open. */
   let unsettled: DecidedBatch[] = [];
+  /** Works of the batch whose keys are being looked up: neither waiting nor in flight. */
+  let lookedUp: readonly Segment[] = [];
   let phase: WriterStatus["phase"] = "starting";
   let stopping: "drain" | "lost" | undefined;
   let session: Session | undefined;
@@ -134,6 +137,7 @@ export function createWriter(options: WriterOptions): LedgerWriter {
   const outstanding = (): Work[] => [
     ...(session?.inFlight ?? []).flatMap(({ batch }) => batch.segments.map(({ work }) => work)),
     ...unsettled.flatMap((batch) => batch.segments.map(({ work }) => work)),
+    ...lookedUp.map(({ work }) => work),
     ...queue.all(),
   ];
 
@@ -159,9 +163,9 @@ export function createWriter(options: WriterOptions): LedgerWriter {
   const begin = async (): Promise<Session> => {
     const opened = await takeOver(options, committed.position);
     try {
-      const landed = await countLanded(opened.store, unsettled);
-      for (const batch of unsettled.slice(0, landed)) settleBatch(batch);
-      queue.requeue(unsettled.slice(landed).flatMap((batch) => batch.segments));
+      const landed = await landedOf(opened.store, unsettled);
+      for (const batch of landed) settleBatch(batch);
+      queue.requeue(unsettled.filter((batch) => !landed.has(batch)).flatMap((batch) => batch.segments));
       unsettled = [];
     } catch (error) {
       await opened.store.close();
@@ -243,12 +247,15 @@ export function createWriter(options: WriterOptions): LedgerWriter {
   const writeBatch = async (current: Session): Promise<void> => {
     const batch = takeBatch(queue);
     if (batch.commands === 0) return;
+    lookedUp = batch.segments;
     const pending = current.inFlight.map((flying) => flying.batch.keys);
     const keys = keysToLookUp(batch, pending, current.filterReady ? current.filter : undefined);
     try {
       const stored = keys.length === 0 ? new Map() : await current.store.lookup(keys);
       if (current.failure !== undefined || !mayContinue()) return queue.requeue(batch.segments);
-      const decided = decideBatch(current.state, batch, {
+      // Who was told meanwhile that nothing was done is not made a liar.
+      const wanted = { ...batch, segments: batch.segments.filter(({ work }) => !work.closed) };
+      const decided = decideBatch(current.state, wanted, {
         shard,
         epoch: current.epoch,
         nowMicros: clock.now() * 1000,
@@ -263,6 +270,8 @@ export function createWriter(options: WriterOptions): LedgerWriter {
     } catch (error) {
       fail(current, error, false);
       queue.requeue(batch.segments);
+    } finally {
+      lookedUp = [];
     }
   };
 
@@ -377,8 +386,7 @@ export function createWriter(options: WriterOptions): LedgerWriter {
       const results = emptyResults(requests.length);
       if (requests.length === 0) return results;
       return new Promise((resolve) => {
-        const close = (): void => resolve(results);
-        const work = { requests, identities, createAccounts, results, next: 0, settled: 0, close };
+        const work = { requests, identities, createAccounts, results, next: 0, settled: 0, close: resolve };
         enqueue({ type: "transfers", ...fresh(mapVersion), ...work });
       });
     },

@@ -4,8 +4,10 @@ import type { DecidedBatch } from "./ledger.batch.ts";
 import {
   type AccountOutcome,
   type AccountWork,
+  copyResults,
   RESULT,
   setProblem,
+  type TransferResults,
   type TransferWork,
   type Work,
 } from "./ledger.work.ts";
@@ -22,11 +24,14 @@ export function settleBatch(batch: DecidedBatch): void {
       continue;
     }
     work.settled = to;
-    if (to === work.requests.length) closeTransfers(work);
+    if (to === work.requests.length) closeTransfers(work, work.results);
   }
 }
 
-/** Answers works that cannot wait any longer. @param why the error, by whether the command was sent to the database */
+/**
+ * Answers works that cannot wait any longer. What was decided stays as it is: it may commit yet, and then it is the answer
+ * of whoever sends the same key again. @param why the error, by whether the command was sent to the database
+ */
 export function abandonWorks(works: readonly Work[], why: (tried: boolean) => OperatorError): void {
   for (const work of works) {
     if (work.closed) continue;
@@ -34,17 +39,18 @@ export function abandonWorks(works: readonly Work[], why: (tried: boolean) => Op
       closeAccount(work, why(work.tried));
       continue;
     }
+    const told = copyResults(work.results);
     for (let index = work.settled; index < work.requests.length; index += 1) {
       const { code, message } = why(work.tried && index < work.next);
-      setProblem(work.results, index, { status: RESULT.failed, code, detail: message });
+      setProblem(told, index, { status: RESULT.failed, code, detail: message });
     }
-    closeTransfers(work);
+    closeTransfers(work, told);
   }
 }
 
-function closeTransfers(work: TransferWork): void {
+function closeTransfers(work: TransferWork, told: TransferResults): void {
   work.closed = true;
-  work.close();
+  work.close(told);
 }
 
 function closeAccount(work: AccountWork, outcome: AccountOutcome | OperatorError): void {

@@ -130,25 +130,35 @@ async function openExternalAccounts(session: Session, options: TakeoverOptions):
   await store.commit({ block, refusals: [], mapVersion, turn: Promise.resolve() }).committed;
 }
 
-/** How many of the batches of a former session, from the first on, did land: the journal has their blocks. */
-export async function countLanded(store: LedgerStore, batches: readonly DecidedBatch[]): Promise<number> {
-  let landed = 0;
-  for (const { block } of batches) {
-    // A batch without a block left no trace but stored refusals, which the look-up of its keys will find.
-    if (block.content === undefined) break;
-    const hash = await store.blockHash(block.header.block);
-    if (hash === undefined || !hash.equals(block.content.hash)) break;
-    landed += 1;
-  }
+/** Those of the batches of a former session that did land: the database has what they wrote. */
+export async function landedOf(
+  store: LedgerStore,
+  batches: readonly DecidedBatch[],
+): Promise<ReadonlySet<DecidedBatch>> {
+  const landed = new Set<DecidedBatch>();
+  for (const batch of batches) if (await hasLanded(store, batch)) landed.add(batch);
   return landed;
+}
+
+async function hasLanded(store: LedgerStore, { block, refusals }: DecidedBatch): Promise<boolean> {
+  if (block.content !== undefined) {
+    const hash = await store.blockHash(block.header.block);
+    return hash?.equals(block.content.hash) === true;
+  }
+  // One without a block leaves nothing but its refusals, and a later one may have landed without it.
+  const stored = await store.lookup(refusals.map(({ key }) => key));
+  return refusals.every(({ key, code, detail }) => {
+    const outcome = stored.get(key.toString("latin1"));
+    return outcome?.type === "refused" && outcome.code === code && outcome.detail === detail;
+  });
 }
 
 /** Loads the keys of the shard in the background; until then every key is looked up. */
 export function fillFilter(session: Session, { shard, log }: TakeoverOptions): void {
   session.store
     .readKeys((key) => session.filter.add(key, 0))
-    .then(() => {
-      session.filterReady = true;
+    .then((isComplete) => {
+      session.filterReady = isComplete;
     })
     .catch((error: unknown) => {
       // Without the filter every key is looked up: slower, as correct. The next takeover tries again.

@@ -18,6 +18,8 @@ export interface MemoryDatabase {
   fault: () => Fault;
   /** Resolves when a commit may proceed; replace it to hold commits back. */
   gate: () => Promise<void>;
+  /** Resolves when a look-up may proceed. */
+  lookupGate: () => Promise<void>;
   /** Refuses new sessions while true. */
   down: boolean;
   /** Refuses takeovers as a server on a full volume does while true. */
@@ -73,6 +75,7 @@ export function createMemoryDatabase(assets: readonly string[] = ["CZK"]): Memor
     },
     fault: () => "none",
     gate: async () => undefined,
+    lookupGate: async () => undefined,
     down: false,
     full: false,
     spoilt: () => undefined,
@@ -142,6 +145,8 @@ function createSession(
     lookup: async (keys) => {
       alive();
       database.lookups += 1;
+      await database.lookupGate();
+      alive();
       const found = new Map<string, StoredOutcome>();
       for (const key of keys) {
         const outcome = truth.outcomes.get(key.toString("latin1"));
@@ -161,6 +166,7 @@ function createSession(
     },
     readKeys: async (onKey) => {
       for (const key of truth.outcomes.keys()) onKey(Buffer.from(key, "latin1"));
+      return true;
     },
     close: async () => {
       closed = true;

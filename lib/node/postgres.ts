@@ -91,9 +91,16 @@ export async function openClient(target: PostgresTarget): Promise<Client> {
   }
 }
 
-/** Makes a pool; it connects on demand, so this never fails. End it with `pool.end()`. */
+/** Connections of each pool that are open. */
+const clientsOf = new WeakMap<Pool, Set<ClientBase>>();
+
+/** Makes a pool; it connects on demand, so this never fails. End it with `closePool`. */
 export function openPool(target: PostgresTarget, options: PoolOptions): Pool {
   const pool = new Pool({ ...clientConfig(target), max: options.max, idleTimeoutMillis: 60_000 });
+  const clients = new Set<ClientBase>();
+  clientsOf.set(pool, clients);
+  pool.on("connect", (client) => clients.add(client));
+  pool.on("remove", (client) => clients.delete(client));
   pool.on("error", (error) => options.onIdleError(toPostgresError(error, describeTarget(target))));
   return pool;
 }
@@ -142,8 +149,17 @@ export async function closeClient(client: Client): Promise<void> {
   clearTimeout(cut);
 }
 
+/** Ends a pool as `closeClient` ends a connection; queries that are under way have as long to end. */
+export async function closePool(pool: Pool): Promise<void> {
+  const cut = setTimeout(() => {
+    for (const client of clientsOf.get(pool) ?? []) streamOf(client).destroy();
+  }, GOODBYE_MS);
+  await pool.end();
+  clearTimeout(cut);
+}
+
 /** The driver shows its socket to nobody; its types leave it out. */
-function streamOf(client: Client): Duplex {
+function streamOf(client: ClientBase): Duplex {
   return (client as unknown as { readonly connection: { readonly stream: Duplex } }).connection.stream;
 }
 
