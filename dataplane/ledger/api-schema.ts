@@ -1,13 +1,13 @@
 /** The HTTP API in zod: what the OpenAPI document is printed from, and what small requests are parsed with. */
 import { z } from "zod";
 import { CREDITS_MAX } from "../../lib/core/money.ts";
+import { TIMESTAMP } from "./timestamps.ts";
 import {
   ACCOUNT_ID,
   ASSET_CODE,
   METADATA_MEMBERS_MAX,
   METADATA_NAME_MAX,
   METADATA_VALUE_MAX,
-  TIMESTAMP,
   TRANSFER_ID,
 } from "./transfer-parser.ts";
 

@@ -6,7 +6,8 @@ import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { type ErrorCode, OperatorError } from "../../lib/core/errors.ts";
 import { parseCredits } from "../../lib/core/money.ts";
-import { ACCOUNT_ID, parseTimestamp } from "./transfer-parser.ts";
+import { parseTimestamp } from "./timestamps.ts";
+import { ACCOUNT_ID } from "./transfer-parser.ts";
 
 /** Columns that must be there, in any order; `partner_bank` and `partner_account` are kept when present. */
 export const REQUIRED_COLUMNS = ["id", "date", "account", "direction", "operation", "amount_minor"] as const;

@@ -21,7 +21,8 @@ import type { Caller, LedgerRouter, ShardMapSource } from "./ledger.router.ts";
 import { RESULT, type TransferProblem } from "./ledger.work.ts";
 import { isSystemAccount } from "./ledger-state.ts";
 import { FORWARDED_HEADER, type PeerAnswer } from "./peer-client.ts";
-import { isProblem, parseTimestamp, parseTransfer } from "./transfer-parser.ts";
+import { explainTimestamp, parseTimestamp } from "./timestamps.ts";
+import { isProblem, parseTransfer } from "./transfer-parser.ts";
 
 export interface ServerOptions {
   readonly tls: { readonly certPem: string; readonly keyPem: string };
@@ -242,7 +243,7 @@ function parseAsOf(query: Record<string, string>): AsOf {
   if (position !== undefined) return { position: integerParameter("position", position, { min: 0 }) };
   if (at === undefined) return undefined;
   const atMicros = parseTimestamp(at);
-  if (Number.isNaN(atMicros)) throw new OperatorError("REQUEST_INVALID", "at is not a date or an RFC 3339 time");
+  if (Number.isNaN(atMicros)) throw new OperatorError("REQUEST_INVALID", `at ${explainTimestamp(at)}`);
   return { atMicros };
 }
 

@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { CREDITS_MAX } from "../../lib/core/money.ts";
 import { transferRequest } from "./api-schema.ts";
 import { InexactNumber } from "./json-numbers.ts";
-import { isProblem, parseTimestamp, parseTransfer } from "./transfer-parser.ts";
+import { parseTimestamp } from "./timestamps.ts";
+import { isProblem, parseTransfer } from "./transfer-parser.ts";
 
 // Goal: the hand-written parser takes exactly what the documented schema takes, and says the right code otherwise.
 
@@ -105,7 +106,7 @@ describe("parseTimestamp", () => {
     "2023-01-01T00:00:00",
     "2023-01-01T00:00:00.0000001Z",
     "2023-01-01T00:00:00+24:00",
-    "1699-12-31",
+    "1714-12-31",
     "2201-01-01",
     "yesterday",
     "",
@@ -115,11 +116,60 @@ describe("parseTimestamp", () => {
   test("every time that is taken is a whole number of microseconds", () => {
     fc.assert(
       fc.property(
-        fc.date({ min: new Date("1700-01-01"), max: new Date("2200-12-31"), noInvalidDate: true }),
+        fc.date({ min: new Date("1715-01-01"), max: new Date("2200-12-31"), noInvalidDate: true }),
         (date) => {
           expect(parseTimestamp(date.toISOString())).toBe(date.getTime() * 1000);
         },
       ),
     );
+  });
+});
+
+describe("explainTimestamp (trial 16)", () => {
+  const told = (text: unknown): string => {
+    const parsed = parseTransfer({ ...valid, effectiveAt: text });
+    return isProblem(parsed) ? `${parsed.code} ${parsed.detail}` : "taken";
+  };
+  test.each([
+    ["2026-03-29T10:15:30.123456789Z", "effectiveAt has 9 digits after the point; at most 6 (microseconds) are kept"],
+    ["2026-03-29T10:15:30.1234567Z", "effectiveAt has 7 digits after the point; at most 6 (microseconds) are kept"],
+    ["2026-03-29T10:15:30", "effectiveAt has a time without a zone; add Z, or an offset such as +02:00"],
+    ["2026-03-29T10:15", "effectiveAt has a time without seconds; write 2026-03-29T10:15:00Z"],
+    [
+      "2016-12-31T23:59:60Z",
+      "effectiveAt has second 60; leap seconds are not kept: write 59, or second 0 of the next minute",
+    ],
+    ["2026-03-29t10:15:30Z", 'effectiveAt has a small "t"; write 2026-03-29T10:15:30Z'],
+    ["2026-03-29T10:15:30z", 'effectiveAt has a small "z"; write 2026-03-29T10:15:30Z'],
+    ["2026-03-29 10:15:30Z", "effectiveAt has a blank between date and time; write 2026-03-29T10:15:30Z"],
+    [
+      "2026-03-29T10:15:30 02:00",
+      'effectiveAt has a blank where "+" or "-" of the offset stands; in a URL "+" is written %2B: 2026-03-29T10:15:30%2B02:00, or send the time in UTC with Z',
+    ],
+    ["2026-03-29T10:15:30+0200", "effectiveAt has the offset +0200; write +02:00"],
+    ["2026-13-01", "effectiveAt has month 13; months are 01 to 12"],
+    ["2026-00-01", "effectiveAt has month 00; months are 01 to 12"],
+    ["2026-02-29", "effectiveAt has day 29 in February 2026, which has 28"],
+    ["2026-04-31T00:00:00Z", "effectiveAt has day 31 in April 2026, which has 30"],
+    ["2026-04-00", "effectiveAt has day 00 in April 2026, which has 30"],
+    ["2026-03-29T24:00:00Z", "effectiveAt has hour 24; hours are 00 to 23"],
+    ["2026-03-29T10:60:00Z", "effectiveAt has minute 60; minutes are 00 to 59"],
+    ["2026-03-29T10:15:61Z", "effectiveAt has second 61; seconds are 00 to 59"],
+    ["2026-03-29T10:15:30+24:00", "effectiveAt has the offset +24:00; offsets are -23:59 to +23:59"],
+    ["0001-01-01", "effectiveAt has year 0001; years are 1715 to 2200"],
+    ["1714-12-31", "effectiveAt has year 1714; years are 1715 to 2200"],
+    ["2201-01-01", "effectiveAt has year 2201; years are 1715 to 2200"],
+    ["29.03.2026", "effectiveAt is not a date such as 2026-03-29 or a time such as 2026-03-29T10:15:30.123456Z"],
+    ["", "effectiveAt is not a date such as 2026-03-29 or a time such as 2026-03-29T10:15:30.123456Z"],
+    [
+      1774779330,
+      "effectiveAt is not text: write a date such as 2026-03-29 or a time such as 2026-03-29T10:15:30.123456Z",
+    ],
+  ])("%s", (text, sentence) => {
+    expect(told(text)).toBe(`REQUEST_INVALID ${sentence}`);
+  });
+  test("a time that is kept exactly by PostgreSQL too: microseconds since 2000 fit into 53 bits", () => {
+    const since2000 = parseTimestamp("1715-01-01T00:00:00.000001+23:59") - 946_684_800_000_000;
+    expect(Number.isSafeInteger(since2000)).toBe(true);
   });
 });

@@ -7,6 +7,7 @@ import type { ErrorCode } from "../../lib/core/errors.ts";
 import type { TransferRequest } from "./fingerprint.ts";
 import { InexactNumber } from "./json-numbers.ts";
 import type { TransferProblem } from "./ledger.work.ts";
+import { explainTimestamp, parseTimestamp } from "./timestamps.ts";
 
 /** Ids of accounts and placement keys. */
 export const ACCOUNT_ID = /^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,127}$/;
@@ -14,9 +15,6 @@ export const ACCOUNT_ID = /^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,127}$/;
 export const TRANSFER_ID = /^[\x21-\x7e]{1,128}$/;
 /** Codes of assets. */
 export const ASSET_CODE = /^[A-Z][A-Z0-9_]{1,15}$/;
-/** A date, or a time with zone and at most microseconds. */
-export const TIMESTAMP =
-  /^(\d{4})-(\d{2})-(\d{2})(?:T(\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,6}))?(?:Z|([+-])(\d{2}):(\d{2})))?$/;
 
 export const METADATA_MEMBERS_MAX = 20;
 export const METADATA_NAME_MAX = 40;
@@ -53,8 +51,7 @@ export function parseTransfer(value: unknown, headerId?: string): TransferReques
     return invalid("asset is not an asset code");
   }
   const effectiveAtMicros = source["effectiveAt"] === undefined ? undefined : parseTimestamp(source["effectiveAt"]);
-  if (Number.isNaN(effectiveAtMicros))
-    return invalid("effectiveAt is not a date or an RFC 3339 time from 1700 to 2200");
+  if (Number.isNaN(effectiveAtMicros)) return invalid(`effectiveAt ${explainTimestamp(source["effectiveAt"])}`);
   const metadata = source["metadata"];
   const metadataProblem = metadata === undefined ? undefined : checkMetadata(metadata);
   if (metadataProblem !== undefined) return metadataProblem;
@@ -107,44 +104,4 @@ function checkMetadata(metadata: unknown): TransferProblem | undefined {
     }
   }
   return undefined;
-}
-
-/** Times before 1700 or after 2200 do not fit into whole microseconds of 53 bits on both sides. */
-const EARLIEST_YEAR = 1700;
-const LATEST_YEAR = 2200;
-
-let lastText = "";
-let lastMicros = Number.NaN;
-
-/** Microseconds since 1970 of a date (its midnight in UTC) or an RFC 3339 time; NaN for anything else. */
-export function parseTimestamp(value: unknown): number {
-  if (typeof value !== "string") return Number.NaN;
-  // Imports send long runs of one date.
-  if (value !== lastText) {
-    lastMicros = computeTimestamp(value);
-    lastText = value;
-  }
-  return lastMicros;
-}
-
-function computeTimestamp(text: string): number {
-  const match = TIMESTAMP.exec(text);
-  if (match === null) return Number.NaN;
-  const field = (index: number): number => Number(match[index] ?? 0);
-  const [year, month, day, hour, minute, second] = [1, 2, 3, 4, 5, 6].map(field) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  const ms = Date.UTC(year, month - 1, day, hour, minute, second);
-  const parts = new Date(ms);
-  // Date.UTC rolls 30 February over into March.
-  const isReal =
-    parts.getUTCMonth() === month - 1 && parts.getUTCDate() === day && hour < 24 && minute < 60 && second < 60;
-  if (!isReal || year < EARLIEST_YEAR || year > LATEST_YEAR || field(9) > 23 || field(10) > 59) return Number.NaN;
-  const zoneMinutes = (match[8] === "-" ? -1 : 1) * (field(9) * 60 + field(10));
-  return (ms - zoneMinutes * 60_000) * 1000 + Number((match[7] ?? "").padEnd(6, "0"));
 }

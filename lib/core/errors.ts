@@ -25,6 +25,12 @@ export const ERRORS = {
   // --- requests to the ledger API ---
   REQUEST_INVALID: entry(400, "terminal", "The request is not valid", "Correct the field that the detail names."),
   JSON_INVALID: entry(400, "terminal", "The body is not JSON", "Send one JSON document in UTF-8."),
+  JSON_MEMBER_REPEATED: entry(
+    400,
+    "terminal",
+    "An object has two members of one name",
+    "Send each member once; the detail names it and its place.",
+  ),
   NUMBER_INVALID: entry(
     400,
     "terminal",
