@@ -40,7 +40,7 @@ function stage(shards: number) {
   return { rows, clock, keys, reads: () => reads };
 }
 
-const code = (promise: Promise<void>): Promise<string> =>
+const code = (promise: Promise<unknown>): Promise<string> =>
   promise.then(
     () => "ok",
     (error: unknown) => (error as OperatorError).code,

@@ -12,7 +12,15 @@ import type { Logger } from "../../lib/node/logger.ts";
 import { toWriteError } from "../../lib/node/postgres.ts";
 import type { KeyRow, LedgerReads } from "./ledger.reads.ts";
 
-export type Scope = "read" | "write";
+/** What a key may do: read, write, debit system accounts (which makes credits), manage keys. */
+export const SCOPES = ["read", "write", "mint", "admin"] as const;
+export type Scope = (typeof SCOPES)[number];
+
+/** The key of a request that was let in. */
+export interface ActingKey {
+  readonly id: string;
+  readonly scopes: readonly string[];
+}
 
 /** A raw key as clients send it. */
 const RAW_KEY = /^sxk_[A-Za-z0-9_-]{43}$/;
@@ -33,12 +41,18 @@ export interface ApiKeysOptions {
 
 export interface ApiKeys {
   /** @param authorization the header @throws OperatorError API_KEY_MISSING, API_KEY_INVALID, SCOPE_MISSING, SHARD_UNAVAILABLE */
-  check(authorization: string | undefined, scope: Scope): Promise<void>;
-  /** Makes a key on every shard; the raw key is in this answer only. */
-  create(name: string, scopes: readonly Scope[]): Promise<KeyRow & { readonly raw: string }>;
+  check(authorization: string | undefined, scope: Scope): Promise<ActingKey>;
+  /** Makes a key on every shard, with scopes that its maker has too; the raw key is in this answer only. @throws OperatorError SCOPE_MISSING */
+  create(wanted: WantedKey, maker: ActingKey): Promise<KeyRow & { readonly raw: string }>;
   list(): Promise<KeyRow[]>;
   /** False when there is no such key. */
   revoke(id: string): Promise<boolean>;
+}
+
+/** What a key is to be. */
+export interface WantedKey {
+  readonly name: string;
+  readonly scopes: readonly Scope[];
 }
 
 /** What two shards say of one key: revoked when either says so, since the earlier of both times. */
@@ -126,8 +140,14 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
       if (!row.scopes.includes(scope)) {
         throw new OperatorError("SCOPE_MISSING", `the API key has no scope "${scope}"`, { details: { scope } });
       }
+      return row;
     },
-    create: async (name, scopes) => {
+    create: async ({ name, scopes }, maker) => {
+      const lacking = scopes.find((scope) => !maker.scopes.includes(scope));
+      if (lacking !== undefined) {
+        const detail = `the API key has no scope "${lacking}", so it cannot give it to another key`;
+        throw new OperatorError("SCOPE_MISSING", detail, { details: { scope: lacking } });
+      }
       const raw = `sxk_${randomBytes(32).toString("base64url")}`;
       const row: KeyRow = {
         hash: sha256(raw),

@@ -1,10 +1,13 @@
 /** The HTTP API in zod: what the OpenAPI document is printed from, and what small requests are parsed with. */
 import { z } from "zod";
 import { CREDITS_MAX } from "../../lib/core/money.ts";
-import { TIMESTAMP } from "./timestamps.ts";
+import { SCOPES } from "./api-keys.ts";
+import { explainTimestamp, parseTimestamp, TIMESTAMP } from "./timestamps.ts";
 import {
   ACCOUNT_ID,
+  ACCOUNT_ID_RULE,
   ASSET_CODE,
+  isWithin,
   METADATA_MEMBERS_MAX,
   METADATA_NAME_MAX,
   METADATA_VALUE_MAX,
@@ -21,7 +24,7 @@ export const EVENTS_PAGE_DEFAULT = 100;
 
 const accountId = z
   .string()
-  .regex(ACCOUNT_ID)
+  .regex(ACCOUNT_ID, { error: ACCOUNT_ID_RULE })
   .meta({ description: "Id of an account.", examples: ["alice"] });
 const credits = z.int().min(-CREDITS_MAX).max(CREDITS_MAX);
 const time = z.string().meta({ description: "RFC 3339 time with microseconds, UTC." });
@@ -32,9 +35,23 @@ const position = z
   .meta({ description: "Position in the log of the shard; the first event has 1." });
 const shard = z.int().min(0).meta({ description: "Index of the shard." });
 
+/** Text whose length is counted in characters, as JSON Schema does; JavaScript counts halves of some. */
+function text(min: number, max: number): z.ZodType<string> {
+  return z
+    .string()
+    .refine((value) => isWithin(value, min, max))
+    .meta({ minLength: min, maxLength: max });
+}
+
+/** Ids of accounts that clients may open. */
+const OWN_ACCOUNT_ID = new RegExp(ACCOUNT_ID.source.replace("^", "^(?!system:)"));
+
 export const openAccountRequest = z
   .strictObject({
-    id: accountId,
+    id: z
+      .string()
+      .regex(OWN_ACCOUNT_ID, { error: `${ACCOUNT_ID_RULE}; ids that begin with "system:" are reserved` })
+      .meta({ description: "Id of the account.", examples: ["alice"] }),
     asset: z.string().regex(ASSET_CODE).meta({ description: "Asset that the account keeps." }),
     creditLimit: z
       .int()
@@ -65,12 +82,16 @@ export const transferRequest = z
     asset: z.string().regex(ASSET_CODE).optional().meta({ description: "Checked against the accounts when given." }),
     effectiveAt: z
       .string()
-      .regex(TIMESTAMP)
+      .superRefine((value, context) => {
+        if (Number.isNaN(parseTimestamp(value))) context.addIssue({ code: "custom", message: explainTimestamp(value) });
+      })
+      .meta({ pattern: TIMESTAMP.source })
       .optional()
       .meta({ description: "When it happened: a date or an RFC 3339 time. The time of recording when absent." }),
     metadata: z
-      .record(z.string().min(1).max(METADATA_NAME_MAX), z.string().max(METADATA_VALUE_MAX))
+      .record(text(1, METADATA_NAME_MAX), text(0, METADATA_VALUE_MAX))
       .refine((value) => Object.keys(value).length <= METADATA_MEMBERS_MAX)
+      .meta({ maxProperties: METADATA_MEMBERS_MAX })
       .optional()
       .meta({ description: `At most ${METADATA_MEMBERS_MAX} strings.` }),
   })
@@ -103,10 +124,14 @@ export const createKeyRequest = z
       .regex(/^[\x20-\x7e]+$/)
       .meta({ description: "For people." }),
     scopes: z
-      .array(z.enum(["read", "write"]))
+      .array(z.enum(SCOPES))
       .min(1)
-      .max(2)
-      .meta({ description: "read: GET. write: everything else." }),
+      .max(SCOPES.length)
+      .meta({
+        description:
+          "read: GET. write: accounts and transfers. mint: transfers that debit a system account, besides write. " +
+          "admin: API keys. A key gives only scopes that it has itself.",
+      }),
   })
   .meta({ id: "CreateApiKey" });
 
@@ -171,7 +196,14 @@ export const balanceAnswer = z
     asset: z.string(),
     shard,
     posted: credits.meta({ description: "Balance in minor units." }),
-    available: z.int().meta({ description: "Posted balance plus credit limit: the most that may leave the account." }),
+    available: z.unknown().meta({
+      type: "integer",
+      minimum: 0,
+      maximum: 2 * CREDITS_MAX,
+      description:
+        "Posted balance plus credit limit: the most that may leave the account. May be beyond 2^53, where a reader that " +
+        "keeps numbers in 64-bit floating point rounds it.",
+    }),
     version: z.int().min(0).meta({ description: "Number of events of the account so far." }),
     lastPosition: position.meta({ description: "Position of the account's last event; 0 = none." }),
     position: position.meta({ description: "Position of the shard that this balance is as of." }),
@@ -190,6 +222,10 @@ export const eventAnswer = z
     creditBalance: credits,
     recordedAt: time,
     effectiveAt: time,
+    apiKey: z
+      .string()
+      .nullable()
+      .meta({ description: "Id of the API key that sent it; null for events from before keys were recorded." }),
     metadata: z.record(z.string(), z.string()).nullable(),
   })
   .meta({ id: "Event" });

@@ -109,8 +109,10 @@ describe("parseJsonBody", () => {
         } catch {
           isJson = false;
         }
-        if (told === "taken" || told.startsWith("JSON_MEMBER_REPEATED")) expect(isJson).toBe(true);
-        else expect([isJson, told]).toEqual([false, expect.not.stringMatching(/position \d|token|JSON input/)]);
+        if (told === "taken") expect(isJson).toBe(true);
+        // A text that breaks off later may have a member twice before.
+        else if (!told.startsWith("JSON_MEMBER_REPEATED"))
+          expect([isJson, told]).toEqual([false, expect.not.stringMatching(/position \d|token|JSON input/)]);
       }),
       { numRuns: 20_000 },
     );

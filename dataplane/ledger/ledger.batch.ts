@@ -26,7 +26,7 @@ import {
   sealDraft,
   type TransferCommand,
 } from "./ledger.decider.ts";
-import type { Refusal, StoredOutcome } from "./ledger.store.ts";
+import type { ActedRun, Refusal, StoredOutcome } from "./ledger.store.ts";
 import {
   type AccountOutcome,
   type AccountRequest,
@@ -138,6 +138,7 @@ export interface DecidedBatch {
   readonly segments: readonly Segment[];
   readonly block: SealedBlock;
   readonly refusals: readonly Refusal[];
+  readonly acted: readonly ActedRun[];
   readonly keys: PendingKeys;
 }
 
@@ -149,16 +150,27 @@ export function decideBatch(state: LedgerState, batch: TakenBatch, context: Batc
     nowMicros: context.nowMicros,
   });
   const decision: Decision = { state, draft, context, keys: noKeys(), refusals: [], command: emptyCommand() };
+  const acted: ActedRun[] = [];
   for (const { work, from, to } of batch.segments) {
     work.tried = true;
     if (work.type === "account") {
       work.outcome = decideAccount(draft, work.request);
       continue;
     }
+    const before = state.position;
     for (let index = from; index < to; index += 1) decideOne(decision, work, index);
+    noteActor(acted, work.actor, { first: before + 1, last: state.position });
   }
   const block = sealDraft(draft, { shard: context.shard, epoch: context.epoch });
-  return { segments: batch.segments, block, refusals: decision.refusals, keys: decision.keys };
+  return { segments: batch.segments, block, refusals: decision.refusals, acted, keys: decision.keys };
+}
+
+/** Notes whose events these are; those of one key that follow each other are one run. */
+function noteActor(acted: ActedRun[], actor: string | undefined, run: { first: number; last: number }): void {
+  if (actor === undefined || run.last < run.first) return;
+  const before = acted.at(-1);
+  if (before?.actor === actor && before.last + 1 === run.first) acted[acted.length - 1] = { ...before, last: run.last };
+  else acted.push({ actor, ...run });
 }
 
 interface Decision {
@@ -373,16 +385,21 @@ function decideAccount(draft: Draft, request: AccountRequest): AccountOutcome | 
     new OperatorError("ACCOUNT_CONFLICT", `account "${extId}" exists with another ${what}`);
   const number = state.numbers.get(extId);
   const pointer = state.pointers.get(extId);
-  if (pointer !== undefined && pointer !== placementKey) return conflict("placement key");
+  const isKept = state.assets.includes(request.asset);
+  const unknownAsset = new OperatorError("ASSET_UNKNOWN", `asset ${request.asset} is not kept here`);
+  // The account itself is on another shard, or an opening stopped before it was there.
+  if (pointer !== undefined && pointer !== placementKey) {
+    return new OperatorError("ACCOUNT_CONFLICT", `id "${extId}" is taken with placement key "${pointer}"`);
+  }
   if (number !== undefined && (state.placements.get(extId) ?? extId) !== placementKey) return conflict("placement key");
   if (request.role === "pointer") {
+    // Every shard keeps the same assets: what the account's own shard would refuse must not reserve its id here.
+    if (pointer === undefined && !isKept) return unknownAsset;
     if (pointer === undefined) notePointer(draft, { extId, placementKey });
     return { created: pointer === undefined };
   }
   if (number === undefined) {
-    if (!state.assets.includes(request.asset)) {
-      return new OperatorError("ASSET_UNKNOWN", `asset ${request.asset} is not kept here`);
-    }
+    if (!isKept) return unknownAsset;
     openAccount(draft, { extId, placementKey, asset: request.asset, floor: request.floor });
     return { created: true };
   }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { proposeOwners } from "../../lib/core/ring.ts";
 import { sqlState, withClient } from "../../lib/node/postgres.ts";
 import { startTestPostgres, type TestPostgres } from "../testing/postgres.ts";
+import { ADMIN_KEY_ID } from "./ledger.admin-keys.ts";
 import { loadMigrations, type MigrationTarget, migrate } from "./ledger.migrate.ts";
 
 // Goal: migrations run once, refuse what they do not know, and leave a schema that nobody can rewrite (C38, C39).
@@ -44,7 +45,38 @@ describe("migrate", () => {
       const { rows } = await client.query("SELECT shard, epoch, position, block FROM ledger.head");
       expect(rows).toEqual([{ shard: 0, epoch: 0, position: 0, block: 0 }]);
       const keys = await client.query("SELECT name, scopes FROM ledger.api_key");
-      expect(keys.rows).toEqual([{ name: "admin", scopes: ["read", "write"] }]);
+      expect(keys.rows).toEqual([{ name: "admin", scopes: ["read", "write", "mint", "admin"] }]);
+    });
+  });
+
+  test("keys from before scopes were four keep what they could do; only the operator's manages keys", async () => {
+    const database = await freshDatabase();
+    const migrations = await loadMigrations();
+    await withClient(postgres.role(database, "owner"), async (client) => {
+      // The first step alone: what follows it, the present rows, does not fit it and is rolled back.
+      await expect(migrate(client, target(database), migrations.slice(0, 1))).rejects.toMatchObject({
+        code: "MIGRATION_FAILED",
+      });
+      const add = (hash: Buffer, name: string, scopes: string[]): Promise<unknown> =>
+        client.query(
+          `INSERT INTO ledger.api_key VALUES ($1, ${name === "admin" ? ADMIN_KEY_ID("$1::bytea") : "gen_random_uuid()"}, $2, $3, now())`,
+          [hash, name, scopes],
+        );
+      await add(KEY_HASH, "admin", ["read", "write"]);
+      await add(Buffer.alloc(32, 1), "both", ["read", "write"]);
+      await add(Buffer.alloc(32, 2), "reads", ["read"]);
+      await add(Buffer.alloc(32, 3), "writes", ["write"]);
+      expect(await migrate(client, target(database), migrations)).toEqual(
+        migrations.slice(1).map(({ version }) => version),
+      );
+      const { rows } = await client.query("SELECT name, scopes FROM ledger.api_key ORDER BY name");
+      expect(rows).toEqual([
+        { name: "admin", scopes: ["read", "write", "mint", "admin"] },
+        { name: "both", scopes: ["read", "write", "mint"] },
+        { name: "reads", scopes: ["read"] },
+        { name: "writes", scopes: ["write", "mint"] },
+      ]);
+      await expect(client.query("DELETE FROM ledger.api_key")).rejects.toMatchObject({ code: "SX001" });
     });
   });
 

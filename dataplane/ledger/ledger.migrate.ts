@@ -147,7 +147,7 @@ async function seed(client: Client, target: MigrationTarget): Promise<void> {
   for (const asset of target.assets) await seedAsset(client, asset);
   await client.query(
     `INSERT INTO ledger.api_key (hash, id, name, scopes, created_at)
-     VALUES ($1, ${ADMIN_KEY_ID("$1::bytea")}, $2, ARRAY['read', 'write'], now()) ON CONFLICT (hash) DO NOTHING`,
+     VALUES ($1, ${ADMIN_KEY_ID("$1::bytea")}, $2, ARRAY['read', 'write', 'mint', 'admin'], now()) ON CONFLICT (hash) DO NOTHING`,
     [target.adminKeyHash, ADMIN_KEY_NAME],
   );
 }

@@ -4,6 +4,7 @@ import { OperatorError } from "../../lib/core/errors.ts";
 import { BUCKET_COUNT } from "../../lib/core/ring.ts";
 import type { ShardMap } from "../../lib/core/shard-map.ts";
 import { toPostgresError } from "../../lib/node/postgres.ts";
+import { rfc3339 } from "./answers.ts";
 
 export interface AccountView {
   readonly id: string;
@@ -33,6 +34,8 @@ export interface EventView {
   readonly creditBalance: number;
   readonly recordedAtMicros: number;
   readonly effectiveAtMicros: number;
+  /** Id of the key that sent it; null where that was not recorded. */
+  readonly apiKey: string | null;
   /** JSON text. */
   readonly metadata: string | null;
 }
@@ -72,6 +75,7 @@ export interface LedgerReads {
   account(extId: string): Promise<AccountView | undefined>;
   /** @throws OperatorError POSITION_NOT_FOUND beyond the head */
   balance(extId: string, asOf: AsOf): Promise<BalanceView | undefined>;
+  /** @throws OperatorError POSITION_NOT_FOUND when `after` is beyond the head */
   events(after: number, limit: number): Promise<EventView[]>;
   head(): Promise<HeadView>;
   locate(extIds: readonly string[]): Promise<FoundId[]>;
@@ -81,6 +85,7 @@ export interface LedgerReads {
   ready(): Promise<void>;
 }
 
+const AT = "'epoch'::timestamptz + $2::bigint * interval '1 microsecond'";
 const MICROS = (column: string): string => `(extract(epoch FROM ${column}) * 1000000)::bigint`;
 
 /** @param onQuery called before each query, for metrics */
@@ -105,18 +110,24 @@ export function createReads(pool: Pool, shard: number, onQuery: () => void = () 
       return rows[0];
     },
     balance: (extId, asOf) => readBalance(query, shard, { extId, asOf }),
-    events: (after, limit) =>
-      query<EventView>(
+    events: async (after, limit) => {
+      const events = await query<EventView>(
         "events",
         `SELECT e.position, e.id, d.ext_id AS "debitAccount", c.ext_id AS "creditAccount", e.amount,
                 e.debit_balance AS "debitBalance", e.credit_balance AS "creditBalance",
                 ${MICROS("e.recorded_at")} AS "recordedAtMicros", ${MICROS("e.effective_at")} AS "effectiveAtMicros",
-                e.metadata::text AS metadata
+                CASE WHEN k.last_position >= e.position THEN k.api_key END AS "apiKey", e.metadata::text AS metadata
            FROM (SELECT * FROM ledger.event WHERE position > $1 ORDER BY position LIMIT $2) e
            JOIN ledger.account d ON d.id = e.debit_account JOIN ledger.account c ON c.id = e.credit_account
+           LEFT JOIN LATERAL (SELECT last_position, api_key FROM ledger.acting_key WHERE first_position <= e.position
+                               ORDER BY first_position DESC LIMIT 1) k ON true
           ORDER BY e.position`,
         [after, limit],
-      ),
+      );
+      // An empty page says that nothing is there yet; beyond the head that would be said of what may never be there.
+      if (events.length === 0) await refuseBeyondHead(query, shard, after);
+      return events;
+    },
     head: async () => {
       const rows = await query<HeadView>(
         "head",
@@ -153,6 +164,15 @@ export function createReads(pool: Pool, shard: number, onQuery: () => void = () 
 
 type Query = <Row extends object>(name: string, text: string, values?: unknown[]) => Promise<Row[]>;
 
+async function refuseBeyondHead(query: Query, shard: number, after: number): Promise<void> {
+  const rows = await query<{ position: number }>("head_position", "SELECT position FROM ledger.head");
+  const head = rows[0]?.position ?? 0;
+  if (after <= head) return;
+  throw new OperatorError("POSITION_NOT_FOUND", `after=${after}: shard ${shard} ends at position ${head}`, {
+    details: { head },
+  });
+}
+
 /** One statement, so one snapshot: the position and the balance belong together. */
 async function readBalance(
   query: Query,
@@ -169,14 +189,14 @@ async function readBalance(
     );
     return rows[0];
   }
-  const past =
-    "position" in asOf
-      ? "$2::bigint"
-      : "ledger.position_at('epoch'::timestamptz + $2::bigint * interval '1 microsecond')";
-  const rows = await query<BalanceView & { head: number }>(
+  const past = "position" in asOf ? "$2::bigint" : `ledger.position_at(${AT})`;
+  // Recorded times may be ahead of the clock by a microsecond for each event of a batch.
+  const isFuture = "position" in asOf ? "false" : `${AT} > greatest(clock_timestamp(), h.recorded_at)`;
+  const rows = await query<BalanceView & { head: number; future: boolean; nowMicros: number }>(
     "position" in asOf ? "balance_at_position" : "balance_at_time",
     `SELECT a.asset, a.floor, coalesce(s.posted, 0) AS posted, coalesce(s.version, 0) AS version,
-            coalesce(s.last_position, 0) AS "lastPosition", p.position, h.position AS head
+            coalesce(s.last_position, 0) AS "lastPosition", p.position, h.position AS head,
+            ${isFuture} AS future, ${MICROS("clock_timestamp()")} AS "nowMicros"
        FROM ledger.head h CROSS JOIN (SELECT ${past} AS position) p
        JOIN ledger.account a ON a.ext_id = $1
        LEFT JOIN LATERAL ledger.state_at(a.id, p.position) s ON true`,
@@ -184,7 +204,13 @@ async function readBalance(
   );
   const row = rows[0];
   if (row === undefined) return undefined;
-  const { head, ...view } = row;
+  const { head, future, nowMicros, ...view } = row;
+  if (future && "atMicros" in asOf) {
+    throw new OperatorError(
+      "REQUEST_INVALID",
+      `at ${rfc3339(asOf.atMicros)} lies in the future, it is ${rfc3339(nowMicros)} now; leave it out for the present balance`,
+    );
+  }
   if (view.position > head) {
     throw new OperatorError("POSITION_NOT_FOUND", `shard ${shard} ends at position ${head}`, { details: { head } });
   }

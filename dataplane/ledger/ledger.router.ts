@@ -24,6 +24,8 @@ export interface ShardMapSource {
 /** Who asked, for the hop to another pod. */
 export interface Caller {
   readonly authorization: string;
+  /** Id of the API key. */
+  readonly actor: string;
   /** The request came from another pod: it is not handed on again. */
   readonly forwarded: string | undefined;
 }
@@ -124,7 +126,12 @@ export function createRouter(options: RouterOptions): LedgerRouter {
         const call = { path: "/v1/transfers", body, authorization, idempotencyKey: request.id, part: "all", isWriter };
         return { type: "peer", answer: await peers.post(url, call) };
       }
-      const group = { requests: [request], identities: identitiesOf([request]), createAccounts: false };
+      const group = {
+        requests: [request],
+        identities: identitiesOf([request]),
+        createAccounts: false,
+        actor: caller.actor,
+      };
       const results = await freshen(writer.local.transfer({ ...group, mapVersion: routed.map.version }));
       return { type: "local", shard, results };
     },
@@ -202,7 +209,8 @@ export function createRouter(options: RouterOptions): LedgerRouter {
       const requests = indexes.map((index) => call.parsed[index] as TransferRequest);
       const identities = identitiesOf(requests);
       const { createAccounts } = call;
-      const group = { requests, identities, createAccounts, mapVersion: run.routed.map.version };
+      const { actor } = run.caller;
+      const group = { requests, identities, createAccounts, mapVersion: run.routed.map.version, actor };
       const results = await freshen(writer.local.transfer(group));
       for (let at = 0; at < indexes.length; at += 1) {
         const id = (requests[at] as TransferRequest).id;

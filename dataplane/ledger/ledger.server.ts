@@ -1,27 +1,25 @@
 /** The HTTPS API: TLS 1.3, keys, bodies, answers. What a request means is decided in the router and the writer. */
 import { randomUUID } from "node:crypto";
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import type { z } from "zod";
+import { STATUS_CODES } from "node:http";
+import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import Fastify, { type ConnectionError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { OperatorError, toOperatorError, toProblem } from "../../lib/core/errors.ts";
 import { formatShardMap } from "../../lib/core/shard-map.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 import { postedMembers, rfc3339, statusOf } from "./answers.ts";
-import type { ApiKeys, Scope } from "./api-keys.ts";
-import {
-  BODY_BYTES_MAX,
-  BULK_ITEMS_MAX,
-  createKeyRequest,
-  EVENTS_PAGE_DEFAULT,
-  EVENTS_PAGE_MAX,
-  openAccountRequest,
-} from "./api-schema.ts";
-import { InexactNumber, parseJsonBody } from "./json-numbers.ts";
+import type { ActingKey, ApiKeys, Scope } from "./api-keys.ts";
+import { addOperation } from "./api-routes.ts";
+import { BODY_BYTES_MAX, BULK_ITEMS_MAX, bulkRequest, createKeyRequest, openAccountRequest } from "./api-schema.ts";
+import type { TransferRequest } from "./fingerprint.ts";
+import { parseJsonBody } from "./json-numbers.ts";
 import type { AsOf, KeyRow, LedgerReads } from "./ledger.reads.ts";
 import type { Caller, LedgerRouter, ShardMapSource } from "./ledger.router.ts";
 import { RESULT, type TransferProblem } from "./ledger.work.ts";
 import { isSystemAccount } from "./ledger-state.ts";
 import { FORWARDED_HEADER, type PeerAnswer } from "./peer-client.ts";
-import { explainTimestamp, parseTimestamp } from "./timestamps.ts";
+import { checkBody } from "./request-checks.ts";
+import { parseTimestamp } from "./timestamps.ts";
 import { isProblem, parseTransfer } from "./transfer-parser.ts";
 
 export interface ServerOptions {
@@ -31,6 +29,8 @@ export interface ServerOptions {
   /** By shard. */
   readonly reads: readonly LedgerReads[];
   readonly keys: ApiKeys;
+  /** Whether a pod of this ledger is at the other end. */
+  readonly isPeer: (socket: TLSSocket) => boolean;
   readonly openApi: Readonly<Record<string, unknown>>;
   readonly log: Logger;
   /** After each answer, for metrics. */
@@ -51,6 +51,8 @@ const BODIES_BYTES_MAX = 64 * 1024 * 1024;
 /** A client that stops in the middle of a request is cut off. */
 const REQUEST_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
+/** Of path, query and headers together: Node's limit. */
+const HEADERS_BYTES_MAX = 16 * 1024;
 
 declare module "fastify" {
   interface FastifyContextConfig {
@@ -59,19 +61,34 @@ declare module "fastify" {
   }
   interface FastifyRequest {
     bodyBytes?: number;
+    /** Where the route needs a key. */
+    actingKey?: ActingKey;
   }
 }
 
 export function createLedgerServer(options: ServerOptions): LedgerServer {
   const { log } = options;
   const app = Fastify({
-    https: { cert: options.tls.certPem, key: options.tls.keyPem, minVersion: "TLSv1.3" },
+    // Clients need no certificate; pods show theirs, and whose it is is looked at where it matters.
+    https: {
+      cert: options.tls.certPem,
+      key: options.tls.keyPem,
+      minVersion: "TLSv1.3",
+      requestCert: true,
+      rejectUnauthorized: false,
+    },
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     forceCloseConnections: "idle",
     genReqId: () => randomUUID(),
     exposeHeadRoutes: false,
+    // What is too long is refused by its schema, with a sentence.
+    routerOptions: { maxParamLength: HEADERS_BYTES_MAX },
+    frameworkErrors: (error, request, reply) => {
+      void sendProblem(reply, convertError(error), request.id);
+    },
+    clientErrorHandler: answerUnreadable,
   }) as unknown as FastifyInstance;
 
   app.removeAllContentTypeParsers();
@@ -80,7 +97,7 @@ export function createLedgerServer(options: ServerOptions): LedgerServer {
 
   app.addHook("onRequest", async (request) => {
     const { scope } = request.routeOptions.config;
-    if (scope !== undefined) await options.keys.check(request.headers.authorization, scope);
+    if (scope !== undefined) request.actingKey = await options.keys.check(request.headers.authorization, scope);
   });
   app.addHook("onResponse", async (request, reply) => {
     options.onAnswer?.(request.routeOptions.url ?? "unknown", reply.statusCode);
@@ -104,7 +121,7 @@ export function createLedgerServer(options: ServerOptions): LedgerServer {
   addLogRoutes(app, options);
   addKeyRoutes(app, options.keys);
   const openApi = JSON.stringify(options.openApi);
-  app.get("/openapi.json", async (_request, reply) => reply.type("application/json").send(openApi));
+  addOperation(app, "getOpenApi", async (_input, _request, reply) => reply.type("application/json").send(openApi));
 
   return {
     listen: async (port, host = "::") => {
@@ -127,14 +144,15 @@ export function createLedgerServer(options: ServerOptions): LedgerServer {
 
 // --- routes ---
 
-// A colon begins a parameter unless it is doubled.
 function addTransferRoutes(app: FastifyInstance, options: ServerOptions): void {
   const { router } = options;
-  app.post("/v1/transfers", { config: { scope: "write" } }, async (request, reply) => {
+  addOperation(app, "transfer", async (_input, request, reply) => {
     const body = bodyOf(request);
     const parsed = parseTransfer(parseJsonBody(body), headerText(request, "idempotency-key"));
     if (isProblem(parsed)) throw problemError(parsed);
-    const outcome = await router.transfer(parsed, body, callerOf(request));
+    const lacking = mintProblem(parsed, actingKey(request));
+    if (lacking !== undefined) throw problemError(lacking);
+    const outcome = await router.transfer(parsed, body, callerOf(request, options));
     if (outcome.type === "peer") return sendPeerAnswer(reply, outcome.answer);
     const { results, shard } = outcome;
     if (results.replayed[0] === 1) reply.header("idempotency-replayed", "true");
@@ -143,17 +161,30 @@ function addTransferRoutes(app: FastifyInstance, options: ServerOptions): void {
     return reply.code(statusOf(results, 0)).type("application/json").send(answer);
   });
 
-  app.post("/v1/transfers::bulk", { config: { scope: "write" } }, async (request, reply) => {
+  addOperation(app, "transferBulk", async (_input, request, reply) => {
     const body = bodyOf(request);
     const { items, createAccounts } = parseBulk(parseJsonBody(body));
-    const parsed = items.map((item) => parseTransfer(item));
-    const answer = await router.bulk({ items, parsed, createAccounts, body }, callerOf(request));
+    const key = actingKey(request);
+    const parsed = items.map((item) => {
+      const transfer = parseTransfer(item);
+      return isProblem(transfer) ? transfer : (mintProblem(transfer, key) ?? transfer);
+    });
+    const answer = await router.bulk({ items, parsed, createAccounts, body }, callerOf(request, options));
     if (typeof answer !== "string") return sendPeerAnswer(reply, answer);
     return reply.type("application/json").send(answer);
   });
 }
 
-const BULK_MEMBERS = new Set(["mode", "createAccounts", "items"]);
+/** What leaves a system account comes out of nothing. */
+function mintProblem({ debitAccount }: TransferRequest, key: ActingKey): TransferProblem | undefined {
+  if (!isSystemAccount(debitAccount) || key.scopes.includes("mint")) return undefined;
+  return {
+    code: "SCOPE_MISSING",
+    detail: `debiting "${debitAccount}" makes credits out of nothing: the API key needs the scope "mint"`,
+  };
+}
+
+const BULK_MEMBERS: ReadonlySet<string> = new Set(Object.keys(bulkRequest.shape));
 
 /** The frame of a bulk request; its items are parsed one by one, so that a bad one does not stop the others. */
 function parseBulk(value: unknown): { items: readonly unknown[]; createAccounts: boolean } {
@@ -173,11 +204,9 @@ function parseBulk(value: unknown): { items: readonly unknown[]; createAccounts:
 
 function addAccountRoutes(app: FastifyInstance, options: ServerOptions): void {
   const { router, reads } = options;
-  app.post("/v1/accounts", { config: { scope: "write" } }, async (request, reply) => {
-    const body = parseWith(openAccountRequest, parseJsonBody(bodyOf(request)));
-    if (isSystemAccount(body.id))
-      throw new OperatorError("REQUEST_INVALID", 'ids that begin with "system:" are reserved');
-    const caller = callerOf(request);
+  addOperation(app, "openAccount", async (_input, request, reply) => {
+    const body = checkBody(openAccountRequest, parseJsonBody(bodyOf(request)));
+    const caller = callerOf(request, options);
     const { id: extId, asset, creditLimit, placementKey = extId } = body;
     const { created, shard } = await router.openAccount({ extId, placementKey, asset, floor: 0 - creditLimit }, caller);
     reply.code(created ? 201 : 200);
@@ -187,39 +216,32 @@ function addAccountRoutes(app: FastifyInstance, options: ServerOptions): void {
   });
 
   /** External accounts are on every shard: `?shard=` says which one is meant. */
-  const shardOf = async (extId: string, query: Record<string, string>): Promise<number> => {
-    const asked = query["shard"];
+  const shardOf = async (extId: string, asked: number | undefined): Promise<number> => {
     const shard = await router.locate(extId);
-    if (shard === undefined) return integerParameter("shard", asked ?? "", { min: 0, max: reads.length - 1 });
+    if (shard === undefined) return existingShard(asked, reads.length);
     if (asked !== undefined) throw new OperatorError("REQUEST_INVALID", "shard is for external accounts only");
     return shard;
   };
 
-  app.get<{ Params: { id: string }; Querystring: Record<string, string> }>(
-    "/v1/accounts/:id",
-    { config: { scope: "read" } },
-    async (request) => {
-      allowMembers(request.query, ["shard"]);
-      const shard = await shardOf(request.params.id, request.query);
-      const account = await (reads[shard] as LedgerReads).account(request.params.id);
-      if (account === undefined) throw accountNotFound(request.params.id);
-      return accountAnswer(account, shard);
-    },
-  );
+  addOperation(app, "getAccount", async ({ params: { id }, query }) => {
+    const shard = await shardOf(id, query.shard);
+    const account = await (reads[shard] as LedgerReads).account(id);
+    if (account === undefined) throw accountNotFound(id);
+    return accountAnswer(account, shard);
+  });
 
-  app.get<{ Params: { id: string }; Querystring: Record<string, string> }>(
-    "/v1/accounts/:id/balance",
-    { config: { scope: "read" } },
-    async (request) => {
-      const { id } = request.params;
-      const asOf = parseAsOf(request.query);
-      const shard = await shardOf(id, request.query);
-      const balance = await (reads[shard] as LedgerReads).balance(id, asOf);
-      if (balance === undefined) throw accountNotFound(id);
-      const { asset, floor, posted, version, lastPosition, position } = balance;
-      return { account: id, asset, shard, posted, available: posted - floor, version, lastPosition, position };
-    },
-  );
+  addOperation(app, "getBalance", async ({ params: { id }, query }, _request, reply) => {
+    const asOf = asOfQuery(query);
+    const shard = await shardOf(id, query.shard);
+    const balance = await (reads[shard] as LedgerReads).balance(id, asOf);
+    if (balance === undefined) throw accountNotFound(id);
+    const { asset, floor, posted, version, lastPosition, position } = balance;
+    // Both are within 2^53, their difference is not.
+    const available = BigInt(posted) - BigInt(floor);
+    const rest = JSON.stringify({ version, lastPosition, position }).slice(1);
+    const answer = `${JSON.stringify({ account: id, asset, shard, posted }).slice(0, -1)},"available":${available},${rest}`;
+    return reply.type("application/json").send(answer);
+  });
 }
 
 function accountAnswer(
@@ -231,47 +253,37 @@ function accountAnswer(
 }
 
 function accountNotFound(extId: string): OperatorError {
-  return new OperatorError("ACCOUNT_NOT_FOUND", `account "${extId.slice(0, 128)}" does not exist`);
+  return new OperatorError("ACCOUNT_NOT_FOUND", `account "${extId}" does not exist`);
 }
 
-function parseAsOf(query: Record<string, string>): AsOf {
-  allowMembers(query, ["position", "at", "shard"]);
-  const { position, at } = query;
+function asOfQuery({ position, at }: { position?: number | undefined; at?: string | undefined }): AsOf {
   if (position !== undefined && at !== undefined) {
     throw new OperatorError("REQUEST_INVALID", "position and at exclude each other");
   }
-  if (position !== undefined) return { position: integerParameter("position", position, { min: 0 }) };
-  if (at === undefined) return undefined;
-  const atMicros = parseTimestamp(at);
-  if (Number.isNaN(atMicros)) throw new OperatorError("REQUEST_INVALID", `at ${explainTimestamp(at)}`);
-  return { atMicros };
+  if (position !== undefined) return { position };
+  return at === undefined ? undefined : { atMicros: parseTimestamp(at) };
+}
+
+function existingShard(shard: number | undefined, shards: number): number {
+  if (shard !== undefined && shard < shards) return shard;
+  throw new OperatorError("REQUEST_INVALID", `shard must be an integer from 0 to ${shards - 1}`);
 }
 
 function addLogRoutes(app: FastifyInstance, options: ServerOptions): void {
   const { reads, map } = options;
-  app.get<{ Querystring: Record<string, string> }>(
-    "/v1/events",
-    { config: { scope: "read" } },
-    async (request, reply) => {
-      const { query } = request;
-      allowMembers(query, ["shard", "after", "limit"]);
-      const shard = integerParameter("shard", query["shard"] ?? "", { min: 0, max: reads.length - 1 });
-      const after = integerParameter("after", query["after"] ?? "0", { min: 0 });
-      const limit = integerParameter("limit", query["limit"] ?? String(EVENTS_PAGE_DEFAULT), {
-        min: 1,
-        max: EVENTS_PAGE_MAX,
-      });
-      const events = await (reads[shard] as LedgerReads).events(after, limit);
-      const next = events.at(-1)?.position ?? after;
-      const printed = events.map(
-        ({ recordedAtMicros, effectiveAtMicros, metadata, ...event }) =>
-          `${JSON.stringify({ shard, ...event, recordedAt: rfc3339(recordedAtMicros), effectiveAt: rfc3339(effectiveAtMicros) }).slice(0, -1)},"metadata":${metadata}}`,
-      );
-      return reply.type("application/json").send(`{"events":[${printed.join(",")}],"next":${next}}`);
-    },
-  );
+  addOperation(app, "listEvents", async ({ query }, _request, reply) => {
+    const { after, limit } = query;
+    const shard = existingShard(query.shard, reads.length);
+    const events = await (reads[shard] as LedgerReads).events(after, limit);
+    const next = events.at(-1)?.position ?? after;
+    const printed = events.map(
+      ({ recordedAtMicros, effectiveAtMicros, metadata, ...event }) =>
+        `${JSON.stringify({ shard, ...event, recordedAt: rfc3339(recordedAtMicros), effectiveAt: rfc3339(effectiveAtMicros) }).slice(0, -1)},"metadata":${metadata}}`,
+    );
+    return reply.type("application/json").send(`{"events":[${printed.join(",")}],"next":${next}}`);
+  });
 
-  app.get("/v1/shards", { config: { scope: "read" } }, async () => {
+  addOperation(app, "listShards", async () => {
     const { version, owners } = formatShardMap(map.current());
     const heads = await Promise.all(reads.map((shard) => shard.head()));
     return {
@@ -287,15 +299,15 @@ function addLogRoutes(app: FastifyInstance, options: ServerOptions): void {
 }
 
 function addKeyRoutes(app: FastifyInstance, keys: ApiKeys): void {
-  app.post("/v1/api-keys", { config: { scope: "write" } }, async (request, reply) => {
-    const { name, scopes } = parseWith(createKeyRequest, parseJsonBody(bodyOf(request)));
-    const made = await keys.create(name, scopes);
+  addOperation(app, "createApiKey", async (_input, request, reply) => {
+    const wanted = checkBody(createKeyRequest, parseJsonBody(bodyOf(request)));
+    const made = await keys.create(wanted, actingKey(request));
     return reply.code(201).send({ ...keyAnswer(made), key: made.raw });
   });
-  app.get("/v1/api-keys", { config: { scope: "read" } }, async () => ({ keys: (await keys.list()).map(keyAnswer) }));
-  app.delete<{ Params: { id: string } }>("/v1/api-keys/:id", { config: { scope: "write" } }, async (request, reply) => {
-    if (!(await keys.revoke(request.params.id))) {
-      throw new OperatorError("API_KEY_NOT_FOUND", `there is no API key ${request.params.id.slice(0, 40)}`);
+  addOperation(app, "listApiKeys", async () => ({ keys: (await keys.list()).map(keyAnswer) }));
+  addOperation(app, "revokeApiKey", async ({ params: { id } }, _request, reply) => {
+    if (!(await keys.revoke(id))) {
+      throw new OperatorError("API_KEY_NOT_FOUND", `there is no API key ${JSON.stringify(id.slice(0, 40))}`);
     }
     return reply.code(204).send();
   });
@@ -320,8 +332,16 @@ function bodyOf(request: FastifyRequest): Buffer {
   throw new OperatorError("CONTENT_TYPE_UNSUPPORTED", "the request has no JSON body");
 }
 
-function callerOf(request: FastifyRequest): Caller {
-  return { authorization: request.headers.authorization ?? "", forwarded: headerText(request, FORWARDED_HEADER) };
+/** What only pods may say is read of pods only: a client that says it is a client all the same. */
+function callerOf(request: FastifyRequest, { isPeer }: Pick<ServerOptions, "isPeer">): Caller {
+  const said = headerText(request, FORWARDED_HEADER);
+  const forwarded = said !== undefined && isPeer(request.raw.socket as TLSSocket) ? said : undefined;
+  return { authorization: request.headers.authorization ?? "", actor: actingKey(request).id, forwarded };
+}
+
+function actingKey(request: FastifyRequest): ActingKey {
+  if (request.actingKey === undefined) throw new OperatorError("INTERNAL", "the route asks for no key");
+  return request.actingKey;
 }
 
 function headerText(request: FastifyRequest, name: string): string | undefined {
@@ -331,34 +351,6 @@ function headerText(request: FastifyRequest, name: string): string | undefined {
 
 function pathOf(request: FastifyRequest): string {
   return request.url.split("?", 1)[0]?.slice(0, 200) ?? "";
-}
-
-/** Parses with a schema; the first issue becomes the sentence. A number that is no plain integer has a code of its own. */
-function parseWith<T>(schema: z.ZodType<T>, value: unknown): T {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const path = issue?.path ?? [];
-  const found = path.reduce<unknown>((at, member) => (at as Record<PropertyKey, unknown> | undefined)?.[member], value);
-  const where = path.length === 0 ? "body" : path.join(".");
-  if (found instanceof InexactNumber || (typeof found === "number" && !Number.isSafeInteger(found))) {
-    throw new OperatorError("NUMBER_INVALID", `${where} is not a plain integer within 9007199254740991`);
-  }
-  throw new OperatorError("REQUEST_INVALID", `${where}: ${issue?.message ?? "invalid"}`);
-}
-
-function allowMembers(query: Record<string, string>, names: readonly string[]): void {
-  const other = Object.keys(query).find((name) => !names.includes(name));
-  if (other !== undefined) throw new OperatorError("REQUEST_INVALID", `unknown parameter "${other.slice(0, 40)}"`);
-}
-
-const INTEGER = /^(0|[1-9][0-9]{0,15})$/;
-
-function integerParameter(name: string, text: string, bounds: { min: number; max?: number }): number {
-  const value = INTEGER.test(text) ? Number(text) : Number.NaN;
-  const max = bounds.max ?? Number.MAX_SAFE_INTEGER;
-  if (Number.isSafeInteger(value) && value >= bounds.min && value <= max) return value;
-  throw new OperatorError("REQUEST_INVALID", `${name} must be an integer from ${bounds.min} to ${max}`);
 }
 
 /** Refuses bodies that would not fit into memory together, before they are read. */
@@ -398,6 +390,20 @@ function sendProblem(reply: FastifyReply, error: OperatorError, requestId?: stri
     .send(JSON.stringify(requestId === undefined ? problem : { ...problem, requestId }));
 }
 
+/** Bytes that are no request never reach a route: the parser ends the connection. */
+function answerUnreadable(error: ConnectionError, socket: Socket): void {
+  const isTooLarge = error.code === "HPE_HEADER_OVERFLOW";
+  if (error.code === "ECONNRESET" || socket.destroyed || !socket.writable) return void socket.destroy();
+  const problem = isTooLarge
+    ? new OperatorError("HEADERS_TOO_LARGE", `path, query and headers have more than ${HEADERS_BYTES_MAX} bytes`)
+    : new OperatorError("REQUEST_INVALID", "the bytes that came are not an HTTP request");
+  const body = JSON.stringify(toProblem(problem));
+  socket.end(
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\nconnection: close\r\n` +
+      `content-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}
+
 function sendPeerAnswer(reply: FastifyReply, answer: PeerAnswer): FastifyReply {
   return reply.code(answer.status).headers(answer.headers).send(answer.body);
 }
@@ -416,6 +422,12 @@ function convertError(thrown: unknown): OperatorError {
     case "FST_ERR_BAD_URL":
       return new OperatorError("REQUEST_INVALID", "the path cannot be decoded");
     default:
-      return toOperatorError(thrown);
+      return isRefusal(thrown) ? new OperatorError("REQUEST_INVALID", thrown.message) : toOperatorError(thrown);
   }
+}
+
+/** A request that the framework does not take, for example one of a method that needs a body and has none. */
+function isRefusal(thrown: unknown): thrown is Error {
+  const { code, statusCode } = thrown as { code?: unknown; statusCode?: unknown };
+  return typeof code === "string" && code.startsWith("FST_") && typeof statusCode === "number" && statusCode < 500;
 }

@@ -17,6 +17,7 @@ import { createLedgerServer, type LedgerServer } from "./ledger.server.ts";
 import { openStore } from "./ledger.store.ts";
 import { createWriter, type LedgerWriter } from "./ledger.writer.ts";
 import { openApiDocument } from "./openapi.ts";
+import { createPeerCheck } from "./peer-certificate.ts";
 import { createPeerClient } from "./peer-client.ts";
 import type { RunningShardMapSource } from "./shard-map-source.ts";
 import type { ShardSeat, WriterFactory } from "./shard-seats.ts";
@@ -95,7 +96,9 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     ),
   );
   const map = options.makeMapSource(reads);
-  const peers = createPeerClient({ clock, caPem: options.tls.caPem, servername: options.servername });
+  let served: ServingCertificate = options.tls;
+  const { caPem } = options.tls;
+  const peers = createPeerClient({ clock, caPem, certificate: () => served, servername: options.servername });
   lifecycle.defer("peer connections", () => peers.close());
 
   const writerFactory = (shard: number): WriterFactory => makeWriterFactory(options, shard);
@@ -104,6 +107,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   const answers = metrics.counter("ledger_http_requests_total");
   const server = createLedgerServer({
     tls: options.tls,
+    isPeer: createPeerCheck({ caPem, servername: options.servername, now: () => clock.now() }),
     router,
     map,
     reads,
@@ -137,6 +141,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     port,
     probePort: probes.port,
     useCertificate: (tls) => {
+      served = tls;
       server.setCertificate(tls);
       showExpiry(tls);
     },

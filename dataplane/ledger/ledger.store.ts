@@ -28,6 +28,14 @@ export interface Refusal {
   readonly detail: string;
 }
 
+/** Whose events a run of positions is. */
+export interface ActedRun {
+  /** Id of the API key. */
+  readonly actor: string;
+  readonly first: number;
+  readonly last: number;
+}
+
 /** What the database knows of an idempotency key. */
 export type StoredOutcome =
   | {
@@ -44,6 +52,8 @@ export type StoredOutcome =
 export interface CommitRequest {
   readonly block: SealedBlock;
   readonly refusals: readonly Refusal[];
+  /** Which keys sent the block's events. */
+  readonly acted?: readonly ActedRun[];
   /** Version of the shard map that routed the commands. */
   readonly mapVersion: number;
   /** Resolves once the block before holds the head row (or has failed). */
@@ -130,7 +140,13 @@ const CHECK_VIOLATION = "23514";
 
 const COPY_EVENTS = `BEGIN; COPY ledger.event (${EVENT_COLUMNS.join(", ")}) FROM STDIN (FORMAT binary)`;
 
-const COMMIT_BLOCK = `SELECT ledger.commit_block(${Array.from({ length: 36 }, (_, index) => `$${index + 1}`).join(", ")})`;
+/** In one round trip: who sent the events, and the block. */
+const COMMIT_BLOCK = `
+  WITH acted AS (
+    INSERT INTO ledger.acting_key (first_position, last_position, api_key)
+    SELECT * FROM unnest($37::bigint[], $38::bigint[], $39::uuid[])
+  )
+  SELECT ledger.commit_block(${Array.from({ length: 36 }, (_, index) => `$${index + 1}`).join(", ")})`;
 
 const LOOKUP = `
   SELECT key, fingerprint::text, position, debit_balance, credit_balance,
@@ -156,12 +172,12 @@ const INSPECT = `
          (SELECT string_agg(r.privilege || ' on ' || r.name, ', ')
             FROM (VALUES ('ledger.journal', 'INSERT'), ('ledger.event', 'INSERT'), ('ledger.account', 'INSERT'),
                          ('ledger.account_directory', 'INSERT'), ('ledger.balance', 'INSERT'), ('ledger.rejection', 'INSERT'),
-                         ('ledger.snapshot', 'INSERT'), ('ledger.head', 'UPDATE'), ('ledger.balance', 'UPDATE'))
+                         ('ledger.snapshot', 'INSERT'), ('ledger.acting_key', 'INSERT'), ('ledger.head', 'UPDATE'), ('ledger.balance', 'UPDATE'))
                  AS r (name, privilege)
            WHERE NOT has_table_privilege(r.name, r.privilege)) AS lacking
     FROM ledger.head h
    WHERE NOT EXISTS (SELECT FROM ledger.account, ledger.account_directory, ledger.asset, ledger.balance, ledger.rejection,
-                                 ledger.snapshot, ledger.api_key, ledger.api_key_revocation LIMIT 0)`;
+                                 ledger.snapshot, ledger.acting_key, ledger.api_key, ledger.api_key_revocation LIMIT 0)`;
 
 function corrupt(shard: number, what: string): OperatorError {
   return new OperatorError("LEDGER_CORRUPT", `shard ${shard}: ${what}`);
@@ -325,7 +341,7 @@ async function copyEvents(client: Client, block: SealedBlock): Promise<void> {
 }
 
 function commitParameters(request: CommitRequest): unknown[] {
-  const { block, refusals, mapVersion } = request;
+  const { block, refusals, acted = [], mapVersion } = request;
   const { header, base, content, balances, snapshots } = block;
   const openings = block.entries.filter((entry): entry is Opening => entry.type === "opening");
   const pointers = block.entries.filter((entry) => entry.type === "pointer");
@@ -366,6 +382,9 @@ function commitParameters(request: CommitRequest): unknown[] {
     textArray(refusals.map((refusal) => refusal.id)),
     textArray(refusals.map((refusal) => refusal.code)),
     textArray(refusals.map((refusal) => refusal.detail)),
+    int8Array(acted.map((run) => run.first)),
+    int8Array(acted.map((run) => run.last)),
+    uuidArray(acted.map((run) => Buffer.from(run.actor.replaceAll("-", ""), "hex"))),
   ];
 }
 

@@ -88,6 +88,8 @@ export interface TransferWork {
   readonly createAccounts: boolean;
   /** Version of the shard map that led here. */
   readonly mapVersion: number;
+  /** Id of the API key that sent it. */
+  readonly actor: string | undefined;
   /** As decided; other commands with the same keys read them here, whatever this sender was told. */
   readonly results: TransferResults;
   /** Monotonic time after which the sender is answered, whatever is known. */

@@ -42,6 +42,8 @@ export interface TransferGroup {
   readonly createAccounts: boolean;
   /** Version of the shard map that led here. */
   readonly mapVersion: number;
+  /** Id of the API key that sent it; unknown where there is no API. */
+  readonly actor?: string | undefined;
 }
 
 /** What others may see of a writer. */
@@ -222,9 +224,9 @@ export function createWriter(options: WriterOptions): LedgerWriter {
   const commit = (current: Session, batch: DecidedBatch): void => {
     const startedAt = clock.monotonic();
     const before = current.inFlight.at(-1)?.ticket.applied ?? Promise.resolve();
-    const { block, refusals } = batch;
+    const { block, refusals, acted } = batch;
     const turn = before.catch(() => undefined);
-    const ticket = current.store.commit({ block, refusals, mapVersion: current.mapVersion, turn });
+    const ticket = current.store.commit({ block, refusals, acted, mapVersion: current.mapVersion, turn });
     current.inFlight.push({ batch, ticket });
     // A block that committed proves that the one before did, but its answer may come first: they run on two connections.
     current.acknowledged = current.acknowledged.then(async () => {
@@ -381,12 +383,12 @@ export function createWriter(options: WriterOptions): LedgerWriter {
   let running: Promise<void> | undefined;
   return {
     run: () => (running ??= run()),
-    transfer: async ({ requests, identities, createAccounts, mapVersion }) => {
+    transfer: async ({ requests, identities, createAccounts, mapVersion, actor }) => {
       admit(requests.length, mapVersion);
       const results = emptyResults(requests.length);
       if (requests.length === 0) return results;
       return new Promise((resolve) => {
-        const work = { requests, identities, createAccounts, results, next: 0, settled: 0, close: resolve };
+        const work = { requests, identities, createAccounts, actor, results, next: 0, settled: 0, close: resolve };
         enqueue({ type: "transfers", ...fresh(mapVersion), ...work });
       });
     },

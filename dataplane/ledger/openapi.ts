@@ -1,169 +1,15 @@
-/** The OpenAPI 3.1 document, printed from the schemas of api-schema.ts. */
+/** The OpenAPI 3.1 document, printed from the operations that the server serves. */
 import { z } from "zod";
+import { ERRORS, type ErrorCode } from "../../lib/core/errors.ts";
+import { OPERATIONS, type Operation } from "./api-operations.ts";
 import * as schema from "./api-schema.ts";
 
-interface Operation {
-  readonly method: "get" | "post" | "delete";
-  readonly path: string;
-  readonly id: string;
-  readonly summary: string;
-  readonly scope?: "read" | "write";
-  readonly parameters?: readonly Parameter[];
-  readonly request?: z.ZodType;
-  readonly answers: Readonly<Record<string, z.ZodType | null>>;
-}
-
-interface Parameter {
-  readonly name: string;
-  readonly in: "path" | "query" | "header";
-  readonly description: string;
-  readonly schema: Readonly<Record<string, unknown>>;
-}
-
-const idParameter: Parameter = {
-  name: "id",
-  in: "path",
-  description: "Id of the object.",
-  schema: { type: "string" },
-};
-const integer = { type: "integer", minimum: 0 };
-const externalShard: Parameter = {
-  name: "shard",
-  in: "query",
-  description: "For an external account (system:external:<asset>), which every shard has: the shard that is meant.",
-  schema: integer,
-};
-
-const OPERATIONS: readonly Operation[] = [
-  {
-    method: "post",
-    path: "/v1/accounts",
-    id: "openAccount",
-    summary: "Opens an account; the same request again answers 200.",
-    scope: "write",
-    request: schema.openAccountRequest,
-    answers: { 200: schema.accountAnswer, 201: schema.accountAnswer },
-  },
-  {
-    method: "get",
-    path: "/v1/accounts/{id}",
-    id: "getAccount",
-    summary: "Reads an account.",
-    scope: "read",
-    parameters: [idParameter, externalShard],
-    answers: { 200: schema.accountAnswer },
-  },
-  {
-    method: "get",
-    path: "/v1/accounts/{id}/balance",
-    id: "getBalance",
-    summary: "Reads a balance now, as of a position or as of a recorded time.",
-    scope: "read",
-    parameters: [
-      idParameter,
-      externalShard,
-      { name: "position", in: "query", description: "As of this position of the shard.", schema: integer },
-      {
-        name: "at",
-        in: "query",
-        description: "As of this recorded time (RFC 3339); not together with position.",
-        schema: { type: "string", format: "date-time" },
-      },
-    ],
-    answers: { 200: schema.balanceAnswer },
-  },
-  {
-    method: "post",
-    path: "/v1/transfers",
-    id: "transfer",
-    summary:
-      "Moves credits between two accounts of one shard; 201 when it was carried out now, 200 when it was before.",
-    scope: "write",
-    parameters: [
-      {
-        name: "Idempotency-Key",
-        in: "header",
-        description: "The transfer's id, when the body has none.",
-        schema: { type: "string" },
-      },
-    ],
-    request: schema.transferRequest,
-    answers: { 200: schema.transferAnswer, 201: schema.transferAnswer },
-  },
-  {
-    method: "post",
-    path: "/v1/transfers:bulk",
-    id: "transferBulk",
-    summary: `Up to ${schema.BULK_ITEMS_MAX} transfers, each with a status of its own.`,
-    scope: "write",
-    request: schema.bulkRequest,
-    answers: { 200: schema.bulkAnswer },
-  },
-  {
-    method: "get",
-    path: "/v1/events",
-    id: "listEvents",
-    summary: "Reads the log of a shard from a position.",
-    scope: "read",
-    parameters: [
-      { name: "shard", in: "query", description: "Index of the shard.", schema: integer },
-      { name: "after", in: "query", description: "Events after this position; 0 when absent.", schema: integer },
-      {
-        name: "limit",
-        in: "query",
-        description: `At most this many; ${schema.EVENTS_PAGE_DEFAULT} when absent.`,
-        schema: { type: "integer", minimum: 1, maximum: schema.EVENTS_PAGE_MAX },
-      },
-    ],
-    answers: { 200: schema.eventsAnswer },
-  },
-  {
-    method: "get",
-    path: "/v1/shards",
-    id: "listShards",
-    summary: "Reads the shard map and the heads of all logs.",
-    scope: "read",
-    answers: { 200: schema.shardsAnswer },
-  },
-  {
-    method: "post",
-    path: "/v1/api-keys",
-    id: "createApiKey",
-    summary: "Makes an API key; the raw key is in this answer and nowhere else.",
-    scope: "write",
-    request: schema.createKeyRequest,
-    answers: { 201: schema.keyAnswer },
-  },
-  {
-    method: "get",
-    path: "/v1/api-keys",
-    id: "listApiKeys",
-    summary: "Lists API keys without their secret.",
-    scope: "read",
-    answers: { 200: schema.keysAnswer },
-  },
-  {
-    method: "delete",
-    path: "/v1/api-keys/{id}",
-    id: "revokeApiKey",
-    summary: "Revokes an API key for good.",
-    scope: "write",
-    parameters: [idParameter],
-    answers: { 204: null },
-  },
-  {
-    method: "get",
-    path: "/openapi.json",
-    id: "getOpenApi",
-    summary: "This document.",
-    answers: { 200: z.looseObject({}) },
-  },
-];
+const ALL: readonly (readonly [string, Operation])[] = Object.entries(OPERATIONS);
 
 /** Makes the document; it depends on nothing but the program's version. */
 export function openApiDocument(version: string): Record<string, unknown> {
   const paths: Record<string, Record<string, unknown>> = {};
-  for (const operation of OPERATIONS) (paths[operation.path] ??= {})[operation.method] = printOperation(operation);
+  for (const [id, operation] of ALL) (paths[operation.path] ??= {})[operation.method] = printOperation(id, operation);
   return {
     openapi: "3.1.0",
     info: {
@@ -177,29 +23,90 @@ export function openApiDocument(version: string): Record<string, unknown> {
     components: {
       securitySchemes: { apiKey: { type: "http", scheme: "bearer", description: "Authorization: Bearer sxk_..." } },
       schemas: componentSchemas(),
+      headers: HEADERS,
     },
   };
 }
 
-function printOperation(operation: Operation): Record<string, unknown> {
-  const responses: Record<string, unknown> = {};
-  for (const [status, answer] of Object.entries(operation.answers)) {
-    responses[status] = answer === null ? { description: "Done." } : { description: "Done.", ...content(answer) };
-  }
-  responses["default"] = {
-    description: "Anything else.",
-    content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } },
-  };
+const HEADERS = {
+  "Idempotency-Replayed": {
+    description: "true: the key was known, and this is the first answer again.",
+    schema: { type: "string", enum: ["true"] },
+  },
+  "Retry-After": { description: "Seconds.", required: true, schema: { type: "integer", minimum: 0 } },
+  "WWW-Authenticate": { required: true, schema: { type: "string", enum: ["Bearer"] } },
+};
+
+function headersOf(names: readonly (keyof typeof HEADERS)[]): Record<string, unknown> {
+  if (names.length === 0) return {};
+  return { headers: Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }])) };
+}
+
+function printOperation(id: string, operation: Operation): Record<string, unknown> {
+  const parameters = [
+    ...printParameters("path", operation.params),
+    ...printParameters("query", operation.query),
+    ...printParameters("header", operation.headers),
+  ];
   return {
-    operationId: operation.id,
+    operationId: id,
     summary: operation.summary,
     ...(operation.scope === undefined ? { security: [] } : { description: `Needs the scope ${operation.scope}.` }),
-    ...(operation.parameters === undefined
-      ? {}
-      : { parameters: operation.parameters.map((parameter) => ({ ...parameter, required: parameter.in === "path" })) }),
+    ...(parameters.length === 0 ? {} : { parameters }),
     ...(operation.request === undefined ? {} : { requestBody: { required: true, ...content(operation.request) } }),
-    responses,
+    responses: { ...printAnswers(operation), ...printProblems(operation) },
   };
+}
+
+function printAnswers(operation: Operation): Record<string, unknown> {
+  const replayed = operation.isReplayable === true ? headersOf(["Idempotency-Replayed"]) : {};
+  return Object.fromEntries(
+    Object.entries(operation.answers).map(([status, answer]) => [
+      status,
+      { description: "Done.", ...(status === "200" ? replayed : {}), ...(answer === null ? {} : content(answer)) },
+    ]),
+  );
+}
+
+/** Every status that is not a success, with the codes that it may have. */
+function printProblems(operation: Operation): Record<string, unknown> {
+  const byStatus = new Map<number, ErrorCode[]>();
+  for (const code of new Set(operation.problems)) {
+    const { status } = ERRORS[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  const printed = [...byStatus].map(([status, codes]) => {
+    const headers: (keyof typeof HEADERS)[] = [];
+    if (status === 401) headers.push("WWW-Authenticate");
+    if (status === 429 || status === 503) headers.push("Retry-After");
+    if (operation.isReplayable === true && status === 422) headers.push("Idempotency-Replayed");
+    const problem = { allOf: [{ $ref: "#/components/schemas/Problem" }, { properties: { code: { enum: codes } } }] };
+    return [
+      status,
+      {
+        description: codes.map((code) => `${code}: ${ERRORS[code].title}.`).join(" "),
+        ...headersOf(headers),
+        content: { "application/problem+json": { schema: problem } },
+      },
+    ];
+  });
+  return Object.fromEntries(printed) as Record<string, unknown>;
+}
+
+function printParameters(place: "path" | "query" | "header", shape: z.ZodObject | undefined): object[] {
+  if (shape === undefined) return [];
+  const printed = z.toJSONSchema(shape, { io: "output" }) as {
+    properties: Record<string, { description?: string }>;
+    required?: readonly string[];
+  };
+  return Object.entries(printed.properties).map(([name, { description, ...own }]) => ({
+    name,
+    in: place,
+    ...(description === undefined ? {} : { description }),
+    // A member with a default is there afterwards, and may be left out before.
+    required: printed.required?.includes(name) === true && !("default" in own),
+    schema: own,
+  }));
 }
 
 function content(type: z.ZodType): Record<string, unknown> {
@@ -214,7 +121,7 @@ function componentSchemas(): Record<string, unknown> {
     if (!(value instanceof z.ZodType)) continue;
     const id = z.globalRegistry.get(value)?.["id"];
     if (id === undefined) continue;
-    const isRequest = OPERATIONS.some((operation) => operation.request === value);
+    const isRequest = value === schema.transferRequest || ALL.some(([, operation]) => operation.request === value);
     schemas[id] = printSchema(value, isRequest ? "input" : "output");
   }
   return schemas;

@@ -23,7 +23,8 @@ function request(isWriter: () => boolean): PeerRequest {
 }
 
 function client(caPem: string): PeerClient {
-  const made = createPeerClient({ clock: systemClock, caPem: () => caPem, servername: "localhost" });
+  const certificate = () => ({ certPem: "", keyPem: "" });
+  const made = createPeerClient({ clock: systemClock, caPem: () => caPem, certificate, servername: "localhost" });
   open.push(made);
   return made;
 }

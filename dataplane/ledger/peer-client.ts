@@ -3,7 +3,10 @@ import { Agent, type RequestOptions, request } from "node:https";
 import type { Clock } from "../../lib/core/clock.ts";
 import { OperatorError } from "../../lib/core/errors.ts";
 
-/** Marks a request that came from another pod: it is not handed on again. Its value is the part to be done. */
+/**
+ * Marks a request that came from another pod: it is not handed on again. Its value is the part to be done. It counts with
+ * the ledger's own certificate only (peer-certificate.ts).
+ */
 export const FORWARDED_HEADER = "x-shieldx-forwarded";
 
 export interface PeerRequest {
@@ -34,6 +37,8 @@ export interface PeerClientOptions {
   readonly clock: Pick<Clock, "monotonic">;
   /** Asked at each new connection, so that a changed file is picked up. */
   readonly caPem: () => string;
+  /** What this pod shows, so that the other one believes FORWARDED_HEADER; asked at each new connection. */
+  readonly certificate: () => { readonly certPem: string; readonly keyPem: string };
   /** Name in the other pod's certificate. */
   readonly servername: string;
 }
@@ -52,8 +57,11 @@ export function createPeerClient(options: PeerClientOptions): PeerClient {
     post: (baseUrl, peerRequest) =>
       new Promise((resolve, reject) => {
         const { path, body, authorization, idempotencyKey, part, isWriter } = peerRequest;
+        const { certPem, keyPem } = options.certificate();
         const target: RequestOptions = {
           agent,
+          cert: certPem,
+          key: keyPem,
           method: "POST",
           ca: options.caPem(),
           servername: options.servername,

@@ -69,7 +69,21 @@ describe("parseTransfer", () => {
         creditAccount: text,
         amount: fc.oneof(fc.integer({ min: -2, max: 9 }), fc.constantFrom(2 ** 53, CREDITS_MAX, "5", null)),
         asset: text,
-        metadata: fc.oneof(fc.dictionary(fc.string({ maxLength: 3 }), fc.string({ maxLength: 3 })), fc.constant(5)),
+        metadata: fc.oneof(
+          fc.dictionary(fc.string({ maxLength: 3 }), fc.string({ maxLength: 3 })),
+          fc.constantFrom(
+            5,
+            { ["🍵".repeat(40)]: "🍵".repeat(500) },
+            { a: "🍵".repeat(501) },
+            { ["🍵".repeat(41)]: "" },
+          ),
+        ),
+        effectiveAt: fc.oneof(
+          fc.constantFrom("1993-01-05", "1714-12-31", "2023-02-29", "2024-02-29T23:59:59.123456+23:59", "x", 5),
+          fc.stringMatching(
+            /^(17|20|22)[0-9]{2}-[01][0-9]-[0-3][0-9](T[0-2][0-9]:[0-6][0-9]:[0-6][0-9](Z|[+ -]02:00)?)?$/,
+          ),
+        ),
         extra: fc.constant(1),
       },
       { requiredKeys: ["id", "debitAccount", "creditAccount", "amount"] },

@@ -11,6 +11,8 @@ import { explainTimestamp, parseTimestamp } from "./timestamps.ts";
 
 /** Ids of accounts and placement keys. */
 export const ACCOUNT_ID = /^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,127}$/;
+/** What an id of an account is, for people. */
+export const ACCOUNT_ID_RULE = "must be 1 to 128 letters, digits and _ . : @ -, beginning with a letter or digit";
 /** Ids of transfers: printable ASCII without spaces. */
 export const TRANSFER_ID = /^[\x21-\x7e]{1,128}$/;
 /** Codes of assets. */
@@ -38,9 +40,9 @@ export function parseTransfer(value: unknown, headerId?: string): TransferReques
   }
   if (headerId !== undefined && id !== headerId) return invalid("id and the Idempotency-Key header differ");
   if (typeof debitAccount !== "string" || !ACCOUNT_ID.test(debitAccount))
-    return invalid("debitAccount is not an account id");
+    return invalid(`debitAccount ${ACCOUNT_ID_RULE}`);
   if (typeof creditAccount !== "string" || !ACCOUNT_ID.test(creditAccount)) {
-    return invalid("creditAccount is not an account id");
+    return invalid(`creditAccount ${ACCOUNT_ID_RULE}`);
   }
   const amountProblem = checkAmount(amount);
   if (amountProblem !== undefined) return amountProblem;
@@ -89,6 +91,18 @@ function checkAmount(amount: unknown): TransferProblem | undefined {
   return undefined;
 }
 
+/** Whether a text has so many characters; one beyond U+FFFF counts once. */
+export function isWithin(text: string, min: number, max: number): boolean {
+  if (text.length < min) return false;
+  return text.length <= max || (text.length <= max * 2 && characters(text) <= max);
+}
+
+function characters(text: string): number {
+  let count = 0;
+  for (const _character of text) count += 1;
+  return count;
+}
+
 function checkMetadata(metadata: unknown): TransferProblem | undefined {
   if (typeof metadata !== "object" || metadata === null || Array.isArray(metadata)) {
     return invalid("metadata must be an object of strings");
@@ -96,10 +110,10 @@ function checkMetadata(metadata: unknown): TransferProblem | undefined {
   const entries = Object.entries(metadata);
   if (entries.length > METADATA_MEMBERS_MAX) return invalid(`metadata has more than ${METADATA_MEMBERS_MAX} members`);
   for (const [name, value] of entries) {
-    if (name.length === 0 || name.length > METADATA_NAME_MAX) {
+    if (!isWithin(name, 1, METADATA_NAME_MAX)) {
       return invalid(`names in metadata have 1 to ${METADATA_NAME_MAX} characters`);
     }
-    if (typeof value !== "string" || value.length > METADATA_VALUE_MAX) {
+    if (typeof value !== "string" || !isWithin(value, 0, METADATA_VALUE_MAX)) {
       return invalid(`values in metadata are strings of at most ${METADATA_VALUE_MAX} characters`);
     }
   }

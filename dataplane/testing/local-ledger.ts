@@ -4,7 +4,7 @@ import { sha256 } from "../../lib/core/canonical.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import { proposeOwners } from "../../lib/core/ring.ts";
 import type { ShardMap } from "../../lib/core/shard-map.ts";
-import { createCertificateAuthority, issueCertificate } from "../../lib/node/certificates.ts";
+import { type CertificatePair, createCertificateAuthority, issueCertificate } from "../../lib/node/certificates.ts";
 import { createLifecycle } from "../../lib/node/lifecycle.ts";
 import { type Logger, silentLogger } from "../../lib/node/logger.ts";
 import { createMetrics, type Metrics } from "../../lib/node/metrics.ts";
@@ -20,6 +20,9 @@ export interface LocalLedger {
   readonly url: string;
   readonly probeUrl: string;
   readonly caPem: string;
+  /** The CA, and what the API shows. */
+  readonly authority: CertificatePair;
+  readonly tls: CertificatePair;
   readonly adminKey: string;
   /** Database of each shard. */
   readonly databases: readonly string[];
@@ -105,6 +108,8 @@ export async function startLocalLedger(options: LocalLedgerOptions): Promise<Loc
     url,
     probeUrl,
     caPem: authority.certPem,
+    authority,
+    tls,
     adminKey,
     databases,
     map,

@@ -44,6 +44,12 @@ export const ERRORS = {
     "Send an amount of at least 1; swap the accounts to reverse a transfer.",
   ),
   BODY_TOO_LARGE: entry(413, "terminal", "The body is too large", "Split the request; the detail names the limit."),
+  HEADERS_TOO_LARGE: entry(
+    431,
+    "terminal",
+    "The headers are too large",
+    "Send path, query and headers of at most 16 KiB together.",
+  ),
   CONTENT_TYPE_UNSUPPORTED: entry(415, "terminal", "The content type is not supported", "Send application/json."),
   ROUTE_NOT_FOUND: entry(404, "terminal", "There is no such path", "See /openapi.json for the paths."),
   API_KEY_MISSING: entry(401, "terminal", "No API key was sent", "Send 'Authorization: Bearer <key>'."),
