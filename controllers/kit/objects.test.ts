@@ -76,6 +76,11 @@ describe("objects", () => {
     });
     expect(kept.metadata).not.toHaveProperty("annotations");
   });
+
+  test("do not hold up an owner that is being deleted (trial 3)", () => {
+    const { metadata } = ownedObject({ ...OWNER, isEnding: true }, RESOURCES.Pod, "bank-0-0", {});
+    expect(metadata.ownerReferences).toMatchObject([{ uid: "uid-bank", blockOwnerDeletion: false }]);
+  });
 });
 
 test("an owner that the server has not seen yet has empty names, not missing ones", () => {
@@ -84,6 +89,7 @@ test("an owner that the server has not seen yet has empty names, not missing one
     namespace: "",
     name: "x",
     uid: "",
+    isEnding: false,
     component: "shard",
   });
 });

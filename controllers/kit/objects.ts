@@ -4,13 +4,16 @@ import type { KubeObject, ObjectIdentity, OwnerReference, ResourceType } from ".
 /** The resource on whose behalf objects are made. */
 export interface Owner extends ObjectIdentity {
   readonly uid: string;
+  /** It is being deleted; see `ownerReference`. */
+  readonly isEnding: boolean;
   /** What its objects are for, unless they say it themselves (`COMPONENTS` of crds/group.ts). */
   readonly component: string;
 }
 
 /** The owner that a resource is. */
 export function ownerOf(resource: ResourceType, { metadata }: KubeObject, component: string): Owner {
-  return { resource, namespace: metadata.namespace ?? "", name: metadata.name, uid: metadata.uid ?? "", component };
+  const { name, namespace = "", uid = "", deletionTimestamp } = metadata;
+  return { resource, namespace, name, uid, isEnding: deletionTimestamp !== undefined, component };
 }
 
 /** What an object says besides its kind and name. */
@@ -71,6 +74,11 @@ export function ownedObject<T extends KubeObject>(
   return { ...object, metadata: { ...object.metadata, ownerReferences: [ownerReference(owner)] } };
 }
 
-function ownerReference({ resource: { apiVersion, kind }, name, uid }: Owner): OwnerReference {
-  return { apiVersion, kind, name, uid, controller: true, blockOwnerDeletion: true };
+/**
+ * While its owner is deleted in the foreground, the garbage collector deletes whatever blocks that each time that something
+ * of it has gone, what was made a second ago too: an object that is still needed then, as
+ * a pod for the last of a ledger, must not block.
+ */
+function ownerReference({ resource: { apiVersion, kind }, name, uid, isEnding }: Owner): OwnerReference {
+  return { apiVersion, kind, name, uid, controller: true, blockOwnerDeletion: !isEnding };
 }

@@ -83,5 +83,34 @@ export const garbageCases: ContractCases = (server) => {
       await gone("gc-blocking");
       await gone("gc-foreground");
     });
+
+    it("leaves what is made while an owner is deleted in the foreground and does not block that", async () => {
+      const hold = async (name: string, finalizers: readonly string[]): Promise<void> => {
+        await client().patch(ConfigMap, ref(name), { format: "merge", patch: { metadata: { finalizers } } });
+      };
+      const owner = await create("gc-held-owner");
+      await create("gc-old", owned(owner, { blockOwnerDeletion: true }));
+      await hold("gc-held-owner", ["test.shieldx.dev/hold"]);
+      await hold("gc-old", ["test.shieldx.dev/hold"]);
+      await client().delete(ConfigMap, ref("gc-held-owner"), { propagation: "Foreground" });
+      await eventually(
+        "the old dependent is being deleted",
+        async () => (await find("gc-old"))?.metadata.deletionTimestamp !== undefined,
+        30_000,
+      );
+      const made = await create("gc-made-since", owned(owner, { blockOwnerDeletion: false }));
+      const left = (await find("gc-old"))?.metadata.finalizers?.filter((it) => it !== "test.shieldx.dev/hold") ?? [];
+      await hold("gc-old", left);
+      await gone("gc-old");
+      await eventually(
+        "the collector is done with the owner",
+        async () => (await find("gc-held-owner"))?.metadata.finalizers?.join() === "test.shieldx.dev/hold",
+        30_000,
+      );
+      expect((await find("gc-made-since"))?.metadata.uid).toBe(made.metadata.uid);
+      await hold("gc-held-owner", []);
+      await gone("gc-held-owner");
+      await gone("gc-made-since");
+    });
   });
 };

@@ -14,11 +14,13 @@ const MANAGER = { manager: "garbage-collector" };
  * @returns a function that ends it
  */
 export function startCollector(store: FakeStore): () => void {
+  /** Owners whose deletion in the foreground has begun, by uid: what they have then is deleted whether it blocks or not. */
+  const begun = new Set<string>();
   let scheduled: NodeJS.Immediate | undefined;
   const schedule = (): void => {
     scheduled ??= setImmediate(() => {
       scheduled = undefined;
-      collect(store);
+      collect(store, begun);
     });
   };
   const unsubscribe = store.subscribe(schedule);
@@ -29,7 +31,7 @@ export function startCollector(store: FakeStore): () => void {
 }
 
 /** One look; what it changes leads to the next one. */
-function collect(store: FakeStore): void {
+function collect(store: FakeStore, begun: Set<string>): void {
   const all = store.all();
   const byUid = new Map(all.map((found) => [found.object.metadata.uid, found]));
   const dependents = new Map<string, Found[]>();
@@ -48,11 +50,12 @@ function collect(store: FakeStore): void {
     }
     if (isLeaving && finalizers.includes(FOREGROUND)) {
       const children = (dependents.get(uid ?? "") ?? []).filter(({ key: child }) => store.get(child) !== undefined);
-      for (const child of children) deleteOnce(store, child, "Foreground");
-      const blocking = children.filter(
-        (child) => store.get(child.key) !== undefined && referenceTo(child.object, uid)?.blockOwnerDeletion === true,
-      );
-      if (blocking.length === 0) finalize(store, key, FOREGROUND);
+      const isBlocking = ({ object: child }: Found): boolean => referenceTo(child, uid)?.blockOwnerDeletion === true;
+      const isFirst = !begun.has(uid ?? "");
+      begun.add(uid ?? "");
+      for (const child of children) if (isFirst || isBlocking(child)) deleteOnce(store, child, "Foreground");
+      const held = children.filter((child) => store.get(child.key) !== undefined && isBlocking(child));
+      if (held.length === 0) finalize(store, key, FOREGROUND);
       continue;
     }
     if (ownerReferences.length === 0 || isLeaving) continue;
