@@ -1,7 +1,12 @@
 /**
- * Replay and verification of a million events with the program's own `verify`: the journal is read, its hash chain
- * checked, every balance, version and limit folded, and every row of events, balances, snapshots, accounts and head
- * compared with the result. Three runs, the median counts, scaled to a million events.
+ * Replay and verification of a million events with the program's own `verify`, beside what PostgreSQL itself needs to add
+ * up the same events (GROUP BY over the event table), in the same run, one after the other.
+ *
+ *   fold    the journal is read, its hash chain checked, every balance, version and limit folded
+ *   verify  the same, and every row of every table compared with the result
+ *   peer    sum, number and last position of each account's events, by the server; no chain, no limits, no comparison
+ *
+ * Rounds alternate, medians count, scaled to a million events. `ratio` is the peer's time over the fold's.
  *
  *   node bench/ledger-replay.bench.ts [--local] [--events 1000000] [--runs 3]
  */
@@ -16,6 +21,14 @@ const ACCOUNTS = 20_000;
 const MILLION = 1_000_000;
 const LOAD_SECONDS = 5;
 
+/** What the fold computes of the balances, as SQL. */
+const PEER = `
+  SELECT account, sum(delta), count(*), max(position)
+    FROM (SELECT debit_account AS account, -amount AS delta, position FROM ledger.event
+          UNION ALL
+          SELECT credit_account, amount, position FROM ledger.event) moves
+   GROUP BY account`;
+
 const { values } = parseArgs({
   options: {
     local: { type: "boolean", default: false },
@@ -24,6 +37,23 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
   },
 });
+
+/** Seconds for a million events. */
+interface Round {
+  readonly fold: number;
+  readonly verify: number;
+  readonly peer: number;
+}
+
+async function measureRound(stage: Stage): Promise<Round & { readonly events: number }> {
+  const fold = await stage.verify("journal");
+  const peer = await stage.timeSql(PEER);
+  const whole = await stage.verify("everything");
+  if (!fold.intact || !whole.intact) throw new Error("verification found a violated invariant");
+  const { events } = whole;
+  const scaled = (seconds: number): number => (seconds / events) * MILLION;
+  return { events, fold: scaled(fold.seconds), verify: scaled(whole.seconds), peer: scaled(peer) };
+}
 
 async function measure(stage: Stage): Promise<void> {
   const load = {
@@ -38,24 +68,34 @@ async function measure(stage: Stage): Promise<void> {
   for (let events = ACCOUNTS; events < Number(values.events); ) {
     events += (await runLoad({ ...load, accounts }, LOAD_SECONDS)).events;
   }
-  const runs: { events: number; seconds: number; perMillion: number }[] = [];
+  const rounds: (Round & { readonly events: number })[] = [];
   for (let run = 1; run <= Number(values.runs); run += 1) {
-    const { events, seconds, intact } = await stage.verify();
-    if (!intact) throw new Error("verification found a violated invariant");
-    runs.push({ events, seconds, perMillion: (seconds / events) * MILLION });
-    process.stdout.write(`  run ${run}: ${events} events in ${seconds.toFixed(2)} s\n`);
+    const round = await measureRound(stage);
+    rounds.push(round);
+    const { events, fold, verify, peer } = round;
+    process.stdout.write(
+      `  round ${run}, ${events} events, seconds a million: fold ${fold.toFixed(2)}, GROUP BY ${peer.toFixed(2)}, verify ${verify.toFixed(2)}\n`,
+    );
   }
-  const seconds = median(runs.map((run) => run.perMillion));
+  const of = (figure: keyof Round): number => Math.round(median(rounds.map((round) => round[figure])) * 100) / 100;
+  const [fold, verify, peer] = [of("fold"), of("verify"), of("peer")];
+  const ratio = Math.round((peer / fold) * 100) / 100;
   const path = await writeResult({
     bench: "ledger-replay",
-    seconds: Math.round(seconds * 100) / 100,
-    events: runs[0]?.events,
-    runs,
+    ratio,
+    seconds: verify,
+    foldSeconds: fold,
+    peerSeconds: peer,
+    events: rounds[0]?.events,
+    rounds,
     setup: { stage: stage.name, accounts: ACCOUNTS },
   });
   printTable([
-    ["events", String(runs[0]?.events)],
-    ["replay and verify a million, s", seconds.toFixed(2)],
+    ["events", String(rounds[0]?.events)],
+    ["fold of the journal with its chain, s a million", fold.toFixed(2)],
+    ["GROUP BY over table event, s a million", peer.toFixed(2)],
+    ["ratio of the fold", ratio.toFixed(2)],
+    ["verify, every table, s a million", verify.toFixed(2)],
   ]);
   process.stdout.write(`written to ${path}\n`);
 }

@@ -8,7 +8,7 @@ import { createBank, LEDGER, SHARD_SET } from "../../e2e/bank.ts";
 import { type Cluster, cluster, ensureCluster, installOperator } from "../../e2e/cluster.ts";
 import { waitFor } from "../../e2e/run.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
-import { parseTps, type Stage } from "./stage.ts";
+import { parseTiming, parseTps, type Stage, timedPsql, type Verified } from "./stage.ts";
 
 const CLUSTER = "shieldx-demo";
 const NAMESPACE = "shieldx-bench";
@@ -36,7 +36,8 @@ export async function openClusterStage(): Promise<Stage> {
     shard: 0,
     isOnShard: () => true,
     asset: "CZK",
-    verify: () => verifyInPod(kube),
+    verify: (what) => verifyInPod(kube, what),
+    timeSql: (statement) => timeSql(kube, statement),
     pgbench: (args) => pgbench(kube, args),
     close: async () => {
       client.close();
@@ -107,17 +108,30 @@ async function pgbench(kube: Cluster, args: readonly string[]): Promise<number |
   return parseTps(output);
 }
 
+interface DatabaseRequest {
+  readonly database: string;
+  readonly reader: { readonly name: string };
+}
+
+async function databaseRequest(kube: Cluster): Promise<DatabaseRequest> {
+  return JSON.parse(await secret(kube, `${LEDGER}-database`, "request.json")) as DatabaseRequest;
+}
+
+async function timeSql(kube: Cluster, statement: string): Promise<number> {
+  const { database } = await databaseRequest(kube);
+  const [program, ...args] = timedPsql(statement) as [string, ...string[]];
+  return parseTiming(await kube.kubectl([...EXEC, program, ...LOCAL, "-d", database, ...args]));
+}
+
 /** Runs `shieldx ledger verify` beside the data: in the ledger's pod, which has the reader's credentials. */
-async function verifyInPod(kube: Cluster): Promise<{ events: number; seconds: number; intact: boolean }> {
-  const request = JSON.parse(await secret(kube, `${LEDGER}-database`, "request.json")) as {
-    database: string;
-    reader: { name: string };
-  };
+async function verifyInPod(kube: Cluster, what: "everything" | "journal"): Promise<Verified> {
+  const request = await databaseRequest(kube);
   const output = await kube.kubectl([
     ...["exec", "-n", NAMESPACE, `deployment/${LEDGER}`, "--", "shieldx", "ledger", "verify", "--json"],
     ...["--postgres", `${SHARD_SET}-0.${NAMESPACE}.svc:5432`, "--database", request.database],
     ...["--user", request.reader.name, "--password-file", "/etc/shieldx/roles/reader-password"],
     ...["--ca-file", "/etc/shieldx/postgres-ca/ca.crt"],
+    ...(what === "journal" ? ["--journal-only"] : []),
   ]);
   const { intact, shards } = JSON.parse(output) as { intact: boolean; shards: { events: number; seconds: number }[] };
   const shard = shards[0] as { events: number; seconds: number };

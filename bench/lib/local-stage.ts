@@ -14,7 +14,7 @@ import { systemClock } from "../../lib/core/clock.ts";
 import { proposeOwners } from "../../lib/core/ring.ts";
 import { freePort } from "../../lib/node/testing/free-port.ts";
 import { temporaryFolder, trackChild } from "../../lib/node/testing/leftovers.ts";
-import { parseTps, type Stage } from "./stage.ts";
+import { parseTiming, parseTps, type Stage, timedPsql, type Verified } from "./stage.ts";
 
 const run = promisify(execFile);
 const ROOT = resolve(import.meta.dirname, "../..");
@@ -59,7 +59,8 @@ export async function openLocalStage(settings: Readonly<Record<string, string>> 
       shard: 0,
       isOnShard: () => true,
       asset: "CZK",
-      verify: () => verify(directory, postgres),
+      verify: (what) => verify(directory, postgres, what),
+      timeSql: (statement) => timeSql(postgres, statement),
       pgbench: (args) => pgbench(postgres, args),
       close,
     };
@@ -111,17 +112,22 @@ async function stopServer(server: ChildProcess): Promise<void> {
   await exited;
 }
 
-async function verify(
-  directory: string,
-  postgres: TestPostgres,
-): Promise<{ events: number; seconds: number; intact: boolean }> {
+async function verify(directory: string, postgres: TestPostgres, what: "everything" | "journal"): Promise<Verified> {
   const { stdout } = await run(NODE, [
     ...[MAIN, "ledger", "verify", "--json", "--postgres", `127.0.0.1:${postgres.port}`, "--database", DATABASE],
     ...["--user", `${DATABASE}_reader`, "--password-file", join(directory, "roles/reader-password")],
     ...["--ca-file", join(directory, "postgres-ca/ca.crt")],
+    ...(what === "journal" ? ["--journal-only"] : []),
   ]);
   const { intact, shards } = JSON.parse(stdout) as { intact: boolean; shards: { events: number; seconds: number }[] };
   return { intact, ...(shards[0] as { events: number; seconds: number }) };
+}
+
+async function timeSql(postgres: TestPostgres, statement: string): Promise<number> {
+  const connection = ["-h", "/run/postgresql", "-p", String(postgres.port), "-U", "postgres", "-d", DATABASE];
+  const [program, ...args] = timedPsql(statement) as [string, ...string[]];
+  const { stdout } = await run("podman", ["exec", postgres.container, program, ...connection, ...args]);
+  return parseTiming(stdout);
 }
 
 async function pgbench(postgres: TestPostgres, args: readonly string[]): Promise<number | undefined> {
