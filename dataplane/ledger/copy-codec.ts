@@ -58,6 +58,16 @@ export interface EventRun {
   readonly payload: Uint8Array;
 }
 
+/** Bytes of the row of the record at `at`. */
+export function rowLength(records: DataView, at: number): number {
+  return (
+    ROW_FIXED_BYTES +
+    ROW_TAIL_BYTES +
+    records.getUint16(at + RECORD.idLength) +
+    records.getUint32(at + RECORD.metadataLength)
+  );
+}
+
 /** Bytes that `encodeRows` will write. */
 export function rowsLength(run: EventRun): number {
   const view = viewOf(run.records);
@@ -114,6 +124,58 @@ export function encodeCopy(run: EventRun): Buffer {
   const end = encodeRows(target, COPY_HEADER.length, run);
   COPY_TRAILER.copy(target, end);
   return target;
+}
+
+/** A record that a row is compared with: the `next` of a run, whose records `view` shows. */
+export interface DueRecord extends EventRun {
+  readonly view: DataView;
+  readonly next: number;
+}
+
+/** Whether the row at `at`, of which `rowLength` bytes are there, is what `encodeRows` would make of the record. */
+export function isSameRow(row: DataView, at: number, due: DueRecord): boolean {
+  const record = due.view;
+  const from = due.next * RECORD_BYTES;
+  if (row.getInt16(at) !== EVENT_COLUMNS.length || row.getInt32(at + 2) !== 8 || row.getInt32(at + 14) !== 16)
+    return false;
+  if (getInt64(row, at + 6) !== due.firstPosition + due.next) return false;
+  if (!isSame8(row, at + 18, record, from) || !isSame8(row, at + 26, record, from + 8)) return false;
+  // From the fingerprint to the previous positions: eight bytes each, in the order of the columns.
+  for (let field = 0; field < 10; field += 1) {
+    const to = at + 34 + field * 12;
+    if (row.getInt32(to) !== 8 || !isSame8(row, to + 4, record, from + RECORD.fingerprint + field * 8)) return false;
+  }
+  if (row.getInt32(at + 154) !== 8 || row.getInt32(at + 166) !== 8 || row.getInt32(at + 178) !== 2) return false;
+  if (getInt64(row, at + 158) !== getInt64(record, from + RECORD.recordedAt) - POSTGRES_EPOCH_MICROS) return false;
+  if (getInt64(row, at + 170) !== getInt64(record, from + RECORD.effectiveAt) - POSTGRES_EPOCH_MICROS) return false;
+  if (row.getInt16(at + 182) !== record.getUint8(from + RECORD.kind)) return false;
+  return isSamePayload(row, at + 184, { record, from, payload: due.payload });
+}
+
+function isSamePayload(
+  row: DataView,
+  at: number,
+  { record, from, payload }: { record: DataView; from: number; payload: Uint8Array },
+): boolean {
+  const idLength = record.getUint16(from + RECORD.idLength);
+  const metadataLength = record.getUint32(from + RECORD.metadataLength);
+  const idFrom = record.getUint32(from + RECORD.payloadOffset);
+  const metadataAt = at + 4 + idLength;
+  if (row.getInt32(at) !== idLength) return false;
+  if (row.getInt32(metadataAt) !== (metadataLength === 0 ? -1 : metadataLength)) return false;
+  if (idFrom + idLength + metadataLength > payload.length) return false;
+  for (let index = 0; index < idLength; index += 1) {
+    if (row.getUint8(at + 4 + index) !== payload[idFrom + index]) return false;
+  }
+  const metadataFrom = idFrom + idLength;
+  for (let index = 0; index < metadataLength; index += 1) {
+    if (row.getUint8(metadataAt + 4 + index) !== payload[metadataFrom + index]) return false;
+  }
+  return true;
+}
+
+function isSame8(row: DataView, at: number, record: DataView, from: number): boolean {
+  return row.getInt32(at) === record.getInt32(from) && row.getInt32(at + 4) === record.getInt32(from + 4);
 }
 
 function copy8(to: DataView, toOffset: number, from: DataView, fromOffset: number): void {

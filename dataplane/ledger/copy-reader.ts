@@ -2,6 +2,7 @@
 import type { Socket } from "node:net";
 import type { Client, Submittable } from "pg";
 import { COPY_HEADER } from "./copy-codec.ts";
+import { type OnCopyBytes, takeCopyData } from "./copy-frames.ts";
 import { getInt64, POSTGRES_EPOCH_MICROS, viewOf } from "./int64.ts";
 
 /** One row at a time: valid only during the call that gets it. */
@@ -62,27 +63,32 @@ export function breakConnection(client: Client): void {
 }
 
 /**
- * Runs COPY (select) TO STDOUT (FORMAT binary) and calls `onChunk` with the bytes as they come, without a stream in
- * between. The bytes are valid during the call only. An error of `onChunk` is thrown after the last chunk, so that the
- * connection stays usable.
+ * Runs COPY (select) TO STDOUT (FORMAT binary) and calls `onBytes` with the bytes as they come, without a stream or the
+ * driver in between. An error of `onBytes` is thrown after the last byte, so that the connection stays usable.
  */
-export function copyOut(client: Client, select: string, onChunk: (chunk: Buffer) => void): Promise<void> {
+export function copyOut(client: Client, select: string, onBytes: OnCopyBytes): Promise<void> {
   return new Promise((resolve, reject) => {
     let failure: unknown;
+    let answered = false;
     const text = `COPY (${select}) TO STDOUT (FORMAT binary)`;
     const query = {
       text,
       /** The driver replaces this to learn that an answer came; its time limit ends with the first call. */
       callback: (): void => undefined,
-      submit: (connection: { query(text: string): void }): void => connection.query(text),
-      handleCopyData: (message: { chunk: Buffer }): void => {
-        query.callback();
-        if (failure !== undefined) return;
-        try {
-          onChunk(message.chunk);
-        } catch (error) {
-          failure = error;
-        }
+      submit: (connection: { query(text: string): void }): void => {
+        takeCopyData(socketOf(client), (chunk, from, to) => {
+          if (!answered) {
+            answered = true;
+            query.callback();
+          }
+          if (failure !== undefined) return;
+          try {
+            onBytes(chunk, from, to);
+          } catch (error) {
+            failure = error;
+          }
+        });
+        connection.query(text);
       },
       handleRowDescription: (): void => undefined,
       handleCommandComplete: (): void => undefined,
@@ -105,8 +111,8 @@ function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
 }
 
-/** Cuts chunks of any size into rows. Exported for its test. */
-export function createRowParser(onRow: (row: BinaryRow) => void): (chunk: Buffer) => void {
+/** Cuts bytes that come in any pieces into rows. Exported for its test. */
+export function createRowParser(onRow: (row: BinaryRow) => void): OnCopyBytes {
   const offsets = new Int32Array(FIELDS_MAX);
   const lengths = new Int32Array(FIELDS_MAX);
   let waiting: Buffer[] = [];
@@ -127,36 +133,32 @@ export function createRowParser(onRow: (row: BinaryRow) => void): (chunk: Buffer
   };
 
   /** Finds the fields of the row at `start`. @returns the offset after it, or minus the bytes that are needed */
-  const locate = (start: number): number => {
+  const locate = (start: number, end: number): number => {
     let at = start + 2;
-    if (at > current.length) return -2;
+    if (at > end) return -2;
     const fields = view.getInt16(start);
     if (fields === END_OF_DATA) return at;
     for (let field = 0; field < fields; field += 1) {
-      if (at + 4 > current.length) return -(at + 4 - start);
+      if (at + 4 > end) return -(at + 4 - start);
       const length = Math.max(0, view.getInt32(at));
       offsets[field] = at + 4;
       lengths[field] = length;
       at += 4 + length;
-      if (at > current.length) return -(at - start);
+      if (at > end) return -(at - start);
     }
     return at;
   };
 
-  return (chunk) => {
-    waiting.push(chunk);
-    waitingLength += chunk.length;
-    if (waitingLength < needed) return;
-    current = waiting.length === 1 ? chunk : Buffer.concat(waiting, waitingLength);
-    view = viewOf(current);
-    let at = 0;
+  /** All whole rows. @returns the offset of the first that is not whole */
+  const readRowsOf = (from: number, to: number): number => {
+    let at = from;
     if (!headerSeen) {
       headerSeen = true;
-      at = COPY_HEADER.length;
+      at += COPY_HEADER.length;
     }
     needed = 1;
-    while (at < current.length) {
-      const next = locate(at);
+    while (at < to) {
+      const next = locate(at, to);
       if (next < 0) {
         needed = -next;
         break;
@@ -164,7 +166,24 @@ export function createRowParser(onRow: (row: BinaryRow) => void): (chunk: Buffer
       if (view.getInt16(at) !== END_OF_DATA) onRow(row);
       at = next;
     }
-    waiting = at < current.length ? [current.subarray(at)] : [];
-    waitingLength = current.length - at;
+    return at;
+  };
+
+  return (chunk, from, to) => {
+    let [start, end] = [from, to];
+    if (waitingLength > 0 || to - from < needed) {
+      waiting.push(chunk.subarray(from, to));
+      waitingLength += to - from;
+      if (waitingLength < needed) return;
+      current = Buffer.concat(waiting, waitingLength);
+      view = viewOf(current);
+      [start, end] = [0, waitingLength];
+    } else if (current !== chunk) {
+      current = chunk;
+      view = viewOf(chunk);
+    }
+    const rest = readRowsOf(start, end);
+    waiting = rest < end ? [current.subarray(rest, end)] : [];
+    waitingLength = end - rest;
   };
 }

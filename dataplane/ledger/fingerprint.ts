@@ -20,12 +20,17 @@ export interface TransferRequest {
 export const IDENTITY_BYTES = 24;
 export const KEY_BYTES = 16;
 
+/** The 128-bit idempotency key of a client's id, scoped to the tenant. */
+export function keyOf(id: string): Buffer {
+  return hash("sha256", `${DEFAULT_TENANT}\0${id}`, "buffer").subarray(0, KEY_BYTES);
+}
+
 /**
  * Writes the 128-bit idempotency key (scoped to the tenant) and the 64-bit fingerprint of the payload at `offset`.
  * Equal ids give equal keys; equal payloads give equal fingerprints whatever the order of their members was.
  */
 export function writeIdentity(target: Buffer, offset: number, request: TransferRequest): void {
-  hash("sha256", `${DEFAULT_TENANT}\0${request.id}`, "buffer").copy(target, offset, 0, KEY_BYTES);
+  keyOf(request.id).copy(target, offset);
   const payload = `${request.debitAccount}\0${request.creditAccount}\0${request.amount}\0${request.asset ?? ""}\0${
     request.effectiveAtMicros ?? ""
   }\0${request.metadata ?? ""}`;

@@ -44,6 +44,8 @@ export const KIND_TRANSFER = 0;
 
 /** What the columns of a journal row say about its body; part of the hash. */
 export interface BlockHeader {
+  /** Layout of header and body, `JOURNAL_FORMAT` for what is written now. */
+  readonly format: number;
   readonly shard: number;
   readonly epoch: number;
   readonly block: number;
@@ -84,7 +86,7 @@ function encodeHeader(header: BlockHeader, bodyLength: number): Buffer {
   const bytes = Buffer.alloc(HEADER_BYTES);
   const view = viewOf(bytes);
   view.setUint32(0, MAGIC);
-  view.setUint16(4, JOURNAL_FORMAT);
+  view.setUint16(4, header.format);
   view.setUint32(8, header.shard);
   view.setUint32(12, header.events);
   putInt64(view, 16, header.epoch);

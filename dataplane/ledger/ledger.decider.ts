@@ -19,6 +19,7 @@ import {
   type BlockHeader,
   encodeBody,
   hashBlock,
+  JOURNAL_FORMAT,
   KIND_TRANSFER,
   RECORD,
   RECORD_BYTES,
@@ -258,6 +259,7 @@ export function sealDraft(draft: Draft, writer: { shard: number; epoch: number }
   const records = draft.records.subarray(0, draft.events * RECORD_BYTES);
   const payload = draft.payload.subarray(0, draft.payloadLength);
   const header: BlockHeader = {
+    format: JOURNAL_FORMAT,
     ...writer,
     block: draft.base.block + 1,
     firstPosition: draft.base.position + 1,

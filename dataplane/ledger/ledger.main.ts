@@ -85,6 +85,7 @@ export async function run(args: readonly string[]): Promise<number> {
       .option("--password-file <file>", "with --postgres")
       .option("--ca-file <file>", "CA certificate of PostgreSQL, with --postgres")
       .option("--snapshot-every <events>", "also require a snapshot at each multiple of this version")
+      .option("--journal-only", "replay the journal and its hash chain, compare no table with it")
       .option("--json", "print the findings as one line of JSON")
       .action(async (options: unknown) => {
         const { verifyCommand, verifyFlags } = await import("./ledger.verify-command.ts");

@@ -14,7 +14,6 @@ import { readRowsPromptly } from "./copy-reader.ts";
 import { copyIn } from "./copy-writer.ts";
 import { KEY_BYTES } from "./fingerprint.ts";
 import type { Opening } from "./journal-codec.ts";
-import { JOURNAL_FORMAT } from "./journal-codec.ts";
 import type { SealedBlock } from "./ledger.decider.ts";
 import { addAccount, emptyState, type LedgerState } from "./ledger-state.ts";
 import { byteaArray, int8Array, rawInt8Array, textArray, timestamp, timestampArray, uuidArray } from "./pg-binary.ts";
@@ -353,7 +352,7 @@ function commitParameters(request: CommitRequest): unknown[] {
     base.block,
     base.accounts,
     base.hash,
-    JOURNAL_FORMAT,
+    header.format,
     header.events,
     header.accounts,
     timestamp(header.recordedAtMicros),

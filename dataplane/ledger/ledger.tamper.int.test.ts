@@ -128,21 +128,21 @@ const cases: Case[] = [
     tamper: "UPDATE ledger.journal SET recorded_at = recorded_at + interval '1 microsecond' WHERE block = 3",
     undo: "UPDATE ledger.journal SET recorded_at = recorded_at - interval '1 microsecond' WHERE block = 3",
     invariant: "chain",
-    says: /block 3 does not have its hash/,
+    says: /block 3 of table journal does not have its hash/,
   },
   {
     name: "the amount of an event",
     tamper: "UPDATE ledger.event SET amount = amount + 1 WHERE position = 77",
     undo: "UPDATE ledger.event SET amount = amount - 1 WHERE position = 77",
     invariant: "events",
-    says: /^position 77: /,
+    says: /^position 77: table event: column amount differs/,
   },
   {
     name: "the metadata of an event",
     tamper: `UPDATE ledger.event SET metadata = '{"note":"x1"}' WHERE position = 52`,
     undo: `UPDATE ledger.event SET metadata = '{"note":"n1"}' WHERE position = 52`,
     invariant: "events",
-    says: /^position 52: /,
+    says: /^position 52: table event: column metadata differs/,
   },
   {
     name: "an event that is removed",
@@ -165,7 +165,7 @@ const cases: Case[] = [
     tamper: "UPDATE ledger.balance SET posted = posted + 1 WHERE account = 3",
     undo: "UPDATE ledger.balance SET posted = posted - 1 WHERE account = 3",
     invariant: "current",
-    says: /account 3: /,
+    says: /table balance, account 3: column posted says /,
   },
   {
     name: "a snapshot",
@@ -201,7 +201,7 @@ const cases: Case[] = [
     tamper: "UPDATE ledger.head SET position = position - 1",
     undo: "UPDATE ledger.head SET position = position + 1",
     invariant: "head",
-    says: /position 199/,
+    says: /column position says 199, the journal 200/,
   },
 ];
 

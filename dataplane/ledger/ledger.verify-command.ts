@@ -6,6 +6,7 @@ import { openShardAccess, type ShardAccess } from "./ledger.access.ts";
 import { readText } from "./ledger.targets.ts";
 import { verifyShard } from "./ledger.verify.ts";
 import { createProgressLine } from "./progress.ts";
+import { notCovered } from "./verify-coverage.ts";
 import { type Finding, INVARIANTS, isIntact, type Replay } from "./verify-fold.ts";
 
 export const verifyFlags = z.strictObject({
@@ -19,6 +20,7 @@ export const verifyFlags = z.strictObject({
   passwordFile: z.string().optional(),
   caFile: z.string().optional(),
   snapshotEvery: z.coerce.number().int().min(0).default(0),
+  journalOnly: z.boolean().default(false),
   json: z.boolean().default(false),
 });
 export type VerifyFlags = z.output<typeof verifyFlags>;
@@ -31,6 +33,8 @@ interface ShardReport {
   readonly hash: string;
   readonly seconds: number;
   readonly invariants: readonly Finding[];
+  /** What this run could not see. */
+  readonly notCovered: readonly string[];
 }
 
 /** @returns 0 when everything holds, 1 when an invariant is violated */
@@ -47,9 +51,16 @@ export async function verifyCommand(flags: VerifyFlags): Promise<number> {
     await access.close();
   }
   const intact = reports.every((report) => report.intact);
-  if (flags.json) process.stdout.write(`${JSON.stringify({ intact, shards: reports })}\n`);
-  else process.stdout.write(intact ? "verified: every invariant holds\n" : "FAILED: see the lines above\n");
+  const uncovered = [...new Set(reports.flatMap((report) => report.notCovered))];
+  if (flags.json) process.stdout.write(`${JSON.stringify({ intact, notCovered: uncovered, shards: reports })}\n`);
+  else process.stdout.write(`${verdict(intact, uncovered)}\n`);
   return intact ? 0 : 1;
+}
+
+/** The last line: what was proved, and what no check of this run could see. */
+export function verdict(intact: boolean, uncovered: readonly string[]): string {
+  if (!intact) return "FAILED: see the lines above";
+  return `verified: every invariant holds; not covered: ${uncovered.join(", ")}`;
 }
 
 async function verifyOne(access: ShardAccess, shard: number, flags: VerifyFlags): Promise<ShardReport> {
@@ -60,19 +71,25 @@ async function verifyOne(access: ShardAccess, shard: number, flags: VerifyFlags)
     clock: systemClock,
     unit: "events",
   });
+  const memory = access.memory(shard);
   const replay = await verifyShard({
     shard,
     target: await access.target(shard),
     rowsTarget: await access.target(shard),
     snapshotEvery: flags.snapshotEvery,
-    memory: access.memory(shard),
+    journalOnly: flags.journalOnly,
+    memory,
     onProgress: ({ done, total }) => progress.update(done, done / Math.max(1, total)),
   });
   progress.end();
-  return toReport(replay, (systemClock.monotonic() - startedAt) / 1000);
+  const seconds = (systemClock.monotonic() - startedAt) / 1000;
+  return {
+    ...toReport(replay, seconds),
+    notCovered: notCovered({ memory, isSealed: replay.isSealed, journalOnly: flags.journalOnly }),
+  };
 }
 
-function toReport(replay: Replay, seconds: number): ShardReport {
+function toReport(replay: Replay, seconds: number): Omit<ShardReport, "notCovered"> {
   const { state } = replay;
   return {
     shard: replay.shard,

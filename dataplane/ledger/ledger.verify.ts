@@ -4,21 +4,23 @@
  */
 import type { Client } from "pg";
 import { OperatorError } from "../../lib/core/errors.ts";
-import { otherDatabase, type ShardMemory, shorterLog } from "../../lib/core/shard-memory.ts";
+import type { ShardMemory } from "../../lib/core/shard-memory.ts";
 import { openClient, type PostgresTarget, toPostgresError } from "../../lib/node/postgres.ts";
 import { EVENT_COLUMNS } from "./copy-codec.ts";
 import { type BinaryRow, breakConnection, bytesReceived, copyOut, pauseConnection, readRows } from "./copy-reader.ts";
+import type { DecodedBody } from "./journal-codec.ts";
 import { createRowComparator } from "./row-comparator.ts";
+import { beginReplay, check, finishReplay, type JournalRow, type Replay, replayBlock, violate } from "./verify-fold.ts";
 import {
-  beginReplay,
-  check,
-  finishReplay,
-  type JournalRow,
-  type Replay,
-  replayBlock,
-  type Snapshot,
-  violate,
-} from "./verify-fold.ts";
+  compareAccounts,
+  compareBalances,
+  compareHead,
+  compareMemory,
+  comparePointers,
+  readHeads,
+  readSnapshots,
+} from "./verify-rows.ts";
+import { compareRefusals, compareSeals, compareTerms, hasSeals } from "./verify-seals.ts";
 
 export interface VerifyOptions {
   readonly shard: number;
@@ -31,6 +33,8 @@ export interface VerifyOptions {
   readonly rowsTarget?: PostgresTarget;
   /** A snapshot must exist at each multiple of this version; 0 = only compare those that exist. */
   readonly snapshotEvery: number;
+  /** Replay the journal alone, compare no table. */
+  readonly journalOnly?: boolean;
   /** What is remembered of the shard's log outside of its database; nothing when absent. */
   readonly memory?: ShardMemory;
   /** How long nothing may arrive on either connection; STALL_MS when absent. */
@@ -108,30 +112,38 @@ interface Connections {
   readonly rows: Client;
 }
 
-interface Head {
-  readonly shard: number;
-  readonly position: number;
-  readonly block: number;
-  readonly accounts: number;
-  readonly hash: Buffer;
-}
-
 async function verify(connections: Connections, options: VerifyOptions): Promise<Replay> {
   const { journal, rows } = connections;
-  const head = (await journal.query<Head>("SELECT shard, position, block, accounts, hash FROM ledger.head")).rows[0];
+  const heads = await readHeads(journal);
+  const onProgress = (done: number): void => options.onProgress?.({ done, total: heads[0]?.position ?? 0 });
   const assets = await journal.query<{ code: string }>("SELECT code FROM ledger.asset ORDER BY code");
+  const journalOnly = options.journalOnly === true;
+  const { snapshots, damaged } = journalOnly ? { snapshots: [], damaged: [] } : await readSnapshots(journal);
   const replay = beginReplay({
     shard: options.shard,
     assets: assets.rows.map((row) => row.code),
-    snapshots: await readSnapshots(journal),
-    snapshotEvery: options.snapshotEvery,
+    snapshots,
+    snapshotEvery: journalOnly ? 0 : options.snapshotEvery,
   });
+  if (journalOnly) {
+    await replayJournal(journal, replay, ({ header }) => onProgress(header.firstPosition + header.events - 1));
+    finishReplay(replay);
+    return replay;
+  }
+  for (const found of damaged) violate(replay, "snapshots", found);
 
-  await replayAndCompare(connections, replay, (done) => options.onProgress?.({ done, total: head?.position ?? 0 }));
+  await replayAndCompare(connections, replay, onProgress);
   finishReplay(replay);
   await compareAccounts(rows, replay);
+  await comparePointers(rows, replay);
   await compareBalances(rows, replay);
-  compareHead(replay, head);
+  compareHead(replay, heads);
+  await compareRefusals(rows, replay);
+  replay.isSealed = await hasSeals(rows);
+  if (replay.isSealed) {
+    await compareSeals(rows, replay, snapshots.length);
+    await compareTerms(rows, replay, heads[0]);
+  }
   if (options.memory !== undefined) await compareMemory(rows, replay, options.memory);
   return replay;
 }
@@ -145,11 +157,11 @@ async function replayAndCompare(
   onProgress: (position: number) => void,
 ): Promise<void> {
   const comparator = createRowComparator({
-    onDifference: (position) =>
-      violate(replay, "events", {
-        what: "the row is missing, too much or differs from the journal's record",
-        position,
-      }),
+    onDifference: ({ position, column }) => {
+      const what =
+        column === undefined ? "the row is missing or too much" : `column ${column} differs from the journal`;
+      violate(replay, "events", { what: `table event: ${what}`, position });
+    },
     pauseActual: (paused) => pauseConnection(rows, paused),
     pauseExpected: (paused) => pauseConnection(journal, paused),
   });
@@ -160,22 +172,30 @@ async function replayAndCompare(
   ).then(comparator.actualEnd);
   // Waited for below; a failure of the journal's stream must not leave this one without a listener.
   compared.catch(() => undefined);
+  await replayJournal(journal, replay, ({ header: { events, firstPosition } }, body) => {
+    check(replay, "events", events);
+    if (body !== undefined) comparator.expect({ firstPosition, events, records: body.records, payload: body.payload });
+    onProgress(replay.state.position);
+  });
+  comparator.expectEnd();
+  await compared;
+}
+
+/** Replays every block; `onBlock` gets it afterwards, with its parts when it could be taken apart. */
+async function replayJournal(
+  journal: Client,
+  replay: Replay,
+  onBlock: (row: JournalRow, body: DecodedBody | undefined) => void,
+): Promise<void> {
   await readRows(
     journal,
     `SELECT block, shard, epoch, format, first_position, events, accounts, recorded_at, previous_hash, hash, body
        FROM ledger.journal ORDER BY block`,
     (row) => {
       const found = toJournalRow(row);
-      const body = replayBlock(replay, found);
-      const { events, firstPosition } = found.header;
-      check(replay, "events", events);
-      if (body !== undefined)
-        comparator.expect({ firstPosition, events, records: body.records, payload: body.payload });
-      onProgress(replay.state.position);
+      onBlock(found, replayBlock(replay, found));
     },
   );
-  comparator.expectEnd();
-  await compared;
 }
 
 /** The bytes are those of the stream: hashes are kept by the replay, so they are copied; the body is not. */
@@ -185,126 +205,14 @@ function toJournalRow(row: BinaryRow): JournalRow {
       block: row.int64(0),
       shard: row.int32(1),
       epoch: row.int64(2),
+      format: row.int16(3),
       firstPosition: row.int64(4),
       events: row.int32(5),
       accounts: row.int32(6),
       recordedAtMicros: row.micros(7),
     },
-    format: row.int16(3),
     previousHash: Buffer.from(row.bytes(8)),
     hash: Buffer.from(row.bytes(9)),
     body: row.bytes(10),
   };
-}
-
-// --- the other tables ---
-
-async function readSnapshots(client: Client): Promise<Snapshot[]> {
-  const snapshots: Snapshot[] = [];
-  await readRows(
-    client,
-    "SELECT account, version, position, posted, state_hash FROM ledger.snapshot ORDER BY position, account",
-    (row) => {
-      snapshots.push({
-        account: row.int64(0),
-        version: row.int64(1),
-        position: row.int64(2),
-        posted: row.int64(3),
-        stateHash: Buffer.from(row.bytes(4)),
-      });
-    },
-  );
-  return snapshots;
-}
-
-async function compareAccounts(client: Client, replay: Replay): Promise<void> {
-  let next = 0;
-  await readRows(
-    client,
-    "SELECT id, ext_id, placement_key, asset, floor, opened_at FROM ledger.account ORDER BY id",
-    (row) => {
-      const opening = replay.openings[next];
-      next += 1;
-      const same =
-        opening !== undefined &&
-        row.int64(0) === opening.account &&
-        row.text(1) === opening.extId &&
-        row.text(2) === opening.placementKey &&
-        row.text(3) === opening.asset &&
-        row.int64(4) === opening.floor &&
-        row.micros(5) === opening.openedAtMicros;
-      if (!same) violate(replay, "accounts", { what: `row of account ${row.int64(0)} differs from the journal` });
-    },
-  );
-  if (next < replay.openings.length) violate(replay, "accounts", { what: `row of account ${next + 1} is missing` });
-
-  const left = new Map(replay.state.pointers);
-  await readRows(client, "SELECT ext_id, placement_key FROM ledger.account_directory", (row) => {
-    const extId = row.text(0);
-    if (left.get(extId) !== row.text(1))
-      violate(replay, "accounts", { what: `pointer "${extId}" differs from the journal` });
-    left.delete(extId);
-  });
-  for (const extId of left.keys()) violate(replay, "accounts", { what: `pointer "${extId}" is missing` });
-}
-
-async function compareBalances(client: Client, replay: Replay): Promise<void> {
-  const { state } = replay;
-  let next = 0;
-  await readRows(
-    client,
-    "SELECT account, floor, posted, version, last_position FROM ledger.balance ORDER BY account",
-    (row) => {
-      next += 1;
-      check(replay, "current");
-      const same =
-        row.int64(0) === next &&
-        row.int64(1) === state.floor[next] &&
-        row.int64(2) === state.posted[next] &&
-        row.int64(3) === state.version[next] &&
-        row.int64(4) === state.lastPosition[next];
-      if (same) return;
-      const what = `account ${row.int64(0)}: the row says ${row.int64(2)} at version ${row.int64(3)}, the replay ${state.posted[next]} at version ${state.version[next]}`;
-      const position = state.lastPosition[next];
-      violate(replay, "current", { what, ...(position === undefined ? {} : { position }) });
-    },
-  );
-  if (next !== state.accounts) {
-    violate(replay, "current", { what: `${next} rows for ${state.accounts} accounts` });
-  }
-}
-
-function compareHead(replay: Replay, head: Head | undefined): void {
-  const { state } = replay;
-  check(replay, "head");
-  const same =
-    head !== undefined &&
-    head.shard === replay.shard &&
-    head.position === state.position &&
-    head.block === state.block &&
-    head.accounts === state.accounts &&
-    head.hash.equals(state.hash);
-  if (same) return;
-  const what =
-    head === undefined
-      ? "the table has no row"
-      : `head says position ${head.position}, block ${head.block}, ${head.accounts} accounts; the journal ends at position ${state.position}, block ${state.block}, ${state.accounts} accounts`;
-  violate(replay, "head", { what });
-}
-
-/** A log that was cut short, or begun anew, is whole in itself: only what was seen of it before tells. */
-async function compareMemory(client: Client, replay: Replay, memory: ShardMemory): Promise<void> {
-  const { shard, state } = replay;
-  if (memory.systemIdentifier !== undefined) {
-    const { rows } = await client.query<{ id: string }>(
-      "SELECT system_identifier::text AS id FROM pg_control_system()",
-    );
-    check(replay, "memory");
-    const other = otherDatabase(shard, memory, rows[0]?.id ?? "");
-    if (other !== undefined) violate(replay, "memory", { what: other });
-  }
-  if (memory.position === undefined) return;
-  check(replay, "memory");
-  const shorter = shorterLog(shard, memory, state.position);
-  if (shorter !== undefined) violate(replay, "memory", { what: shorter, position: state.position });
 }

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { type EventRun, encodeCopy } from "./copy-codec.ts";
 import { viewOf } from "./int64.ts";
 import { RECORD, RECORD_BYTES } from "./journal-codec.ts";
-import { createRowComparator, type RowComparator } from "./row-comparator.ts";
+import { createRowComparator, type RowComparator, type RowDifference } from "./row-comparator.ts";
 
 // Goal: however the two streams are cut and interleaved, equal ones are equal, and the first difference is named.
 
@@ -18,14 +18,21 @@ function run(firstPosition: number, events: number): EventRun {
   return { firstPosition, events, records, payload };
 }
 
-function comparator(): { comparator: RowComparator; found: number[]; paused: { actual: boolean; expected: boolean } } {
+function comparator(onDifference?: (found: RowDifference) => void): {
+  comparator: RowComparator;
+  found: number[];
+  paused: { actual: boolean; expected: boolean };
+} {
   const found: number[] = [];
   const paused = { actual: false, expected: false };
   return {
     found,
     paused,
     comparator: createRowComparator({
-      onDifference: (position) => found.push(position),
+      onDifference: (difference) => {
+        found.push(difference.position);
+        onDifference?.(difference);
+      },
       pauseActual: (value) => {
         paused.actual = value;
       },
@@ -52,7 +59,7 @@ function feed(bytes: Buffer, cuts: readonly number[], order: readonly boolean[])
   let turn = 0;
   // Each side delivers its pieces and then its end, in its own order; the other may be far ahead or behind.
   const expected = [...runs.map((one) => () => subject.expect(one)), subject.expectEnd];
-  const actual = [...chunks.map((chunk) => () => subject.actual(chunk)), subject.actualEnd];
+  const actual = [...chunks.map((chunk) => () => subject.actual(chunk, 0, chunk.length)), subject.actualEnd];
   while (expected.length > 0 || actual.length > 0) {
     const wantsExpected = order[turn++ % Math.max(1, order.length)] ?? true;
     const side = actual.length === 0 || (wantsExpected && expected.length > 0) ? expected : actual;
@@ -87,6 +94,17 @@ describe("row comparator", () => {
     );
   });
 
+  test("names the column", () => {
+    const columns: (string | undefined)[] = [];
+    const { comparator: subject } = comparator((found) => columns.push(found.column));
+    subject.expect(run(1, EVENTS));
+    const changed = Buffer.from(whole);
+    // Position 12 bytes, key 20, five numbers of 12 each, each with its length before it.
+    changed[rowStart(3) + 2 + 12 + 20 + 3 * 12 + 11] = 77;
+    subject.actual(changed, 0, changed.length);
+    expect(columns).toEqual(["amount"]);
+  });
+
   test("a row that is missing, at the end or in the middle", () => {
     for (const order of [[true], [false], [true, false]]) {
       expect(feed(encodeCopy(run(1, EVENTS - 1)), [], order)).toEqual([EVENTS]);
@@ -104,11 +122,11 @@ describe("row comparator", () => {
 
   test("makes the faster side wait", () => {
     const { comparator: subject, paused } = comparator();
-    subject.actual(whole.subarray(0, rowStart(3)));
+    subject.actual(whole, 0, rowStart(3));
     expect(paused).toEqual({ actual: true, expected: false });
     subject.expect(run(1, EVENTS));
     expect(paused.actual).toBe(false);
-    for (let position = EVENTS + 1; position < 60_000; position += 2_000) subject.expect(run(position, 2_000));
+    for (let position = EVENTS + 1; position < 80_000; position += 2_000) subject.expect(run(position, 2_000));
     expect(paused.expected).toBe(true);
   });
 });
