@@ -18,7 +18,7 @@ DEPS := .build/deps/$(LOCK)
 # Bench and chaos runs take names from the command line.
 BENCH ?=
 CHAOS ?=
-CHAOS_NAMES := runtime dataplane
+CHAOS_NAMES := runtime dataplane api
 E2E ?=
 export E2E
 
@@ -113,7 +113,7 @@ bench: deps tools ## Runs the benchmarks beside their peers; BENCH=name runs one
 
 # Both run, also when the first one fails.
 .PHONY: chaos
-chaos: deps ## Breaks things at random and checks that nothing is lost; CHAOS=name runs one (runtime, dataplane), SEED=n repeats a run
+chaos: deps ## Breaks things at random and checks that nothing is lost; CHAOS=name runs one (runtime, dataplane, api), SEED=n repeats a run
 	@for name in $(CHAOS); do \
 	  [[ " $(CHAOS_NAMES) " == *" $$name "* ]] || { echo "there is no chaos run \"$$name\": $(CHAOS_NAMES)" >&2; exit 2; }; \
 	done
@@ -130,6 +130,11 @@ chaos-runtime: deps tools
 .PHONY: chaos-dataplane
 chaos-dataplane: deps
 	@E2E=chaos $(NODE) bin/test.ts tools images e2e
+
+# Fifty thousand generated requests on a real PostgreSQL; FUZZ_REQUESTS=n makes them more or fewer.
+.PHONY: chaos-api
+chaos-api: deps
+	@images/build.sh && $(NODE) e2e/chaos/api.chaos.ts
 
 .PHONY: clean
 clean: ## Removes what was built here; clusters, images and the cache of downloads stay
