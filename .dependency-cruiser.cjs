@@ -33,10 +33,11 @@ module.exports = {
     },
     {
       name: "no-unresolved",
-      comment: "An import that leads nowhere.",
+      comment:
+        "An import that leads nowhere; csv-parse names this one in a way that Node and the compiler read and this tool does not.",
       severity: "error",
       from: {},
-      to: { couldNotResolve: true },
+      to: { couldNotResolve: true, pathNot: "^csv-parse/sync$" },
     },
     {
       name: "no-dev-dependencies-at-run-time",

@@ -1,4 +1,4 @@
-import { isOperatorError, toProblem } from "../lib/core/errors.ts";
+import { type ErrorCode, isOperatorError, toProblem } from "../lib/core/errors.ts";
 import { programVersion } from "../lib/node/version.ts";
 
 /** A subcommand: what it is for, and its program, loaded only when it is asked for. */
@@ -29,6 +29,16 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
 };
 
 const USAGE_CODE = 2;
+/** What the user gave is refused, and nothing was done. */
+const REFUSED: ReadonlySet<ErrorCode> = new Set([
+  "USAGE",
+  "CONFIG_INVALID",
+  "CSV_ENCODING_INVALID",
+  "CSV_HEADER_INVALID",
+  "CSV_ROW_INVALID",
+  "CSV_NEWEST_FIRST",
+  "FILE_EXISTS",
+]);
 
 function usage(): string {
   const width = Math.max(...Object.keys(SUBCOMMANDS).map((name) => name.length));
@@ -36,7 +46,7 @@ function usage(): string {
   return `Usage: shieldx SUBCOMMAND [ARGUMENT]...\n\n${lines.join("\n")}\n\n  --help, --version\n`;
 }
 
-/** Runs the subcommand that the arguments name. @returns exit code: 2 for a wrong command line, 1 for other failures */
+/** Runs the subcommand that the arguments name. @returns exit code: 2 for a command line or a file that is refused, 1 for other failures */
 async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === "--help" || name === "-h" || name === "help") {
@@ -60,7 +70,7 @@ async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (!isOperatorError(error)) throw error;
     process.stderr.write(`shieldx ${name}: ${error.code}: ${error.message}\n${toProblem(error).action}\n`);
-    return error.code === "USAGE" || error.code === "CONFIG_INVALID" ? USAGE_CODE : 1;
+    return REFUSED.has(error.code) ? USAGE_CODE : 1;
   }
 }
 

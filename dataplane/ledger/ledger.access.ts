@@ -13,6 +13,7 @@ import { environment } from "../../lib/node/env.ts";
 import type { PostgresTarget } from "../../lib/node/postgres.ts";
 import { programVersion } from "../../lib/node/version.ts";
 import { memoryOn } from "./lease-memory.ts";
+import type { AssetDefinition } from "./ledger.migrate.ts";
 import { readText } from "./ledger.targets.ts";
 import { createLedgerClient, type LedgerClient } from "./ledger-client.ts";
 import { processRandom } from "./process-random.ts";
@@ -30,8 +31,8 @@ export interface AccessFlags {
 
 /** A client that stays usable while pods come and go. */
 export interface LedgerAccess extends Pick<LedgerClient, "send"> {
-  /** Codes of the ledger's assets; unknown when it was named by its address. */
-  readonly assets: readonly string[] | undefined;
+  /** The ledger's assets; unknown when it was named by its address. */
+  readonly assets: readonly AssetDefinition[] | undefined;
   close(): Promise<void>;
 }
 
@@ -64,7 +65,7 @@ export async function openAccess(flags: AccessFlags): Promise<LedgerAccess> {
     const { send, close } = forwardedAccess({ flags, namespace, target: `svc/${service}` }, credentials);
     return {
       send,
-      assets: spec.assets.map(({ code }) => code),
+      assets: spec.assets,
       close: async () => {
         await close();
         await kube.close();
@@ -183,7 +184,7 @@ export async function openShardAccess(flags: AccessFlags): Promise<ShardAccess> 
 
 /** What is read of a CreditLedger. */
 type LedgerResource = KubeObject & {
-  spec: { shardSet: string; assets: readonly { code: string }[] };
+  spec: { shardSet: string; assets: readonly AssetDefinition[] };
   status?: Pick<CreditLedgerStatus, "heads" | "caSecret" | "url">;
 };
 

@@ -3,10 +3,11 @@ import { systemClock } from "../../lib/core/clock.ts";
 import { prng } from "../../lib/core/prng.ts";
 import { withClient } from "../../lib/node/postgres.ts";
 import { eventually } from "../../testkit/wait.ts";
-import { loadBankYear, temporaryFile } from "../testing/bank-year.ts";
+import { loadBankYear } from "../testing/bank-year.ts";
+import { checkCsv } from "../testing/csv-file.ts";
 import { type LedgerProcess, prepareLedgerProcess } from "../testing/ledger-process.ts";
 import { startTestPostgres, type TestPostgres } from "../testing/postgres.ts";
-import { readCsv } from "./csv-rows.ts";
+import { createRowKeys } from "./import/row-keys.ts";
 import { importRows } from "./ledger.import.ts";
 import { verifyShard } from "./ledger.verify.ts";
 
@@ -42,11 +43,13 @@ describe("kill -9 at random moments", () => {
     const random = prng(seed);
     const year = loadBankYear();
     const ledger = await prepare("crash_year");
-    const file = await temporaryFile("rows.csv", year.text);
+    const checked = await checkCsv(year.text);
     let ended = false;
     const importing = importRows({
       client: ledger.client,
-      rows: readCsv(file.path),
+      rows: checked.read(),
+      keys: createRowKeys(),
+      retry: false,
       asset: "CZK",
       batchSize: 100,
       timeoutSeconds: 100,
@@ -67,7 +70,7 @@ describe("kill -9 at random moments", () => {
       }
     }
     const summary = await importing;
-    await file.remove();
+    checked.close();
 
     const context = `seed ${seed}, ${kills} kills`;
     expect([context, summary.posted + summary.alreadyThere]).toEqual([context, year.rows - year.refused.length]);

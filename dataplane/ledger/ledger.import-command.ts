@@ -1,17 +1,24 @@
-/** `shieldx ledger import FILE`: arguments, progress, rejects file and the table at the end. */
-import { createWriteStream, type WriteStream } from "node:fs";
-import { rm, stat } from "node:fs/promises";
-import { finished } from "node:stream/promises";
+/** `shieldx ledger import FILE`: the first pass, then the posting, the rejects file and what is told at the end. */
+import { resolve } from "node:path";
 import { z } from "zod";
 import { systemClock } from "../../lib/core/clock.ts";
 import { OperatorError } from "../../lib/core/errors.ts";
 import { BULK_ITEMS_MAX } from "./api-schema.ts";
-import { type BrokenRow, readCsv } from "./csv-rows.ts";
-import { openAccess } from "./ledger.access.ts";
-import { type ImportSummary, importRows } from "./ledger.import.ts";
-import { createProgressLine } from "./progress.ts";
-import { formatTable } from "./tables.ts";
+import { type CheckedFile, checkFile } from "./import/first-pass.ts";
+import { fileFlags, firstPassOptions } from "./import/import-options.ts";
+import { previewOf } from "./import/preview.ts";
+import { openRejects, type RejectsFile } from "./import/rejects.ts";
+import { createRowKeys } from "./import/row-keys.ts";
+import { openSource, rejectsBeside, type Source } from "./import/source.ts";
+import { exitCodeOf, importTable, nextSteps } from "./import/summary.ts";
+import { type LedgerAccess, openAccess } from "./ledger.access.ts";
+import { importRows } from "./ledger.import.ts";
+import type { AssetDefinition } from "./ledger.migrate.ts";
+import { createProgressLine, type ProgressLine } from "./progress.ts";
 import { ASSET_CODE } from "./transfer-parser.ts";
+
+/** Most decimal places of an asset. */
+const SCALE_MAX = 15;
 
 export const importFlags = z.strictObject({
   ledger: z.string().optional(),
@@ -21,114 +28,133 @@ export const importFlags = z.strictObject({
   kubeconfig: z.string().optional(),
   context: z.string().optional(),
   asset: z.string().regex(ASSET_CODE, "is not an asset code").optional(),
+  scale: z.coerce.number().int().min(0).max(SCALE_MAX).optional(),
+  ...fileFlags,
+  source: z.string().optional(),
+  retry: z.boolean().default(false),
+  rejects: z.string().optional(),
+  force: z.boolean().default(false),
+  dryRun: z.boolean().default(false),
   batchSize: z.coerce.number().int().min(1).max(BULK_ITEMS_MAX).default(500),
   timeout: z.coerce.number().int().min(1).max(86_400).default(120),
   json: z.boolean().default(false),
 });
 export type ImportFlags = z.output<typeof importFlags>;
 
-/** @returns the exit code: 0 also when rows were refused, since that is the ledger doing its work */
+/** @returns the exit code: 0 when every row is in the ledger, 3 when rows were refused */
 export async function importCommand(file: string, flags: ImportFlags): Promise<number> {
-  const size = (await fileSize(file)) || 1;
-  const rejects = createRejectsFile(`${file}.rejects.csv`);
+  const keys = createRowKeys(flags.source);
+  if (flags.rejects !== undefined && resolve(flags.rejects) === resolve(file)) {
+    throw new OperatorError("USAGE", "--rejects names the file that is imported: it would be lost");
+  }
+  const source = await openSource(file);
   const access = await openAccess(flags);
-  const progress = createProgressLine({
-    write: (text) => void process.stderr.write(text),
-    isTerminal: process.stderr.isTTY,
-    clock: systemClock,
-    unit: "rows",
-  });
   try {
-    const asset = flags.asset ?? onlyAsset(access.assets);
-    await rejects.clear();
-    const summary = await importRows({
-      client: access,
-      rows: readCsv(file),
-      asset,
-      batchSize: flags.batchSize,
-      timeoutSeconds: flags.timeout,
-      clock: systemClock,
-      onReject: (rejected) => rejects.add(rejected),
-      onProgress: ({ rows, bytes }) => progress.update(rows, bytes / size),
-    });
-    progress.end();
-    const rejectsFile = await rejects.close();
-    process.stdout.write(
-      flags.json ? `${JSON.stringify({ ...summary, rejectsFile })}\n` : importTable(summary, rejectsFile),
+    const { code: asset, scale } = assetOf(access.assets, flags);
+    const options = firstPassOptions(flags, { asset, scale, idMax: keys.idMax });
+    const checked = await withProgress("rows read", (progress) =>
+      checkFile(source.chunks, {
+        ...options,
+        onProgress: ({ rows, bytes }) => progress.update(rows, source.size === undefined ? 0 : bytes / source.size),
+      }),
     );
-    return 0;
+    try {
+      for (const note of checked.notes) process.stderr.write(`${source.name}: ${note}\n`);
+      if (flags.dryRun) {
+        process.stdout.write(previewOf(checked, { asset, scale }));
+        return 0;
+      }
+      return await post({ file, flags, source, access, checked, asset, keys });
+    } finally {
+      checked.close();
+    }
   } finally {
-    progress.end();
-    await rejects.close();
     await access.close();
   }
 }
 
-/** The asset that needs no flag: the ledger's only one. @throws OperatorError USAGE */
-function onlyAsset(assets: readonly string[] | undefined): string {
-  const [only, ...others] = assets ?? [];
-  if (only !== undefined && others.length === 0) return only;
-  const choice = assets === undefined ? "" : `; the ledger keeps ${assets.join(", ")}`;
-  throw new OperatorError("USAGE", `name the asset of the amounts with --asset${choice}`);
+interface Posting {
+  readonly file: string;
+  readonly flags: ImportFlags;
+  readonly source: Source;
+  readonly access: LedgerAccess;
+  readonly checked: CheckedFile;
+  readonly asset: string;
+  readonly keys: ReturnType<typeof createRowKeys>;
 }
 
-async function fileSize(file: string): Promise<number> {
+async function post({ file, flags, access, checked, asset, keys }: Posting): Promise<number> {
+  const rejects = openRejects({ named: flags.rejects, usual: rejectsBeside(file), force: flags.force }, checked);
+  const ended = keepOnSignals(rejects);
   try {
-    return (await stat(file)).size;
-  } catch (cause) {
-    throw new OperatorError("FILE_UNREADABLE", `${file}: ${(cause as Error).message}`, { cause });
+    const summary = await withProgress("rows", (progress) =>
+      importRows({
+        client: access,
+        rows: checked.read(),
+        keys,
+        asset,
+        retry: flags.retry,
+        batchSize: flags.batchSize,
+        timeoutSeconds: flags.timeout,
+        clock: systemClock,
+        onReject: (rejected) => rejects.add(rejected),
+        onProgress: ({ rows }) => progress.update(rows, rows / checked.rows),
+      }),
+    );
+    const rejectsFile = rejects.close();
+    const next = nextSteps(summary, rejectsFile);
+    if (flags.json) process.stdout.write(`${JSON.stringify({ ...summary, rejectsFile, next })}\n`);
+    else process.stdout.write(importTable(summary, rejectsFile));
+    for (const line of next) process.stderr.write(`${line}\n`);
+    return exitCodeOf(summary);
+  } finally {
+    ended();
+    rejects.close();
   }
 }
 
-/** Made with the first rejected row; an older one is removed, so that none means: nothing was rejected. */
-function createRejectsFile(path: string): {
-  clear(): Promise<void>;
-  add(rejected: BrokenRow): void;
-  /** @returns its path, when there is one */
-  close(): Promise<string | undefined>;
-} {
-  let stream: WriteStream | undefined;
-  let closed = false;
-  return {
-    clear: () => rm(path, { force: true }),
-    add: ({ line, id, code, reason }) => {
-      if (stream === undefined) {
-        stream = createWriteStream(path);
-        stream.write("line,id,code,reason\n");
-      }
-      stream.write(`${line},${quote(id)},${code},${quote(reason)}\n`);
-    },
-    close: async () => {
-      if (stream === undefined) return undefined;
-      if (!closed) {
-        closed = true;
-        stream.end();
-        await finished(stream);
-      }
-      return path;
-    },
+/** Rows that were refused so far stay known when the user ends the import. */
+function keepOnSignals(rejects: RejectsFile): () => void {
+  const onSignal = (name: NodeJS.Signals): void => {
+    rejects.close();
+    process.exit(name === "SIGINT" ? 130 : 143);
+  };
+  process.once("SIGINT", onSignal);
+  process.once("SIGTERM", onSignal);
+  return () => {
+    process.off("SIGINT", onSignal);
+    process.off("SIGTERM", onSignal);
   };
 }
 
-function quote(text: string): string {
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+async function withProgress<T>(unit: string, work: (progress: ProgressLine) => Promise<T>): Promise<T> {
+  const progress = createProgressLine({
+    write: (text) => void process.stderr.write(text),
+    isTerminal: process.stderr.isTTY,
+    clock: systemClock,
+    unit,
+  });
+  try {
+    return await work(progress);
+  } finally {
+    progress.end();
+  }
 }
 
-/** The table that ends an import. */
-export function importTable(summary: ImportSummary, rejectsFile: string | undefined): string {
-  const count = (value: number): string => value.toLocaleString("en");
-  const rejected = Object.entries(summary.rejected).sort(([a], [b]) => (a < b ? -1 : 1));
-  return formatTable([
-    ["rows", count(summary.rows)],
-    ["posted", count(summary.posted)],
-    ["already there", count(summary.alreadyThere)],
-    ...rejected.map(([code, rows]): [string, string] => [`rejected ${code}`, count(rows)]),
-    ...summary.shards.map((shard): [string, string] => [
-      `shard ${shard.shard}`,
-      `${count(shard.posted + shard.alreadyThere)} rows`,
-    ]),
-    ["rate", `${count(Math.round(summary.rowsPerSecond))} rows/s`],
-    ["longest pause of writes", `${summary.longestPauseSeconds.toFixed(1)} s`],
-    ...(rejectsFile === undefined ? [] : [["rejected rows in", rejectsFile] as [string, string]]),
-  ]);
+/** The asset that was named, or the ledger's only one. @throws OperatorError USAGE */
+function assetOf(
+  assets: readonly AssetDefinition[] | undefined,
+  flags: ImportFlags,
+): { code: string; scale: number | undefined } {
+  const [only, ...others] = assets ?? [];
+  const code = flags.asset ?? (others.length === 0 ? only?.code : undefined);
+  if (code === undefined) {
+    const choice = assets === undefined ? "" : `; the ledger keeps ${assets.map((asset) => asset.code).join(", ")}`;
+    throw new OperatorError("USAGE", `name the asset of the amounts with --asset${choice}`);
+  }
+  const known = assets?.find((asset) => asset.code === code)?.scale;
+  if (known !== undefined && flags.scale !== undefined && flags.scale !== known) {
+    throw new OperatorError("USAGE", `--scale ${flags.scale}: ${code} has ${known} decimals in this ledger`);
+  }
+  return { code, scale: known ?? flags.scale };
 }

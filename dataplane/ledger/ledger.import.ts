@@ -1,23 +1,32 @@
 /**
- * Posts a CSV of bank transactions to a ledger, as often as it takes and not once more.
+ * Posts the checked rows of a file to a ledger, as often as it takes and not once more.
  *
  * Rows go to their shard in the order of the file, one batch in flight a shard. Each row's key comes from its id, so a
  * batch whose answer was lost is simply sent again, and a second run finds everything done. From the first row of a
  * batch that has no answer yet, the rest of the batch is sent again too: a later row must not overtake it.
+ *
+ * A refusal that hangs on a balance is final for its key. With `retry`, a row whose key was refused earlier is sent under
+ * the key of the next attempt, and so on to the first that was not refused: whoever walks this way stops at the one
+ * attempt that was posted, so that no row is posted twice.
  */
 import { backoffMs } from "../../lib/core/backoff.ts";
 import type { Clock } from "../../lib/core/clock.ts";
 import { type ErrorCode, OperatorError, toOperatorError } from "../../lib/core/errors.ts";
 import { parseShardMap, type ShardMap } from "../../lib/core/shard-map.ts";
 import { shardOf } from "./account-locator.ts";
-import { type BrokenRow, type CsvRow, IMPORT_KEY_PREFIX, type ParsedRow } from "./csv-rows.ts";
+import { ATTEMPTS_MAX, type RowKeys } from "./import/row-keys.ts";
+import type { BrokenRow, CsvRow, ParsedRow } from "./import/rows.ts";
+import { STORED_REFUSALS } from "./ledger.decider.ts";
 import { answerError, type LedgerClient } from "./ledger-client.ts";
 import { externalAccount } from "./ledger-state.ts";
 
 export interface ImportOptions {
   readonly client: Pick<LedgerClient, "send">;
-  readonly rows: AsyncIterable<ParsedRow>;
+  readonly rows: Iterable<ParsedRow>;
+  readonly keys: RowKeys;
   readonly asset: string;
+  /** Whether rows that were refused for good are tried again, under another key. */
+  readonly retry: boolean;
   readonly batchSize: number;
   /** Without an answered row for this long the import gives up. */
   readonly timeoutSeconds: number;
@@ -30,7 +39,6 @@ export interface ImportOptions {
 /** Figures so far. */
 export interface ImportProgress {
   readonly rows: number;
-  readonly bytes: number;
 }
 
 /** Figures of one shard. */
@@ -44,7 +52,7 @@ export interface ShardSummary {
 }
 
 export interface ImportSummary {
-  /** Lines below the header. */
+  /** Rows of the file. */
   readonly rows: number;
   readonly posted: number;
   readonly alreadyThere: number;
@@ -74,7 +82,12 @@ const TRANSIENT: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 interface BulkAnswer {
-  readonly items: readonly { readonly status: number; readonly code?: ErrorCode; readonly detail?: string }[];
+  readonly items: readonly {
+    readonly status: number;
+    readonly replayed?: boolean;
+    readonly code?: ErrorCode;
+    readonly detail?: string;
+  }[];
 }
 
 /** @throws OperatorError of the last attempt after `timeoutSeconds` without progress, or of the first that cannot heal */
@@ -86,7 +99,6 @@ export async function importRows(options: ImportOptions): Promise<ImportSummary>
   const lanes = new Map<number, Lane>();
   const rejected: Record<string, number> = {};
   let rows = 0;
-  let bytes = 0;
   const reject = (broken: BrokenRow): void => {
     rejected[broken.code] = (rejected[broken.code] ?? 0) + 1;
     options.onReject(broken);
@@ -102,17 +114,16 @@ export async function importRows(options: ImportOptions): Promise<ImportSummary>
   };
 
   try {
-    for await (const parsed of options.rows) {
+    for (const parsed of options.rows) {
       if (run.stopped !== undefined) break;
       rows += 1;
-      bytes += parsed.bytes;
-      options.onProgress?.({ rows, bytes });
+      options.onProgress?.({ rows });
       if ("broken" in parsed) {
         reject(parsed.broken);
         continue;
       }
       const lane = laneOf(shardOf(map, parsed.row.account));
-      lane.waiting.push(parsed.row);
+      lane.waiting.push({ row: parsed.row, attempt: 1 });
       if (lane.waiting.length % options.batchSize === 0) notify(run);
       await roomIn(run, lane);
     }
@@ -134,10 +145,16 @@ interface Run {
   readonly wake: Set<() => void>;
 }
 
+/** A row on its way, at its first attempt or a later one. */
+interface Sent {
+  readonly row: CsvRow;
+  readonly attempt: number;
+}
+
 /** The rows of one shard on their way. */
 interface Lane {
   readonly summary: ShardSummary;
-  waiting: CsvRow[];
+  waiting: Sent[];
   ended: boolean;
   sending: Promise<void>;
 }
@@ -182,21 +199,34 @@ async function sendLane(run: Run, lane: Lane, reject: (broken: BrokenRow) => voi
 /** Sends a batch until each of its rows has a final answer. */
 async function sendBatch(
   run: Run,
-  batch: readonly CsvRow[],
+  batch: readonly Sent[],
   to: { lane: Lane; reject: (broken: BrokenRow) => void },
 ): Promise<void> {
-  let rest = batch;
-  for (let attempt = 0; rest.length > 0 && run.stopped === undefined; ) {
-    const failure = await attemptBatch(run, rest);
-    const done = failure.answered.length;
-    for (const [index, answer] of failure.answered.entries()) note(to, rest[index] as CsvRow, answer);
-    rest = rest.slice(done);
-    if (done > 0) {
-      run.progressAt = run.options.clock.monotonic();
-      attempt = 0;
+  for (let round = batch; round.length > 0; ) {
+    const again: Sent[] = [];
+    let rest = round;
+    for (let attempt = 0; rest.length > 0 && run.stopped === undefined; ) {
+      const failure = await attemptBatch(run, rest);
+      const done = failure.answered.length;
+      for (const [index, answer] of failure.answered.entries()) {
+        const sent = rest[index] as Sent;
+        if (isTriedAgain(run, sent, answer)) again.push({ row: sent.row, attempt: sent.attempt + 1 });
+        else note(to, sent.row, answer);
+      }
+      rest = rest.slice(done);
+      if (done > 0) {
+        run.progressAt = run.options.clock.monotonic();
+        attempt = 0;
+      }
+      if (failure.error !== undefined) await pauseBeforeRetry(run, failure.error, attempt++);
     }
-    if (failure.error !== undefined) await pauseBeforeRetry(run, failure.error, attempt++);
+    round = again;
   }
+}
+
+/** An old refusal is walked past; a new one is the answer. */
+function isTriedAgain(run: Run, { attempt }: Sent, { code, replayed }: BulkAnswer["items"][number]): boolean {
+  return run.options.retry && replayed === true && code !== undefined && isFinal(code) && attempt < ATTEMPTS_MAX;
 }
 
 interface Attempt {
@@ -206,10 +236,10 @@ interface Attempt {
   readonly error?: OperatorError;
 }
 
-async function attemptBatch(run: Run, rows: readonly CsvRow[]): Promise<Attempt> {
-  const { client, asset } = run.options;
+async function attemptBatch(run: Run, rows: readonly Sent[]): Promise<Attempt> {
+  const { client } = run.options;
   try {
-    const body = JSON.stringify({ createAccounts: true, items: rows.map((row) => toTransfer(row, asset)) });
+    const body = JSON.stringify({ createAccounts: true, items: rows.map((sent) => toTransfer(sent, run.options)) });
     const answer = await client.send("POST", "/v1/transfers:bulk", { body });
     const error = answerError(answer);
     if (error !== undefined) return { answered: [], error };
@@ -223,10 +253,10 @@ async function attemptBatch(run: Run, rows: readonly CsvRow[]): Promise<Attempt>
   }
 }
 
-function toTransfer(row: CsvRow, asset: string): object {
+function toTransfer({ row, attempt }: Sent, { asset, keys }: ImportOptions): object {
   const external = externalAccount(asset);
   return {
-    id: `${IMPORT_KEY_PREFIX}${row.id}`,
+    id: keys.keyOf(row.id, attempt),
     debitAccount: row.direction === "credit" ? external : row.account,
     creditAccount: row.direction === "credit" ? row.account : external,
     amount: row.amount,
@@ -246,8 +276,20 @@ function note(
   else if (answer.status === 200) summary.alreadyThere += 1;
   else {
     summary.rejected += 1;
-    to.reject({ line: row.line, id: row.id, code: answer.code ?? "INTERNAL", reason: answer.detail ?? "" });
+    const { line, id, fields } = row;
+    to.reject({ line, id, fields, code: answer.code ?? "INTERNAL", reason: reasonOf(answer) });
   }
+}
+
+/** The ledger keeps such an answer for ever under its key. */
+export function isFinal(code: string): boolean {
+  return (STORED_REFUSALS as readonly string[]).includes(code);
+}
+
+function reasonOf({ code, detail = "" }: BulkAnswer["items"][number]): string {
+  return code !== undefined && isFinal(code)
+    ? `${detail}; this answer is final for the id, --retry tries again`
+    : detail;
 }
 
 async function pauseBeforeRetry(run: Run, error: OperatorError, attempt: number): Promise<void> {

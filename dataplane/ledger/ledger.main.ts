@@ -33,6 +33,75 @@ function withAccess(made: Command): Command {
     .option("--context <name>", "with --ledger");
 }
 
+/** Options that may be given more than once. */
+function each(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value];
+}
+
+function withImport(made: Command): Command {
+  return made
+    .argument("<file>", "CSV file, or - for standard input")
+    .option("--asset <code>", "asset of the amounts; not needed when the ledger named by --ledger keeps one only")
+    .option("--url <url>", "address of the API, instead of --ledger")
+    .option("--ca-file <file>", "CA certificate of the API, with --url")
+    .option("--key-file <file>", "API key, with --url")
+    .option("--scale <digits>", "decimals of the asset, with --url and decimal amounts")
+    .optionsGroup("How the file is written:")
+    .option("--encoding <name>", "utf-8, utf-16le, windows-1252, ...; a byte order mark tells it, else utf-8")
+    .option("--delimiter <character>", "what separates fields: a character or tab; the header tells it otherwise")
+    .option("--skip-lines <count>", "lines above the header")
+    .option("--skip-last <count>", "records below the last row, such as totals")
+    .option("--date-format <form>", 'for example DD.MM.YYYY or "YYYY-MM-DD HH:mm:ss" (UTC); YYYY-MM-DD otherwise')
+    .option("--decimal-comma", "amounts like 1.234,56 and not like 1,234.56")
+    .optionsGroup("Which column is which (ours=theirs; may be repeated):")
+    .option(
+      "--column <ours=theirs>",
+      "name of a column: id, date, account, direction, operation, amount_minor (whole minor units); instead of that amount (decimal, may be signed), or credit and debit; partner_bank, partner_account",
+      each,
+    )
+    .option("--value <ours=text>", "the same for all rows, in place of a column: account, direction, operation", each)
+    .option("--direction <ours=theirs>", "words of the file for credit and debit, for example debit=Af", each)
+    .option("--keep <ours=theirs>", "a further column that goes along as metadata under the name ours", each)
+    .option(
+      "--id-from <theirs>",
+      "make ids of these columns, where the file has none; together they must tell rows apart",
+      each,
+    )
+    .optionsGroup("What is posted:")
+    .option("--dry-run", "read and check the whole file, show how it is understood, and post nothing")
+    .option("--sort <what>", "date: post the oldest row first")
+    .option("--keep-order", "post a file that lists the newest first as it stands")
+    .option("--partial", "leave broken rows out, in the rejects file, instead of refusing the file")
+    .option("--source <name>", "a name space of their own for the ids of one origin; without it ids are the ledger's")
+    .option("--retry", "try rows again that were refused for want of credit; what was posted is never posted twice")
+    .option("--rejects <file>", "where refused rows go; FILE.rejects.csv, or beside it, otherwise")
+    .option("--force", "replace a rejects file that is there")
+    .optionsGroup("How it runs:")
+    .option("--batch-size <rows>", "rows of one request")
+    .option("--timeout <seconds>", "give up after this time without an answered row")
+    .option("--json", "print the summary as one line of JSON")
+    .addHelpText("after", IMPORT_HELP);
+}
+
+const IMPORT_HELP = `
+The whole file is read and checked first. A file that ends without a line end, has a broken row, an id twice, a value that
+cannot be read or its newest row first is refused before anything is posted, with the option that helps. Begin with --dry-run.
+
+Columns of the ledger's own form: id,date,account,direction,operation,amount_minor[,partner_bank,partner_account]
+
+A refusal for want of credit is final for its id. Refused rows go to the rejects file with their reason: import that file
+with the same options and --retry once the account has the money.
+
+Exit codes: 0 every row is in the ledger; 3 rows were refused, the others are in the ledger; 2 the file or the command line
+is refused, nothing was posted; 1 the import broke off: run the same command again.
+
+Examples:
+  shieldx ledger import year.csv --ledger bank/credits
+  shieldx ledger import konto.csv --ledger bank/credits --encoding windows-1252 --skip-lines 4 --date-format DD.MM.YYYY \\
+    --decimal-comma --column account=Auftragskonto --column date=Buchungstag --column amount=Betrag \\
+    --column operation=Buchungstext --id-from Buchungstag --id-from Betrag --id-from Verwendungszweck --dry-run
+`;
+
 /** Runs one subcommand. @returns the exit code */
 export async function run(args: readonly string[]): Promise<number> {
   let code = 0;
@@ -63,19 +132,12 @@ export async function run(args: readonly string[]): Promise<number> {
   );
 
   program.addCommand(
-    withAccess(command("import", "post the rows of a CSV file; running it again changes nothing"))
-      .argument("<file>", "CSV with the columns id, date, account, direction, operation, amount_minor")
-      .option("--asset <code>", "asset of the amounts; not needed when the ledger named by --ledger keeps one only")
-      .option("--url <url>", "address of the API, instead of --ledger")
-      .option("--ca-file <file>", "CA certificate of the API, with --url")
-      .option("--key-file <file>", "API key, with --url")
-      .option("--batch-size <rows>", "rows of one request")
-      .option("--timeout <seconds>", "give up after this time without an answered row")
-      .option("--json", "print the summary as one line of JSON")
-      .action(async (file: string, options: unknown) => {
+    withImport(withAccess(command("import", "post the rows of a CSV file; running it again changes nothing"))).action(
+      async (file: string, options: unknown) => {
         const { importCommand, importFlags } = await import("./ledger.import-command.ts");
         code = await importCommand(file, parseFlags(importFlags, options));
-      }),
+      },
+    ),
   );
   program.addCommand(
     withAccess(command("verify", "replay the whole journal and compare every table with it"))

@@ -1,9 +1,7 @@
 /** A year of bank transactions for tests, and what a ledger must make of it, by a model that shares no code with it. */
 import { existsSync, readFileSync } from "node:fs";
-import { rm, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { environment } from "../../lib/node/env.ts";
-import { temporaryFolder } from "../../lib/node/testing/leftovers.ts";
 import { sampleLines } from "../ledger/ledger.generate.ts";
 
 /** Where the real year lies beside the sources, when it does. */
@@ -43,12 +41,4 @@ function modelOf(text: string): Omit<BankYear, "text"> {
     else balances.set(account, after);
   }
   return { rows: lines.length, balances, refused };
-}
-
-/** A file that is removed with its folder. */
-export async function temporaryFile(name: string, text: string): Promise<{ path: string; remove(): Promise<void> }> {
-  const directory = temporaryFolder("csv");
-  const path = join(directory, name);
-  await writeFile(path, text);
-  return { path, remove: () => rm(directory, { recursive: true, force: true }) };
 }

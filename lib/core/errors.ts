@@ -173,19 +173,37 @@ export const ERRORS = {
 
   // --- ledger command line ---
   USAGE: entry(400, "terminal", "The command line is not valid", "See 'shieldx --help'."),
+  CSV_ENCODING_INVALID: entry(
+    400,
+    "terminal",
+    "The file is not in the encoding that it is read in",
+    "Name its encoding with --encoding; nothing was posted.",
+  ),
   CSV_HEADER_INVALID: entry(
     400,
     "terminal",
     "The CSV header is not the expected one",
-    "Give the columns that the detail names.",
+    "Do as the detail says; nothing was posted. 'shieldx ledger import --help' shows all options.",
   ),
   CSV_ROW_INVALID: entry(
     400,
     "terminal",
     "A CSV row cannot be read",
-    "Correct the row; the rejects file names line and reason.",
+    "Correct the rows that the detail names and import the file again; --partial leaves such rows out, in the rejects file, and posts the others.",
+  ),
+  CSV_NEWEST_FIRST: entry(
+    400,
+    "terminal",
+    "The rows are listed newest first",
+    "Give --sort date to post the oldest row first, or --keep-order to post the rows as they stand; nothing was posted.",
   ),
   FILE_UNREADABLE: entry(400, "terminal", "The file cannot be read", "Check the path and the permissions."),
+  FILE_EXISTS: entry(
+    400,
+    "terminal",
+    "A file that would be written is there already",
+    "Name another file, or give --force to replace it.",
+  ),
   LEDGER_NOT_FOUND: entry(
     404,
     "terminal",

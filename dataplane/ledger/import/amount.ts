@@ -1,0 +1,78 @@
+/** Amounts as people and banks write them, as whole minor units. */
+import { CREDITS_MAX } from "../../../lib/core/money.ts";
+
+/** How the amounts of a file are written. */
+export interface AmountForm {
+  readonly asset: string;
+  /** Decimal places of the asset. */
+  readonly scale: number;
+  readonly decimalComma: boolean;
+}
+
+/** Minor units with their sign, or why the text is no amount. */
+export type ReadAmount = { readonly minor: number } | { readonly reason: string };
+
+/** Spaces, also those that do not break and the narrow ones. */
+const SPACES = /[\s\u00a0\u2007\u2009\u202f]+/g;
+const SYMBOL = /^\p{Sc}|\p{Sc}$/u;
+const GROUPED = /^\d{1,3}(?:([ ,.'’])\d{3})(?:\1\d{3})*$/;
+
+/**
+ * Reads for example "1,234.56", "(12.50)", "-1.084,99" (with `decimalComma`), "1 250 000", "12,50-", "$5", "5.00 EUR".
+ * Nothing is rounded and nothing guessed: what can be read in two ways is refused.
+ */
+export function readAmount(text: string, form: AmountForm): ReadAmount {
+  const { bare, signs, isNegative } = undressed(text.replace(SPACES, " ").trim(), form.asset);
+  if (signs > 1) return no(form, "has more than one sign");
+  const mark = form.decimalComma ? "," : ".";
+  const at = bare.lastIndexOf(mark);
+  const whole = at < 0 ? bare : bare.slice(0, at);
+  const decimals = at < 0 ? "" : bare.slice(at + 1);
+  const group = GROUPED.exec(whole)?.[1];
+  if ((!/^\d+$/.test(whole) && (group === undefined || group === mark)) || (at >= 0 && !/^\d+$/.test(decimals))) {
+    return no(form, "is not an amount");
+  }
+  // With three decimals, 1,234 may be a thousand or a bit more than one.
+  if (at < 0 && form.scale > 2 && /^\d{1,3}[.,]\d{3}$/.test(whole)) return no(form, "can be read in two ways");
+  if (decimals.length > form.scale) {
+    return no(form, `has ${decimals.length} decimals, and ${form.asset} has ${form.scale}`);
+  }
+  const minor = Number(`${whole.replace(/\D/g, "")}${decimals.padEnd(form.scale, "0")}`);
+  if (minor > CREDITS_MAX) return { reason: `is more than ${CREDITS_MAX} minor units` };
+  return { minor: isNegative && minor > 0 ? -minor : minor };
+}
+
+function no({ decimalComma, scale }: AmountForm, what: string): { reason: string } {
+  const example = decimalComma ? "1.234,56" : "1,234.56";
+  const other = decimalComma ? "leave out --decimal-comma" : "give --decimal-comma";
+  const means = scale === 0 ? "" : `; where the other mark begins the decimals, ${other}`;
+  return { reason: `${what} (amounts are read like ${example}${means})` };
+}
+
+/** Takes signs, parentheses and the currency off, in whatever order they stand. */
+function undressed(text: string, asset: string): { bare: string; signs: number; isNegative: boolean } {
+  let bare = text;
+  let signs = 0;
+  let isNegative = false;
+  const negate = (): void => {
+    signs += 1;
+    isNegative = true;
+  };
+  const parentheses = /^([^()]*)\(([^()]*)\)([^()]*)$/.exec(bare);
+  if (parentheses !== null) {
+    negate();
+    bare = parentheses.slice(1).join("").trim();
+  }
+  for (let before = ""; before !== bare; ) {
+    before = bare;
+    bare = bare.replace(SYMBOL, "").trim();
+    if (bare.endsWith(asset)) bare = bare.slice(0, -asset.length).trim();
+    if (bare.startsWith(asset)) bare = bare.slice(asset.length).trim();
+    const sign = /^[-+\u2212]|[-+\u2212]$/.exec(bare);
+    if (sign === null) continue;
+    if (sign[0] === "+") signs += 1;
+    else negate();
+    bare = (sign.index === 0 ? bare.slice(1) : bare.slice(0, -1)).trim();
+  }
+  return { bare, signs, isNegative };
+}
