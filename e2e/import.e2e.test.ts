@@ -11,6 +11,9 @@ import { suite } from "./suite.ts";
 const NAMESPACE = "import";
 const BANK_YEAR = join(ROOT, "..", "shared", "data", "czech-bank-1993.csv");
 
+/** Exit code of an import of which some rows were refused. */
+const ROWS_REFUSED = 3;
+
 /** What an honest clerk would write down, row after row. */
 interface Books {
   readonly rows: number;
@@ -72,24 +75,26 @@ suite("import", [NAMESPACE], ({ cluster, prepare, promise }) => {
     const { file: source, isBankYear } = await dataFile();
     const folder = join(ROOT, ".build", "e2e");
     mkdirSync(folder, { recursive: true });
-    // The rejects file is written beside the data, and the data may be read-only.
-    const file = join(folder, "year.csv");
-    await must("cp", [source, file]);
-    await must("chmod", ["u+w", file]);
-    const books = keepBooks(file);
+    // The data may lie where nobody may write.
+    const rejectsFile = join(folder, "year.rejects.csv");
+    const books = keepBooks(source);
+    const code = books.refused.length === 0 ? 0 : ROWS_REFUSED;
     if (isBankYear) expect([books.rows, books.balances.size, books.refused.length]).toEqual([28_205, 1_139, 6]);
 
     const importOnce = async (): Promise<Record<string, unknown>> => {
       const finished = await cluster().shieldx([
         "ledger",
         "import",
-        file,
+        source,
         "--ledger",
         `${NAMESPACE}/${LEDGER}`,
+        "--rejects",
+        rejectsFile,
+        "--force",
         "--json",
       ]);
-      expect({ code: finished.code, output: finished.code === 0 ? "" : finished.stderr }).toEqual({
-        code: 0,
+      expect({ code: finished.code, output: finished.code === code ? "" : finished.stderr }).toEqual({
+        code,
         output: "",
       });
       return JSON.parse(finished.stdout) as Record<string, unknown>;
@@ -103,8 +108,8 @@ suite("import", [NAMESPACE], ({ cluster, prepare, promise }) => {
         alreadyThere: 0,
         rejected: { INSUFFICIENT_CREDIT: books.refused.length },
       });
-      const rejects = readFileSync(`${file}.rejects.csv`, "utf8").trim().split("\n").slice(1);
-      expect(rejects.map((line) => line.split(",")[1]).sort()).toEqual([...books.refused].sort());
+      const rejects = books.refused.length === 0 ? [] : readFileSync(rejectsFile, "utf8").trim().split("\n").slice(1);
+      expect(rejects.map((line) => line.split(",")[0]).sort()).toEqual([...books.refused].sort());
       const before = await heads(api);
       expect(await readBalances(api, [...books.balances.keys()])).toEqual(books.balances);
 

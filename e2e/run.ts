@@ -22,6 +22,8 @@ export interface RunOptions {
   readonly echo?: boolean;
   /** Shows standard error only, for example a progress bar. */
   readonly showErrors?: boolean;
+  /** Exit codes besides 0 that `must` takes for success. */
+  readonly alsoGood?: readonly number[];
   /** Called with each line of standard output. */
   readonly onLine?: (line: string) => void;
 }
@@ -61,7 +63,7 @@ export function run(program: string, args: readonly string[], options: RunOption
 /** Runs a program that must succeed. @returns its standard output @throws with the output when it fails */
 export async function must(program: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
   const finished = await run(program, args, options);
-  if (finished.code !== 0) {
+  if (finished.code !== 0 && options.alsoGood?.includes(finished.code) !== true) {
     throw new Error(
       `${program.split("/").pop()} ${args.join(" ")} ended with ${finished.code}\n${finished.stdout.slice(-4000)}\n${finished.stderr.slice(-4000)}`,
     );
