@@ -46,6 +46,16 @@ describe("parseTransfer", () => {
     expect(codeOf({ ...valid, ...change })).toBe(code);
   });
 
+  test.each([
+    [{ metadata: { note: "x".repeat(501) } }, 'metadata "note" has 501 characters; values have at most 500'],
+    [{ metadata: { n: 1 } }, 'metadata "n" is not text; all values are'],
+    [{ metadata: { "": "x" } }, 'metadata has the name ""; names have 1 to 40 characters'],
+    [{ amount: "100" }, "amount is text; write a plain integer, without quotes"],
+    [{ amount: null }, "amount must be a plain integer"],
+  ])("the sentence names the member (trial 16): %j", (change, detail) => {
+    expect(parseTransfer({ ...valid, ...change })).toEqual({ code: "REQUEST_INVALID", detail });
+  });
+
   test.each([null, 5, "x", [], [valid]])("%j is no transfer", (value) => {
     expect(codeOf(value)).toBe("REQUEST_INVALID");
   });

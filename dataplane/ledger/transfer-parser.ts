@@ -85,7 +85,8 @@ function checkAmount(amount: unknown): TransferProblem | undefined {
   if (amount instanceof InexactNumber) {
     return problem("NUMBER_INVALID", `amount ${amount.token.slice(0, 40)} is not a plain integer`);
   }
-  if (typeof amount !== "number") return invalid("amount must be a number");
+  if (typeof amount === "string") return invalid("amount is text; write a plain integer, without quotes");
+  if (typeof amount !== "number") return invalid("amount must be a plain integer");
   if (!Number.isSafeInteger(amount)) return problem("NUMBER_INVALID", "amount is beyond 9007199254740991");
   if (amount < 1) return problem("AMOUNT_NOT_POSITIVE", `amount ${amount} is not positive`);
   return undefined;
@@ -95,6 +96,11 @@ function checkAmount(amount: unknown): TransferProblem | undefined {
 export function isWithin(text: string, min: number, max: number): boolean {
   if (text.length < min) return false;
   return text.length <= max || (text.length <= max * 2 && characters(text) <= max);
+}
+
+/** A name for a sentence, with what cannot be seen escaped. */
+function shown(name: string): string {
+  return JSON.stringify(name.length <= METADATA_NAME_MAX ? name : `${name.slice(0, METADATA_NAME_MAX)}...`);
 }
 
 function characters(text: string): number {
@@ -111,10 +117,13 @@ function checkMetadata(metadata: unknown): TransferProblem | undefined {
   if (entries.length > METADATA_MEMBERS_MAX) return invalid(`metadata has more than ${METADATA_MEMBERS_MAX} members`);
   for (const [name, value] of entries) {
     if (!isWithin(name, 1, METADATA_NAME_MAX)) {
-      return invalid(`names in metadata have 1 to ${METADATA_NAME_MAX} characters`);
+      return invalid(`metadata has the name ${shown(name)}; names have 1 to ${METADATA_NAME_MAX} characters`);
     }
-    if (typeof value !== "string" || !isWithin(value, 0, METADATA_VALUE_MAX)) {
-      return invalid(`values in metadata are strings of at most ${METADATA_VALUE_MAX} characters`);
+    if (typeof value !== "string") return invalid(`metadata ${shown(name)} is not text; all values are`);
+    if (!isWithin(value, 0, METADATA_VALUE_MAX)) {
+      return invalid(
+        `metadata ${shown(name)} has ${characters(value)} characters; values have at most ${METADATA_VALUE_MAX}`,
+      );
     }
   }
   return undefined;
