@@ -44,7 +44,7 @@ function withImport(made: Command): Command {
     .option("--asset <code>", "asset of the amounts; not needed when the ledger named by --ledger keeps one only")
     .option("--url <url>", "address of the API, instead of --ledger")
     .option("--ca-file <file>", "CA certificate of the API, with --url")
-    .option("--key-file <file>", "API key, with --url")
+    .option("--key-file <file>", "API key with the scopes write and mint, with --url")
     .option("--scale <digits>", "decimals of the asset, with --url and decimal amounts")
     .optionsGroup("How the file is written:")
     .option("--encoding <name>", "utf-8, utf-16le, windows-1252, ...; a byte order mark tells it, else utf-8")
