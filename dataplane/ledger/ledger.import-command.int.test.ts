@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { type ErrorCode, isOperatorError, toProblem } from "../../lib/core/errors.ts";
 import { environment } from "../../lib/node/env.ts";
 import { temporaryFolder, trackChild } from "../../lib/node/testing/leftovers.ts";
+import { eventually } from "../../testkit/wait.ts";
 import { EXPORT_FILES } from "../testing/export-files.ts";
 import { type LocalLedger, startLocalLedger } from "../testing/local-ledger.ts";
 import { startTestPostgres, type TestPostgres } from "../testing/postgres.ts";
@@ -73,6 +74,15 @@ function program(args: readonly string[], options: { input?: string; tmp?: strin
   child.stderr.on("data", (text: Buffer) => (err += text.toString()));
   child.stdin.end(options.input ?? "");
   return new Promise((resolve) => child.once("close", (code) => resolve({ code: code ?? -1, out, err })));
+}
+
+/** Where a descriptor leads; "" when it has gone meanwhile. */
+function readLink(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
 }
 
 let made = 0;
@@ -194,7 +204,7 @@ describe("the rejects file", () => {
     expect((await shieldx([path, ...options, "--partial"])).code).toBe(3);
     const rejects = readFileSync(`${path}.rejects.csv`, "latin1");
     expect(rejects).toBe(
-      'Konto;x\r\nNr;Datum;Konto;Text;Betrag;reject_code;reject_reason\r\nP2;2.3.;part;Größe;7,00;CSV_ROW_INVALID;"date ""2.3."" is not DD.MM.YYYY (--date-format names another form, for example DD.MM.YYYY)"\r\n',
+      'Konto;x\r\nNr;Datum;Konto;Text;Betrag;reject_code;reject_reason\r\nP2;2.3.;part;Größe;7,00;CSV_ROW_INVALID;"date ""2.3."" is not DD.MM.YYYY"\r\n',
     );
     writeFileSync(`${path}.rejects.csv`, Buffer.from(rejects.replace("2.3.;", "02.03.2026;"), "latin1"));
     expect((await shieldx([`${path}.rejects.csv`, ...options])).code).toBe(0);
@@ -240,6 +250,28 @@ describe("pipes, sources and ids", () => {
     expect((await program(["-"], { input, tmp })).code).toBe(3);
     expect(await balance("pipe")).toBe(100);
     expect(readFileSync(join(folder, "import.rejects.csv"), "utf8")).toContain("PIPE-2");
+    expect(readdirSync(tmp)).toEqual([]);
+  });
+
+  test("an interrupted import leaves no copy behind", async () => {
+    const tmp = temporaryFolder("import-tmp");
+    const child = spawn(process.execPath, [join(ROOT, "operator/main.ts"), "ledger", "import", "-", ...access], {
+      env: { ...environment(), TMPDIR: tmp },
+      cwd: folder,
+      stdio: ["pipe", "ignore", "ignore"],
+    });
+    trackChild(child);
+    const ended = new Promise((resolve) => child.once("close", (_code, signal) => resolve(signal)));
+    // What is still on its way when the program ends has nobody to read it.
+    child.stdin.on("error", () => undefined);
+    child.stdin.write(`${HEADER}\n${"1,1993-01-01,int,credit,x,100,,\n".repeat(5_000)}`);
+    await eventually("the copy is made", async () => {
+      const open = readdirSync(`/proc/${child.pid}/fd`).map((name) => readLink(`/proc/${child.pid}/fd/${name}`));
+      return open.some((target) => target.startsWith(join(tmp, "shieldx-import-")));
+    });
+    expect(readdirSync(tmp)).toEqual([]);
+    child.kill("SIGINT");
+    expect(await ended).toBe("SIGINT");
     expect(readdirSync(tmp)).toEqual([]);
   });
 

@@ -61,7 +61,7 @@ export const EXPORT_FILES: readonly ExportFile[] = [
     options: "--date-format DD.MM.YYYY --decimal-comma --column amount=amount_minor".split(" "),
     rows: 3,
     balances: { "xl-1": 125_000, "xl-2": 9_990 },
-    says: /line 2: date "02.03.2026" is not a date such as 2026-03-29 .* \(--date-format .* DD.MM.YYYY\); amount_minor "1.500,00" is not .*--column amount="amount_minor"/,
+    says: /line 2: date "02.03.2026" is not YYYY-MM-DD \(--date-format .* DD.MM.YYYY\); amount_minor "1.500,00" is not .*--column amount="amount_minor"/,
   },
   {
     name: "Dutch bank: everything quoted, Af and Bij, dates without separators",

@@ -117,7 +117,7 @@ function helpFor(missing: readonly string[], header: readonly string[]): string 
   const others = [
     missing.includes("id") ? "--id-from makes ids of columns" : "",
     missing.includes("account") ? "--value account=... is one account for all rows" : "",
-    missing.includes("amount_minor") ? "amount=... is a decimal amount" : "",
+    missing.includes("amount_minor") ? "amount=... is a decimal amount, whose sign may tell the direction" : "",
   ].filter(Boolean);
   const besides = others.length === 0 ? "" : ` (${others.join("; ")})`;
   return `Say which column each is, for example --column ${field}=${example}${besides}.`;

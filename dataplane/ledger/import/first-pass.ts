@@ -42,7 +42,7 @@ export interface CheckedFile extends FoundEncoding {
 
 /** The header and everything above it must be within this many characters. */
 const HEAD_CHARACTERS = 64 * 1024;
-const SHOWN_ROWS = 10;
+const SHOWN_ROWS = 5;
 
 /** @throws OperatorError CSV_ENCODING_INVALID, CSV_HEADER_INVALID, CSV_ROW_INVALID, CSV_NEWEST_FIRST, FILE_UNREADABLE */
 export async function checkFile(chunks: AsyncIterable<Uint8Array>, options: FirstPassOptions): Promise<CheckedFile> {
@@ -139,6 +139,8 @@ function createPass(of: { reader: RowReader; spool: Spool; options: FirstPassOpt
   const shown: BrokenRow[] = [];
   let rows = 0;
   let broken = 0;
+  /** Broken rows since the last good one. */
+  let trailing = 0;
   /** The last records: one, which may be cut, and those below the last row. */
   const held: CsvRecord[] = [];
 
@@ -147,11 +149,13 @@ function createPass(of: { reader: RowReader; spool: Spool; options: FirstPassOpt
     if ("broken" in parsed) {
       const { line, code, reason, fields } = parsed.broken;
       broken += 1;
+      trailing += 1;
       if (shown.length < SHOWN_ROWS) shown.push(parsed.broken);
       spool.add(packBroken({ line, id, fields, code, reason }));
       times?.push(Number.NEGATIVE_INFINITY);
       return;
     }
+    trailing = 0;
     const micros = parseTimestamp(parsed.row.date);
     watch.see(micros, parsed.row.line);
     times?.push(micros);
@@ -159,7 +163,7 @@ function createPass(of: { reader: RowReader; spool: Spool; options: FirstPassOpt
   };
   const check = (record: CsvRecord): void => {
     // Spreadsheets write rows without anything in them.
-    if (record.fields.every((field) => field === "")) return;
+    if (record.fields[0] === "" && record.fields.every((field) => field === "")) return;
     let id = reader.idOf(record);
     const parsed = reader.read(record, id);
     if ("broken" in parsed) return store(id, parsed);
@@ -188,7 +192,7 @@ function createPass(of: { reader: RowReader; spool: Spool; options: FirstPassOpt
       if (below.length > 0 && !hasLineEnd)
         throw invalid(`line ${below.at(-1)?.line}, the last one, has no line end: ${CUT}`);
       const order = watch.order();
-      judge({ rows, broken, shown, order }, options);
+      judge({ rows, broken, trailing, shown, order }, options);
       const sorted = times === undefined ? undefined : sortedByTime(times.all(), order);
       return { rows, broken, notes: notesOf(order, options), read: () => readSpool({ spool, reader, order: sorted }) };
     },
@@ -217,17 +221,21 @@ function refuseRowBelow(reader: RowReader, record: CsvRecord): void {
 interface Verdict {
   readonly rows: number;
   readonly broken: number;
+  /** Broken rows below the last good one. */
+  readonly trailing: number;
   readonly shown: readonly BrokenRow[];
   readonly order: RowOrder;
 }
 
 function judge(found: Verdict, options: FirstPassOptions): void {
-  const { rows, broken, shown, order } = found;
+  const { rows, broken, trailing, shown, order } = found;
   if (rows === 0) throw invalid("there are no rows below the header");
   if (broken > 0 && (!options.partial || broken === rows)) {
     const lines = shown.map(({ line, reason }) => `\n  line ${line}: ${reason}`).join("");
     const more = broken > shown.length ? `\n  and ${broken - shown.length} more` : "";
-    throw invalid(`${broken} of ${rows} rows cannot be posted, so nothing was:${lines}${more}`);
+    const isBelow = trailing === broken && broken < rows;
+    const below = isBelow ? `\nIf that is a total below the rows, --skip-last ${broken} leaves it out.` : "";
+    throw invalid(`${broken} of ${rows} rows cannot be posted, so nothing was:${lines}${more}${below}`);
   }
   if (isNewestFirst(order) && options.order === undefined) {
     throw new OperatorError(

@@ -22,7 +22,8 @@ export function packBroken({ line, id, code, reason, fields }: BrokenRow): strin
 /** The inverse of both. */
 export function unpack(text: string): StoredRow {
   if (text.startsWith("{")) return JSON.parse(text) as StoredRow;
-  const fields = text.split("\0");
-  const [line, id] = fields.splice(0, 2) as [string, string];
-  return { record: { line: Number(line), fields }, id };
+  const behindLine = text.indexOf("\0");
+  const behindId = text.indexOf("\0", behindLine + 1);
+  const line = Number(text.slice(0, behindLine));
+  return { record: { line, fields: text.slice(behindId + 1).split("\0") }, id: text.slice(behindLine + 1, behindId) };
 }

@@ -21,13 +21,57 @@ export interface RecordOptions {
 const RECORD_BYTES_MAX = 1024 * 1024;
 
 /**
- * Groups of records, as they come. Empty lines are passed over.
+ * Groups of records, as they come. Empty lines are passed over. Up to the first quote of a file, records are its lines: they
+ * are cut without the parser, which takes half of the time of a first pass (a test holds both against each other).
  * @throws OperatorError CSV_ROW_INVALID at the first quote that does not match: behind it nobody can tell where rows begin
  */
 export async function* readRecords(
   chunks: AsyncIterable<string>,
   options: RecordOptions,
 ): AsyncGenerator<readonly CsvRecord[]> {
+  const iterator = chunks[Symbol.asyncIterator]();
+  const lineEnd = options.recordDelimiter.at(-1) as string;
+  let line = options.firstLine;
+  let rest = "";
+  while (!rest.includes('"') && rest.length < RECORD_BYTES_MAX) {
+    const next = await iterator.next();
+    if (next.done === true) {
+      // Behind the last line end there is no other one: a CR here is a character.
+      if (rest !== "") yield [{ line, fields: rest.split(options.delimiter) }];
+      return;
+    }
+    rest += next.value;
+    const end = rest.includes('"') ? -1 : rest.lastIndexOf(lineEnd);
+    if (end < 0) continue;
+    const lines = rest.slice(0, end).split(lineEnd);
+    rest = rest.slice(end + lineEnd.length);
+    yield recordsOf(lines, options, line);
+    line += lines.length;
+  }
+  const behind = async function* (): AsyncGenerator<string> {
+    yield rest;
+    for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value;
+  };
+  yield* parseRecords(behind(), { ...options, firstLine: line });
+}
+
+function recordsOf(lines: readonly string[], options: RecordOptions, firstLine: number): CsvRecord[] {
+  const { delimiter, recordDelimiter } = options;
+  const records: CsvRecord[] = [];
+  for (let index = 0; index < lines.length; index += 1) {
+    const text = lines[index] as string;
+    const bare = text.endsWith("\r") && recordDelimiter.length > 1 ? text.slice(0, -1) : text;
+    if (bare !== "") records.push({ line: firstLine + index, fields: bare.split(delimiter) });
+  }
+  return records;
+}
+
+/** The same by the parser alone. @throws OperatorError CSV_ROW_INVALID */
+export async function* parseRecords(
+  chunks: AsyncIterable<string>,
+  options: RecordOptions,
+): AsyncGenerator<readonly CsvRecord[]> {
+  const lineEnd = options.recordDelimiter.at(-1) as string;
   let line = options.firstLine;
   let found: CsvRecord[] = [];
   const parser = parse({
@@ -37,7 +81,7 @@ export async function* readRecords(
     max_record_size: RECORD_BYTES_MAX,
     on_record: (fields: string[]) => {
       if (fields.length > 1 || fields[0] !== "") found.push({ line, fields });
-      line += 1 + linesWithin(fields);
+      line += 1 + linesWithin(fields, lineEnd);
       return null;
     },
   });
@@ -67,10 +111,10 @@ export async function* readRecords(
   }
 }
 
-function linesWithin(fields: readonly string[]): number {
+function linesWithin(fields: readonly string[], lineEnd: string): number {
   let lines = 0;
   for (const field of fields) {
-    for (let at = field.indexOf("\n"); at >= 0; at = field.indexOf("\n", at + 1)) lines += 1;
+    for (let at = field.indexOf(lineEnd); at >= 0; at = field.indexOf(lineEnd, at + 1)) lines += 1;
   }
   return lines;
 }

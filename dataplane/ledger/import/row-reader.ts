@@ -25,6 +25,8 @@ export interface RowForm {
 const ID = /^[\x21-\x7e]+$/;
 const DETAILS = ["operation", "partner_bank", "partner_account"] as const;
 const SHOWN_CHARACTERS = 60;
+/** What means to be an RFC 3339 date or time, and is told which rule it breaks. */
+const ISO_LIKE = /^\d{4}-\d{2}-\d{2}(?:[Tt]|$)/;
 
 /** Thrown within this file only, since a row has many values and each may end it. */
 class Unreadable extends Error {
@@ -51,24 +53,36 @@ export function createRowReader(layout: Layout, form: RowForm): RowReader {
 
   const readRow = (line: number, fields: readonly string[], id: string): CsvRow => {
     if (fields.length !== header.length) throw new Unreadable(`${fields.length} fields instead of ${header.length}`);
+    checkId(id, form.idMax);
+    const account = readAccount(valueOf(fields, "account"));
+    const { direction, amount } = readMoney(fields);
+    const date = readDate(valueOf(fields, "date"), form);
+    return { line, id, account, direction, amount, date, details: readDetails(fields), fields };
+  };
+
+  /** All that is wrong with a row, for those that have something: it is looked for value by value. */
+  const faultsOf = (fields: readonly string[], id: string): Unreadable[] => {
     const faults: Unreadable[] = [];
-    const date = orFault(faults, () => readDate(valueOf(fields, "date"), form));
-    const account = orFault(faults, () => readAccount(valueOf(fields, "account")));
-    const money = orFault(faults, () => readMoney(fields));
-    const details = orFault(faults, () => readDetails(fields));
     orFault(faults, () => checkId(id, form.idMax));
-    if (date === undefined || account === undefined || money === undefined || details === undefined) throw all(faults);
-    if (faults.length > 0) throw all(faults);
-    return { line, id, account, ...money, date, details, fields };
+    orFault(faults, () => readDate(valueOf(fields, "date"), form));
+    orFault(faults, () => readAccount(valueOf(fields, "account")));
+    orFault(faults, () => readMoney(fields));
+    orFault(faults, () => readDetails(fields));
+    return faults;
   };
 
   const readMoney = (fields: readonly string[]): Pick<CsvRow, "direction" | "amount"> => {
     if (has("credit")) return readApart(valueOf(fields, "credit"), valueOf(fields, "debit"));
-    const faults: Unreadable[] = [];
-    const direction = has("direction") ? orFault(faults, () => readDirection(valueOf(fields, "direction"))) : undefined;
-    const amount = orFault(faults, () => readSize(fields, direction));
-    if (faults.length > 0 || amount === undefined) throw all(faults);
-    return { direction: direction ?? amount.direction, amount: amount.amount };
+    if (!has("direction")) return readSize(fields, undefined);
+    try {
+      const direction = readDirection(valueOf(fields, "direction"));
+      return { direction, amount: readSize(fields, direction).amount };
+    } catch (error) {
+      const faults: Unreadable[] = [];
+      orFault(faults, () => readDirection(valueOf(fields, "direction")));
+      if (faults.length > 0) orFault(faults, () => readSize(fields, undefined));
+      throw faults.length === 0 ? error : all(faults);
+    }
   };
 
   const readSize = (
@@ -153,20 +167,19 @@ export function createRowReader(layout: Layout, form: RowForm): RowReader {
         return { row: readRow(line, fields, id) };
       } catch (error) {
         if (!(error instanceof Unreadable)) throw error;
-        return { broken: { line, id, code: error.code, reason: error.message, fields } };
+        const { code, message } = fields.length === header.length ? all(faultsOf(fields, id)) : error;
+        return { broken: { line, id, code, reason: message, fields } };
       }
     },
   };
 }
 
-/** A row tells all that is wrong with it at once. */
-function orFault<T>(faults: Unreadable[], read: () => T): T | undefined {
+function orFault(faults: Unreadable[], read: () => unknown): void {
   try {
-    return read();
+    read();
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error;
     faults.push(error);
-    return undefined;
   }
 }
 
@@ -192,7 +205,8 @@ function readDate(text: string, { dates }: RowForm): string {
   const date = dates === undefined ? text : dates.read(text);
   if (date !== undefined && !Number.isNaN(parseTimestamp(date))) return date;
   if (date !== undefined && dates !== undefined) throw new Unreadable(`date ${quoted(text)} ${explainTimestamp(date)}`);
-  const rule = dates === undefined ? explainTimestamp(text) : `is not ${dates.form}`;
+  if (dates !== undefined) throw new Unreadable(`date ${quoted(text)} is not ${dates.form}`);
+  const rule = ISO_LIKE.test(text) ? explainTimestamp(text) : "is not YYYY-MM-DD";
   const help = `--date-format names another form, for example ${guessDateForm(text)}`;
   throw new Unreadable(`date ${quoted(text)} ${rule} (${help})`);
 }
