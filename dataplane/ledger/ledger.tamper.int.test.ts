@@ -214,6 +214,19 @@ describe("tampering", () => {
     expect(found.violated[invariant]).toMatch(says);
   });
 
+  test("the journal alone is replayed on request: what is wrong beside it is not looked at", async () => {
+    const target = postgres.role(database, "reader");
+    const alone = (): ReturnType<typeof verifyShard> =>
+      verifyShard({ shard: 0, target, snapshotEvery: 10, journalOnly: true });
+    await asSuperuser("UPDATE ledger.event SET amount = amount + 1 WHERE position = 77");
+    const beside = await alone();
+    await asSuperuser("UPDATE ledger.event SET amount = amount - 1 WHERE position = 77", flipBody(RECORD_BIT));
+    const within = await alone();
+    await asSuperuser(flipBody(RECORD_BIT));
+    expect([isIntact(beside), beside.state.position]).toEqual([true, 200]);
+    expect(within.findings.chain.first).toMatch(/block 4 /);
+  });
+
   test("a block that is rewritten with its own hash breaks the chain behind it", async () => {
     await asSuperuser("CREATE TABLE public.kept AS SELECT * FROM ledger.journal WHERE block = 3");
     await asSuperuser("UPDATE ledger.journal SET hash = sha256(hash) WHERE block = 3");
