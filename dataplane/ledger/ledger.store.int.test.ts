@@ -97,11 +97,13 @@ describe("a look at the database", () => {
   const disarmed = (table: string, sql: string): string => `ALTER TABLE ledger.${table} DISABLE TRIGGER ALL; ${sql}`;
 
   test.each<[string, (database: string) => string, string]>([
-    ...[...TABLES, "head", "api_key"].map((table): [string, () => string, string] => [
-      `without table ${table}`,
-      () => `DROP TABLE ledger.${table} CASCADE`,
-      `INTERNAL: shard 0: relation "ledger.${table}" does not exist (SQLSTATE 42P01)`,
-    ]),
+    ...[...TABLES, "head", "api_key", "seal", "seal_end", "term", "acting_key"].map(
+      (table): [string, () => string, string] => [
+        `without table ${table}`,
+        () => `DROP TABLE ledger.${table} CASCADE`,
+        `INTERNAL: shard 0: relation "ledger.${table}" does not exist (SQLSTATE 42P01)`,
+      ],
+    ),
     [
       "with an emptied table of events",
       () => disarmed("event", "TRUNCATE ledger.event"),
@@ -116,6 +118,11 @@ describe("a look at the database", () => {
       "with an emptied head",
       () => disarmed("head", "TRUNCATE ledger.head"),
       "LEDGER_CORRUPT: shard 0: table ledger.head has no row",
+    ],
+    [
+      "without the end of its seals",
+      () => disarmed("seal_end", "TRUNCATE ledger.seal_end"),
+      "LEDGER_CORRUPT: shard 0: table ledger.seal_end has no row",
     ],
     [
       "whose writer may not write any more",

@@ -159,6 +159,7 @@ interface HeadRow {
   readonly block: number;
   readonly hasEvent: boolean;
   readonly hasBlock: boolean;
+  readonly hasSealEnd: boolean;
   /** Rights that the writer does not have. */
   readonly lacking: string | null;
 }
@@ -168,15 +169,18 @@ const INSPECT = `
   SELECT h.position, h.block,
          EXISTS (SELECT FROM ledger.event e WHERE e.position = h.position) AS "hasEvent",
          EXISTS (SELECT FROM ledger.journal j WHERE j.block = h.block) AS "hasBlock",
+         EXISTS (SELECT FROM ledger.seal_end) AS "hasSealEnd",
          (SELECT string_agg(r.privilege || ' on ' || r.name, ', ')
             FROM (VALUES ('ledger.journal', 'INSERT'), ('ledger.event', 'INSERT'), ('ledger.account', 'INSERT'),
                          ('ledger.account_directory', 'INSERT'), ('ledger.balance', 'INSERT'), ('ledger.rejection', 'INSERT'),
-                         ('ledger.snapshot', 'INSERT'), ('ledger.acting_key', 'INSERT'), ('ledger.head', 'UPDATE'), ('ledger.balance', 'UPDATE'))
+                         ('ledger.snapshot', 'INSERT'), ('ledger.acting_key', 'INSERT'), ('ledger.term', 'INSERT'),
+                         ('ledger.head', 'UPDATE'), ('ledger.balance', 'UPDATE'))
                  AS r (name, privilege)
            WHERE NOT has_table_privilege(r.name, r.privilege)) AS lacking
     FROM ledger.head h
    WHERE NOT EXISTS (SELECT FROM ledger.account, ledger.account_directory, ledger.asset, ledger.balance, ledger.rejection,
-                                 ledger.snapshot, ledger.acting_key, ledger.api_key, ledger.api_key_revocation LIMIT 0)`;
+                                 ledger.snapshot, ledger.acting_key, ledger.api_key, ledger.api_key_revocation, ledger.seal,
+                                 ledger.term LIMIT 0)`;
 
 function corrupt(shard: number, what: string): OperatorError {
   return new OperatorError("LEDGER_CORRUPT", `shard ${shard}: ${what}`);
@@ -230,8 +234,9 @@ export async function openStore(options: StoreOptions): Promise<LedgerStore> {
         const { rows } = await reader.query<HeadRow>(INSPECT);
         const [head] = rows;
         if (head === undefined) throw corrupt(options.shard, "table ledger.head has no row");
-        const { position, block, hasEvent, hasBlock, lacking } = head;
+        const { position, block, hasEvent, hasBlock, hasSealEnd, lacking } = head;
         if (lacking !== null) throw corrupt(options.shard, `the writer's role lacks ${lacking}`);
+        if (!hasSealEnd) throw corrupt(options.shard, "table ledger.seal_end has no row");
         if (position > 0 && !hasEvent) {
           throw corrupt(options.shard, `the log ends at position ${position}, which table ledger.event does not have`);
         }
