@@ -1,4 +1,4 @@
-import { request as httpsRequest } from "node:https";
+import { Agent, request as httpsRequest } from "node:https";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { systemClock } from "../../lib/core/clock.ts";
 import { createCertificateAuthority, issueCertificate } from "../../lib/node/certificates.ts";
@@ -159,15 +159,20 @@ describe("which key acted", () => {
 });
 
 describe("the header of pods", () => {
+  interface Shown {
+    readonly certPem: string;
+    readonly keyPem: string;
+  }
+
   /** @param certificate shown to the server */
-  async function openAs(id: string, certificate?: { certPem: string; keyPem: string }): Promise<[number, string]> {
+  async function openAs(id: string, certificate?: Shown, agent?: Agent): Promise<[number, string]> {
     const body = JSON.stringify({ id, asset: "CZK", placementKey: fresh("place") });
     return new Promise((resolve, reject) => {
       const outgoing = httpsRequest(
         new URL("/v1/accounts", ledger.url),
         {
           method: "POST",
-          agent: false,
+          agent: agent ?? false,
           ca: ledger.caPem,
           ...(certificate === undefined ? {} : { cert: certificate.certPem, key: certificate.keyPem }),
           headers: {
@@ -218,5 +223,13 @@ describe("the header of pods", () => {
     const [status, text] = await openAs(id, ledger.tls);
     expect([status, text]).toEqual([201, '{"created":true}']);
     expect((await ledger.client.send("GET", `/v1/accounts/${id}`)).status).toBe(404);
+  });
+
+  test("is believed of a pod on a connection that resumes the session of another one", async () => {
+    const agent = new Agent({ keepAlive: false });
+    for (let count = 0; count < 3; count += 1) {
+      expect(await openAs(fresh("acc"), ledger.tls, agent)).toEqual([201, '{"created":true}']);
+    }
+    agent.destroy();
   });
 });

@@ -184,6 +184,9 @@ function runProgram(
       stream.setEncoding("utf8").on("data", (text: string) => (report += text));
     }
     child.once("error", reject);
-    child.once("close", (code) => resolve({ held: code === 0, report }));
+    child.once("close", (code, signal) => {
+      const ended = signal === null ? "" : `\nended by ${signal}, ${timeoutMs} ms after its start at most\n`;
+      resolve({ held: code === 0, report: report + ended });
+    });
   });
 }
