@@ -453,6 +453,25 @@ describe("a full volume (trial 1)", () => {
     expect(writer.status()).toMatchObject({ phase: "writing", refusing: undefined });
   });
 
+  test("is told in place of a trouble that is over", async () => {
+    const { database, clock, send, writer } = stage();
+    await settle(clock, send([deposit("warm")]));
+    // As a server says for a moment that crashes for want of room.
+    database.spoilt = () => new OperatorError("INTERNAL", "shard 0: could not read file (SQLSTATE XX000)");
+    database.fault = () => "full";
+    await settle(
+      clock,
+      send([deposit("one")]).catch(() => undefined),
+    );
+    await clock.advance(5_000);
+    expect(writer.status().problem?.code).toBe("INTERNAL");
+    database.spoilt = () => undefined;
+    database.full = true;
+    await clock.advance(5_000);
+    expect(writer.status()).toMatchObject({ problem: undefined, refusing: "SHARD_DISK_FULL" });
+    await expect(send([deposit("two")])).rejects.toMatchObject({ code: "SHARD_DISK_FULL" });
+  });
+
   test("a commit whose answer was lost before is unknown, not refused", async () => {
     const { database, clock, send } = stage();
     await settle(clock, send([deposit("warm")]));

@@ -346,7 +346,11 @@ export function createWriter(options: WriterOptions): LedgerWriter {
         if (!isTold) log.warn({ shard, code: error.code, error: error.message }, "takeover failed");
         if (isForPeople(error)) giveUp(error);
         if (isOperatorError(error, "LEASE_LOST")) break;
-        if (isOperatorError(error, "SHARD_DISK_FULL")) refuseAll(error, "unknown");
+        if (isOperatorError(error, "SHARD_DISK_FULL")) {
+          // Only the claim writes, and it comes after every look at the database: that one is as it was.
+          problem = undefined;
+          refuseAll(error, "unknown");
+        }
       }
       session = undefined;
       phase = "recovering";

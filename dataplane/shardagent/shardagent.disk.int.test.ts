@@ -156,7 +156,9 @@ async function sendUntil(outcome: string, withinMs: number): Promise<Sent> {
   for (;;) {
     const answer = await send();
     if (answer.outcome === outcome) return answer;
-    if (systemClock.monotonic() > endsAt) throw new Error(`not ${outcome}: ${JSON.stringify(answer)}`);
+    if (systemClock.monotonic() > endsAt) {
+      throw new Error(`not ${outcome}: ${JSON.stringify({ answer, status: writer.status() })}`);
+    }
     await systemClock.sleep(50);
   }
 }

@@ -1,4 +1,4 @@
-import { FINALIZER, LABELS } from "../../crds/group.ts";
+import { ANNOTATIONS, FINALIZER, LABELS } from "../../crds/group.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
 import { WIDGET, type Widget } from "../../testkit/widget.ts";
@@ -64,6 +64,8 @@ function compareOne(widget: Widget, child: Snapshot["children"][number] | undefi
     [child === undefined || child.data?.["text"] === text, `child says ${child?.data?.["text"]}, spec ${text}`],
     [child === undefined || child.data?.["size"] === String(size), `child has size ${child?.data?.["size"]}`],
     [child === undefined || child.metadata.ownerReferences?.[0]?.uid === uid, "child of another widget"],
+    // The user takes it away too: a child without it is about to be written.
+    [child === undefined || child.metadata.annotations?.[ANNOTATIONS.appliedHash] !== undefined, "child has no mark"],
   ];
   return checks.filter(([ok]) => !ok).map(([, what]) => what);
 }
