@@ -1,4 +1,5 @@
 /** Finds the shard of an account: the shard map leads from its placement key, which is its id unless a pointer says otherwise. */
+import { type OperatorError, toOperatorError } from "../../lib/core/errors.ts";
 import { bucketOf, DEFAULT_TENANT } from "../../lib/core/ring.ts";
 import type { ShardMap } from "../../lib/core/shard-map.ts";
 import type { LedgerReads } from "./ledger.reads.ts";
@@ -13,13 +14,15 @@ export interface Locations {
   readonly shards: Int32Array;
   /** 0: no account of this id was found; the shard is the one of a new account with the id as placement key. */
   readonly exists: Uint8Array;
+  /** Why the shard that knows an id did not say, by index of the id; the other columns mean nothing there. */
+  readonly failures: ReadonlyMap<number, OperatorError>;
 }
 
 /** An external account is on every shard. */
 export const EVERYWHERE = -1;
 
 export interface AccountLocator {
-  /** Locations of ids, in their order. */
+  /** Locations of ids, in their order. A shard that does not answer fails its own ids only. */
   locate(map: ShardMap, extIds: readonly string[]): Promise<Locations>;
 }
 
@@ -33,7 +36,9 @@ export function createAccountLocator(reads: readonly LedgerReads[]): AccountLoca
   let remembered = new Map<string, number>();
   let version = 0;
 
-  const search = async (map: ShardMap, unknown: ReadonlySet<string>): Promise<void> => {
+  /** @returns why ids could not be looked for */
+  const search = async (map: ShardMap, unknown: ReadonlySet<string>): Promise<Map<string, OperatorError>> => {
+    const failures = new Map<string, OperatorError>();
     const byHome = new Map<number, string[]>();
     for (const extId of unknown) {
       const home = shardOf(map, extId);
@@ -43,12 +48,18 @@ export function createAccountLocator(reads: readonly LedgerReads[]): AccountLoca
     }
     await Promise.all(
       [...byHome].map(async ([home, ids]) => {
-        for (const found of await (reads[home] as LedgerReads).locate(ids)) {
-          const shard = found.pointer === undefined ? home : shardOf(map, found.pointer);
-          remembered.set(found.extId, shard);
+        try {
+          for (const found of await (reads[home] as LedgerReads).locate(ids)) {
+            const shard = found.pointer === undefined ? home : shardOf(map, found.pointer);
+            remembered.set(found.extId, shard);
+          }
+        } catch (thrown) {
+          const failure = toOperatorError(thrown);
+          for (const id of ids) failures.set(id, failure);
         }
       }),
     );
+    return failures;
   };
 
   return {
@@ -57,7 +68,8 @@ export function createAccountLocator(reads: readonly LedgerReads[]): AccountLoca
         remembered = new Map();
         version = map.version;
       }
-      const locations = { shards: new Int32Array(extIds.length), exists: new Uint8Array(extIds.length) };
+      const failures = new Map<number, OperatorError>();
+      const locations = { shards: new Int32Array(extIds.length), exists: new Uint8Array(extIds.length), failures };
       const unknown: number[] = [];
       const place = (index: number): void => {
         const extId = extIds[index] as string;
@@ -72,11 +84,16 @@ export function createAccountLocator(reads: readonly LedgerReads[]): AccountLoca
       for (let index = 0; index < extIds.length; index += 1) place(index);
       if (unknown.length === 0) return locations;
 
-      await search(map, new Set(unknown.map((index) => extIds[index] as string)));
+      const failed = await search(map, new Set(unknown.map((index) => extIds[index] as string)));
       const sought = unknown.splice(0);
       sought.forEach(place);
       // What was not found may be opened at any time, so it is not remembered.
-      for (const index of unknown) locations.shards[index] = shardOf(map, extIds[index] as string);
+      for (const index of unknown) {
+        const extId = extIds[index] as string;
+        locations.shards[index] = shardOf(map, extId);
+        const failure = failed.get(extId);
+        if (failure !== undefined) failures.set(index, failure);
+      }
       return locations;
     },
   };

@@ -73,6 +73,11 @@ describe("api keys", () => {
     rows[0] = rows[1] = undefined;
     await clock.advance(KEYS_REFRESH_MS + 1);
     expect(await code(keys.check(`Bearer ${RAW}`, "read"))).toBe("ok");
+    // One that may have been made meanwhile is not called wrong.
+    await clock.advance(1);
+    const unknown = code(keys.check(`Bearer sxk_${"n".repeat(43)}`, "read"));
+    await clock.advance(250);
+    expect(await unknown).toBe("SHARD_UNAVAILABLE");
   });
 
   test("without any shard nothing is known: that is not a wrong key", async () => {

@@ -7,9 +7,10 @@ import { randomBytes, randomUUID } from "node:crypto";
 import type { Pool } from "pg";
 import { sha256 } from "../../lib/core/canonical.ts";
 import type { Clock } from "../../lib/core/clock.ts";
-import { OperatorError, toOperatorError } from "../../lib/core/errors.ts";
+import { OperatorError } from "../../lib/core/errors.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 import { toWriteError } from "../../lib/node/postgres.ts";
+import { createApiKeyRows } from "./api-key-rows.ts";
 import type { KeyRow, LedgerReads } from "./ledger.reads.ts";
 
 /** What a key may do: read, write, debit system accounts (which makes credits), manage keys. */
@@ -26,7 +27,11 @@ export interface ActingKey {
 const RAW_KEY = /^sxk_[A-Za-z0-9_-]{43}$/;
 const BEARER = /^Bearer +(\S+)$/i;
 
-/** Another pod's changes are seen within this time; a key that is not known is looked for at once. */
+/**
+ * Another pod's changes are seen within this time, also while some shards are silent: every shard has each change. One that
+ * failed half-way, since a shard was down, is seen as soon as a shard that has it answers. While no shard answers at all, the
+ * keys that are known go on being valid. A key that is not known is looked for at once.
+ */
 export const KEYS_REFRESH_MS = 5_000;
 /** Unknown keys cause a read at most this often, and wait for it: guessing must not load the database. */
 const UNKNOWN_REFRESH_MS = 250;
@@ -55,68 +60,26 @@ export interface WantedKey {
   readonly scopes: readonly Scope[];
 }
 
-/** What two shards say of one key: revoked when either says so, since the earlier of both times. */
-function mergedRow(row: KeyRow, other: KeyRow | undefined): KeyRow {
-  const times = [row, other].flatMap((each) => each?.revokedAtMicros ?? []);
-  return {
-    ...row,
-    revoked: row.revoked || other?.revoked === true,
-    revokedAtMicros: times.length === 0 ? undefined : Math.min(...times),
-  };
-}
-
 /** Nothing is read before the first check. */
 export function createApiKeys(options: ApiKeysOptions): ApiKeys {
-  const { clock, log } = options;
-  let known = new Map<string, KeyRow>();
-  /** When the reading of what is known began: a key that was made before is among it. */
-  let knownFrom = Number.NEGATIVE_INFINITY;
-  let refreshing: Promise<void> | undefined;
-
-  const readAll = async (): Promise<Map<string, KeyRow>> => {
-    const answers = await Promise.allSettled(options.reads.map((reads) => reads.apiKeys()));
-    const merged = new Map<string, KeyRow>();
-    for (const answer of answers) {
-      if (answer.status === "rejected") continue;
-      for (const row of answer.value) {
-        const hash = row.hash.toString("latin1");
-        merged.set(hash, mergedRow(row, merged.get(hash)));
-      }
-    }
-    const failed = answers.filter((answer) => answer.status === "rejected");
-    if (failed.length > 0) {
-      log.warn({ shards: failed.length, error: toOperatorError(failed[0]?.reason).message }, "API keys read in part");
-      // A revocation that only a silent shard knows of must not be forgotten.
-      for (const [hash, row] of known) if (!merged.has(hash) || row.revoked) merged.set(hash, row);
-    }
-    if (failed.length === answers.length && merged.size === 0) throw failed[0]?.reason;
-    return merged;
-  };
-
-  const refresh = (): Promise<void> => {
-    const from = clock.monotonic();
-    refreshing ??= readAll()
-      .then((rows) => {
-        known = rows;
-        knownFrom = from;
-      })
-      .finally(() => {
-        refreshing = undefined;
-      });
-    return refreshing;
-  };
+  const { clock } = options;
+  const rows = createApiKeyRows(options);
 
   const find = async (raw: string): Promise<KeyRow | undefined> => {
     const hash = sha256(raw).toString("latin1");
     const askedAt = clock.monotonic();
-    if (askedAt - knownFrom > KEYS_REFRESH_MS) await refresh();
+    if (askedAt - rows.readFrom() > KEYS_REFRESH_MS) await rows.refresh();
     // A reading that was under way may have missed a key that was made meanwhile.
-    while (!known.has(hash) && knownFrom < askedAt) {
-      const wait = knownFrom + UNKNOWN_REFRESH_MS - clock.monotonic();
+    while (rows.find(hash) === undefined && rows.readFrom() < askedAt) {
+      const wait = rows.readFrom() + UNKNOWN_REFRESH_MS - clock.monotonic();
       // Others wait for the same reading.
-      await (wait > 0 ? clock.sleep(wait) : refresh());
+      await (wait > 0 ? clock.sleep(wait) : rows.refresh());
     }
-    return known.get(hash);
+    const row = rows.find(hash);
+    const failure = rows.failure();
+    // Nobody was there to say that the key is wrong.
+    if (row === undefined && failure !== undefined) throw failure;
+    return row;
   };
 
   const onEveryShard = async (text: string, values: unknown[]): Promise<void> => {
@@ -162,23 +125,23 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
         "INSERT INTO ledger.api_key (hash, id, name, scopes, created_at) VALUES ($1, $2, $3, $4, to_timestamp($5))",
         [row.hash, row.id, name, row.scopes, row.createdAtMicros / 1e6],
       );
-      await refresh();
+      await rows.refresh();
       return { ...row, raw };
     },
     list: async () => {
-      await refresh();
-      return [...known.values()].sort((a, b) => a.createdAtMicros - b.createdAtMicros || (a.id < b.id ? -1 : 1));
+      await rows.refresh();
+      return rows.all().sort((a, b) => a.createdAtMicros - b.createdAtMicros || (a.id < b.id ? -1 : 1));
     },
     revoke: async (id) => {
-      await refresh();
+      await rows.refresh();
       // The administrator's key has another id on each shard, but one hash.
-      const row = [...known.values()].find((candidate) => candidate.id === id);
+      const row = rows.all().find((candidate) => candidate.id === id);
       if (row === undefined) return false;
       await onEveryShard(
         "INSERT INTO ledger.api_key_revocation (hash, revoked_at) VALUES ($1, now()) ON CONFLICT (hash) DO NOTHING",
         [row.hash],
       );
-      await refresh();
+      await rows.refresh();
       return true;
     },
   };

@@ -179,7 +179,7 @@ export const OPERATIONS = {
   listShards: {
     method: "get",
     path: "/v1/shards",
-    summary: "Reads the shard map and the heads of all logs.",
+    summary: "Reads the shard map and the heads of all logs; a shard that does not answer has a code instead.",
     scope: "read",
     answers: { 200: schema.shardsAnswer },
     problems: KEYED,

@@ -242,15 +242,20 @@ export const shardsAnswer = z
     mapVersion: z.int(),
     owners: z.string().meta({ description: 'Owner of each of the 4096 buckets as runs "firstBucket:shard".' }),
     shards: z.array(
-      z.strictObject({
-        shard,
-        position,
-        block: z.int(),
-        accounts: z.int(),
-        epoch: z.int(),
-        hash: z.string().meta({ description: "Head of the hash chain, hex." }),
-        recordedAt: time,
-      }),
+      z.union([
+        z.strictObject({
+          shard,
+          position,
+          block: z.int(),
+          accounts: z.int(),
+          epoch: z.int(),
+          hash: z.string().meta({ description: "Head of the hash chain, hex." }),
+          recordedAt: time,
+        }),
+        z
+          .strictObject({ shard, code: z.string(), detail: z.string() })
+          .meta({ description: "A shard that did not answer, and why: a code of the error reference." }),
+      ]),
     ),
   })
   .meta({ id: "Shards" });

@@ -2,9 +2,14 @@ import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { OperatorError } from "../../lib/core/errors.ts";
 import { createManualClock } from "../../lib/core/manual-clock.ts";
 import { createReadiness } from "./ledger.readiness.ts";
+import { createShardWatch } from "./shard-watch.ts";
+
+/** A silent database takes this long to fail. */
+const ANSWER_MS = 15_000;
 
 const clock = createManualClock();
 const down = new Set<number>();
+const silent = new Set<number>();
 const problems = new Map<number, string>();
 const holders = new Map<number, string>();
 let ending: AbortController;
@@ -12,6 +17,7 @@ let ending: AbortController;
 beforeEach(() => {
   ending = new AbortController();
   down.clear();
+  silent.clear();
   problems.clear();
   for (const shard of [0, 1, 2]) holders.set(shard, `https://10.0.0.${shard + 1}:8443`);
 });
@@ -19,22 +25,26 @@ beforeEach(() => {
 afterEach(() => ending.abort());
 
 /** Readiness of a new pod for three shards that another pod writes to. */
-function started(): { check: ReturnType<typeof createReadiness>["check"]; pass: (ms: number) => Promise<void> } {
-  const reads = [0, 1, 2].map((shard) => ({
-    ready: () =>
-      down.has(shard)
-        ? Promise.reject(new OperatorError("SHARD_UNAVAILABLE", "the database does not answer"))
-        : Promise.resolve(),
-  }));
+function started(): { check: ReturnType<typeof createReadiness>; pass: (ms: number) => Promise<void> } {
+  const watches = [0, 1, 2].map((shard) =>
+    createShardWatch({
+      shard,
+      clock,
+      ask: async () => {
+        if (silent.has(shard)) await clock.sleep(ANSWER_MS);
+        if (down.has(shard)) throw new OperatorError("SHARD_UNAVAILABLE", "the database does not answer");
+      },
+      onSilence: () => undefined,
+    }),
+  );
   const seats = [0, 1, 2].map((shard) => ({
     writer: () => undefined,
     holderUrl: () => holders.get(shard),
     problem: () => problems.get(shard),
   }));
-  const readiness = createReadiness({ reads, seats, clock });
-  void readiness.run(ending.signal);
+  for (const watch of watches) void watch.run(ending.signal);
   return {
-    check: readiness.check,
+    check: createReadiness({ watches, seats, clock, signal: ending.signal }),
     pass: async (ms) => {
       for (let passed = 0; passed < ms; passed += 1_000) await clock.advance(1_000);
     },
@@ -91,6 +101,18 @@ describe("a pod that was ready", () => {
     spoil();
     await pass(12_000);
     expect(check()).toEqual({ ok: true, reasons: [reason] });
+  });
+
+  test("does not take the other shards for down while one says nothing", async () => {
+    const { check, pass } = started();
+    await pass(1_000);
+    silent.add(1);
+    down.add(1);
+    for (let passed = 0; passed < 40_000; passed += 1_000) {
+      await pass(1_000);
+      expect(check().reasons?.filter((reason) => !reason.startsWith("shard 1"))).toEqual([]);
+    }
+    expect(check()).toEqual({ ok: true, reasons: ["shard 1: the database does not answer"] });
   });
 
   test("is not once all are down, and is again with the first one", async () => {

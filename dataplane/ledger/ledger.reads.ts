@@ -5,6 +5,7 @@ import { BUCKET_COUNT } from "../../lib/core/ring.ts";
 import type { ShardMap } from "../../lib/core/shard-map.ts";
 import { toPostgresError } from "../../lib/node/postgres.ts";
 import { rfc3339 } from "./answers.ts";
+import type { ShardWatch } from "./shard-watch.ts";
 
 export interface AccountView {
   readonly id: string;
@@ -70,7 +71,7 @@ export interface KeyRow {
   readonly revokedAtMicros?: number | undefined;
 }
 
-/** Reads of one shard. Every method @throws OperatorError SHARD_UNAVAILABLE */
+/** Reads of one shard. Every method @throws OperatorError SHARD_UNAVAILABLE, at once while the shard says nothing */
 export interface LedgerReads {
   account(extId: string): Promise<AccountView | undefined>;
   /** @throws OperatorError POSITION_NOT_FOUND beyond the head */
@@ -81,19 +82,24 @@ export interface LedgerReads {
   locate(extIds: readonly string[]): Promise<FoundId[]>;
   apiKeys(): Promise<KeyRow[]>;
   shardMap(): Promise<ShardMap>;
-  /** Proves that the database answers and has the ledger's schema. */
-  ready(): Promise<void>;
 }
 
 const AT = "'epoch'::timestamptz + $2::bigint * interval '1 microsecond'";
 const MICROS = (column: string): string => `(extract(epoch FROM ${column}) * 1000000)::bigint`;
 
-/** @param onQuery called before each query, for metrics */
-export function createReads(pool: Pool, shard: number, onQuery: () => void = () => undefined): LedgerReads {
+export interface ReadsOptions {
+  readonly pool: Pool;
+  readonly shard: number;
+  readonly watch: Pick<ShardWatch, "read">;
+  /** Called before each query, for metrics. */
+  readonly onQuery: () => void;
+}
+
+export function createReads({ pool, shard, watch, onQuery }: ReadsOptions): LedgerReads {
   const query = async <Row extends object>(name: string, text: string, values: unknown[] = []): Promise<Row[]> => {
     onQuery();
     try {
-      return (await pool.query<Row & Record<string, unknown>>({ name, text, values })).rows;
+      return (await watch.read(() => pool.query<Row & Record<string, unknown>>({ name, text, values }))).rows;
     } catch (error) {
       throw toPostgresError(error, `shard ${shard}`);
     }
@@ -155,10 +161,6 @@ export function createReads(pool: Pool, shard: number, onQuery: () => void = () 
            FROM ledger.api_key k LEFT JOIN ledger.api_key_revocation r USING (hash) ORDER BY k.created_at, k.id`,
       ),
     shardMap: () => readShardMap(query, shard),
-    ready: async () => {
-      const rows = await query<{ ready: boolean }>("ready", "SELECT ledger.ready() AS ready");
-      if (rows[0]?.ready !== true) throw new OperatorError("SHARD_UNAVAILABLE", `shard ${shard} has no head yet`);
-    },
   };
 }
 

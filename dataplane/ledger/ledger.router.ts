@@ -36,6 +36,8 @@ export interface RouterOptions {
   readonly map: ShardMapSource;
   readonly locator: AccountLocator;
   readonly peers: PeerClient;
+  /** What is written here waits for no shard that says nothing. @throws OperatorError SHARD_UNAVAILABLE */
+  readonly requireAnswer: (shard: number) => void;
 }
 
 /** A bulk request whose items were parsed. */
@@ -67,6 +69,7 @@ const RETRY_AFTER_SECONDS = 1;
 
 /** Another pod that writes a shard. */
 interface Peer {
+  readonly shard: number;
   readonly url: string;
   readonly isWriter: () => boolean;
 }
@@ -78,13 +81,16 @@ export function createRouter(options: RouterOptions): LedgerRouter {
     const seat = seats[shard] as ShardSeat;
     const url = caller.forwarded === undefined && seat.writer() === undefined ? seat.holderUrl() : undefined;
     if (url === undefined) return undefined;
-    return { url, isWriter: () => seat.writer() === undefined && seat.holderUrl() === url };
+    return { shard, url, isWriter: () => seat.writer() === undefined && seat.holderUrl() === url };
   };
 
   /** The writer of a shard, here or in another pod. */
   const findWriter = (shard: number, caller: Caller): { local: LedgerWriter } | { peer: Peer } => {
     const local = (seats[shard] as ShardSeat).writer();
-    if (local !== undefined) return { local };
+    if (local !== undefined) {
+      options.requireAnswer(shard);
+      return { local };
+    }
     const peer = findPeer(shard, caller);
     if (peer !== undefined) return { peer };
     throw new OperatorError("WRITER_UNAVAILABLE", `shard ${shard} has no writer right now`, {
@@ -121,9 +127,9 @@ export function createRouter(options: RouterOptions): LedgerRouter {
       if (typeof shard !== "number") throw new OperatorError(shard.code, shard.detail);
       const writer = findWriter(shard, caller);
       if ("peer" in writer) {
-        const { url, isWriter } = writer.peer;
+        const { url, ...peer } = writer.peer;
         const { authorization } = caller;
-        const call = { path: "/v1/transfers", body, authorization, idempotencyKey: request.id, part: "all", isWriter };
+        const call = { path: "/v1/transfers", body, authorization, idempotencyKey: request.id, part: "all", ...peer };
         return { type: "peer", answer: await peers.post(url, call) };
       }
       const group = {
@@ -168,18 +174,20 @@ export function createRouter(options: RouterOptions): LedgerRouter {
 
     locate: async (extId) => {
       const current = map.current();
-      const { shards } = await locator.locate(current, [extId]);
+      const { shards, failures } = await locator.locate(current, [extId]);
+      const failure = failures.get(0);
+      if (failure !== undefined) throw failure;
       const shard = shards[0] as number;
       return shard === EVERYWHERE ? undefined : shard;
     },
   };
 
-  async function forwardBulk(body: Buffer, { url, isWriter }: Peer, caller: Caller): Promise<PeerAnswer> {
+  async function forwardBulk(body: Buffer, { url, ...peer }: Peer, caller: Caller): Promise<PeerAnswer> {
     const { authorization } = caller;
-    return peers.post(url, { path: "/v1/transfers:bulk", body, authorization, part: "all", isWriter });
+    return peers.post(url, { path: "/v1/transfers:bulk", body, authorization, part: "all", ...peer });
   }
 
-  async function openOnPeer({ url, isWriter }: Peer, request: AccountRequest, caller: Caller): Promise<boolean> {
+  async function openOnPeer({ url, ...peer }: Peer, request: AccountRequest, caller: Caller): Promise<boolean> {
     const { extId, placementKey, asset, floor, role } = request;
     const answer = await peers.post(url, {
       path: "/v1/accounts",
@@ -187,7 +195,7 @@ export function createRouter(options: RouterOptions): LedgerRouter {
       body: JSON.stringify({ id: extId, placementKey, asset, creditLimit: 0 - floor }),
       authorization: caller.authorization,
       part: role,
-      isWriter,
+      ...peer,
     });
     if (answer.status >= 400) throw peerProblem(answer);
     return answer.status === 201;
@@ -249,8 +257,10 @@ interface RoutedTransfers {
 
 /** The shard of a transfer, or why it has none. */
 function shardOfTransfer(routed: RoutedTransfers, index: number): number | TransferProblem {
-  const { shards, exists } = routed.locations;
+  const { shards, exists, failures } = routed.locations;
   const [debit, credit] = [index * 2, index * 2 + 1];
+  const failure = failures.get(debit) ?? failures.get(credit);
+  if (failure !== undefined) return { code: failure.code, detail: failure.message };
   const unknown = exists[debit] === 0 ? debit : exists[credit] === 0 ? credit : undefined;
   if (unknown !== undefined && !routed.createAccounts) {
     return { code: "ACCOUNT_NOT_FOUND", detail: `account "${routed.ids[unknown]}" does not exist` };

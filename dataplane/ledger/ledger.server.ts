@@ -270,7 +270,7 @@ function existingShard(shard: number | undefined, shards: number): number {
 }
 
 function addLogRoutes(app: FastifyInstance, options: ServerOptions): void {
-  const { reads, map } = options;
+  const { reads, map, log } = options;
   addOperation(app, "listEvents", async ({ query }, _request, reply) => {
     const { after, limit } = query;
     const shard = existingShard(query.shard, reads.length);
@@ -285,16 +285,18 @@ function addLogRoutes(app: FastifyInstance, options: ServerOptions): void {
 
   addOperation(app, "listShards", async () => {
     const { version, owners } = formatShardMap(map.current());
-    const heads = await Promise.all(reads.map((shard) => shard.head()));
-    return {
-      mapVersion: Number(version),
-      owners,
-      shards: heads.map(({ recordedAtMicros, ...head }, shard) => ({
-        shard,
-        ...head,
-        recordedAt: rfc3339(recordedAtMicros),
-      })),
-    };
+    const shards = reads.map(async (read, shard) => {
+      try {
+        const { recordedAtMicros, ...head } = await read.head();
+        return { shard, ...head, recordedAt: rfc3339(recordedAtMicros) };
+      } catch (thrown) {
+        const error = toOperatorError(thrown);
+        if (error.code === "INTERNAL") log.error({ shard, error: error.message }, "head not read");
+        const { code, detail } = toProblem(error);
+        return { shard, code, detail };
+      }
+    });
+    return { mapVersion: Number(version), owners, shards: await Promise.all(shards) };
   });
 }
 

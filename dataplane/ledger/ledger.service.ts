@@ -6,7 +6,7 @@ import { type ProbeResult, type ProbeServer, startProbeServer } from "../../lib/
 import type { Lifecycle } from "../../lib/node/lifecycle.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 import type { Metrics } from "../../lib/node/metrics.ts";
-import { closePool, openPool, type PostgresTarget } from "../../lib/node/postgres.ts";
+import { closePool, cutPool, openPool, type PostgresTarget } from "../../lib/node/postgres.ts";
 import { programVersion } from "../../lib/node/version.ts";
 import { createAccountLocator } from "./account-locator.ts";
 import { createApiKeys } from "./api-keys.ts";
@@ -20,13 +20,17 @@ import { openApiDocument } from "./openapi.ts";
 import { createPeerCheck } from "./peer-certificate.ts";
 import { createPeerClient } from "./peer-client.ts";
 import type { RunningShardMapSource } from "./shard-map-source.ts";
+import { createShardQuestion } from "./shard-question.ts";
 import type { ShardSeat, WriterFactory } from "./shard-seats.ts";
+import { createShardWatch, type ShardWatch } from "./shard-watch.ts";
 import type { WriterLease } from "./writer-takeover.ts";
 
 export interface ServiceOptions {
   /** By shard. */
   readonly targets: readonly { readonly writer: PostgresTarget; readonly reader: PostgresTarget }[];
   readonly snapshotEvery: number;
+  /** A shard that twice in a row leaves a question without an answer for so long says nothing; two seconds unless told. */
+  readonly silentMs?: number;
   /** Server certificate, and the CA that signed it and the other pods'. */
   readonly tls: ServingCertificate & { readonly caPem: () => string };
   /** Name in the certificate of the other pods. */
@@ -58,6 +62,7 @@ export interface ServingCertificate {
 /** Reads of one pod and shard at once; more would only queue in the database. */
 const READERS_MAX = 4;
 const KEY_WRITERS_MAX = 1;
+const SILENT_MS = 2_000;
 const COMMIT_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /** Measures reads of the past: each replays an account's events back from its next snapshot. */
@@ -76,6 +81,15 @@ function timeReplays(reads: LedgerReads, clock: Clock, observe: (seconds: number
 /** Starts everything; what was started is released by the lifecycle, last first. */
 export async function startService(options: ServiceOptions): Promise<RunningService> {
   const { clock, log, metrics, lifecycle } = options;
+  const questions = options.targets.map(({ reader }, shard) => {
+    const question = createShardQuestion(
+      { ...reader, applicationName: "shieldx-ledger-watch" },
+      shard,
+      options.silentMs ?? SILENT_MS,
+    );
+    lifecycle.defer(`question to shard ${shard}`, () => question.close());
+    return question;
+  });
   const pools = options.targets.map(({ reader }, shard) =>
     pool(lifecycle, log, { target: reader, shard, max: READERS_MAX }),
   );
@@ -86,11 +100,22 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       max: KEY_WRITERS_MAX,
     }),
   );
+  const watches = questions.map(({ ask }, shard) =>
+    createShardWatch({
+      shard,
+      ask,
+      clock,
+      onSilence: () => {
+        log.warn({ shard }, "shard says nothing");
+        for (const pool of [pools[shard], keyPools[shard]]) if (pool !== undefined) cutPool(pool);
+      },
+    }),
+  );
   const queries = metrics.counter("shard_queries_total");
   const replays = metrics.histogram("event_replay_duration_seconds");
-  const reads = pools.map((reader, shard) =>
+  const reads = watches.map((watch, shard) =>
     timeReplays(
-      createReads(reader, shard, () => queries.inc({ shard })),
+      createReads({ pool: pools[shard] as Pool, shard, watch, onQuery: () => queries.inc({ shard }) }),
       clock,
       (seconds) => replays.observe({ shard }, seconds),
     ),
@@ -103,7 +128,13 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
 
   const writerFactory = (shard: number): WriterFactory => makeWriterFactory(options, shard);
   const seats = options.targets.map((_, shard) => options.makeSeat(shard, writerFactory(shard)));
-  const router = createRouter({ seats, map, locator: createAccountLocator(reads), peers });
+  const router = createRouter({
+    seats,
+    map,
+    locator: createAccountLocator(reads),
+    peers,
+    requireAnswer: (shard) => watches[shard]?.requireAnswer(),
+  });
   const answers = metrics.counter("ledger_http_requests_total");
   const server = createLedgerServer({
     tls: options.tls,
@@ -121,16 +152,16 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
 
   const running = map.run(lifecycle.signal);
   lifecycle.defer("shard map", () => running);
-  const readiness = createReadiness({ reads, seats, clock });
-  const checking = readiness.run(lifecycle.signal);
-  lifecycle.defer("readiness", () => checking);
-  const probes = await startProbes(options, readiness.check);
+  const watching = Promise.all(watches.map((watch) => watch.run(lifecycle.signal)));
+  lifecycle.defer("watches", async () => void (await watching));
+  const ready = createReadiness({ watches, seats, clock, signal: lifecycle.signal });
+  const probes = await startProbes(options, ready);
   lifecycle.defer("probe server", () => probes.close());
   // Released first: what was accepted is finished and the shards go to the other pod, which this one hands requests to.
   lifecycle.defer("shards", async () => {
     await Promise.all(seats.map((seat) => seat.stop()));
   });
-  publishGauges(metrics, seats);
+  publishGauges(metrics, seats, watches);
   const expiry = metrics.gauge("ledger_certificate_expiry_timestamp_seconds");
   const showExpiry = ({ certPem }: Pick<ServingCertificate, "certPem">): void =>
     expiry.set({}, Math.floor(readCertificate(certPem).notAfter / 1_000));
@@ -186,11 +217,13 @@ function makeWriterFactory(options: ServiceOptions, shard: number): WriterFactor
     });
 }
 
-function publishGauges(metrics: Metrics, seats: readonly ShardSeat[]): void {
+function publishGauges(metrics: Metrics, seats: readonly ShardSeat[], watches: readonly ShardWatch[]): void {
+  const up = metrics.gauge("ledger_shard_up");
   const position = metrics.gauge("ledger_head_position");
   const epoch = metrics.gauge("ledger_writer_epoch");
   const writing = metrics.gauge("ledger_writer_held");
   metrics.beforeScrape(() => {
+    watches.forEach((watch, shard) => up.set({ shard }, watch.isUp() ? 1 : 0));
     for (const { shard, writer } of seats) {
       const status = writer()?.status();
       writing.set({ shard }, status?.phase === "writing" ? 1 : 0);

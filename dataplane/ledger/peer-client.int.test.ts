@@ -19,7 +19,7 @@ async function listen(server: Server): Promise<string> {
 }
 
 function request(isWriter: () => boolean): PeerRequest {
-  return { path: "/v1/transfers", body: "{}", authorization: "Bearer x", part: "all", isWriter };
+  return { shard: 0, path: "/v1/transfers", body: "{}", authorization: "Bearer x", part: "all", isWriter };
 }
 
 function client(caPem: string): PeerClient {
@@ -73,5 +73,26 @@ describe("a peer", () => {
     tls.closeAllConnections();
     expect(code).toBe("OUTCOME_UNKNOWN");
     expect(seconds).toBeLessThan(10);
+  });
+});
+
+describe("a shard whose writer keeps its requests waiting", () => {
+  it("does not take the connections of another shard of the same pod", async () => {
+    const now = systemClock.now();
+    const ca = await createCertificateAuthority("test", now);
+    const names = { commonName: "localhost", dnsNames: ["localhost"], usage: "server" } as const;
+    const certificate = await issueCertificate(ca, names, now);
+    const tls = createTlsServer({ cert: certificate.certPem, key: certificate.keyPem }, (incoming, response) => {
+      if (incoming.headers.authorization === "answered") response.end("{}");
+    });
+    const url = await listen(tls);
+    const peers = client(ca.certPem);
+    let writes = true;
+    const waiting = Array.from({ length: 100 }, () => failure(peers.post(url, request(() => writes))));
+    const answered = { ...request(() => true), shard: 1, authorization: "answered" };
+    expect((await peers.post(url, answered)).status).toBe(200);
+    writes = false;
+    await Promise.all(waiting);
+    tls.closeAllConnections();
   });
 });

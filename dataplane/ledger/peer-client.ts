@@ -10,6 +10,8 @@ import { OperatorError } from "../../lib/core/errors.ts";
 export const FORWARDED_HEADER = "x-shieldx-forwarded";
 
 export interface PeerRequest {
+  /** Whose writer is asked: shards share no connections, so one that keeps its requests waiting delays no other. */
+  readonly shard: number;
   readonly path: string;
   readonly body: Buffer | string;
   /** The client's own key: the other pod checks it again. */
@@ -48,18 +50,24 @@ const PEER_TIMEOUT_MS = 25_000;
 /** A pod that is gone leaves an address that nothing answers at: no packet comes back to say so. */
 const PEER_CONNECT_TIMEOUT_MS = 2_000;
 const PEER_CHECK_MS = 250;
+/** Of each shard. */
 const PEER_SOCKETS_MAX = 64;
 const COPIED_HEADERS = ["content-type", "idempotency-replayed", "retry-after"];
 
 export function createPeerClient(options: PeerClientOptions): PeerClient {
-  const agent = new Agent({ keepAlive: true, maxSockets: PEER_SOCKETS_MAX });
+  const agents = new Map<number, Agent>();
+  const agentOf = (shard: number): Agent => {
+    const agent = agents.get(shard) ?? new Agent({ keepAlive: true, maxSockets: PEER_SOCKETS_MAX });
+    agents.set(shard, agent);
+    return agent;
+  };
   return {
     post: (baseUrl, peerRequest) =>
       new Promise((resolve, reject) => {
-        const { path, body, authorization, idempotencyKey, part, isWriter } = peerRequest;
+        const { shard, path, body, authorization, idempotencyKey, part, isWriter } = peerRequest;
         const { certPem, keyPem } = options.certificate();
         const target: RequestOptions = {
-          agent,
+          agent: agentOf(shard),
           cert: certPem,
           key: keyPem,
           method: "POST",
@@ -106,7 +114,9 @@ export function createPeerClient(options: PeerClientOptions): PeerClient {
         outgoing.once("error", (cause) => reject(lost(connected, cause)));
         outgoing.end(body);
       }),
-    close: () => agent.destroy(),
+    close: () => {
+      for (const agent of agents.values()) agent.destroy();
+    },
   };
 }
 

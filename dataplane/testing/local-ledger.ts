@@ -8,7 +8,7 @@ import { type CertificatePair, createCertificateAuthority, issueCertificate } fr
 import { createLifecycle } from "../../lib/node/lifecycle.ts";
 import { type Logger, silentLogger } from "../../lib/node/logger.ts";
 import { createMetrics, type Metrics } from "../../lib/node/metrics.ts";
-import { withClient } from "../../lib/node/postgres.ts";
+import { type PostgresTarget, withClient } from "../../lib/node/postgres.ts";
 import { type AssetDefinition, loadMigrations, migrate } from "../ledger/ledger.migrate.ts";
 import { startService } from "../ledger/ledger.service.ts";
 import { createLedgerClient, type LedgerClient } from "../ledger/ledger-client.ts";
@@ -44,6 +44,9 @@ export interface LocalLedgerOptions {
   readonly adminKey?: string;
   readonly log?: Logger;
   readonly snapshotEvery?: number;
+  /** Ports of loopback that lead to the server, by shard; the server's own where there is none. */
+  readonly wires?: readonly (number | undefined)[];
+  readonly silentMs?: number;
 }
 
 const START_TIMEOUT_MS = 30_000;
@@ -74,11 +77,17 @@ export async function startLocalLedger(options: LocalLedgerOptions): Promise<Loc
   const lifecycle = createLifecycle(log);
   const metrics = createMetrics();
   const seats: ShardSeat[] = [];
+  const roleOf = (database: string, shard: number, kind: "writer" | "reader"): PostgresTarget => {
+    const target = postgres.role(database, kind);
+    const port = options.wires?.[shard];
+    return port === undefined ? target : { ...target, address: { ...target.address, port } };
+  };
   const service = await startService({
-    targets: databases.map((database) => ({
-      writer: postgres.role(database, "writer"),
-      reader: postgres.role(database, "reader"),
+    targets: databases.map((database, shard) => ({
+      writer: roleOf(database, shard, "writer"),
+      reader: roleOf(database, shard, "reader"),
     })),
+    ...(options.silentMs === undefined ? {} : { silentMs: options.silentMs }),
     snapshotEvery: options.snapshotEvery ?? 100,
     tls: { ...tls, caPem: () => authority.certPem },
     servername: "localhost",

@@ -221,6 +221,10 @@ export const METRICS = {
     help: "1 in the pod that writes the shard, 0 in the others.",
     labels: ["shard"],
   }),
+  ledger_shard_up: metric("gauge", "ledger", {
+    help: "1 while the shard's PostgreSQL answers this pod.",
+    labels: ["shard"],
+  }),
   ledger_http_requests_total: metric("counter", "ledger", {
     help: "Answers of the HTTP API.",
     labels: ["route", "status"],

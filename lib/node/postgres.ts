@@ -149,11 +149,14 @@ export async function closeClient(client: Client): Promise<void> {
   clearTimeout(cut);
 }
 
+/** Cuts off all connections of a pool: what waits on them fails at once. It connects anew on demand. */
+export function cutPool(pool: Pool): void {
+  for (const client of clientsOf.get(pool) ?? []) streamOf(client).destroy();
+}
+
 /** Ends a pool as `closeClient` ends a connection; queries that are under way have as long to end. */
 export async function closePool(pool: Pool): Promise<void> {
-  const cut = setTimeout(() => {
-    for (const client of clientsOf.get(pool) ?? []) streamOf(client).destroy();
-  }, GOODBYE_MS);
+  const cut = setTimeout(() => cutPool(pool), GOODBYE_MS);
   await pool.end();
   clearTimeout(cut);
 }
