@@ -81,7 +81,7 @@ async function serviceOptions(flags: ServeFlags, log: Logger, lifecycle: Lifecyc
   if (flags.local) {
     return {
       ...common,
-      makeSeat: createLocalSeat,
+      makeSeat: (shard, makeWriter) => createLocalSeat(shard, makeWriter),
       makeMapSource: (reads) => databaseMapSource({ reads, clock: systemClock, log }),
     };
   }

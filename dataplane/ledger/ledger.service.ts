@@ -10,6 +10,7 @@ import { closePool, cutPool, openPool, type PostgresTarget } from "../../lib/nod
 import { programVersion } from "../../lib/node/version.ts";
 import { createAccountLocator } from "./account-locator.ts";
 import { createApiKeys } from "./api-keys.ts";
+import { createLiveness } from "./ledger.liveness.ts";
 import { createReadiness } from "./ledger.readiness.ts";
 import { createReads, type LedgerReads } from "./ledger.reads.ts";
 import { createRouter } from "./ledger.router.ts";
@@ -155,7 +156,10 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   const watching = Promise.all(watches.map((watch) => watch.run(lifecycle.signal)));
   lifecycle.defer("watches", async () => void (await watching));
   const ready = createReadiness({ watches, seats, clock, signal: lifecycle.signal });
-  const probes = await startProbes(options, ready);
+  const liveness = createLiveness({ seats, clock });
+  const looking = liveness.run(lifecycle.signal);
+  lifecycle.defer("liveness", () => looking);
+  const probes = await startProbes(options, { ready, live: liveness.check });
   lifecycle.defer("probe server", () => probes.close());
   // Released first: what was accepted is finished and the shards go to the other pod, which this one hands requests to.
   lifecycle.defer("shards", async () => {
@@ -199,10 +203,11 @@ function makeWriterFactory(options: ServiceOptions, shard: number): WriterFactor
   const failures = metrics.counter("ledger_commit_failures_total");
   // A counter that exists from the start shows its first rise.
   for (const counter of [events, snapshots, refusals]) counter.inc({ shard }, 0);
-  return (lease: WriterLease): LedgerWriter =>
+  return (lease: WriterLease, onStep: () => void): LedgerWriter =>
     createWriter({
       shard,
       lease,
+      onStep,
       openStore: (instance) => openStore({ shard, target, instance }),
       snapshotEvery: options.snapshotEvery,
       clock: options.clock,
@@ -234,13 +239,15 @@ function publishGauges(metrics: Metrics, seats: readonly ShardSeat[], watches: r
   });
 }
 
-function startProbes(options: ServiceOptions, ready: () => ProbeResult): Promise<ProbeServer> {
+function startProbes(
+  options: ServiceOptions,
+  checks: { readonly live: () => ProbeResult; readonly ready: () => ProbeResult },
+): Promise<ProbeServer> {
   const { listen, metrics, log } = options;
   return startProbeServer({
     port: listen.probePort,
     ...(listen.host === undefined ? {} : { host: listen.host }),
-    live: () => ({ ok: true }),
-    ready,
+    ...checks,
     metrics,
     log,
   });

@@ -13,8 +13,8 @@ const SILENT_MS = 500;
 const NOTICED_MS = 5_000;
 /** Far below every limit of an answer from PostgreSQL. */
 const PROMPT_MS = 2_000;
-/** Longer than two refreshes of the API keys. */
-const SILENCE_MS = 12_000;
+/** Longer than the API keys go without a refresh. */
+const SILENCE_MS = 8_000;
 
 let postgres: TestPostgres;
 let wire: SilentWire;

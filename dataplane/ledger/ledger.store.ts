@@ -85,7 +85,8 @@ export interface LedgerStore {
   inspect(): Promise<void>;
   /** Makes `epoch` the shard's, ending every other writer's session. @returns the former epoch; not below `epoch` = refused */
   claim(epoch: number): Promise<number>;
-  load(): Promise<LoadedLedger>;
+  /** @param onRow told of each row: a large shard takes its time */
+  load(onRow: () => void): Promise<LoadedLedger>;
   /** Outcomes by key (16 bytes as a latin1 string) of the keys that are known. */
   lookup(keys: readonly Buffer[]): Promise<Map<string, StoredOutcome>>;
   commit(request: CommitRequest): CommitTicket;
@@ -253,7 +254,7 @@ export async function openStore(options: StoreOptions): Promise<LedgerStore> {
         ]);
         return (rows[0] as { former: number }).former;
       }),
-    load: () => guarded(() => loadLedger(reader)),
+    load: (onRow) => guarded(() => loadLedger(reader, onRow)),
     lookup: (keys) => guarded(() => lookupKeys(reader, keys)),
     commit: (request) => {
       turnOf = (turnOf + 1) % writers.length;
@@ -289,8 +290,13 @@ async function openSession(options: StoreOptions, settings: string): Promise<Cli
     ...options.target,
     applicationName: `${applicationPrefix(options.shard)}${options.instance}`,
   });
-  await client.query(settings);
-  return client;
+  try {
+    await client.query(settings);
+    return client;
+  } catch (error) {
+    await closeClient(client);
+    throw error;
+  }
 }
 
 type Convert = (error: unknown, client?: Client) => Promise<OperatorError>;
@@ -447,7 +453,7 @@ async function readKeysOf(client: Client, table: string, onKey: (key: Buffer) =>
 }
 
 /** Reads everything in one snapshot, so that head, balances and map version belong together. */
-async function loadLedger(client: Client): Promise<LoadedLedger> {
+async function loadLedger(client: Client, onRow: () => void): Promise<LoadedLedger> {
   await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
   const head = await client.query<{
     position: number;
@@ -466,6 +472,7 @@ async function loadLedger(client: Client): Promise<LoadedLedger> {
     `SELECT a.id, a.ext_id, a.placement_key, a.asset, a.floor, b.posted, b.version, b.last_position
        FROM ledger.account a JOIN ledger.balance b ON b.account = a.id ORDER BY a.id`,
     (row) => {
+      onRow();
       const number = addAccount(state, {
         extId: row.text(1),
         placementKey: row.text(2),
@@ -479,6 +486,7 @@ async function loadLedger(client: Client): Promise<LoadedLedger> {
     },
   );
   await readRowsPromptly(client, "SELECT ext_id, placement_key FROM ledger.account_directory", (row) => {
+    onRow();
     state.pointers.set(row.text(0), row.text(1));
   });
   await client.query("COMMIT");

@@ -128,8 +128,11 @@ export function createWriter(options: WriterOptions): LedgerWriter {
     new Promise((resolve) => {
       wake = resolve;
     });
+  const step = options.onStep ?? (() => undefined);
   const mayContinue = (): boolean => stopping !== "lost" && lease.isHeld();
-  const isDrained = (): boolean => stopping === "drain" && queue.size() === 0 && unsettled.length === 0;
+  /** What nobody waits for any more need not be settled. */
+  const isAwaited = ({ segments }: DecidedBatch): boolean => segments.some(({ work }) => !work.closed);
+  const isDrained = (): boolean => stopping === "drain" && queue.size() === 0 && !unsettled.some(isAwaited);
 
   const abandon = (works: readonly Work[], why: (tried: boolean) => OperatorError): void => {
     abandonWorks(works, why);
@@ -164,6 +167,7 @@ export function createWriter(options: WriterOptions): LedgerWriter {
 
   const begin = async (): Promise<Session> => {
     const opened = await takeOver(options, committed.position);
+    step();
     try {
       const landed = await landedOf(opened.store, unsettled);
       for (const batch of landed) settleBatch(batch);
@@ -209,6 +213,7 @@ export function createWriter(options: WriterOptions): LedgerWriter {
 
   const acknowledge = (current: Session, batch: DecidedBatch, startedAt: number): void => {
     current.inFlight.shift();
+    step();
     const { header, snapshots } = batch.block;
     committed = { position: header.firstPosition + header.events - 1, epoch: current.epoch };
     settleBatch(batch);
@@ -284,6 +289,7 @@ export function createWriter(options: WriterOptions): LedgerWriter {
   /** Returns when the session failed, the right ended, or everything is drained. */
   const write = async (current: Session): Promise<void> => {
     while (current.failure === undefined && mayContinue()) {
+      if (current.inFlight.length === 0) step();
       if (queue.size() > 0 && pipeIsFree(current)) {
         await writeBatch(current);
         continue;
@@ -335,6 +341,7 @@ export function createWriter(options: WriterOptions): LedgerWriter {
   const run = async (): Promise<void> => {
     const deadlines = enforceDeadlines();
     for (let failures = 0; mayContinue() && !isDrained(); ) {
+      step();
       try {
         failures = (await term()) ? 0 : failures + 1;
       } catch (thrown) {

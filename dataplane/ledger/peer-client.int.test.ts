@@ -88,7 +88,14 @@ describe("a shard whose writer keeps its requests waiting", () => {
     const url = await listen(tls);
     const peers = client(ca.certPem);
     let writes = true;
-    const waiting = Array.from({ length: 100 }, () => failure(peers.post(url, request(() => writes))));
+    const waiting = Array.from({ length: 100 }, () =>
+      failure(
+        peers.post(
+          url,
+          request(() => writes),
+        ),
+      ),
+    );
     const answered = { ...request(() => true), shard: 1, authorization: "answered" };
     expect((await peers.post(url, answered)).status).toBe(200);
     writes = false;

@@ -4,7 +4,7 @@
  */
 
 import { ANNOTATIONS } from "../../crds/group.ts";
-import type { Clock } from "../../lib/core/clock.ts";
+import { type Clock, systemClock } from "../../lib/core/clock.ts";
 import { toOperatorError } from "../../lib/core/errors.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { createLeaseHolder, type LeaseHolder } from "../../lib/kube/lease.ts";
@@ -13,6 +13,7 @@ import { memoryOn } from "./lease-memory.ts";
 import type { LedgerWriter, WriterStatus } from "./ledger.writer.ts";
 import { createLocalLease } from "./local-lease.ts";
 import type { WriterLease } from "./writer-takeover.ts";
+import { createWriterWatch, type WatchedWriter } from "./writer-watch.ts";
 
 /** Who writes a shard, as far as this process knows. */
 export interface ShardSeat {
@@ -23,23 +24,40 @@ export interface ShardSeat {
   holderUrl(): string | undefined;
   /** Why the holder, in whichever process, does not write, when only people can mend that: a code and a sentence. */
   problem(): string | undefined;
-  /** Finishes what was accepted and gives the right back. */
+  /** Asked once a second. Gives back the right of a writer that is stuck. @returns why only a new process helps */
+  look(): string | undefined;
+  /** Finishes what was accepted, within 15 s, and gives the right back. */
   stop(): Promise<void>;
 }
 
-/** Makes the writer of one term of office. */
-export type WriterFactory = (lease: WriterLease) => LedgerWriter;
+/** Makes the writer of one term of office. @param onStep see writer-watch.ts */
+export type WriterFactory = (lease: WriterLease, onStep: () => void) => LedgerWriter;
+
+/** What was accepted is finished within this time, or its outcome is unknown: the pod has to end. */
+const DRAIN_MS = 15_000;
+/** A writer that is told to begin nothing more ends with the answer that it waits for; its epoch fences it after that. */
+const ENDING_MS = 1_000;
+
+/** Waits for the work, but not for longer. */
+async function within(work: Promise<unknown>, ms: number, clock: Clock): Promise<void> {
+  const ended = new AbortController();
+  await Promise.race([work, clock.sleep(ms, ended.signal)]);
+  ended.abort();
+}
 
 /** A seat without rivals, see local-lease.ts. */
-export function createLocalSeat(shard: number, makeWriter: WriterFactory): ShardSeat {
-  const writer = makeWriter(createLocalLease());
-  void writer.run();
+export function createLocalSeat(shard: number, makeWriter: WriterFactory, clock: Clock = systemClock): ShardSeat {
+  const watch = createWriterWatch(clock);
+  const watched = watch.begin();
+  const writer = makeWriter(createLocalLease(), watched.step);
+  void writer.run().finally(watched.ended);
   return {
     shard,
     writer: () => (writer.status().phase === "ended" ? undefined : writer),
     holderUrl: () => undefined,
     problem: () => problemOf(writer.status()),
-    stop: () => writer.stop("drain"),
+    look: () => (watch.look().isStuck ? `shard ${shard}: the writer makes no step` : undefined),
+    stop: () => within(writer.stop("drain"), DRAIN_MS, clock),
   };
 }
 
@@ -85,11 +103,15 @@ export interface LeaseSeatOptions {
 const LEASE_SECONDS = 10;
 const RENEW_WITHIN_SECONDS = 7;
 const RETRY_SECONDS = 2;
+/** Time for another pod to take what a stuck writer gave back. */
+const LET_OTHERS_MS = 5_000;
 
 /** A seat that is shared with other pods through a Lease. It competes at once (after its delay) and until `stop`. */
 export function createLeaseSeat(options: LeaseSeatOptions): ShardSeat {
   const { shard, clock, log } = options;
+  const watch = createWriterWatch(clock);
   let writer: LedgerWriter | undefined;
+  let watched: WatchedWriter | undefined;
   /** The writer of the last term, which has drained: what it reached goes with the release. */
   let leaving: LedgerWriter | undefined;
   /** Writers of former terms that are still ending. */
@@ -98,17 +120,17 @@ export function createLeaseSeat(options: LeaseSeatOptions): ShardSeat {
 
   const begin = (holder: LeaseHolder): void => {
     if (writer !== undefined) return;
-    const term = options.makeWriter({
-      isHeld: holder.isHeld,
-      epoch: holder.epoch,
-      setMinimumEpoch: holder.setMinimumEpoch,
-      memory: () => memoryOn(holder.annotation),
-    });
+    const steps = watch.begin();
+    const { isHeld, epoch, setMinimumEpoch, annotation } = holder;
+    const lease = { isHeld, epoch, setMinimumEpoch, memory: () => memoryOn(annotation) };
+    const term = options.makeWriter(lease, steps.step);
     writer = term;
+    watched = steps;
     void term
       .run()
       .catch((error: unknown) => log.error({ shard, error: toOperatorError(error).message }, "writer failed"))
       .then(async () => {
+        steps.ended();
         if (writer !== term) return;
         writer = undefined;
         // The right is still ours although the writer gave up: try again, since nobody else may.
@@ -120,30 +142,49 @@ export function createLeaseSeat(options: LeaseSeatOptions): ShardSeat {
   const end = (): void => {
     const term = writer;
     writer = undefined;
+    watched?.leave();
     if (term !== undefined) endings = Promise.all([endings, term.stop("lost")]);
   };
 
-  const holder: LeaseHolder = createLeaseHolder({
-    client: options.client,
-    namespace: options.namespace,
-    name: options.name,
-    identity: options.identity,
-    durationSeconds: LEASE_SECONDS,
-    renewSeconds: RENEW_WITHIN_SECONDS,
-    retrySeconds: RETRY_SECONDS,
-    // Every write of a writer carries its epoch into the database, which refuses late ones.
-    settleSeconds: 0,
-    clock,
-    random: options.random,
-    log,
-    holderUrl: options.url,
-    annotations: () => newsOf((writer ?? leaving)?.status()),
-    onHeld: () => begin(holder),
-    onLost: end,
-  });
-  const competing = clock.sleep(options.delayMs, stopping.signal).then(async () => {
+  const makeHolder = (): LeaseHolder => {
+    const made = createLeaseHolder({
+      client: options.client,
+      namespace: options.namespace,
+      name: options.name,
+      identity: options.identity,
+      durationSeconds: LEASE_SECONDS,
+      renewSeconds: RENEW_WITHIN_SECONDS,
+      retrySeconds: RETRY_SECONDS,
+      // Every write of a writer carries its epoch into the database, which refuses late ones.
+      settleSeconds: 0,
+      clock,
+      random: options.random,
+      log,
+      holderUrl: options.url,
+      annotations: () => newsOf((writer ?? leaving)?.status()),
+      onHeld: () => begin(made),
+      onLost: end,
+    });
+    return made;
+  };
+  let holder = makeHolder();
+  const compete = async (delayMs: number): Promise<void> => {
+    await clock.sleep(delayMs, stopping.signal);
     if (!stopping.signal.aborted) await holder.run();
-  });
+  };
+  let competing = compete(options.delayMs);
+
+  /** The right of a stuck writer goes to another pod, or to a new writer here. Nothing that it still does can land then. */
+  const letGo = async (): Promise<void> => {
+    log.error({ shard }, "the writer makes no step; its Lease is given back");
+    leaving = writer;
+    await holder.stop();
+    await competing;
+    leaving = undefined;
+    holder = makeHolder();
+    competing = compete(LET_OTHERS_MS);
+  };
+  let lettingGo: Promise<void> | undefined;
 
   return {
     shard,
@@ -155,13 +196,23 @@ export function createLeaseSeat(options: LeaseSeatOptions): ShardSeat {
       return record.holderUrl;
     },
     problem: () => (writer === undefined ? holder.annotation(ANNOTATIONS.writerProblem) : problemOf(writer.status())),
+    look: () => {
+      const { isStuck, isOverdue } = watch.look();
+      if (isStuck && writer !== undefined && !stopping.signal.aborted) {
+        lettingGo ??= letGo().finally(() => {
+          lettingGo = undefined;
+        });
+      }
+      return isOverdue ? `shard ${shard}: a writer was told to end and does not` : undefined;
+    },
     stop: async () => {
       stopping.abort();
+      await lettingGo;
       leaving = writer;
-      await leaving?.stop("drain");
+      if (leaving !== undefined) await within(leaving.stop("drain"), DRAIN_MS, clock);
       await holder.stop();
       await competing;
-      await endings;
+      await within(endings, ENDING_MS, clock);
     },
   };
 }

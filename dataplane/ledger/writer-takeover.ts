@@ -54,6 +54,8 @@ export interface TakeoverOptions {
   readonly snapshotEvery: number;
   readonly clock: Clock;
   readonly log: Logger;
+  /** The writer came a step further, or has nothing to do: see writer-watch.ts. */
+  readonly onStep?: () => void;
 }
 
 /**
@@ -65,9 +67,12 @@ export interface TakeoverOptions {
 export async function takeOver(options: TakeoverOptions, reached = 0): Promise<Session> {
   const store = await options.openStore(randomUUID());
   try {
+    const step = options.onStep ?? (() => undefined);
     const systemIdentifier = await requireRemembered(store, options, reached);
+    step();
     const epoch = await claimEpoch(store, options);
-    const { state, mapVersion } = await store.load();
+    step();
+    const { state, mapVersion } = await store.load(step);
     const session: Session = {
       store,
       state,

@@ -16,9 +16,11 @@ export interface Stage {
 }
 
 /** Starts it. */
-export function stage(options: { database?: MemoryDatabase; lease?: WriterLease } = {}): Stage {
+export function stage(
+  options: { database?: MemoryDatabase; lease?: WriterLease; clock?: ManualClock; onStep?: () => void } = {},
+): Stage {
   const database = options.database ?? createMemoryDatabase();
-  const clock = createManualClock();
+  const clock = options.clock ?? createManualClock();
   const writer = createWriter({
     shard: 0,
     lease: options.lease ?? createLocalLease(),
@@ -26,6 +28,7 @@ export function stage(options: { database?: MemoryDatabase; lease?: WriterLease 
     snapshotEvery: 100,
     clock,
     log: silentLogger,
+    ...(options.onStep === undefined ? {} : { onStep: options.onStep }),
   });
   void writer.run();
   const send = (requests: TransferRequest[], mapVersion = 1): Promise<TransferResults> =>
