@@ -33,10 +33,12 @@ const USAGE_CODE = 2;
 const REFUSED: ReadonlySet<ErrorCode> = new Set([
   "USAGE",
   "CONFIG_INVALID",
+  "FILE_NOT_CSV",
   "CSV_ENCODING_INVALID",
   "CSV_HEADER_INVALID",
   "CSV_ROW_INVALID",
   "CSV_NEWEST_FIRST",
+  "CSV_CURRENCY_UNCLEAR",
   "FILE_EXISTS",
 ]);
 

@@ -9,6 +9,7 @@ import { eventually } from "../../testkit/wait.ts";
 import { EXPORT_FILES } from "../testing/export-files.ts";
 import { type LocalLedger, startLocalLedger } from "../testing/local-ledger.ts";
 import { startTestPostgres, type TestPostgres } from "../testing/postgres.ts";
+import { WORLD_EXPORT_FILES } from "../testing/world-export-files.ts";
 import { run } from "./ledger.main.ts";
 
 // Goal: `shieldx ledger import` as a user meets it, with a real ledger behind: exit codes, sentences, the rejects file, and
@@ -106,8 +107,8 @@ async function heads(): Promise<string> {
   return (await ledger.client.send("GET", "/v1/shards")).text;
 }
 
-describe("ten files as banks, card companies and shops export them, trial 18", () => {
-  test.each(EXPORT_FILES)("$name", async (file) => {
+describe("files as banks, card companies, payment providers and shops export them, trial 18", () => {
+  test.each([...EXPORT_FILES, ...WORLD_EXPORT_FILES])("$name", async (file) => {
     const path = write(file.content);
     const before = await heads();
     if (file.says !== undefined) {
@@ -116,12 +117,13 @@ describe("ten files as banks, card companies and shops export them, trial 18", (
       expect(plain.err).toMatch(new RegExp(file.says.source, "s"));
     }
     const dry = await shieldx([path, ...file.options, "--dry-run"]);
-    expect({ code: dry.code, err: dry.err }).toEqual({ code: 0, err: "" });
+    const notes = (file.notes ?? "") === "" ? "" : `${path}: ${file.notes}\n`;
+    expect({ code: dry.code, err: dry.err }).toEqual({ code: 0, err: notes });
     expect(dry.out).toContain("Nothing was posted");
     expect(await heads()).toBe(before);
 
     const posted = await shieldx([path, ...file.options, "--json"]);
-    expect({ code: posted.code, err: posted.err }).toEqual({ code: 0, err: "" });
+    expect({ code: posted.code, err: posted.err }).toEqual({ code: 0, err: notes });
     expect(JSON.parse(posted.out)).toMatchObject({ rows: file.rows, posted: file.rows, rejected: {} });
     for (const [account, minor] of Object.entries(file.balances)) expect(await balance(account)).toBe(minor);
 

@@ -53,14 +53,24 @@ function withImport(made: Command): Command {
     .option("--skip-last <count>", "records below the last row, such as totals")
     .option("--date-format <form>", 'for example DD.MM.YYYY or "YYYY-MM-DD HH:mm:ss" (UTC); YYYY-MM-DD otherwise')
     .option("--decimal-comma", "amounts like 1.234,56 and not like 1,234.56")
+    .option("--null <text>", "what stands for nothing, such as NULL or - (may be repeated)", each)
     .optionsGroup("Which column is which (ours=theirs; may be repeated):")
     .option(
       "--column <ours=theirs>",
-      "name of a column: id, date, account, direction, operation, amount_minor (whole minor units); instead of that amount (decimal, may be signed), or credit and debit; partner_bank, partner_account",
+      "name of a column: id, date, account, direction, operation, amount_minor (whole minor units); instead of that amount (decimal, may be signed), or credit and debit; partner_bank, partner_account; asset (a currency, which must be that of the import)",
       each,
     )
-    .option("--value <ours=text>", "the same for all rows, in place of a column: account, direction, operation", each)
-    .option("--direction <ours=theirs>", "words of the file for credit and debit, for example debit=Af", each)
+    .option(
+      "--value <ours=text>",
+      "the same for all rows, in place of a column: account, direction, operation, asset",
+      each,
+    )
+    .option(
+      "--direction <ours=theirs>",
+      "words of the file for credit and debit, in a column or beside the amounts, for example debit=Dr",
+      each,
+    )
+    .option("--positive <direction>", "debit: amounts without a minus are debits, as on card statements; else credit")
     .option("--keep <ours=theirs>", "a further column that goes along as metadata under the name ours", each)
     .option(
       "--id-from <theirs>",
@@ -68,6 +78,16 @@ function withImport(made: Command): Command {
       each,
     )
     .optionsGroup("What is posted:")
+    .option(
+      "--only <column=value>",
+      "rows with this value in this column; of one column any of its values, of several columns each (may be repeated)",
+      each,
+    )
+    .option(
+      "--without <column=value>",
+      "pass rows with this value over; column= for an empty one (may be repeated)",
+      each,
+    )
     .option("--dry-run", "read and check the whole file, show how it is understood, and post nothing")
     .option("--sort <what>", "date: post the oldest row first")
     .option("--keep-order", "post a file that lists the newest first as it stands")
@@ -85,7 +105,8 @@ function withImport(made: Command): Command {
 
 const IMPORT_HELP = `
 The whole file is read and checked first. A file that ends without a line end, has a broken row, an id twice, a value that
-cannot be read or its newest row first is refused before anything is posted, with the option that helps. Begin with --dry-run.
+cannot be read, several currencies or its newest row first is refused before anything is posted, with the option that helps.
+Begin with --dry-run.
 
 Columns of the ledger's own form: id,date,account,direction,operation,amount_minor[,partner_bank,partner_account]
 

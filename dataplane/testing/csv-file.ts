@@ -6,7 +6,7 @@ import { type FileFlags, fileFlags, firstPassOptions } from "../ledger/import/im
 const shape = z.strictObject(fileFlags);
 
 /** The first pass over a file in pieces of so many bytes, with the defaults of the command line; CZK has two decimals. */
-export function checkCsv(
+export async function checkCsv(
   content: string | Uint8Array,
   flags: Partial<FileFlags> = {},
   pieceBytes = 65_536,

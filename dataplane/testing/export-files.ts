@@ -11,6 +11,8 @@ export interface ExportFile {
   readonly balances: Readonly<Record<string, number>>;
   /** What an import without any option must say before anything is posted; none where the file needs no option. */
   readonly says?: RegExp;
+  /** What is said on the way; nothing when absent. */
+  readonly notes?: string;
 }
 
 const lines = (end: string, ...all: readonly string[]): string => all.map((line) => `${line}${end}`).join("");

@@ -173,6 +173,12 @@ export const ERRORS = {
 
   // --- ledger command line ---
   USAGE: entry(400, "terminal", "The command line is not valid", "See 'shieldx --help'."),
+  FILE_NOT_CSV: entry(
+    400,
+    "terminal",
+    "The file is of another kind than CSV",
+    "Import a CSV file; nothing was posted.",
+  ),
   CSV_ENCODING_INVALID: entry(
     400,
     "terminal",
@@ -196,6 +202,12 @@ export const ERRORS = {
     "terminal",
     "The rows are listed newest first",
     "Give --sort date to post the oldest row first, or --keep-order to post the rows as they stand; nothing was posted.",
+  ),
+  CSV_CURRENCY_UNCLEAR: entry(
+    400,
+    "terminal",
+    "The file has amounts of other currencies",
+    "Do as the detail says; nothing was posted.",
   ),
   FILE_UNREADABLE: entry(400, "terminal", "The file cannot be read", "Check the path and the permissions."),
   FILE_EXISTS: entry(

@@ -14,6 +14,7 @@ export const FIELDS = [
   "amount",
   "credit",
   "debit",
+  "asset",
 ] as const;
 export type Field = (typeof FIELDS)[number];
 
@@ -30,6 +31,20 @@ export interface ColumnOptions {
   readonly keep: Readonly<Record<string, string>>;
   /** Columns that make the id, where the file has none. */
   readonly idFrom: readonly string[];
+  /** Rows that are read, by column and values. */
+  readonly only: ColumnValues;
+  /** Rows that are passed over, by column and values. */
+  readonly without: ColumnValues;
+}
+
+/** Texts by column. */
+export type ColumnValues = Readonly<Record<string, readonly string[]>>;
+
+/** Texts of one column. */
+export interface ValuesAt {
+  readonly column: string;
+  readonly at: number;
+  readonly texts: readonly string[];
 }
 
 /** Where things are in a record. */
@@ -38,6 +53,8 @@ export interface Layout {
   readonly at: Readonly<Partial<Record<Field, number>>>;
   readonly keep: readonly { readonly name: string; readonly at: number }[];
   readonly idFrom: readonly number[];
+  readonly only: readonly ValuesAt[];
+  readonly without: readonly ValuesAt[];
 }
 
 /** A layout, or what is wrong with the header. */
@@ -45,16 +62,20 @@ export type FoundLayout =
   | { readonly layout: Layout }
   | { readonly missing: readonly string[]; readonly doubled: readonly string[] };
 
-/** Columns that are named and not there, or there twice, or needed and not named. */
-export function findLayout(header: readonly string[], options: ColumnOptions): FoundLayout {
+/** Columns that are named and not there, or there twice, or needed and not named. Blanks around a name are no part of it. */
+export function findLayout(columns: readonly string[], options: ColumnOptions): FoundLayout {
+  const header = columns.map((name) => name.trim());
   const missing: string[] = [];
   const doubled: string[] = [];
-  const place = (column: string): number | undefined => {
+  const place = (named: string): number | undefined => {
+    const column = named.trim();
     const at = header.indexOf(column);
     if (at >= 0 && header.indexOf(column, at + 1) >= 0) doubled.push(column);
     else if (at < 0) missing.push(column);
     return at < 0 ? undefined : at;
   };
+  const valuesAt = (values: ColumnValues): ValuesAt[] =>
+    Object.entries(values).map(([column, texts]) => ({ column, at: place(column) ?? -1, texts }));
   const at: Partial<Record<Field, number>> = {};
   for (const field of fieldsOf(header, options)) {
     const index = place(options.columns[field] ?? field);
@@ -62,8 +83,9 @@ export function findLayout(header: readonly string[], options: ColumnOptions): F
   }
   const keep = Object.entries(options.keep).map(([name, column]) => ({ name, at: place(column) ?? -1 }));
   const idFrom = options.idFrom.map((column) => place(column) ?? -1);
+  const [only, without] = [valuesAt(options.only), valuesAt(options.without)];
   if (missing.length > 0 || doubled.length > 0) return { missing, doubled };
-  return { layout: { header, at, keep, idFrom } };
+  return { layout: { header, at, keep, idFrom, only, without } };
 }
 
 /** The fields that are read from columns: what is needed, and what is there besides. */

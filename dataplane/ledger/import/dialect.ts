@@ -28,6 +28,8 @@ const DELIMITERS = [",", ";", "\t", "|"];
 /** How far down a header is looked for, to name its line. */
 const LOOK_LINES = 50;
 const SHOWN_COLUMNS = 12;
+/** Numbers, dates and amounts: no names of columns. */
+const DATUM = /^[\d\s.,:;/'$€£()+-]+$/;
 
 /**
  * @param head the beginning of the text, with the whole header
@@ -97,7 +99,7 @@ function whatIsMissing(found: Header | undefined, options: DialectOptions): stri
   if (found === undefined) return `line ${line} should be the header, and its quotes do not match.`;
   const layout = findLayout(found.header, options);
   const { missing, doubled } = "layout" in layout ? { missing: [], doubled: [] } : layout;
-  const shown = found.header.slice(0, SHOWN_COLUMNS).map((name) => JSON.stringify(name.slice(0, 60)));
+  const shown = found.header.slice(0, SHOWN_COLUMNS).map((name) => JSON.stringify(name.trim().slice(0, 60)));
   const more = found.header.length > SHOWN_COLUMNS ? ` and ${found.header.length - SHOWN_COLUMNS} more` : "";
   const separated = found.header.length === 1 ? "" : `, separated by ${nameOf(found.delimiter)}`;
   return [
@@ -125,7 +127,9 @@ function helpFor(missing: readonly string[], header: readonly string[]): string 
 
 /** A column for the example: one that sounds like ours, or one that is none of ours. */
 function likeliest(field: string, header: readonly string[]): string {
-  const free = header.filter((name) => name !== "" && !(FIELDS as readonly string[]).includes(name));
+  const free = header
+    .map((name) => name.trim())
+    .filter((name) => name !== "" && !(FIELDS as readonly string[]).includes(name));
   return free.find((name) => name.toLowerCase().includes(field)) ?? free[0] ?? "Reference";
 }
 
@@ -137,11 +141,17 @@ function whereToLook(head: string, options: DialectOptions, recordDelimiter: rea
     if (start >= head.length) break;
     for (const { header } of headersOf(head.slice(start), options, recordDelimiter)) {
       if ("layout" in findLayout(header, options)) return `Line ${skip + 1} has them all: --skip-lines ${skip}.`;
-      if (header.length > Math.max(2, widest?.width ?? 0)) widest = { skip, width: header.length };
+      const width = namesIn(header);
+      if (width > Math.max(2, widest?.width ?? 0)) widest = { skip, width };
     }
   }
   if (widest === undefined || widest.skip === options.skipLines) return "";
   return `Line ${widest.skip + 1} looks more like a header (${widest.width} columns): --skip-lines ${widest.skip}.`;
+}
+
+/** Different texts that may be names of columns: rows repeat themselves, are made of numbers, or have empty fields. */
+function namesIn(header: readonly string[]): number {
+  return new Set(header.map((name) => name.trim()).filter((name) => name !== "" && !DATUM.test(name))).size;
 }
 
 /** A separator in words. */

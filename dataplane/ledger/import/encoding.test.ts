@@ -33,6 +33,38 @@ describe("encodings", () => {
   });
 
   test.each([
+    ["shift_jis", "ご利用日,スーパー見本,１２,ｶﾅ,①"],
+    ["gb18030", "支付宝,金额（元）,镕"],
+    ["big5", "交易日期,金額"],
+    ["euc-kr", "거래일자,금액"],
+    ["euc-jp", "取引日,ﾃｽﾄ"],
+    ["windows-874", "วันที่,จำนวน"],
+    ["windows-1255", "תאריך,סכום"],
+    ["windows-1256", "تاريخ,مبلغ"],
+  ] as const)("%s comes back as it was, cut anywhere", (encoding, text) => {
+    const bytes = encodeText(`${text}\n`, encoding);
+    for (let cut = 0; cut <= bytes.length; cut += 1) {
+      expect(decode(encoding, [bytes.subarray(0, cut), bytes.subarray(cut)])).toBe(`${text}\n`);
+    }
+  });
+
+  test("a character that cannot be written back is refused: the rejects file would lose it", () => {
+    const bytes = Uint8Array.of(0x61, 0x0a, 0x94, 0x39, 0xda, 0x33);
+    expect(() => decode("gb18030", [bytes])).toThrow(/^line 2 has the character U\+1F4A9, which .*as UTF-8/);
+  });
+
+  test("what is broken in a text of several bytes a character is refused with its line", () => {
+    expect(() => decode("shift_jis", [Uint8Array.of(0x61, 0x0a, 0x82, 0xb2, 0xff, 0x0a)])).toThrow(
+      "line 2 is not shift_jis: the bytes ff 0a",
+    );
+  });
+
+  test.each([
+    ["Shift-JIS", "shift_jis"],
+    ["sjis", "shift_jis"],
+    ["cp932", "shift_jis"],
+    ["GBK", "gb18030"],
+    ["cp949", "euc-kr"],
     ["latin1", "windows-1252"],
     ["ISO-8859-1", "windows-1252"],
     ["UTF8", "utf-8"],

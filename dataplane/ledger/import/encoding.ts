@@ -1,5 +1,6 @@
 /** Bytes of a file as text, or a refusal that says where they are not: nothing is ever replaced by U+FFFD. */
 import { OperatorError } from "../../../lib/core/errors.ts";
+import { bytesOf, MULTI_BYTE } from "./encoding-tables.ts";
 
 /** Encodings that `--encoding` takes, by the names of the WHATWG. */
 export const ENCODINGS = [
@@ -11,7 +12,11 @@ export const ENCODINGS = [
   "windows-1251",
   "windows-1253",
   "windows-1254",
+  "windows-1255",
+  "windows-1256",
   "windows-1257",
+  "windows-1258",
+  "windows-874",
   "iso-8859-2",
   "iso-8859-5",
   "iso-8859-7",
@@ -19,6 +24,11 @@ export const ENCODINGS = [
   "macintosh",
   "ibm866",
   "koi8-r",
+  "shift_jis",
+  "euc-jp",
+  "gb18030",
+  "big5",
+  "euc-kr",
 ] as const;
 export type Encoding = (typeof ENCODINGS)[number];
 
@@ -32,6 +42,20 @@ const ALIASES: Readonly<Record<string, Encoding>> = {
   latin1: "windows-1252",
   "iso-8859-1": "windows-1252",
   "iso-8859-9": "windows-1254",
+  "shift-jis": "shift_jis",
+  sjis: "shift_jis",
+  cp932: "shift_jis",
+  "windows-31j": "shift_jis",
+  gbk: "gb18030",
+  gb2312: "gb18030",
+  cp936: "gb18030",
+  cp949: "euc-kr",
+  cp950: "big5",
+  cp1256: "windows-1256",
+  cp1255: "windows-1255",
+  cp1254: "windows-1254",
+  cp1253: "windows-1253",
+  cp1257: "windows-1257",
   "us-ascii": "utf-8",
   ascii: "utf-8",
 };
@@ -114,6 +138,7 @@ export function createStrictDecoder(encoding: Encoding): StrictDecoder {
   const check = (text: string, bytes: Uint8Array): string => {
     const bad = isSingleByte ? text.search(UNDEFINED_BYTE) : text.indexOf("\0");
     if (bad >= 0) throw broken(bytes, lengthIn(encoding, text.slice(0, bad)), text.slice(0, bad));
+    if (MULTI_BYTE.has(encoding)) refuseUnwritable(text, encoding, line);
     line += countLines(text);
     return text;
   };
@@ -160,12 +185,27 @@ export function createStrictDecoder(encoding: Encoding): StrictDecoder {
 
 function lengthIn(encoding: Encoding, text: string): number {
   if (encoding === "utf-8") return Buffer.byteLength(text);
-  return encoding.startsWith("utf-16") ? text.length * 2 : text.length;
+  if (encoding.startsWith("utf-16")) return text.length * 2;
+  return MULTI_BYTE.has(encoding) ? encodeText(text, encoding).length : text.length;
+}
+
+/** Some codes are read and cannot be written: a row with one would come back from the rejects file as another row. */
+function refuseUnwritable(text: string, encoding: Encoding, firstLine: number): void {
+  const table = bytesOf(encoding);
+  let line = firstLine;
+  for (const character of text) {
+    if (character === "\n") line += 1;
+    if (table.has(character)) continue;
+    const code = (character.codePointAt(0) as number).toString(16).toUpperCase();
+    throw refused(
+      `line ${line} has the character U+${code}, which cannot be written in ${encoding}: save the file as UTF-8`,
+    );
+  }
 }
 
 function suggestion(encoding: Encoding): string {
   return encoding === "utf-8"
-    ? "Name the file's encoding, for example --encoding windows-1252 (Excel, western Europe) or windows-1250 (central Europe)"
+    ? "Name the file's encoding, for example --encoding windows-1252 (Excel, western Europe), windows-1250 (central Europe), shift_jis (Japan) or gb18030 (China)"
     : "Name another encoding with --encoding";
 }
 
@@ -185,19 +225,10 @@ export function encodeText(text: string, encoding: Encoding): Buffer {
   if (encoding === "utf-16le") return Buffer.from(text, "utf16le");
   if (encoding === "utf-16be") return Buffer.from(text, "utf16le").swap16();
   const bytes = bytesOf(encoding);
-  return Buffer.from(Array.from(text, (character) => bytes.get(character) ?? 0x3f));
+  return Buffer.concat(Array.from(text, (character) => bytes.get(character) ?? UNKNOWN));
 }
 
-const tables = new Map<Encoding, ReadonlyMap<string, number>>();
-
-function bytesOf(encoding: Encoding): ReadonlyMap<string, number> {
-  const known = tables.get(encoding);
-  if (known !== undefined) return known;
-  const decoder = new TextDecoder(encoding);
-  const table = new Map(Array.from({ length: 256 }, (_, byte) => [decoder.decode(Uint8Array.of(byte)), byte] as const));
-  tables.set(encoding, table);
-  return table;
-}
+const UNKNOWN = Uint8Array.of(0x3f);
 
 /** The byte order mark of an encoding that has one. */
 export function markOf(encoding: Encoding): Buffer {

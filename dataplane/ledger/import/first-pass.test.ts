@@ -75,7 +75,7 @@ describe("the ledger's own form", () => {
 
   test.each<[name: string, line: string, words: string]>([
     ["too few fields", "1,1993-01-01,576,credit,cash,5", "line 3: 6 fields instead of 8"],
-    ["too many fields", "1,1993-01-01,576,credit,cash,5,,,,", "line 3: 10 fields instead of 8"],
+    ["too many fields", "1,1993-01-01,576,credit,cash,5,,,,x", "line 3: 10 fields instead of 8"],
     ["no id", ",1993-01-01,576,credit,cash,5,,", 'line 3: id "" is not made of'],
     ["a long id", `${"1".repeat(121)},1993-01-01,576,credit,cash,5,,`, "has 121 characters, at most 120 are taken"],
     ["a wrong date", "1,1993-02-30,576,credit,cash,5,,", 'date "1993-02-30" has day 30 in February 1993, which has 28'],

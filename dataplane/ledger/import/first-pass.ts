@@ -4,11 +4,15 @@
  */
 import { OperatorError } from "../../../lib/core/errors.ts";
 import { parseTimestamp } from "../timestamps.ts";
+import { createCurrencyWatch } from "./currency-watch.ts";
 import { type Dialect, type DialectOptions, detectDialect } from "./dialect.ts";
 import { createStrictDecoder, detectEncoding, type Encoding, type FoundEncoding } from "./encoding.ts";
+import { refuseOtherKinds } from "./file-kind.ts";
 import { createIdSet } from "./id-set.ts";
+import { createMinusWatch } from "./minus-watch.ts";
 import { packBroken, packRecord, unpack } from "./packed-rows.ts";
 import { type CsvRecord, readRecords } from "./records.ts";
+import { createRowFilter } from "./row-filter.ts";
 import { createOrderWatch, isNewestFirst, type RowOrder, sortedByTime } from "./row-order.ts";
 import { createRowReader, type RowForm, type RowReader } from "./row-reader.ts";
 import type { BrokenRow, ParsedRow } from "./rows.ts";
@@ -33,6 +37,8 @@ export interface CheckedFile extends FoundEncoding {
   /** Rows below the header, broken ones too. */
   readonly rows: number;
   readonly broken: number;
+  /** Rows that were not asked for: they are counted nowhere else. */
+  readonly passedOver: number;
   /** What the user should know before anything is posted. */
   readonly notes: readonly string[];
   /** The rows in the order of posting. */
@@ -44,14 +50,17 @@ export interface CheckedFile extends FoundEncoding {
 const HEAD_CHARACTERS = 64 * 1024;
 const SHOWN_ROWS = 5;
 
-/** @throws OperatorError CSV_ENCODING_INVALID, CSV_HEADER_INVALID, CSV_ROW_INVALID, CSV_NEWEST_FIRST, FILE_UNREADABLE */
+/**
+ * @throws OperatorError FILE_NOT_CSV, CSV_ENCODING_INVALID, CSV_HEADER_INVALID, CSV_ROW_INVALID, CSV_CURRENCY_UNCLEAR,
+ * CSV_NEWEST_FIRST, FILE_UNREADABLE
+ */
 export async function checkFile(chunks: AsyncIterable<Uint8Array>, options: FirstPassOptions): Promise<CheckedFile> {
   const source = await openText(chunks, options);
   const dialect = detectDialect(source.head, options.dialect);
   const reader = createRowReader(dialect.layout, options.form);
   const spool = createSpool(options.order === "sort");
   try {
-    const pass = createPass({ reader, spool, options });
+    const pass = createPass({ reader, spool, options, dialect });
     const records = readRecords(bodyOf(source, dialect), {
       ...dialect,
       firstLine: options.dialect.skipLines + 1,
@@ -100,6 +109,7 @@ async function openText(chunks: AsyncIterable<Uint8Array>, options: FirstPassOpt
     if (chunk === undefined) break;
     first = Buffer.concat([first, chunk]);
   }
+  refuseOtherKinds(first);
   const encoding = detectEncoding(first, options.encoding);
   const decoder = createStrictDecoder(encoding.encoding);
   const note = (text: string): string => {
@@ -128,11 +138,15 @@ async function* bodyOf(source: Text, { preamble }: Dialect): AsyncGenerator<stri
 interface Pass {
   take(record: CsvRecord): void;
   rows(): number;
-  end(hasLineEnd: boolean): Pick<CheckedFile, "rows" | "broken" | "notes" | "read">;
+  end(hasLineEnd: boolean): Pick<CheckedFile, "rows" | "broken" | "passedOver" | "notes" | "read">;
 }
 
-function createPass(of: { reader: RowReader; spool: Spool; options: FirstPassOptions }): Pass {
+function createPass(of: { reader: RowReader; spool: Spool; options: FirstPassOptions; dialect: Dialect }): Pass {
   const { reader, spool, options } = of;
+  const { layout } = of.dialect;
+  const filter = createRowFilter(layout);
+  const currencies = createCurrencyWatch(layout, options.form.amounts.asset, options.form.values.asset);
+  const minus = createMinusWatch();
   const ids = createIdSet();
   const watch = createOrderWatch();
   const times = options.order === "sort" ? createNumbers() : undefined;
@@ -158,12 +172,16 @@ function createPass(of: { reader: RowReader; spool: Spool; options: FirstPassOpt
     trailing = 0;
     const micros = parseTimestamp(parsed.row.date);
     watch.see(micros, parsed.row.line);
+    minus.see(parsed.row);
     times?.push(micros);
     spool.add(packRecord(parsed.row, id));
   };
-  const check = (record: CsvRecord): void => {
+  const check = (found: CsvRecord): void => {
     // Spreadsheets write rows without anything in them.
-    if (record.fields[0] === "" && record.fields.every((field) => field === "")) return;
+    if (found.fields[0] === "" && found.fields.every((field) => field === "")) return;
+    const record = withoutEmptyEnd(found, layout.header.length);
+    if (filter.passesOver(record)) return;
+    currencies.see(record);
     let id = reader.idOf(record);
     const parsed = reader.read(record, id);
     if ("broken" in parsed) return store(id, parsed);
@@ -192,11 +210,23 @@ function createPass(of: { reader: RowReader; spool: Spool; options: FirstPassOpt
       if (below.length > 0 && !hasLineEnd)
         throw invalid(`line ${below.at(-1)?.line}, the last one, has no line end: ${CUT}`);
       const order = watch.order();
+      filter.check();
+      currencies.check();
       judge({ rows, broken, trailing, shown, order }, options);
+      minus.check();
       const sorted = times === undefined ? undefined : sortedByTime(times.all(), order);
-      return { rows, broken, notes: notesOf(order, options), read: () => readSpool({ spool, reader, order: sorted }) };
+      const passedOver = filter.passedOver();
+      const notes = [...filter.notes(), ...notesOf(order, options)];
+      return { rows, broken, passedOver, notes, read: () => readSpool({ spool, reader, order: sorted }) };
     },
   };
+}
+
+/** Some exports end each row with a separator, and the header without one. What is not empty there is something. */
+function withoutEmptyEnd(record: CsvRecord, width: number): CsvRecord {
+  const { line, fields } = record;
+  const isLonger = fields.length > width && fields.slice(width).every((field) => field.trim() === "");
+  return isLonger ? { line, fields: fields.slice(0, width) } : record;
 }
 
 const CUT = "the file may be cut there. Get it again, or add a line end when the line is whole";

@@ -19,6 +19,10 @@ export const fileFlags = {
   value: z.array(z.string()).default([]),
   keep: z.array(z.string()).default([]),
   idFrom: z.array(z.string()).default([]),
+  only: z.array(z.string()).default([]),
+  without: z.array(z.string()).default([]),
+  null: z.array(z.string()).default([]),
+  positive: z.enum(["credit", "debit"], { error: "can be credit or debit" }).optional(),
   direction: z.array(z.string()).default([]),
   decimalComma: z.boolean().default(false),
   dateFormat: z.string().optional(),
@@ -40,6 +44,10 @@ export interface AssetForm {
 export function firstPassOptions(flags: FileFlags, of: AssetForm): FirstPassOptions {
   const columns = columnOptions(flags);
   const { values } = columns;
+  if (values.asset !== undefined && values.asset !== of.asset) {
+    throw usage(`--value asset=${values.asset}: the amounts are read as ${of.asset}; --asset names another one`);
+  }
+  checkPositive(flags, columns);
   const isDecimal = ["amount", "credit", "debit"].some((field) => Object.hasOwn(columns.columns, field));
   if (isDecimal && of.scale === undefined) {
     throw usage(`say with --scale how many decimals ${of.asset} has: --url does not tell`);
@@ -51,6 +59,8 @@ export function firstPassOptions(flags: FileFlags, of: AssetForm): FirstPassOpti
       amounts: { asset: of.asset, scale: of.scale ?? 0, decimalComma: flags.decimalComma },
       dates: datesOf(flags),
       directions: directionsOf(flags),
+      positive: flags.positive ?? "credit",
+      nulls: flags.null,
       values,
       idMax: of.idMax,
     },
@@ -64,7 +74,7 @@ export function firstPassOptions(flags: FileFlags, of: AssetForm): FirstPassOpti
 function columnOptions(flags: FileFlags): ColumnOptions {
   const columns = fieldsBy("--column", flags.column);
   const values = fieldsBy("--value", flags.value);
-  const fixed: readonly Field[] = ["account", "direction", "operation", "partner_bank", "partner_account"];
+  const fixed: readonly Field[] = ["account", "direction", "operation", "partner_bank", "partner_account", "asset"];
   const unfit = (Object.keys(values) as Field[]).find((field) => !fixed.includes(field));
   if (unfit !== undefined) throw usage(`--value ${unfit}=...: only ${fixed.join(", ")} can be the same for all rows`);
   const keep = Object.fromEntries(flags.keep.map((text) => pair("--keep", text)));
@@ -72,7 +82,8 @@ function columnOptions(flags: FileFlags): ColumnOptions {
   if (long !== undefined) throw usage(`--keep ${long}=...: a name has at most ${METADATA_NAME_MAX} characters`);
   if (Object.keys(keep).length > METADATA_MEMBERS_MAX - 3)
     throw usage(`more than ${METADATA_MEMBERS_MAX - 3} times --keep`);
-  const options = { columns, values, keep, idFrom: flags.idFrom };
+  const [only, without] = [valuesBy("--only", flags.only), valuesBy("--without", flags.without)];
+  const options = { columns, values, keep, idFrom: flags.idFrom, only, without };
   checkColumnOptions(options);
   return options;
 }
@@ -88,6 +99,25 @@ function fieldsBy(option: string, texts: readonly string[]): Partial<Record<Fiel
     found[field as Field] = value;
   }
   return found;
+}
+
+/** THEIRS=TEXT, where nothing behind the "=" is an empty field. */
+function valuesBy(option: string, texts: readonly string[]): Record<string, readonly string[]> {
+  const found: Record<string, string[]> = {};
+  for (const text of texts) {
+    const at = text.lastIndexOf("=");
+    if (at < 1) throw usage(`${option} ${JSON.stringify(text)}: write COLUMN=VALUE`);
+    const column = text.slice(0, at).trim();
+    found[column] = [...(found[column] ?? []), text.slice(at + 1).trim()];
+  }
+  return found;
+}
+
+function checkPositive({ positive }: FileFlags, { columns, values }: ColumnOptions): void {
+  if (positive === undefined) return;
+  if (columns.amount === undefined) throw usage("--positive goes with --column amount=... only");
+  const isDirected = columns.direction !== undefined || values.direction !== undefined;
+  if (isDirected) throw usage("--positive and a direction of each row exclude each other");
 }
 
 /** The part in front of the first "=", which is ours, and the one behind it, which is the file's. */
@@ -126,7 +156,7 @@ function datesOf({ dateFormat }: FileFlags): RowForm["dates"] {
   const read = createDateReader(dateFormat);
   if (read === undefined) {
     throw usage(
-      `--date-format ${JSON.stringify(dateFormat)} needs a year, a month and a day, each once, of ${DATE_PARTS}`,
+      `--date-format ${JSON.stringify(dateFormat)} needs a year, a month and a day, each part once, and hh or h together with A; it is made of ${DATE_PARTS}`,
     );
   }
   return { form: dateFormat, read };

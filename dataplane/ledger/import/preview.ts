@@ -29,6 +29,7 @@ export function previewOf(checked: CheckedFile, of: { asset: string; scale: numb
       ["separator", nameOf(checked.dialect.delimiter)],
       ["rows", String(checked.rows)],
       ["left out (--partial)", String(checked.broken)],
+      ...(checked.passedOver === 0 ? [] : [["passed over", String(checked.passedOver)] as [string, string]]),
       [`credits (${counts.credit})`, money(sums.credit)],
       [`debits (${counts.debit})`, money(sums.debit)],
     ]),

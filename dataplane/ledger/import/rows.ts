@@ -9,6 +9,8 @@ export interface CsvRow {
   readonly direction: "credit" | "debit";
   /** Whole minor units, at least 1. */
   readonly amount: number;
+  /** Whether a debit that is told by its direction or column has a minus besides; absent where the sign is the direction. */
+  readonly debitMinus?: boolean | undefined;
   /** A date or an RFC 3339 time. */
   readonly date: string;
   /** Goes along as metadata. */
