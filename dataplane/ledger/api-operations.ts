@@ -20,6 +20,8 @@ export interface Operation {
   readonly query?: z.ZodObject;
   readonly headers?: z.ZodObject;
   readonly request?: z.ZodType;
+  /** Largest body, where it is not that of one transfer. */
+  readonly bodyBytesMax?: number;
   /** By status. */
   readonly answers: Readonly<Record<string, z.ZodType | null>>;
   /** Codes of all problems that it answers with. */
@@ -55,7 +57,7 @@ const time = z.string().superRefine((value, context) => {
   if (Number.isNaN(parseTimestamp(value))) context.addIssue({ code: "custom", message: explainTimestamp(value) });
 });
 
-const ALWAYS = ["REQUEST_INVALID", "HEADERS_TOO_LARGE", "INTERNAL"] as const;
+const ALWAYS = ["REQUEST_INVALID", "REQUEST_TIMEOUT", "HEADERS_TOO_LARGE", "INTERNAL"] as const;
 const KEYED = [
   ...ALWAYS,
   "API_KEY_MISSING",
@@ -63,6 +65,7 @@ const KEYED = [
   "SCOPE_MISSING",
   "SHARD_UNAVAILABLE",
   "SHUTTING_DOWN",
+  "OVERLOADED",
 ] as const;
 const WITH_BODY = [
   ...KEYED,
@@ -71,7 +74,6 @@ const WITH_BODY = [
   "NUMBER_INVALID",
   "BODY_TOO_LARGE",
   "CONTENT_TYPE_UNSUPPORTED",
-  "OVERLOADED",
 ] as const;
 const WRITES = [
   ...WITH_BODY,
@@ -156,6 +158,7 @@ export const OPERATIONS = {
     summary: `Up to ${schema.BULK_ITEMS_MAX} transfers, each with a status of its own; also one that is no valid transfer.`,
     scope: "write",
     request: schema.bulkRequest,
+    bodyBytesMax: schema.BODY_BYTES_MAX,
     answers: { 200: schema.bulkAnswer },
     problems: WRITES,
   },
@@ -208,14 +211,7 @@ export const OPERATIONS = {
     scope: "admin",
     params: keyParams,
     answers: { 204: null },
-    problems: [
-      ...KEYED,
-      "BODY_TOO_LARGE",
-      "CONTENT_TYPE_UNSUPPORTED",
-      "OVERLOADED",
-      "API_KEY_NOT_FOUND",
-      "SHARD_DISK_FULL",
-    ],
+    problems: [...KEYED, "BODY_TOO_LARGE", "CONTENT_TYPE_UNSUPPORTED", "API_KEY_NOT_FOUND", "SHARD_DISK_FULL"],
   },
   getOpenApi: {
     method: "get",

@@ -17,8 +17,19 @@ export function addOperation<Id extends OperationId>(app: FastifyInstance, id: I
     method: operation.method,
     // A colon begins a parameter unless it is doubled.
     url: operation.path.replaceAll(":", "::").replaceAll(/\{(\w+)\}/g, ":$1"),
-    config: operation.scope === undefined ? {} : { scope: operation.scope },
-    handler: async (request, reply) =>
-      handler(checkParameters(id, { params: request.params, query: request.query }), request, reply),
+    config: {
+      ...(operation.scope === undefined ? {} : { scope: operation.scope }),
+      ...(operation.bodyBytesMax === undefined ? {} : { bodyBytesMax: operation.bodyBytesMax }),
+    },
+    handler: async (request, reply) => {
+      // What it works on stays counted when its client goes away.
+      const { holding } = request;
+      holding?.retain();
+      try {
+        return await handler(checkParameters(id, { params: request.params, query: request.query }), request, reply);
+      } finally {
+        holding?.release();
+      }
+    },
   });
 }

@@ -16,8 +16,10 @@ import {
 
 /** Most transfers of one bulk request. */
 export const BULK_ITEMS_MAX = 10_000;
-/** Largest body. */
+/** Largest body of a bulk request. */
 export const BODY_BYTES_MAX = 16 * 1024 * 1024;
+/** Largest body of any other request: the longest transfer there is fits, with each of its characters escaped. */
+export const SMALL_BODY_BYTES_MAX = 256 * 1024;
 /** Most events of one page. */
 export const EVENTS_PAGE_MAX = 1_000;
 export const EVENTS_PAGE_DEFAULT = 100;

@@ -1,16 +1,29 @@
 /** The HTTPS API: TLS 1.3, keys, bodies, answers. What a request means is decided in the router and the writer. */
 import { randomUUID } from "node:crypto";
-import { STATUS_CODES } from "node:http";
-import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import Fastify, { type ConnectionError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import type { Clock } from "../../lib/core/clock.ts";
 import { OperatorError, toOperatorError, toProblem } from "../../lib/core/errors.ts";
 import { formatShardMap } from "../../lib/core/shard-map.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 import { postedMembers, rfc3339, statusOf } from "./answers.ts";
 import type { ActingKey, ApiKeys, Scope } from "./api-keys.ts";
 import { addOperation } from "./api-routes.ts";
-import { BODY_BYTES_MAX, BULK_ITEMS_MAX, bulkRequest, createKeyRequest, openAccountRequest } from "./api-schema.ts";
+import {
+  BULK_ITEMS_MAX,
+  bulkRequest,
+  createKeyRequest,
+  openAccountRequest,
+  SMALL_BODY_BYTES_MAX,
+} from "./api-schema.ts";
+import {
+  type ConnectionGuard,
+  type CutReason,
+  createConnectionGuard,
+  DEADLINES,
+  type Deadlines,
+  HEADERS_BYTES_MAX,
+} from "./connection-guard.ts";
 import type { TransferRequest } from "./fingerprint.ts";
 import { parseJsonBody } from "./json-numbers.ts";
 import type { AsOf, KeyRow, LedgerReads } from "./ledger.reads.ts";
@@ -18,9 +31,12 @@ import type { Caller, LedgerRouter, ShardMapSource } from "./ledger.router.ts";
 import { RESULT, type TransferProblem } from "./ledger.work.ts";
 import { isSystemAccount } from "./ledger-state.ts";
 import { FORWARDED_HEADER, type PeerAnswer } from "./peer-client.ts";
+import { readBody } from "./request-body.ts";
 import { checkBody } from "./request-checks.ts";
+import { createRequestLimits, type Holding, type LimitName } from "./request-limits.ts";
 import { parseTimestamp } from "./timestamps.ts";
 import { isProblem, parseTransfer } from "./transfer-parser.ts";
+import { isIncomplete, isMuchMissing, lingering } from "./unread-body.ts";
 
 export interface ServerOptions {
   readonly tls: { readonly certPem: string; readonly keyPem: string };
@@ -33,8 +49,13 @@ export interface ServerOptions {
   readonly isPeer: (socket: TLSSocket) => boolean;
   readonly openApi: Readonly<Record<string, unknown>>;
   readonly log: Logger;
-  /** After each answer, for metrics. */
-  readonly onAnswer?: (route: string, status: number) => void;
+  readonly clock: Pick<Clock, "monotonic">;
+  /** `DEADLINES` unless told. */
+  readonly deadlines?: Deadlines | undefined;
+  /** For metrics. */
+  readonly onAnswer: (route: string, status: number) => void;
+  readonly onCut: (reason: CutReason) => void;
+  readonly onLimit: (limit: LimitName) => void;
 }
 
 export interface LedgerServer {
@@ -42,69 +63,57 @@ export interface LedgerServer {
   listen(port: number, host?: string): Promise<number>;
   /** Serves new connections with another certificate. */
   setCertificate(tls: { readonly certPem: string; readonly keyPem: string }): void;
+  /** Open connections, without and with a key. */
+  connections(): { readonly strangers: number; readonly clients: number };
   /** Takes no new requests and waits for those under way. */
   close(): Promise<void>;
 }
 
-/** Bytes of request bodies in memory at once; a pod has 1 GiB, and a parsed body takes several times its size. */
-const BODIES_BYTES_MAX = 64 * 1024 * 1024;
-/** A client that stops in the middle of a request is cut off. */
-const REQUEST_TIMEOUT_MS = 30_000;
-const KEEP_ALIVE_TIMEOUT_MS = 75_000;
-/** Of path, query and headers together: Node's limit. */
-const HEADERS_BYTES_MAX = 16 * 1024;
+/** A transfer in the answer to a bulk request, at most when it was carried out and about when it was refused. */
+const BULK_ANSWER_ITEM_BYTES = 512;
 
 declare module "fastify" {
   interface FastifyContextConfig {
     /** `undefined` = no key needed. */
     scope?: Scope;
+    bodyBytesMax?: number;
   }
   interface FastifyRequest {
-    bodyBytes?: number;
     /** Where the route needs a key. */
     actingKey?: ActingKey;
+    holding?: Holding;
   }
 }
 
 export function createLedgerServer(options: ServerOptions): LedgerServer {
   const { log } = options;
+  const guard = createConnectionGuard({
+    tls: options.tls,
+    limits: createRequestLimits(options.onLimit),
+    isPeer: options.isPeer,
+    clock: options.clock,
+    deadlines: options.deadlines ?? DEADLINES,
+    onCut: options.onCut,
+  });
   const app = Fastify({
-    // Clients need no certificate; pods show theirs, and whose it is is looked at where it matters.
-    https: {
-      cert: options.tls.certPem,
-      key: options.tls.keyPem,
-      minVersion: "TLSv1.3",
-      requestCert: true,
-      rejectUnauthorized: false,
-    },
-    bodyLimit: BODY_BYTES_MAX,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    serverFactory: (answer) => guard.serve(answer),
+    clientErrorHandler: (error, socket) => guard.refuseUnreadable(error, socket),
     forceCloseConnections: "idle",
     genReqId: () => randomUUID(),
     exposeHeadRoutes: false,
     // What is too long is refused by its schema, with a sentence.
     routerOptions: { maxParamLength: HEADERS_BYTES_MAX },
     frameworkErrors: (error, request, reply) => {
+      // Nobody will read what else this connection brings.
+      reply.header("connection", "close");
       void sendProblem(reply, convertError(error), request.id);
     },
-    clientErrorHandler: answerUnreadable,
   }) as unknown as FastifyInstance;
 
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser("application/json", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
-  limitBodies(app);
-
-  app.addHook("onRequest", async (request) => {
-    const { scope } = request.routeOptions.config;
-    if (scope !== undefined) request.actingKey = await options.keys.check(request.headers.authorization, scope);
-  });
+  addBorder(app, options.keys, guard);
   app.addHook("onResponse", async (request, reply) => {
-    options.onAnswer?.(request.routeOptions.url ?? "unknown", reply.statusCode);
+    options.onAnswer(request.routeOptions.url ?? "unknown", reply.statusCode);
   });
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(reply, new OperatorError("ROUTE_NOT_FOUND", `${request.method} ${pathOf(request)} does not exist`)),
-  );
   app.setErrorHandler((thrown, request, reply) => {
     const error = convertError(thrown);
     if (error.code === "INTERNAL") {
@@ -138,8 +147,47 @@ export function createLedgerServer(options: ServerOptions): LedgerServer {
       const server = app.server as unknown as { setSecureContext(context: object): void };
       server.setSecureContext({ cert: certPem, key: keyPem, minVersion: "TLSv1.3" });
     },
-    close: () => app.close(),
+    connections: () => guard.counts(),
+    close: async () => {
+      guard.stop();
+      await app.close();
+    },
   };
+}
+
+/**
+ * What comes before a route, in this order: is there one, whose key is it, may it have one more request under way. Only then
+ * is a body read, and only as far as there is room for it. Whoever fails one of these is answered without any of it.
+ */
+function addBorder(app: FastifyInstance, keys: ApiKeys, guard: ConnectionGuard): void {
+  app.addHook("onRequest", async (request) => {
+    if (request.is404) {
+      throw new OperatorError("ROUTE_NOT_FOUND", `${request.method} ${pathOf(request)} does not exist`);
+    }
+    const { scope } = request.routeOptions.config;
+    if (scope === undefined) return;
+    request.actingKey = await keys.check(request.headers.authorization, scope);
+    request.holding = guard.admit(request.raw, request.actingKey.id);
+  });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("application/json", async (request: FastifyRequest) => {
+    const { bodyBytesMax = SMALL_BODY_BYTES_MAX } = request.routeOptions.config;
+    const limit = bodyBytesMax > SMALL_BODY_BYTES_MAX ? "bulk_bytes" : "body_bytes";
+    return readBody(request.raw, {
+      bytesMax: bodyBytesMax,
+      limit,
+      holding: holdingOf(request),
+      invite: () => guard.invite(request.raw),
+    });
+  });
+  app.addHook("onSend", async (request, reply, payload) => {
+    guard.answering(request.raw);
+    if (!isIncomplete(request.raw)) return payload;
+    if (isMuchMissing(request.raw) || typeof payload !== "string") reply.header("connection", "close");
+    if (typeof payload !== "string") return payload;
+    reply.header("content-length", Buffer.byteLength(payload));
+    return lingering(payload, request.raw);
+  });
 }
 
 // --- routes ---
@@ -165,6 +213,8 @@ function addTransferRoutes(app: FastifyInstance, options: ServerOptions): void {
     const body = bodyOf(request);
     const { items, createAccounts } = parseBulk(parseJsonBody(body));
     const key = actingKey(request);
+    // Before anything is done: an answer that cannot be kept would not tell what was.
+    holdingOf(request).take("answer_bytes", items.length * BULK_ANSWER_ITEM_BYTES);
     const parsed = items.map((item) => {
       const transfer = parseTransfer(item);
       return isProblem(transfer) ? transfer : (mintProblem(transfer, key) ?? transfer);
@@ -271,7 +321,7 @@ function existingShard(shard: number | undefined, shards: number): number {
 
 function addLogRoutes(app: FastifyInstance, options: ServerOptions): void {
   const { reads, map, log } = options;
-  addOperation(app, "listEvents", async ({ query }, _request, reply) => {
+  addOperation(app, "listEvents", async ({ query }, request, reply) => {
     const { after, limit } = query;
     const shard = existingShard(query.shard, reads.length);
     const events = await (reads[shard] as LedgerReads).events(after, limit);
@@ -280,7 +330,9 @@ function addLogRoutes(app: FastifyInstance, options: ServerOptions): void {
       ({ recordedAtMicros, effectiveAtMicros, metadata, ...event }) =>
         `${JSON.stringify({ shard, ...event, recordedAt: rfc3339(recordedAtMicros), effectiveAt: rfc3339(effectiveAtMicros) }).slice(0, -1)},"metadata":${metadata}}`,
     );
-    return reply.type("application/json").send(`{"events":[${printed.join(",")}],"next":${next}}`);
+    const answer = `{"events":[${printed.join(",")}],"next":${next}}`;
+    holdingOf(request).take("answer_bytes", Buffer.byteLength(answer));
+    return reply.type("application/json").send(answer);
   });
 
   addOperation(app, "listShards", async () => {
@@ -346,6 +398,11 @@ function actingKey(request: FastifyRequest): ActingKey {
   return request.actingKey;
 }
 
+function holdingOf(request: FastifyRequest): Holding {
+  if (request.holding === undefined) throw new OperatorError("INTERNAL", "the route asks for no key");
+  return request.holding;
+}
+
 function headerText(request: FastifyRequest, name: string): string | undefined {
   const value = request.headers[name];
   return Array.isArray(value) ? value[0] : value;
@@ -353,27 +410,6 @@ function headerText(request: FastifyRequest, name: string): string | undefined {
 
 function pathOf(request: FastifyRequest): string {
   return request.url.split("?", 1)[0]?.slice(0, 200) ?? "";
-}
-
-/** Refuses bodies that would not fit into memory together, before they are read. */
-function limitBodies(app: FastifyInstance): void {
-  let bytes = 0;
-  app.addHook("onRequest", async (request) => {
-    if (request.method === "GET") return;
-    const declared = Number(request.headers["content-length"]);
-    const expected = Number.isSafeInteger(declared) ? Math.min(declared, BODY_BYTES_MAX) : BODY_BYTES_MAX;
-    if (bytes > 0 && bytes + expected > BODIES_BYTES_MAX) {
-      throw new OperatorError("OVERLOADED", "too many large requests at once", { retryAfterSeconds: 1 });
-    }
-    request.bodyBytes = expected;
-    bytes += expected;
-  });
-  const release = async (request: FastifyRequest): Promise<void> => {
-    bytes -= request.bodyBytes ?? 0;
-    request.bodyBytes = 0;
-  };
-  app.addHook("onResponse", release);
-  app.addHook("onRequestAbort", release);
 }
 
 // --- answers ---
@@ -392,20 +428,6 @@ function sendProblem(reply: FastifyReply, error: OperatorError, requestId?: stri
     .send(JSON.stringify(requestId === undefined ? problem : { ...problem, requestId }));
 }
 
-/** Bytes that are no request never reach a route: the parser ends the connection. */
-function answerUnreadable(error: ConnectionError, socket: Socket): void {
-  const isTooLarge = error.code === "HPE_HEADER_OVERFLOW";
-  if (error.code === "ECONNRESET" || socket.destroyed || !socket.writable) return void socket.destroy();
-  const problem = isTooLarge
-    ? new OperatorError("HEADERS_TOO_LARGE", `path, query and headers have more than ${HEADERS_BYTES_MAX} bytes`)
-    : new OperatorError("REQUEST_INVALID", "the bytes that came are not an HTTP request");
-  const body = JSON.stringify(toProblem(problem));
-  socket.end(
-    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\nconnection: close\r\n` +
-      `content-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
-}
-
 function sendPeerAnswer(reply: FastifyReply, answer: PeerAnswer): FastifyReply {
   return reply.code(answer.status).headers(answer.headers).send(answer.body);
 }
@@ -414,13 +436,8 @@ function sendPeerAnswer(reply: FastifyReply, answer: PeerAnswer): FastifyReply {
 function convertError(thrown: unknown): OperatorError {
   const code = (thrown as { code?: unknown }).code;
   switch (code) {
-    case "FST_ERR_CTP_BODY_TOO_LARGE":
-      return new OperatorError("BODY_TOO_LARGE", `the body has more than ${BODY_BYTES_MAX} bytes`);
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
       return new OperatorError("CONTENT_TYPE_UNSUPPORTED", "the content type is not application/json");
-    case "FST_ERR_CTP_EMPTY_JSON_BODY":
-    case "FST_ERR_CTP_INVALID_CONTENT_LENGTH":
-      return new OperatorError("JSON_INVALID", (thrown as Error).message);
     case "FST_ERR_BAD_URL":
       return new OperatorError("REQUEST_INVALID", "the path cannot be decoded");
     default:

@@ -10,6 +10,8 @@ import { closePool, cutPool, openPool, type PostgresTarget } from "../../lib/nod
 import { programVersion } from "../../lib/node/version.ts";
 import { createAccountLocator } from "./account-locator.ts";
 import { createApiKeys } from "./api-keys.ts";
+import type { Deadlines } from "./connection-guard.ts";
+import { shareWriter } from "./fair-writer.ts";
 import { createLiveness } from "./ledger.liveness.ts";
 import { createReadiness } from "./ledger.readiness.ts";
 import { createReads, type LedgerReads } from "./ledger.reads.ts";
@@ -40,6 +42,8 @@ export interface ServiceOptions {
   /** Seat of each shard. */
   readonly makeSeat: (shard: number, makeWriter: WriterFactory) => ShardSeat;
   readonly makeMapSource: (reads: readonly LedgerReads[]) => RunningShardMapSource;
+  /** Of requests; those of the server unless told. */
+  readonly deadlines?: Deadlines | undefined;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -137,6 +141,8 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     requireAnswer: (shard) => watches[shard]?.requireAnswer(),
   });
   const answers = metrics.counter("ledger_http_requests_total");
+  const cuts = metrics.counter("ledger_connections_cut_total");
+  const limited = metrics.counter("ledger_limit_refusals_total");
   const server = createLedgerServer({
     tls: options.tls,
     isPeer: createPeerCheck({ caPem, servername: options.servername, now: () => clock.now() }),
@@ -146,7 +152,17 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     keys: createApiKeys({ reads, writers: keyPools, clock, log }),
     openApi: openApiDocument(programVersion()),
     log,
+    clock,
+    deadlines: options.deadlines,
     onAnswer: (route, status) => answers.inc({ route, status: String(status) }),
+    onCut: (reason) => cuts.inc({ reason }),
+    onLimit: (limit) => limited.inc({ limit }),
+  });
+  const connections = metrics.gauge("ledger_connections");
+  metrics.beforeScrape(() => {
+    const { strangers, clients } = server.connections();
+    connections.set({ state: "stranger" }, strangers);
+    connections.set({ state: "client" }, clients);
   });
   const port = await server.listen(options.listen.port, options.listen.host);
   lifecycle.defer("API server", () => server.close());
@@ -201,10 +217,11 @@ function makeWriterFactory(options: ServiceOptions, shard: number): WriterFactor
   const refusals = metrics.counter("ledger_refusals_total");
   const seconds = metrics.histogram("ledger_commit_duration_seconds", COMMIT_BUCKETS_SECONDS);
   const failures = metrics.counter("ledger_commit_failures_total");
+  const limited = metrics.counter("ledger_limit_refusals_total");
   // A counter that exists from the start shows its first rise.
   for (const counter of [events, snapshots, refusals]) counter.inc({ shard }, 0);
-  return (lease: WriterLease, onStep: () => void): LedgerWriter =>
-    createWriter({
+  return (lease: WriterLease, onStep: () => void): LedgerWriter => {
+    const writer = createWriter({
       shard,
       lease,
       onStep,
@@ -220,6 +237,8 @@ function makeWriterFactory(options: ServiceOptions, shard: number): WriterFactor
       },
       onFailure: (code) => failures.inc({ shard, code }),
     });
+    return shareWriter(writer, { shard, onRefusal: () => limited.inc({ limit: "commands" }) });
+  };
 }
 
 function publishGauges(metrics: Metrics, seats: readonly ShardSeat[], watches: readonly ShardWatch[]): void {

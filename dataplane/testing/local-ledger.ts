@@ -9,6 +9,7 @@ import { createLifecycle } from "../../lib/node/lifecycle.ts";
 import { type Logger, silentLogger } from "../../lib/node/logger.ts";
 import { createMetrics, type Metrics } from "../../lib/node/metrics.ts";
 import { type PostgresTarget, withClient } from "../../lib/node/postgres.ts";
+import type { Deadlines } from "../ledger/connection-guard.ts";
 import { type AssetDefinition, loadMigrations, migrate } from "../ledger/ledger.migrate.ts";
 import { startService } from "../ledger/ledger.service.ts";
 import { createLedgerClient, type LedgerClient } from "../ledger/ledger-client.ts";
@@ -47,6 +48,7 @@ export interface LocalLedgerOptions {
   /** Ports of loopback that lead to the server, by shard; the server's own where there is none. */
   readonly wires?: readonly (number | undefined)[];
   readonly silentMs?: number;
+  readonly deadlines?: Deadlines;
 }
 
 const START_TIMEOUT_MS = 30_000;
@@ -98,6 +100,7 @@ export async function startLocalLedger(options: LocalLedgerOptions): Promise<Loc
       return seat;
     },
     makeMapSource: (reads) => databaseMapSource({ reads, clock: systemClock, log }),
+    deadlines: options.deadlines,
     clock: systemClock,
     log,
     metrics,

@@ -43,6 +43,12 @@ export const ERRORS = {
     "The amount is not positive",
     "Send an amount of at least 1; swap the accounts to reverse a transfer.",
   ),
+  REQUEST_TIMEOUT: entry(
+    408,
+    "backoff",
+    "The request did not arrive in time",
+    "Send the whole request within 30 s; nothing was done. Split a large one where the line is slow.",
+  ),
   BODY_TOO_LARGE: entry(413, "terminal", "The body is too large", "Split the request; the detail names the limit."),
   HEADERS_TOO_LARGE: entry(
     431,
@@ -126,7 +132,7 @@ export const ERRORS = {
     429,
     "after",
     "The ledger takes no more requests right now",
-    "Send the same request with the same key again after Retry-After.",
+    "Send the same request with the same key again after Retry-After. The detail says what there is too much of.",
   ),
   SHARD_UNAVAILABLE: entry(
     503,

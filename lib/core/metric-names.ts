@@ -229,6 +229,18 @@ export const METRICS = {
     help: "Answers of the HTTP API.",
     labels: ["route", "status"],
   }),
+  ledger_connections: metric("gauge", "ledger", {
+    help: "Open connections to the API by whether a key was shown on them: stranger or client.",
+    labels: ["state"],
+  }),
+  ledger_connections_cut_total: metric("counter", "ledger", {
+    help: "Connections that were cut by reason: tls (no handshake in time, or a bad one), request (not complete in time), answer (not taken in time), unreadable, pipelined, strangers (too many without a key) or stopping.",
+    labels: ["reason"],
+  }),
+  ledger_limit_refusals_total: metric("counter", "ledger", {
+    help: "Requests that were refused because their key had its part of what there is, by limit: connections, requests, bulk_bytes, body_bytes, answer_bytes or commands.",
+    labels: ["limit"],
+  }),
   ledger_certificate_expiry_timestamp_seconds: metric("gauge", "ledger", {
     help: "End of the certificate that the HTTP API shows, in seconds since the epoch.",
   }),
