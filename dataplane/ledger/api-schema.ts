@@ -73,7 +73,12 @@ export const transferRequest = z
       .string()
       .regex(TRANSFER_ID)
       .optional()
-      .meta({ description: "Idempotency key; may be sent as the Idempotency-Key header instead." }),
+      .meta({
+        description:
+          "Idempotency key: one payload and one effect in the whole ledger. May be sent as the Idempotency-Key header instead. " +
+          "Of an id with a part in braces that part decides which shard owns the key: with the account's placement key in it " +
+          "({acc-7}:order-1) the transfer depends on no other shard.",
+      }),
     debitAccount: accountId.meta({ description: "Account that gives." }),
     creditAccount: accountId.meta({ description: "Account that receives." }),
     amount: z

@@ -1,15 +1,23 @@
 /**
- * Makes one batch of what waits: first the commands are taken and their keys looked up, then all are decided at once.
- *
- * A key has at most one effect. It is looked for, in this order, among the commands of this batch, among the batches
- * that are being committed (their answers are final once they are durable, and this batch is never acknowledged before
- * them), and in the database. Pure but for the results it fills in.
+ * Makes one batch of what waits: first the commands are taken and their keys looked up, then all are decided at once. What
+ * the earlier use of a key means is in batch-keys.ts. Pure but for the results it fills in.
  */
 import { assertNever } from "../../lib/core/assert.ts";
 import { type ErrorCode, OperatorError } from "../../lib/core/errors.ts";
-import { IDENTITY_BYTES, KEY_BYTES, type TransferRequest } from "./fingerprint.ts";
+import {
+  type EarlierKeys,
+  type KeyedCommand,
+  keyText,
+  meetEarlier,
+  noKeys,
+  type PendingKeys,
+  rememberKey,
+  setClaimed,
+} from "./batch-keys.ts";
+import { IDENTITY_BYTES, type TransferRequest } from "./fingerprint.ts";
 import { RECORD_BYTES } from "./journal-codec.ts";
 import type { KeyFilter } from "./key-filter.ts";
+import { keyBucket } from "./key-owner.ts";
 import {
   beginDraft,
   type Draft,
@@ -26,12 +34,12 @@ import {
   sealDraft,
   type TransferCommand,
 } from "./ledger.decider.ts";
-import type { ActedRun, Refusal, StoredOutcome } from "./ledger.store.ts";
+import type { ActedRun, KeyClaim, Refusal, StoredOutcome } from "./ledger.store.ts";
 import {
   type AccountOutcome,
   type AccountRequest,
+  type ClaimWork,
   RESULT,
-  replayResult,
   type Segment,
   setProblem,
   type TransferWork,
@@ -68,38 +76,25 @@ export function takeBatch(queue: WorkQueue): TakenBatch {
     }
     const from = work.next;
     let to = from;
-    while (to < work.requests.length && commands < BATCH_COMMANDS_MAX && bytes < BATCH_BYTES_MAX) {
-      bytes += commandBytes(work.requests[to] as TransferRequest);
+    while (to < work.count && commands < BATCH_COMMANDS_MAX && bytes < BATCH_BYTES_MAX) {
+      bytes += work.type === "claims" ? CLAIM_BYTES : commandBytes(work.requests[to] as TransferRequest);
       commands += 1;
       to += 1;
     }
     if (to > from) segments.push({ work, from, to });
     work.next = to;
-    if (to < work.requests.length) break;
+    if (to < work.count) break;
     queue.shift();
   }
   queue.taken(commands);
   return { segments, commands };
 }
 
+/** Of a claim's row; it leaves nothing in the journal. */
+const CLAIM_BYTES = 64;
+
 function commandBytes(request: TransferRequest): number {
   return RECORD_BYTES + request.id.length + (request.metadata?.length ?? 0);
-}
-
-/** Keys of a batch that is not durable yet, and whose answer each of them got. */
-export interface PendingKeys {
-  readonly slots: Map<string, number>;
-  readonly works: TransferWork[];
-  readonly indexes: number[];
-}
-
-function noKeys(): PendingKeys {
-  return { slots: new Map(), works: [], indexes: [] };
-}
-
-/** The 16 bytes of a key as a string: maps compare strings, not buffers. */
-function keyText(identities: Buffer, offset: number): string {
-  return identities.toString("latin1", offset, offset + KEY_BYTES);
 }
 
 /** Keys that only the database can tell about. */
@@ -110,7 +105,7 @@ export function keysToLookUp(
 ): Buffer[] {
   const found: Buffer[] = [];
   for (const { work, from, to } of batch.segments) {
-    if (work.type !== "transfers") continue;
+    if (work.type === "account") continue;
     for (let index = from; index < to; index += 1) {
       const offset = index * IDENTITY_BYTES;
       if (filter !== undefined && !filter.mayHave(work.identities, offset)) continue;
@@ -138,8 +133,14 @@ export interface DecidedBatch {
   readonly segments: readonly Segment[];
   readonly block: SealedBlock;
   readonly refusals: readonly Refusal[];
+  readonly claims: readonly KeyClaim[];
   readonly acted: readonly ActedRun[];
   readonly keys: PendingKeys;
+}
+
+/** A batch that needs no COMMIT: replays, and refusals that bind nothing new. */
+export function changesNothing({ block, refusals, claims }: DecidedBatch): boolean {
+  return block.content === undefined && refusals.length === 0 && claims.length === 0;
 }
 
 /** Decides all commands of a batch in order. The results are filled in now and told after COMMIT. */
@@ -149,7 +150,9 @@ export function decideBatch(state: LedgerState, batch: TakenBatch, context: Batc
     snapshotEvery: context.snapshotEvery,
     nowMicros: context.nowMicros,
   });
-  const decision: Decision = { state, draft, context, keys: noKeys(), refusals: [], command: emptyCommand() };
+  const { pending, stored, shard } = context;
+  const earlier = { own: noKeys(), pending, stored, shard };
+  const decision: Decision = { state, draft, context, earlier, refusals: [], claims: [], command: emptyCommand() };
   const acted: ActedRun[] = [];
   for (const { work, from, to } of batch.segments) {
     work.tried = true;
@@ -157,12 +160,17 @@ export function decideBatch(state: LedgerState, batch: TakenBatch, context: Batc
       work.outcome = decideAccount(draft, work.request);
       continue;
     }
+    if (work.type === "claims") {
+      for (let index = from; index < to; index += 1) decideClaim(decision, work, index);
+      continue;
+    }
     const before = state.position;
     for (let index = from; index < to; index += 1) decideOne(decision, work, index);
     noteActor(acted, work.actor, { first: before + 1, last: state.position });
   }
   const block = sealDraft(draft, { shard: context.shard, epoch: context.epoch });
-  return { segments: batch.segments, block, refusals: decision.refusals, acted, keys: decision.keys };
+  const { refusals, claims } = decision;
+  return { segments: batch.segments, block, refusals, claims, acted, keys: earlier.own };
 }
 
 /** Notes whose events these are; those of one key that follow each other are one run. */
@@ -177,8 +185,9 @@ interface Decision {
   readonly state: LedgerState;
   readonly draft: Draft;
   readonly context: BatchContext;
-  readonly keys: PendingKeys;
+  readonly earlier: EarlierKeys;
   readonly refusals: Refusal[];
+  readonly claims: KeyClaim[];
   /** Reused for each transfer. */
   readonly command: TransferCommand;
 }
@@ -197,19 +206,18 @@ function emptyCommand(): TransferCommand {
 }
 
 function decideOne(decision: Decision, work: TransferWork, index: number): void {
-  const { state, context } = decision;
-  const key = keyText(work.identities, index * IDENTITY_BYTES);
-  if (replayPending(decision.keys, key, { work, index })) return;
-  for (const keys of context.pending) if (replayPending(keys, key, { work, index })) return;
-  const stored = context.stored.get(key);
-  if (stored !== undefined) return replayStored(stored, { work, index });
+  const { state } = decision;
+  const keyed = { work, index, key: keyText(work.identities, index * IDENTITY_BYTES) };
+  const meeting = meetEarlier(keyed, decision.earlier);
+  if (meeting === "answered") return;
+  const asked = { ...keyed, isBound: meeting === "bound" };
 
   const request = work.requests[index] as TransferRequest;
   let debit = findAccount(state, request.debitAccount);
   let credit = findAccount(state, request.creditAccount);
   if (debit <= 0 || credit <= 0) {
     const problem = openMissing(decision, work, { request, debit, credit });
-    if (problem !== undefined) return refuse(decision, { work, index, key }, problem);
+    if (problem !== undefined) return refuse(decision, asked, problem);
     debit = findAccount(state, request.debitAccount);
     credit = findAccount(state, request.creditAccount);
   }
@@ -223,8 +231,7 @@ function decideOne(decision: Decision, work: TransferWork, index: number): void 
   command.identities = work.identities;
   command.identityOffset = index * IDENTITY_BYTES;
   const outcome = isOtherAsset(state, request, debit) ? ASSET_MISMATCH : decideTransfer(decision.draft, command);
-  if (outcome !== POSTED)
-    return refuse(decision, { work, index, key }, explain(state, request, { outcome, debit, credit }));
+  if (outcome !== POSTED) return refuse(decision, asked, explain(state, request, { outcome, debit, credit }));
 
   const { results } = work;
   results.status[index] = RESULT.posted;
@@ -233,12 +240,30 @@ function decideOne(decision: Decision, work: TransferWork, index: number): void 
   results.debitBalance[index] = state.posted[debit] as number;
   results.creditBalance[index] = state.posted[credit] as number;
   results.recordedAtMicros[index] = state.recordedAtMicros;
-  remember(decision, { work, index, key });
+  remember(decision, asked, true);
 }
 
-interface Command {
+/** Lends a key of this shard to the shard that asks for it. */
+function decideClaim(decision: Decision, work: ClaimWork, index: number): void {
+  const command = { work, index, key: keyText(work.identities, index * IDENTITY_BYTES) };
+  if (meetEarlier(command, decision.earlier) === "answered") return;
+  const shard = work.shards[index] as number;
+  const bucket = work.buckets[index] as number;
+  setClaimed(work.results, index, { shard, replayed: false });
+  remember(decision, command, true);
+  decision.claims.push(claimOf(command, { bucket, shard }));
+}
+
+function claimOf({ work, index }: KeyedCommand, given: { bucket: number; shard: number }): KeyClaim {
+  const offset = index * IDENTITY_BYTES;
+  return { key: keyAt(work.identities, offset), fingerprint: fingerprintAt(work.identities, offset), ...given };
+}
+
+/** A transfer that has no answer yet. */
+interface Asked extends KeyedCommand {
   readonly work: TransferWork;
-  readonly index: number;
+  /** Its payload is the key's already. */
+  readonly isBound: boolean;
 }
 
 interface Problem {
@@ -257,69 +282,32 @@ function isOtherAsset(state: LedgerState, request: TransferRequest, debit: numbe
   return request.asset !== undefined && state.assets[state.asset[debit] as number] !== request.asset;
 }
 
-function replayPending(keys: PendingKeys, key: string, to: Command): boolean {
-  const slot = keys.slots.get(key);
-  if (slot === undefined) return false;
-  const from = { work: keys.works[slot] as TransferWork, index: keys.indexes[slot] as number };
-  if (fingerprintOf(from).equals(fingerprintOf(to))) {
-    replayResult(to.work.results, to.index, { results: from.work.results, index: from.index });
-  } else {
-    setProblem(to.work.results, to.index, { status: RESULT.refused, ...keyReused(to) });
-  }
-  return true;
-}
-
-function fingerprintOf(command: Command): Buffer {
-  return fingerprintAt(command.work.identities, command.index * IDENTITY_BYTES);
-}
-
-function keyReused(command: Command): Problem {
-  const { id } = command.work.requests[command.index] as TransferRequest;
-  return { code: "IDEMPOTENCY_KEY_REUSED", detail: `key "${id}" was used for a transfer with another payload` };
-}
-
-function replayStored(stored: StoredOutcome, to: Command): void {
-  const { results } = to.work;
-  if (stored.fingerprint !== fingerprintOf(to).readBigInt64BE(0).toString()) {
-    return setProblem(results, to.index, { status: RESULT.refused, ...keyReused(to) });
-  }
-  if (stored.type === "refused") {
-    const { code, detail } = stored;
-    return setProblem(results, to.index, { status: RESULT.refused, code: code as ErrorCode, detail, replayed: true });
-  }
-  results.status[to.index] = RESULT.posted;
-  results.replayed[to.index] = 1;
-  results.position[to.index] = stored.position;
-  results.debitBalance[to.index] = stored.debitBalance;
-  results.creditBalance[to.index] = stored.creditBalance;
-  results.recordedAtMicros[to.index] = stored.recordedAtMicros;
-}
-
-/** From now on this answer is the one of the key. */
-function remember(decision: Decision, command: Command & { key: string }): void {
-  const { keys } = decision;
-  keys.slots.set(command.key, keys.works.length);
-  keys.works.push(command.work);
-  keys.indexes.push(command.index);
+function remember(decision: Decision, command: KeyedCommand, isKept: boolean): void {
+  rememberKey(decision.earlier.own, command, isKept);
   decision.context.filter.add(command.work.identities, command.index * IDENTITY_BYTES);
 }
 
-/** Refusals that depend on a balance are kept for ever; the others follow from the payload and what exists. */
-function refuse(decision: Decision, command: Command & { key: string }, problem: Problem): void {
+/**
+ * Refusals that depend on a balance are kept for ever. The others follow from the payload and what exists, and are decided
+ * anew each time; a key of this shard is bound to the payload all the same.
+ */
+function refuse(decision: Decision, command: Asked, problem: Problem): void {
   const { work, index } = command;
-  setProblem(work.results, index, {
-    status: problem.code === "SHARD_MAP_STALE" ? RESULT.failed : RESULT.refused,
-    ...problem,
-  });
-  if (!(STORED_REFUSALS as readonly string[]).includes(problem.code)) return;
-  remember(decision, command);
+  const isStale = problem.code === "SHARD_MAP_STALE";
+  setProblem(work.results, index, { status: isStale ? RESULT.failed : RESULT.refused, ...problem });
+  if (isStale) return;
+  const { id } = work.requests[index] as TransferRequest;
   const offset = index * IDENTITY_BYTES;
-  decision.refusals.push({
-    key: keyAt(work.identities, offset),
-    fingerprint: fingerprintAt(work.identities, offset),
-    id: (work.requests[index] as TransferRequest).id,
-    ...problem,
-  });
+  if ((STORED_REFUSALS as readonly string[]).includes(problem.code)) {
+    remember(decision, command, true);
+    const [key, fingerprint] = [keyAt(work.identities, offset), fingerprintAt(work.identities, offset)];
+    decision.refusals.push({ key, fingerprint, id, ...problem });
+    return;
+  }
+  if (command.isBound || work.foreign?.[index] === 1) return;
+  remember(decision, command, false);
+  const bucket = keyBucket(id, work.identities, offset);
+  decision.claims.push(claimOf(command, { bucket, shard: decision.context.shard }));
 }
 
 /** Opens what is missing where the sender asked for it; an account that would only be refused is not opened. */

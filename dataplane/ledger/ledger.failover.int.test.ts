@@ -213,6 +213,24 @@ describe("two pods", () => {
     expect(again.json()).toEqual({ ...first.json<object>(), replayed: true });
     const replayedThere = await send(one, "/v1/transfers", deposit(b, "t1"));
     expect([replayedThere.status, replayedThere.headers["idempotency-replayed"]]).toEqual([200, "true"]);
+
+    // A key is claimed at its owner, in whichever pod that is written: for single transfers and for bulks.
+    const [c, d] = [idOn(0), idOn(1)];
+    for (const id of [c, d]) expect((await send(one, "/v1/accounts", { id, asset: "CZK" })).status).toBe(201);
+    for (const owner of [0, 1]) {
+      const key = idOn(owner);
+      const answers = await Promise.all(
+        [one, two].flatMap((pod) => [c, d].map((account) => send(pod, "/v1/transfers", deposit(account, key)))),
+      );
+      expect(answers.map(({ status }) => status).sort()).toEqual([200, 201, 422, 422]);
+      const bulkKey = idOn(owner);
+      const items = [deposit(c, bulkKey), deposit(d, bulkKey), deposit(d, idOn(owner))];
+      for (const pod of [one, two]) {
+        const bulk = (await send(pod, "/v1/transfers:bulk", { items })).json<{ items: { status: number }[] }>();
+        const statuses = bulk.items.map(({ status }) => status).sort();
+        expect(statuses).toEqual(pod === one ? [201, 201, 422] : [200, 200, 422]);
+      }
+    }
     const refused = await send(one, "/v1/transfers", { ...deposit(b, "t1"), amount: 6 });
     expect([refused.status, refused.json<{ code: string }>().code]).toEqual([422, "IDEMPOTENCY_KEY_REUSED"]);
     expect(refused.headers["content-type"]).toContain("application/problem+json");

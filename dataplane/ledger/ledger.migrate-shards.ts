@@ -5,16 +5,20 @@ import { backoffMs } from "../../lib/core/backoff.ts";
 import { sha256 } from "../../lib/core/canonical.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import { isOperatorError, OperatorError } from "../../lib/core/errors.ts";
-import { createLogger } from "../../lib/node/logger.ts";
+import { createLogger, type Logger } from "../../lib/node/logger.ts";
 import { withClient } from "../../lib/node/postgres.ts";
+import { claimFormerKeys } from "./former-keys.ts";
 import { type AdminKey, readAdminKeys, revokeKeys, supersededKeys } from "./ledger.admin-keys.ts";
 import type { MigrateFlags } from "./ledger.config.ts";
-import { loadMigrations, migrate } from "./ledger.migrate.ts";
+import { loadMigrations, type MigrationTarget, migrate } from "./ledger.migrate.ts";
+import { readShardMap } from "./ledger.reads.ts";
 import { createTargets, readText, roleName } from "./ledger.targets.ts";
 
 const TERMINATION_LOG = "/dev/termination-log";
 const RAW_KEY = /^sxk_[A-Za-z0-9_-]{43}$/;
 const RETRY = { baseMs: 250, capMs: 5_000 };
+/** The step before which keys of all shards are claimed, see migrations/0005_former_keys.sql. */
+const FORMER_KEYS = 5;
 /** Data definition may wait for readers, and an index over existing rows takes its time. */
 const OWNER_TIMEOUTS = { statementMs: 0, answerMs: 0, lockMs: 60_000 };
 
@@ -35,22 +39,44 @@ export async function migrateShards(flags: MigrateFlags): Promise<number> {
     untilReachable(endsAt, () => withClient({ ...target(shard), timeouts: OWNER_TIMEOUTS }, work));
   const adminKeyHash = sha256(rawKey);
 
+  const targetOf = (shard: number): MigrationTarget => ({
+    shard,
+    writerRole: roleName(flags.database, "writer"),
+    readerRole: roleName(flags.database, "reader"),
+    assets: flags.assets,
+    adminKeyHash,
+  });
   for (let shard = 0; shard < flags.shards; shard += 1) {
-    const to = {
-      shard,
-      writerRole: roleName(flags.database, "writer"),
-      readerRole: roleName(flags.database, "reader"),
-      assets: flags.assets,
-      adminKeyHash,
-    };
-    const applied = await onShard(shard, (client) => migrate(client, to, migrations));
-    log.info({ shard, applied, version: migrations.length }, "migrated");
+    const applied = await onShard(shard, (client) => migrate(client, targetOf(shard), migrations, FORMER_KEYS - 1));
+    log.info({ shard, applied, version: FORMER_KEYS - 1 }, "migrated");
+  }
+  // From here on every shard has room for claims.
+  for (let shard = 0; shard < flags.shards; shard += 1) {
+    const claimed = await onShard(shard, (client) => migrateKeys(client, { shard, onShard, log }));
+    const applied = await onShard(shard, (client) => migrate(client, targetOf(shard), migrations));
+    if (applied.length > 0) log.info({ shard, applied, version: migrations.length, claimed }, "migrated");
   }
   // Every shard knows the present key, so those before it may go.
   const revoked = await revokeSuperseded(flags.shards, adminKeyHash.toString("hex"), onShard);
   if (revoked > 0) log.info({ revoked }, "former keys of the administrator are revoked");
   await report(migrations.length);
   return 0;
+}
+
+/** @returns how many keys were claimed now */
+async function migrateKeys(
+  client: Client,
+  { shard, onShard, log }: { shard: number; onShard: OnShard; log: Logger },
+): Promise<number> {
+  const { rowCount } = await client.query("SELECT FROM ledger.schema_version WHERE version = $1", [FORMER_KEYS]);
+  if (rowCount !== 0) return 0;
+  return claimFormerKeys({
+    shard,
+    client,
+    onShard,
+    map: () => readShardMap(async (_name, text) => (await client.query(text)).rows, shard),
+    onProgress: (read) => log.info({ shard, read }, "claiming the keys that were used before"),
+  });
 }
 
 /** Does work on one shard as its owner. */

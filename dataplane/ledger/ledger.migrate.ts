@@ -54,6 +54,7 @@ export async function loadMigrations(directory = join(import.meta.dirname, "migr
 
 /**
  * Brings one shard's database to the version of this program, as the owner role; running it again changes nothing.
+ * @param upTo the last step to be applied now, for what has to be done on every shard before the next one
  * @returns the versions applied now
  * @throws OperatorError MIGRATION_UNKNOWN when the database is newer, MIGRATION_FAILED for the rest
  */
@@ -61,13 +62,14 @@ export async function migrate(
   client: Client,
   target: MigrationTarget,
   migrations: readonly Migration[],
+  upTo = migrations.length,
 ): Promise<number[]> {
   try {
     await client.query("SELECT pg_advisory_lock($1)", [ADVISORY_LOCK]);
     await inTransaction(client, () => createVersionTable(client));
     const applied = await appliedVersions(client);
     checkKnown(applied, migrations);
-    const pending = migrations.filter((migration) => !applied.has(migration.version));
+    const pending = migrations.filter(({ version }) => !applied.has(version) && version <= upTo);
     for (const migration of pending) await inTransaction(client, () => applyMigration(client, target, migration));
     await inTransaction(client, () => seed(client, target));
     return pending.map((migration) => migration.version);

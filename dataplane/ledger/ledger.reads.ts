@@ -219,7 +219,8 @@ async function readBalance(
   return view;
 }
 
-async function readShardMap(query: Query, shard: number): Promise<ShardMap> {
+/** @throws OperatorError SHARD_UNAVAILABLE while the shard has none */
+export async function readShardMap(query: Query, shard: number): Promise<ShardMap> {
   const rows = await query<{ version: number; epoch: number; owners: number[] }>(
     "shard_map",
     `SELECT m.version, m.epoch, (SELECT array_agg(o.shard ORDER BY o.bucket) FROM shard_meta.owner o) AS owners

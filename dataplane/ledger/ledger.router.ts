@@ -6,9 +6,11 @@ import { type ErrorCode, OperatorError, toOperatorError } from "../../lib/core/e
 import type { ShardMap } from "../../lib/core/shard-map.ts";
 import { type AccountLocator, EVERYWHERE, type Locations, shardOf } from "./account-locator.ts";
 import { bulkItem, bulkProblem } from "./answers.ts";
-import { identitiesOf, type TransferRequest } from "./fingerprint.ts";
+import { CLAIMS_PATH, decodeClaimResults, encodeClaims } from "./claim-messages.ts";
+import type { TransferRequest } from "./fingerprint.ts";
+import { type ClaimAnswer, claimForeignKeys, type KeyedGroup, keyedGroup } from "./key-claims.ts";
 import type { AccountRequest, TransferProblem, TransferResults } from "./ledger.work.ts";
-import type { LedgerWriter } from "./ledger.writer.ts";
+import type { ClaimGroup, LedgerWriter } from "./ledger.writer.ts";
 import type { PeerAnswer, PeerClient } from "./peer-client.ts";
 import type { ShardSeat } from "./shard-seats.ts";
 import { isProblem, TRANSFER_ID } from "./transfer-parser.ts";
@@ -51,7 +53,7 @@ export interface BulkCall {
 
 /** One transfer's answer, or another pod's answer to the whole request. */
 export type TransferOutcome =
-  | { readonly type: "local"; readonly shard: number; readonly results: TransferResults }
+  | { readonly type: "local"; readonly shard: number; readonly results: TransferResults; readonly index: number }
   | { readonly type: "peer"; readonly answer: PeerAnswer };
 
 export interface LedgerRouter {
@@ -59,6 +61,8 @@ export interface LedgerRouter {
   transfer(request: TransferRequest, body: Buffer, caller: Caller): Promise<TransferOutcome>;
   /** @returns the JSON text of the answer, or another pod's */
   bulk(call: BulkCall, caller: Caller): Promise<string | PeerAnswer>;
+  /** Claims keys of a shard that this pod writes, for another pod. @throws OperatorError WRITER_UNAVAILABLE, OVERLOADED, ... */
+  claimKeys(owner: number, group: ClaimGroup): Promise<TransferResults>;
   /** Opens an account, and the pointer to it where its placement key differs from its id. */
   openAccount(request: Omit<AccountRequest, "role">, caller: Caller): Promise<{ created: boolean; shard: number }>;
   /** Shard of an account; `undefined` for an external account, which every shard has. */
@@ -66,6 +70,15 @@ export interface LedgerRouter {
 }
 
 const RETRY_AFTER_SECONDS = 1;
+
+/** Asks for another pod's client, whose key that pod has checked: what is not written here is not handed on. */
+const PEER: Caller = { authorization: "", actor: "", forwarded: "claims" };
+
+function noWriter(shard: number): OperatorError {
+  return new OperatorError("WRITER_UNAVAILABLE", `shard ${shard} has no writer right now`, {
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+  });
+}
 
 /** Another pod that writes a shard. */
 interface Peer {
@@ -93,9 +106,7 @@ export function createRouter(options: RouterOptions): LedgerRouter {
     }
     const peer = findPeer(shard, caller);
     if (peer !== undefined) return { peer };
-    throw new OperatorError("WRITER_UNAVAILABLE", `shard ${shard} has no writer right now`, {
-      retryAfterSeconds: RETRY_AFTER_SECONDS,
-    });
+    throw noWriter(shard);
   };
 
   /** A stale map is read again at once, so that the sender's next attempt works. */
@@ -125,6 +136,9 @@ export function createRouter(options: RouterOptions): LedgerRouter {
       const routed = await route([request], false);
       const shard = shardOfTransfer(routed, 0);
       if (typeof shard !== "number") throw new OperatorError(shard.code, shard.detail);
+      const group = keyedGroup([request], shard, routed.map);
+      const [answer] = (await claimKeysOf(group, caller)).values();
+      if (answer !== undefined) return { type: "local", ...answer };
       const writer = findWriter(shard, caller);
       if ("peer" in writer) {
         const { url, ...peer } = writer.peer;
@@ -132,14 +146,8 @@ export function createRouter(options: RouterOptions): LedgerRouter {
         const call = { path: "/v1/transfers", body, authorization, idempotencyKey: request.id, part: "all", ...peer };
         return { type: "peer", answer: await peers.post(url, call) };
       }
-      const group = {
-        requests: [request],
-        identities: identitiesOf([request]),
-        createAccounts: false,
-        actor: caller.actor,
-      };
-      const results = await freshen(writer.local.transfer({ ...group, mapVersion: routed.map.version }));
-      return { type: "local", shard, results };
+      const results = await freshen(writer.local.transfer({ ...group, createAccounts: false, actor: caller.actor }));
+      return { type: "local", shard, results, index: 0 };
     },
 
     bulk: async (call, caller) => {
@@ -147,14 +155,24 @@ export function createRouter(options: RouterOptions): LedgerRouter {
       const requests = parsed.filter((item): item is TransferRequest => !isProblem(item));
       const routed = await route(requests, call.createAccounts);
       const plan = planBulk(call, routed);
-      const groups = [...plan.byShard];
-      if (groups.length === 1 && plan.answered === 0) {
-        const [shard] = groups[0] as [number, number[]];
-        const peer = findPeer(shard, caller);
+      const run = { call, plan, caller };
+      const prepare = ([shard, indexes]: [number, number[]]) => prepareGroup(run, { map: routed.map, shard, indexes });
+      const [first, ...others] = plan.byShard;
+      if (first === undefined || others.length > 0) {
+        await Promise.all([...plan.byShard].map(async (each) => runGroup(run, await prepare(each))));
+      } else {
+        const group = await prepare(first);
+        const peer = group.indexes.length === parsed.length ? findPeer(group.shard, caller) : undefined;
         if (peer !== undefined) return forwardBulk(call.body, peer, caller);
+        await runGroup(run, group);
       }
-      await Promise.all(groups.map(([shard, indexes]) => runGroup({ call, plan, routed, caller }, shard, indexes)));
       return `{"items":[${plan.answers.join(",")}]}`;
+    },
+
+    claimKeys: async (owner, group) => {
+      const writer = owner < seats.length ? findWriter(owner, PEER) : undefined;
+      if (writer === undefined || "peer" in writer) throw noWriter(owner);
+      return freshen(writer.local.claimKeys(group));
     },
 
     openAccount: async (request, caller) => {
@@ -201,27 +219,63 @@ export function createRouter(options: RouterOptions): LedgerRouter {
     return answer.status === 201;
   }
 
+  /** Claims what other shards own, unless the pod that handed the request on has done so. */
+  async function claimKeysOf(group: KeyedGroup, caller: Caller): Promise<ReadonlyMap<number, ClaimAnswer>> {
+    if (caller.forwarded !== undefined) return new Map();
+    return claimForeignKeys(group, async (owner, claims) => {
+      const writer = findWriter(owner, caller);
+      if ("local" in writer) return freshen(writer.local.claimKeys(claims));
+      const { url, isWriter } = writer.peer;
+      const body = encodeClaims({ owner, group: claims });
+      const { authorization } = caller;
+      const answer = await peers.post(url, { path: CLAIMS_PATH, body, authorization, part: "claims", isWriter });
+      if (answer.status !== 200) throw await freshen(Promise.reject(peerProblem(answer)));
+      return decodeClaimResults(JSON.parse(answer.body.toString("utf8")), claims.shards.length);
+    });
+  }
+
   interface BulkRun {
     readonly call: BulkCall;
     readonly plan: BulkPlan;
-    readonly routed: RoutedTransfers;
     readonly caller: Caller;
   }
 
+  /** Items of one shard, as far as they may be carried out. */
+  interface BulkGroup {
+    readonly shard: number;
+    /** Of the items in the call. */
+    readonly indexes: readonly number[];
+    readonly keyed: KeyedGroup;
+  }
+
+  /** Claims the keys of one shard's items, and fills in the answers of those that are not carried out. */
+  async function prepareGroup(
+    { call, plan, caller }: BulkRun,
+    { map, shard, indexes }: { map: ShardMap; shard: number; indexes: readonly number[] },
+  ): Promise<BulkGroup> {
+    const requestsOf = (some: readonly number[]) => some.map((index) => call.parsed[index] as TransferRequest);
+    const keyed = keyedGroup(requestsOf(indexes), shard, map);
+    const answers = await claimKeysOf(keyed, caller);
+    if (answers.size === 0) return { shard, indexes, keyed };
+    for (const [at, answer] of answers) {
+      const id = (keyed.requests[at] as TransferRequest).id;
+      plan.answers[indexes[at] as number] = bulkItem({ ...answer, id });
+    }
+    const rest = indexes.filter((_, at) => !answers.has(at));
+    return { shard, indexes: rest, keyed: keyedGroup(requestsOf(rest), shard, map) };
+  }
+
   /** Carries out the items of one shard and fills in their answers. */
-  async function runGroup(run: BulkRun, shard: number, indexes: readonly number[]): Promise<void> {
-    const { call, plan } = run;
+  async function runGroup(run: BulkRun, { shard, indexes, keyed }: BulkGroup): Promise<void> {
+    const { call, plan, caller } = run;
+    if (indexes.length === 0) return;
     try {
-      const writer = findWriter(shard, run.caller);
+      const writer = findWriter(shard, caller);
       if ("peer" in writer) return await runOnPeer(run, writer.peer, indexes);
-      const requests = indexes.map((index) => call.parsed[index] as TransferRequest);
-      const identities = identitiesOf(requests);
       const { createAccounts } = call;
-      const { actor } = run.caller;
-      const group = { requests, identities, createAccounts, mapVersion: run.routed.map.version, actor };
-      const results = await freshen(writer.local.transfer(group));
+      const results = await freshen(writer.local.transfer({ ...keyed, createAccounts, actor: caller.actor }));
       for (let at = 0; at < indexes.length; at += 1) {
-        const id = (requests[at] as TransferRequest).id;
+        const id = (keyed.requests[at] as TransferRequest).id;
         plan.answers[indexes[at] as number] = bulkItem({ results, index: at, shard, id });
       }
     } catch (thrown) {
@@ -234,8 +288,7 @@ export function createRouter(options: RouterOptions): LedgerRouter {
     }
   }
 
-  async function runOnPeer(run: BulkRun, peer: Peer, indexes: readonly number[]): Promise<void> {
-    const { call, plan, caller } = run;
+  async function runOnPeer({ call, plan, caller }: BulkRun, peer: Peer, indexes: readonly number[]): Promise<void> {
     const items = indexes.map((index) => call.items[index]);
     const body = Buffer.from(JSON.stringify({ createAccounts: call.createAccounts, items }));
     const answer = await forwardBulk(body, peer, caller);

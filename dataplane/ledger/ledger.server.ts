@@ -16,6 +16,7 @@ import {
   openAccountRequest,
   SMALL_BODY_BYTES_MAX,
 } from "./api-schema.ts";
+import { addClaimsRoute } from "./claims-route.ts";
 import {
   type ConnectionGuard,
   type CutReason,
@@ -129,6 +130,7 @@ export function createLedgerServer(options: ServerOptions): LedgerServer {
   addAccountRoutes(app, options);
   addLogRoutes(app, options);
   addKeyRoutes(app, options.keys);
+  addClaimsRoute(app, options);
   const openApi = JSON.stringify(options.openApi);
   addOperation(app, "getOpenApi", async (_input, _request, reply) => reply.type("application/json").send(openApi));
 
@@ -202,11 +204,11 @@ function addTransferRoutes(app: FastifyInstance, options: ServerOptions): void {
     if (lacking !== undefined) throw problemError(lacking);
     const outcome = await router.transfer(parsed, body, callerOf(request, options));
     if (outcome.type === "peer") return sendPeerAnswer(reply, outcome.answer);
-    const { results, shard } = outcome;
-    if (results.replayed[0] === 1) reply.header("idempotency-replayed", "true");
-    if (results.status[0] !== RESULT.posted) throw problemError(results.problems.get(0) as TransferProblem);
-    const answer = `{${postedMembers({ results, index: 0, shard, id: parsed.id })}}`;
-    return reply.code(statusOf(results, 0)).type("application/json").send(answer);
+    const { results, shard, index } = outcome;
+    if (results.replayed[index] === 1) reply.header("idempotency-replayed", "true");
+    if (results.status[index] !== RESULT.posted) throw problemError(results.problems.get(index) as TransferProblem);
+    const answer = `{${postedMembers({ results, index, shard, id: parsed.id })}}`;
+    return reply.code(statusOf(results, index)).type("application/json").send(answer);
   });
 
   addOperation(app, "transferBulk", async (_input, request, reply) => {

@@ -215,11 +215,12 @@ function makeWriterFactory(options: ServiceOptions, shard: number): WriterFactor
   const events = metrics.counter("event_store_events_total");
   const snapshots = metrics.counter("event_store_snapshots_total");
   const refusals = metrics.counter("ledger_refusals_total");
+  const claims = metrics.counter("ledger_key_claims_total");
   const seconds = metrics.histogram("ledger_commit_duration_seconds", COMMIT_BUCKETS_SECONDS);
   const failures = metrics.counter("ledger_commit_failures_total");
   const limited = metrics.counter("ledger_limit_refusals_total");
   // A counter that exists from the start shows its first rise.
-  for (const counter of [events, snapshots, refusals]) counter.inc({ shard }, 0);
+  for (const counter of [events, snapshots, refusals, claims]) counter.inc({ shard }, 0);
   return (lease: WriterLease, onStep: () => void): LedgerWriter => {
     const writer = createWriter({
       shard,
@@ -233,6 +234,7 @@ function makeWriterFactory(options: ServiceOptions, shard: number): WriterFactor
         events.inc({ shard }, figures.events);
         snapshots.inc({ shard }, figures.snapshots);
         refusals.inc({ shard }, figures.refusals);
+        claims.inc({ shard }, figures.claims);
         seconds.observe({ shard }, figures.seconds);
       },
       onFailure: (code) => failures.inc({ shard, code }),

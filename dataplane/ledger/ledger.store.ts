@@ -27,6 +27,14 @@ export interface Refusal {
   readonly detail: string;
 }
 
+/** A key of this shard that a payload is bound to, and the shard on which it may be used. */
+export interface KeyClaim {
+  readonly key: Buffer;
+  readonly fingerprint: Buffer;
+  readonly bucket: number;
+  readonly shard: number;
+}
+
 /** Whose events a run of positions is. */
 export interface ActedRun {
   /** Id of the API key. */
@@ -45,13 +53,15 @@ export type StoredOutcome =
       readonly creditBalance: number;
       readonly recordedAtMicros: number;
     }
-  | { readonly type: "refused"; readonly fingerprint: string; readonly code: string; readonly detail: string };
+  | { readonly type: "refused"; readonly fingerprint: string; readonly code: string; readonly detail: string }
+  | { readonly type: "claimed"; readonly fingerprint: string; readonly shard: number };
 
 /** A block and what goes with it into one transaction. */
 export interface CommitRequest {
   readonly block: SealedBlock;
   readonly refusals: readonly Refusal[];
-  /** Which keys sent the block's events. */
+  readonly claims?: readonly KeyClaim[];
+  /** Which API keys sent the block's events. */
   readonly acted?: readonly ActedRun[];
   /** Version of the shard map that routed the commands. */
   readonly mapVersion: number;
@@ -140,20 +150,27 @@ const CHECK_VIOLATION = "23514";
 
 const COPY_EVENTS = `BEGIN; COPY ledger.event (${EVENT_COLUMNS.join(", ")}) FROM STDIN (FORMAT binary)`;
 
-/** In one round trip: who sent the events, and the block. */
+/** In one round trip: who sent the events, keys that are lent, and the block. */
 const COMMIT_BLOCK = `
   WITH acted AS (
     INSERT INTO ledger.acting_key (first_position, last_position, api_key)
     SELECT * FROM unnest($37::bigint[], $38::bigint[], $39::uuid[])
+  ), claimed AS (
+    INSERT INTO ledger.key_claim (key, fingerprint, bucket, shard, batch)
+    SELECT u.*, (SELECT nextval('ledger.key_claim_batch'))
+      FROM unnest($40::uuid[], $41::bigint[], $42::bigint[], $43::bigint[]) AS u(key, fingerprint, bucket, shard)
   )
   SELECT ledger.commit_block(${Array.from({ length: 36 }, (_, index) => `$${index + 1}`).join(", ")})`;
 
 const LOOKUP = `
   SELECT key, fingerprint::text, position, debit_balance, credit_balance,
-         (extract(epoch FROM recorded_at) * 1000000)::bigint AS recorded_at, NULL AS code, NULL AS detail
+         (extract(epoch FROM recorded_at) * 1000000)::bigint AS recorded_at, NULL AS code, NULL AS detail,
+         NULL::smallint AS shard
     FROM ledger.event WHERE key = ANY ($1)
   UNION ALL
-  SELECT key, fingerprint::text, NULL, NULL, NULL, NULL, code, detail FROM ledger.rejection WHERE key = ANY ($1)`;
+  SELECT key, fingerprint::text, NULL, NULL, NULL, NULL, code, detail, NULL FROM ledger.rejection WHERE key = ANY ($1)
+  UNION ALL
+  SELECT key, fingerprint::text, NULL, NULL, NULL, NULL, NULL, NULL, shard FROM ledger.key_claim WHERE key = ANY ($1)`;
 
 interface HeadRow {
   readonly position: number;
@@ -175,13 +192,14 @@ const INSPECT = `
             FROM (VALUES ('ledger.journal', 'INSERT'), ('ledger.event', 'INSERT'), ('ledger.account', 'INSERT'),
                          ('ledger.account_directory', 'INSERT'), ('ledger.balance', 'INSERT'), ('ledger.rejection', 'INSERT'),
                          ('ledger.snapshot', 'INSERT'), ('ledger.acting_key', 'INSERT'), ('ledger.term', 'INSERT'),
+                         ('ledger.key_claim', 'INSERT'),
                          ('ledger.head', 'UPDATE'), ('ledger.balance', 'UPDATE'))
                  AS r (name, privilege)
            WHERE NOT has_table_privilege(r.name, r.privilege)) AS lacking
     FROM ledger.head h
    WHERE NOT EXISTS (SELECT FROM ledger.account, ledger.account_directory, ledger.asset, ledger.balance, ledger.rejection,
                                  ledger.snapshot, ledger.acting_key, ledger.api_key, ledger.api_key_revocation, ledger.seal,
-                                 ledger.term LIMIT 0)`;
+                                 ledger.term, ledger.key_claim LIMIT 0)`;
 
 function corrupt(shard: number, what: string): OperatorError {
   return new OperatorError("LEDGER_CORRUPT", `shard ${shard}: ${what}`);
@@ -272,7 +290,7 @@ export async function openStore(options: StoreOptions): Promise<LedgerStore> {
       clients.push(scanner);
       try {
         if (isClosed) return false;
-        for (const table of ["event", "rejection"]) await readKeysOf(scanner, table, onKey);
+        for (const table of ["event", "rejection", "key_claim"]) await readKeysOf(scanner, table, onKey);
         return true;
       } catch (error) {
         if (isClosed) return false;
@@ -351,7 +369,7 @@ async function copyEvents(client: Client, block: SealedBlock): Promise<void> {
 }
 
 function commitParameters(request: CommitRequest): unknown[] {
-  const { block, refusals, acted = [], mapVersion } = request;
+  const { block, refusals, claims = [], acted = [], mapVersion } = request;
   const { header, base, content, balances, snapshots } = block;
   const openings = block.entries.filter((entry): entry is Opening => entry.type === "opening");
   const pointers = block.entries.filter((entry) => entry.type === "pointer");
@@ -395,6 +413,10 @@ function commitParameters(request: CommitRequest): unknown[] {
     int8Array(acted.map((run) => run.first)),
     int8Array(acted.map((run) => run.last)),
     uuidArray(acted.map((run) => Buffer.from(run.actor.replaceAll("-", ""), "hex"))),
+    uuidArray(claims.map((claim) => claim.key)),
+    rawInt8Array(claims.map((claim) => claim.fingerprint)),
+    int8Array(claims.map((claim) => claim.bucket)),
+    int8Array(claims.map((claim) => claim.shard)),
   ];
 }
 
@@ -410,11 +432,15 @@ async function lookupKeys(client: Client, keys: readonly Buffer[]): Promise<Map<
     recorded_at: number;
     code: string | null;
     detail: string | null;
+    shard: number | null;
   }>({ name: "lookup", text: LOOKUP, values: [uuidArray(keys)] });
   for (const row of rows) {
     const key = Buffer.from(row.key.replaceAll("-", ""), "hex").toString("latin1");
     const { fingerprint } = row;
-    if (row.code === null) {
+    if (row.shard !== null) {
+      // An answer says more than the payload that it was given to.
+      if (!found.has(key)) found.set(key, { type: "claimed", fingerprint, shard: row.shard });
+    } else if (row.code === null) {
       found.set(key, {
         type: "posted",
         fingerprint,

@@ -64,7 +64,7 @@ async function fill(): Promise<string> {
   return first.databases[0] as string;
 }
 
-/** Two batches, each with a refusal. */
+/** Two batches, each with a refusal that is kept, and one that only binds its key. */
 async function transfers(ledger: LocalLedger, prefix: string): Promise<void> {
   for (let batch = 0; batch < 2; batch += 1) {
     const items = Array.from({ length: 40 }, (_, index) => ({
@@ -73,6 +73,7 @@ async function transfers(ledger: LocalLedger, prefix: string): Promise<void> {
       creditAccount: `acc${prefix}${index === 20 ? 2 : index % 5}`,
       amount: index === 20 ? 1_000_000 : 100 + index,
       metadata: { note: `n${index}` },
+      ...(index === 30 ? { asset: "JPY" } : {}),
     }));
     const answer = await ledger.client.send("POST", "/v1/transfers:bulk", { body: { createAccounts: true, items } });
     expect(answer.status).toBe(200);

@@ -2,8 +2,8 @@
 import type { ErrorCode, OperatorError } from "../../lib/core/errors.ts";
 import type { TransferRequest } from "./fingerprint.ts";
 
-/** Status of one transfer of a group. */
-export const RESULT = { open: 0, posted: 1, refused: 2, failed: 3 } as const;
+/** Status of one transfer or claim of a group. */
+export const RESULT = { open: 0, posted: 1, refused: 2, failed: 3, claimed: 4 } as const;
 
 /** Answers of a group of transfers, one column a figure: no object per transfer on the way. */
 export interface TransferResults {
@@ -11,6 +11,7 @@ export interface TransferResults {
   readonly status: Uint8Array;
   /** 1 when the answer is that of an earlier request with the same key. */
   readonly replayed: Uint8Array;
+  /** Of a claimed key: the shard that it is claimed for. */
   readonly position: Float64Array;
   readonly debitBalance: Float64Array;
   readonly creditBalance: Float64Array;
@@ -78,31 +79,48 @@ export function replayResult(
   if (problem !== undefined) to.problems.set(index, problem);
 }
 
-/** A group of transfers of one request, in order. */
-export interface TransferWork {
-  readonly type: "transfers";
-  readonly requests: readonly TransferRequest[];
+/** What is decided one by one, in order, and answered together. */
+interface GroupWork {
+  /** How many there are. */
+  readonly count: number;
   /** Keys and fingerprints, `IDENTITY_BYTES` each. */
   readonly identities: Buffer;
-  /** Opens accounts that do not exist, with limit 0 and the id as placement key. */
-  readonly createAccounts: boolean;
   /** Version of the shard map that led here. */
   readonly mapVersion: number;
-  /** Id of the API key that sent it. */
-  readonly actor: string | undefined;
   /** As decided; other commands with the same keys read them here, whatever this sender was told. */
   readonly results: TransferResults;
   /** Monotonic time after which the sender is answered, whatever is known. */
   readonly deadlineAt: number;
-  /** Requests before this one are in a batch. */
+  /** Commands before this one are in a batch. */
   next: number;
-  /** Requests before this one have a durable answer. */
+  /** Commands before this one have a durable answer. */
   settled: number;
   /** A part was sent to the database at least once: its outcome may be unknown. */
   tried: boolean;
   /** The sender was answered already. */
   closed: boolean;
   readonly close: (told: TransferResults) => void;
+}
+
+/** A group of transfers of one request, in order. */
+export interface TransferWork extends GroupWork {
+  readonly type: "transfers";
+  readonly requests: readonly TransferRequest[];
+  /** Opens accounts that do not exist, with limit 0 and the id as placement key. */
+  readonly createAccounts: boolean;
+  /** Id of the API key that sent it. */
+  readonly actor: string | undefined;
+  /** By request: 1 when another shard owns the key, and has it claimed for this one. None where all keys are this shard's. */
+  readonly foreign: Uint8Array | undefined;
+}
+
+/** Keys of this shard that transfers on other shards want to use. */
+export interface ClaimWork extends GroupWork {
+  readonly type: "claims";
+  /** By key: the shard that may use it. */
+  readonly shards: Int16Array;
+  /** By key: the bucket that it falls into. */
+  readonly buckets: Int16Array;
 }
 
 /** What an account is opened with, or where it is to be looked for. */
@@ -133,9 +151,12 @@ export interface AccountWork {
   readonly close: (outcome: AccountOutcome | OperatorError) => void;
 }
 
-export type Work = TransferWork | AccountWork;
+/** Works whose commands have keys. */
+export type KeyedWork = TransferWork | ClaimWork;
 
-/** A run of one work's requests that went into one batch. */
+export type Work = KeyedWork | AccountWork;
+
+/** A run of one work's commands that went into one batch. */
 export interface Segment {
   readonly work: Work;
   readonly from: number;
@@ -162,7 +183,7 @@ export interface WorkQueue {
 
 /** Commands of a work that are not in a batch yet. */
 function waiting(work: Work): number {
-  return work.type === "account" ? 1 : work.requests.length - work.next;
+  return work.type === "account" ? 1 : work.count - work.next;
 }
 
 /** A queue in an array whose front moves; it is compacted when half of it is gone. */
@@ -188,8 +209,8 @@ export function createWorkQueue(): WorkQueue {
       const back = new Set<Work>();
       for (const { work, from } of segments) {
         if (work.closed || back.has(work)) continue;
-        if (work.type === "transfers") work.next = Math.min(work.next, from);
-        else work.outcome = undefined;
+        if (work.type === "account") work.outcome = undefined;
+        else work.next = Math.min(work.next, from);
         back.add(work);
       }
       // The last of them may still be in front, with its rest.

@@ -20,13 +20,15 @@ import { backoffMs } from "../../lib/core/backoff.ts";
 import { type ErrorCode, isOperatorError, OperatorError, toOperatorError } from "../../lib/core/errors.ts";
 import { sqlState } from "../../lib/node/postgres.ts";
 import type { TransferRequest } from "./fingerprint.ts";
-import { type DecidedBatch, decideBatch, keysToLookUp, takeBatch } from "./ledger.batch.ts";
+import { changesNothing, type DecidedBatch, decideBatch, keysToLookUp, takeBatch } from "./ledger.batch.ts";
 import { PIPELINE_DEPTH } from "./ledger.store.ts";
 import {
   type AccountOutcome,
   type AccountRequest,
+  type ClaimWork,
   createWorkQueue,
   emptyResults,
+  type KeyedWork,
   type Segment,
   type TransferResults,
   type Work,
@@ -44,6 +46,19 @@ export interface TransferGroup {
   readonly mapVersion: number;
   /** Id of the API key that sent it; unknown where there is no API. */
   readonly actor?: string | undefined;
+  /** By request: 1 when another shard owns the key, and has it claimed for this one. */
+  readonly foreign?: Uint8Array | undefined;
+}
+
+/** Keys of this shard that transfers on other shards want to use. */
+export interface ClaimGroup {
+  /** Keys and fingerprints, see fingerprint.ts. */
+  readonly identities: Buffer;
+  /** By key: the shard that may use it. */
+  readonly shards: Int16Array;
+  /** By key: the bucket that it falls into. */
+  readonly buckets: Int16Array;
+  readonly mapVersion: number;
 }
 
 /** What others may see of a writer. */
@@ -65,6 +80,7 @@ export interface CommitFigures {
   readonly events: number;
   readonly snapshots: number;
   readonly refusals: number;
+  readonly claims: number;
   readonly seconds: number;
 }
 
@@ -79,6 +95,8 @@ export interface LedgerWriter {
   run(): Promise<void>;
   /** Resolves with durable answers. @throws OperatorError OVERLOADED, WRITER_UNAVAILABLE, SHARD_MAP_STALE */
   transfer(group: TransferGroup): Promise<TransferResults>;
+  /** Resolves with durable claims, or why there is none; of a key that has an outcome here, with that. @throws as `transfer` */
+  claimKeys(group: ClaimGroup): Promise<TransferResults>;
   /** Resolves after COMMIT. @throws OperatorError ACCOUNT_CONFLICT, ASSET_UNKNOWN and those of `transfer` */
   openAccount(request: AccountRequest, mapVersion: number): Promise<AccountOutcome>;
   status(): WriterStatus;
@@ -221,6 +239,7 @@ export function createWriter(options: WriterOptions): LedgerWriter {
       events: header.events,
       snapshots: snapshots.account.length,
       refusals: batch.refusals.length,
+      claims: batch.claims.length,
       seconds: (clock.monotonic() - startedAt) / 1000,
     });
     wake();
@@ -229,9 +248,9 @@ export function createWriter(options: WriterOptions): LedgerWriter {
   const commit = (current: Session, batch: DecidedBatch): void => {
     const startedAt = clock.monotonic();
     const before = current.inFlight.at(-1)?.ticket.applied ?? Promise.resolve();
-    const { block, refusals, acted } = batch;
+    const { block, refusals, claims, acted } = batch;
     const turn = before.catch(() => undefined);
-    const ticket = current.store.commit({ block, refusals, acted, mapVersion: current.mapVersion, turn });
+    const ticket = current.store.commit({ block, refusals, claims, acted, mapVersion: current.mapVersion, turn });
     current.inFlight.push({ batch, ticket });
     // A block that committed proves that the one before did, but its answer may come first: they run on two connections.
     current.acknowledged = current.acknowledged.then(async () => {
@@ -271,8 +290,7 @@ export function createWriter(options: WriterOptions): LedgerWriter {
         stored,
         filter: current.filter,
       });
-      const changesNothing = decided.block.content === undefined && decided.refusals.length === 0;
-      if (changesNothing) await settleWithoutCommit(current, decided);
+      if (changesNothing(decided)) await settleWithoutCommit(current, decided);
       else commit(current, decided);
     } catch (error) {
       fail(current, error, false);
@@ -391,17 +409,29 @@ export function createWriter(options: WriterOptions): LedgerWriter {
     closed: false,
   });
 
+  const enqueueGroup = async (
+    given: { readonly count: number; readonly identities: Buffer; readonly mapVersion: number },
+    workOf: (group: Omit<ClaimWork, "type" | "shards" | "buckets">) => KeyedWork,
+  ): Promise<TransferResults> => {
+    const { count, mapVersion } = given;
+    admit(count, mapVersion);
+    const results = emptyResults(count);
+    if (count === 0) return results;
+    return new Promise((close) => {
+      enqueue(workOf({ ...given, ...fresh(mapVersion), results, next: 0, settled: 0, close }));
+    });
+  };
+
   let running: Promise<void> | undefined;
   return {
     run: () => (running ??= run()),
-    transfer: async ({ requests, identities, createAccounts, mapVersion, actor }) => {
-      admit(requests.length, mapVersion);
-      const results = emptyResults(requests.length);
-      if (requests.length === 0) return results;
-      return new Promise((resolve) => {
-        const work = { requests, identities, createAccounts, actor, results, next: 0, settled: 0, close: resolve };
-        enqueue({ type: "transfers", ...fresh(mapVersion), ...work });
-      });
+    transfer: async ({ requests, identities, createAccounts, mapVersion, actor, foreign }) => {
+      const own = { type: "transfers" as const, requests, createAccounts, actor, foreign };
+      return enqueueGroup({ count: requests.length, identities, mapVersion }, (group) => ({ ...own, ...group }));
+    },
+    claimKeys: async ({ identities, shards, buckets, mapVersion }) => {
+      const own = { type: "claims" as const, shards, buckets };
+      return enqueueGroup({ count: shards.length, identities, mapVersion }, (group) => ({ ...own, ...group }));
     },
     openAccount: async (request, mapVersion) => {
       admit(1, mapVersion);

@@ -1,6 +1,6 @@
 /**
- * Follows the chain of seals: rows that the journal does not hold (refusals, assets, API keys, who acted, takeovers,
- * steps of the schema) were sealed when they came, see migrations/0003_seals.sql. Rows and seals are joined by the server and come as
+ * Follows the chain of seals: rows that the journal does not hold (refusals, claims of keys, assets, API keys, who acted,
+ * takeovers, steps of the schema) were sealed when they came, see migrations/0003_seals.sql. Rows and seals are joined by the server and come as
  * one stream, so nothing is kept here but the last link.
  */
 import { hash } from "node:crypto";
@@ -24,6 +24,8 @@ const SEALED = {
 } as const;
 /** The only format of all of them so far. */
 const FORMAT = 1;
+/** Its rows are sealed by the batch, see migrations/0004_key_claims.sql. */
+const BATCHED = "key_claim";
 
 const ROWS = Object.entries(SEALED)
   .map(
@@ -32,12 +34,25 @@ const ROWS = Object.entries(SEALED)
   )
   .join(" UNION ALL ");
 
+const BATCHES = `
+  SELECT '${BATCHED}'::text, batch::text, record_send(ROW('${BATCHED}'::text, ${FORMAT}::smallint, batch))
+         || string_agg(record_send(ROW(key, fingerprint, bucket, shard)), ''::bytea ORDER BY key)
+    FROM ledger.${BATCHED} GROUP BY batch`;
+
 /** Rows without a seal come last, with number 0 and an empty hash; seals without a row have no bytes. */
-const SEALS_AND_ROWS = `
+const sealsAndRows = (rows: string): string => `
   SELECT coalesce(s.number, 0), coalesce(s.relation, r.relation), coalesce(s.key, r.key), coalesce(s.format, 0::smallint),
          coalesce(s.hash, ''), coalesce(r.bytes, '')
-    FROM ledger.seal s FULL JOIN (${ROWS}) r ON r.relation = s.relation AND r.key = s.key
+    FROM ledger.seal s FULL JOIN (${rows}) r ON r.relation = s.relation AND r.key = s.key
    ORDER BY s.number NULLS LAST, 2, 3`;
+
+/** False before migration 4. */
+async function hasClaims(client: Client): Promise<boolean> {
+  const { rows } = await client.query<{ there: boolean }>(
+    `SELECT to_regclass('ledger.${BATCHED}') IS NOT NULL AS there`,
+  );
+  return rows[0]?.there === true;
+}
 
 /** True when the database seals rows: those that no migration of this version has reached do not. */
 export async function hasSeals(client: Client): Promise<boolean> {
@@ -48,7 +63,8 @@ export async function hasSeals(client: Client): Promise<boolean> {
 /** Every seal with its row, and the end of the chain. */
 export async function compareSeals(client: Client, replay: Replay, snapshots: number): Promise<void> {
   const chain = { seals: 0, hash: Buffer.alloc(HASH_BYTES) };
-  await readRows(client, SEALS_AND_ROWS, (row) => {
+  const statement = sealsAndRows((await hasClaims(client)) ? `${ROWS} UNION ALL ${BATCHES}` : ROWS);
+  await readRows(client, statement, (row) => {
     check(replay, "seals");
     followSeal(replay, chain, row);
   });
@@ -69,14 +85,15 @@ export async function compareSeals(client: Client, replay: Replay, snapshots: nu
 
 function followSeal(replay: Replay, chain: { seals: number; hash: Buffer }, row: BinaryRow): void {
   const [number, relation, key] = [row.int64(0), row.text(1), row.text(2)];
-  const where = `table ${relation}, row ${shown(relation, key)}`;
+  const where = `table ${relation}, ${relation === BATCHED ? `rows of batch ${key}` : `row ${shown(relation, key)}`}`;
   const told = (what: string): void => violate(replay, "seals", { what });
   if (number === 0) return told(`${where}: was never sealed, so it did not come through the ledger`);
   for (chain.seals += 1; chain.seals < number; chain.seals += 1)
     told(`table seal, number ${chain.seals}: the row is missing`);
   const bytes = row.bytes(5);
   const link = Buffer.from(row.bytes(4));
-  if (!(relation in SEALED)) told(`table seal, number ${number}: there is no sealed table "${relation}"`);
+  if (relation !== BATCHED && !(relation in SEALED))
+    told(`table seal, number ${number}: there is no sealed table "${relation}"`);
   else if (row.int16(3) !== FORMAT) {
     told(`table seal, number ${number}: format ${row.int16(3)}; formats up to ${FORMAT} are known`);
   } else if (bytes.length === 0) told(`${where}: is missing; its seal has number ${number} (table seal)`);

@@ -5,10 +5,10 @@ import {
   type AccountOutcome,
   type AccountWork,
   copyResults,
+  type KeyedWork,
   RESULT,
   setProblem,
   type TransferResults,
-  type TransferWork,
   type Work,
 } from "./ledger.work.ts";
 
@@ -24,7 +24,7 @@ export function settleBatch(batch: DecidedBatch): void {
       continue;
     }
     work.settled = to;
-    if (to === work.requests.length) closeTransfers(work, work.results);
+    if (to === work.count) closeGroup(work, work.results);
   }
 }
 
@@ -40,15 +40,15 @@ export function abandonWorks(works: readonly Work[], why: (tried: boolean) => Op
       continue;
     }
     const told = copyResults(work.results);
-    for (let index = work.settled; index < work.requests.length; index += 1) {
+    for (let index = work.settled; index < work.count; index += 1) {
       const { code, message } = why(work.tried && index < work.next);
       setProblem(told, index, { status: RESULT.failed, code, detail: message });
     }
-    closeTransfers(work, told);
+    closeGroup(work, told);
   }
 }
 
-function closeTransfers(work: TransferWork, told: TransferResults): void {
+function closeGroup(work: KeyedWork, told: TransferResults): void {
   work.closed = true;
   work.close(told);
 }

@@ -9,7 +9,7 @@ import { createKeyFilter, type KeyFilter } from "./key-filter.ts";
 import { requireNoLoss } from "./lease-memory.ts";
 import type { DecidedBatch } from "./ledger.batch.ts";
 import { beginDraft, openAccount, sealDraft } from "./ledger.decider.ts";
-import type { CommitTicket, LedgerStore } from "./ledger.store.ts";
+import type { CommitTicket, LedgerStore, StoredOutcome } from "./ledger.store.ts";
 import { externalAccount, type LedgerState } from "./ledger-state.ts";
 
 /** The right to write a shard. Its epoch travels with every block into the database. */
@@ -145,17 +145,24 @@ export async function landedOf(
   return landed;
 }
 
-async function hasLanded(store: LedgerStore, { block, refusals }: DecidedBatch): Promise<boolean> {
+async function hasLanded(store: LedgerStore, { block, refusals, claims }: DecidedBatch): Promise<boolean> {
   if (block.content !== undefined) {
     const hash = await store.blockHash(block.header.block);
     return hash?.equals(block.content.hash) === true;
   }
-  // One without a block leaves nothing but its refusals, and a later one may have landed without it.
-  const stored = await store.lookup(refusals.map(({ key }) => key));
-  return refusals.every(({ key, code, detail }) => {
-    const outcome = stored.get(key.toString("latin1"));
+  // One without a block leaves nothing but its refusals and claims, and a later one may have landed without it.
+  const stored = await store.lookup([...refusals, ...claims].map(({ key }) => key));
+  const found = (key: Buffer): StoredOutcome | undefined => stored.get(key.toString("latin1"));
+  const isRefused = refusals.every(({ key, code, detail }) => {
+    const outcome = found(key);
     return outcome?.type === "refused" && outcome.code === code && outcome.detail === detail;
   });
+  const isClaimed = claims.every(({ key, fingerprint, shard }) => {
+    const outcome = found(key);
+    const payload = fingerprint.readBigInt64BE(0).toString();
+    return outcome?.type === "claimed" && outcome.fingerprint === payload && outcome.shard === shard;
+  });
+  return isRefused && isClaimed;
 }
 
 /** Loads the keys of the shard in the background; until then every key is looked up. */

@@ -43,6 +43,7 @@ interface Truth {
   hash: Buffer;
   readonly hashes: Map<number, Buffer>;
   readonly outcomes: Map<string, StoredOutcome>;
+  readonly claims: Map<string, StoredOutcome & { type: "claimed" }>;
   readonly openings: { extId: string; placementKey: string; asset: string; floor: number }[];
   readonly pointers: Map<string, string>;
   readonly balances: Map<number, { posted: number; version: number; position: number }>;
@@ -57,6 +58,7 @@ export function createMemoryDatabase(assets: readonly string[] = ["CZK"]): Memor
     hash: GENESIS_HASH,
     hashes: new Map(),
     outcomes: new Map(),
+    claims: new Map(),
     openings: [],
     pointers: new Map(),
     balances: new Map(),
@@ -149,7 +151,8 @@ function createSession(
       alive();
       const found = new Map<string, StoredOutcome>();
       for (const key of keys) {
-        const outcome = truth.outcomes.get(key.toString("latin1"));
+        const text = key.toString("latin1");
+        const outcome = truth.outcomes.get(text) ?? truth.claims.get(text);
         if (outcome !== undefined) found.set(key.toString("latin1"), outcome);
       }
       return found;
@@ -165,7 +168,7 @@ function createSession(
       return truth.hashes.get(block);
     },
     readKeys: async (onKey) => {
-      for (const key of truth.outcomes.keys()) onKey(Buffer.from(key, "latin1"));
+      for (const key of [...truth.outcomes.keys(), ...truth.claims.keys()]) onKey(Buffer.from(key, "latin1"));
       return true;
     },
     close: async () => {
@@ -175,7 +178,7 @@ function createSession(
 }
 
 function store(database: MemoryDatabase, truth: Truth, request: CommitRequest): void {
-  const { block, refusals } = request;
+  const { block, refusals, claims = [] } = request;
   const { header, base, content } = block;
   const same =
     header.epoch === database.epoch &&
@@ -184,12 +187,19 @@ function store(database: MemoryDatabase, truth: Truth, request: CommitRequest): 
     base.hash.equals(truth.hash);
   if (!same) throw new OperatorError("FENCED", `epoch ${database.epoch}, position ${truth.position}`);
   if (request.mapVersion !== database.mapVersion) throw new OperatorError("SHARD_MAP_STALE", "another map");
+  if (claims.some(({ key }) => truth.claims.has(key.toString("latin1")))) {
+    throw new OperatorError("FENCED", "the key is claimed");
+  }
   database.commits += 1;
   storeEvents(truth, request);
   for (const refusal of refusals) {
     const fingerprint = refusal.fingerprint.readBigInt64BE(0).toString();
     const { code, detail } = refusal;
     truth.outcomes.set(refusal.key.toString("latin1"), { type: "refused", fingerprint, code, detail });
+  }
+  for (const { key, fingerprint, shard } of claims) {
+    const payload = fingerprint.readBigInt64BE(0).toString();
+    truth.claims.set(key.toString("latin1"), { type: "claimed", fingerprint: payload, shard });
   }
   for (const entry of block.entries) {
     if (entry.type === "opening") truth.openings.push(entry);

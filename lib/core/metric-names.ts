@@ -209,6 +209,10 @@ export const METRICS = {
     help: "Transfers that were refused for a balance and stored as refused.",
     labels: ["shard"],
   }),
+  ledger_key_claims_total: metric("counter", "ledger", {
+    help: "Keys of this shard that were bound to a payload without an outcome here, nearly all of them for a transfer on another shard.",
+    labels: ["shard"],
+  }),
   ledger_head_position: metric("gauge", "ledger", {
     help: "Position of the last committed event, in the pod that writes the shard.",
     labels: ["shard"],
