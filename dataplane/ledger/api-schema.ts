@@ -173,7 +173,9 @@ export const bulkAnswer = z
         status: z
           .int()
           .meta({ description: "What the transfer alone would have been answered with: 200, 201, 4xx or 503." }),
-        shard: shard.optional(),
+        shard: shard
+          .optional()
+          .meta({ description: "The shard that answered: that of the accounts, or the owner of the key." }),
         position: position.optional(),
         debitBalance: credits.optional(),
         creditBalance: credits.optional(),

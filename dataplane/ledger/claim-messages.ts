@@ -54,7 +54,7 @@ function isBelow(value: unknown, end: number): value is number {
 function integers(value: unknown, end: number): Int16Array | undefined {
   if (!Array.isArray(value) || value.length > CLAIMS_MAX || !value.every((item) => isBelow(item, end)))
     return undefined;
-  return Int16Array.from(value as number[]);
+  return Int16Array.from(value);
 }
 
 /** One answer: the shard of a claim, the figures of an outcome, or a problem. */

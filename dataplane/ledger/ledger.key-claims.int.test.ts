@@ -5,7 +5,7 @@ import { type LocalLedger, startLocalLedger } from "../testing/local-ledger.ts";
 import { startTestPostgres, type TestPostgres } from "../testing/postgres.ts";
 import { identitiesOf, type TransferRequest } from "./fingerprint.ts";
 import { claimFormerKeys } from "./former-keys.ts";
-import { readShardMap } from "./ledger.reads.ts";
+import { shardMapOf } from "./ledger.reads.ts";
 import { verifyShard } from "./ledger.verify.ts";
 import type { ClientAnswer } from "./ledger-client.ts";
 
@@ -147,7 +147,7 @@ test("keys that were used before there were claims are claimed by the migration,
         shard: 0,
         client,
         onShard: (shard, work) => withClient(owner(shard), work),
-        map: () => readShardMap(async (_name, text) => (await client.query(text)).rows, 0),
+        map: () => shardMapOf(client, 0),
         onProgress: () => undefined,
       }),
     );

@@ -11,7 +11,7 @@ import { claimFormerKeys } from "./former-keys.ts";
 import { type AdminKey, readAdminKeys, revokeKeys, supersededKeys } from "./ledger.admin-keys.ts";
 import type { MigrateFlags } from "./ledger.config.ts";
 import { loadMigrations, type MigrationTarget, migrate } from "./ledger.migrate.ts";
-import { readShardMap } from "./ledger.reads.ts";
+import { shardMapOf } from "./ledger.reads.ts";
 import { createTargets, readText, roleName } from "./ledger.targets.ts";
 
 const TERMINATION_LOG = "/dev/termination-log";
@@ -74,7 +74,7 @@ async function migrateKeys(
     shard,
     client,
     onShard,
-    map: () => readShardMap(async (_name, text) => (await client.query(text)).rows, shard),
+    map: () => shardMapOf(client, shard),
     onProgress: (read) => log.info({ shard, read }, "claiming the keys that were used before"),
   });
 }

@@ -1,5 +1,5 @@
 /** All SQL of the read path, on one shard, as the reader role. Reads see committed rows only. */
-import type { Pool } from "pg";
+import type { Client, Pool } from "pg";
 import { OperatorError } from "../../lib/core/errors.ts";
 import { BUCKET_COUNT } from "../../lib/core/ring.ts";
 import type { ShardMap } from "../../lib/core/shard-map.ts";
@@ -219,8 +219,13 @@ async function readBalance(
   return view;
 }
 
-/** @throws OperatorError SHARD_UNAVAILABLE while the shard has none */
-export async function readShardMap(query: Query, shard: number): Promise<ShardMap> {
+/** The map on a shard, by a connection of one's own. @throws OperatorError SHARD_UNAVAILABLE while the shard has none */
+export function shardMapOf(client: Client, shard: number): Promise<ShardMap> {
+  const query: Query = async <Row extends object>(_name: string, text: string) => (await client.query<Row>(text)).rows;
+  return readShardMap(query, shard);
+}
+
+async function readShardMap(query: Query, shard: number): Promise<ShardMap> {
   const rows = await query<{ version: number; epoch: number; owners: number[] }>(
     "shard_map",
     `SELECT m.version, m.epoch, (SELECT array_agg(o.shard ORDER BY o.bucket) FROM shard_meta.owner o) AS owners

@@ -229,7 +229,7 @@ export function createRouter(options: RouterOptions): LedgerRouter {
       const body = encodeClaims({ owner, group: claims });
       const { authorization } = caller;
       const answer = await peers.post(url, { path: CLAIMS_PATH, body, authorization, part: "claims", isWriter });
-      if (answer.status !== 200) throw await freshen(Promise.reject(peerProblem(answer)));
+      if (answer.status !== 200) return freshen(Promise.reject<TransferResults>(peerProblem(answer)));
       return decodeClaimResults(JSON.parse(answer.body.toString("utf8")), claims.shards.length);
     });
   }

@@ -346,7 +346,7 @@ describe("bulk", () => {
       "REQUEST_INVALID",
       201,
     ]);
-    expect(items.map(({ shard }) => shard)).toEqual([0, 0, undefined, 1, undefined, 0, 0, undefined, 0]);
+    expect(items.map(({ shard }) => shard)).toEqual([0, 0, undefined, 1, undefined, 0, shardOf(one), undefined, 0]);
     expect(items[5]).toMatchObject({ id: one, replayed: true, debitBalance: 40 });
     expect((await get(`/v1/accounts/${a}/balance`)).json()).toMatchObject({ posted: 0 });
     expect(await bulk(text)).toMatchObject(items.map(({ status }) => ({ status: status === 201 ? 200 : status })));

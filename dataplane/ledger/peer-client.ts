@@ -99,6 +99,8 @@ export function createPeerClient(options: PeerClientOptions): PeerClient {
         });
         outgoing.once("socket", (socket) => {
           connected = !socket.connecting;
+          // One that is used again has connected long ago, and would only gather listeners.
+          if (connected) return;
           socket.once("secureConnect", () => {
             connected = true;
           });

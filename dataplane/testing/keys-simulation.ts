@@ -264,7 +264,9 @@ export function keyLies({ told, events, map }: KeysResult): string[] {
     const first = posted.filter(({ replayed }) => !replayed);
     if (first.length > 1) found.push(`${id} was told posted for the first time ${first.length} times`);
     if (effect !== undefined && !answers.some((each) => isIts(each) && !NOT_DONE.includes(each.outcome))) {
-      found.push(`${id} is on shard ${effect.shard}, and all were told ${answers.map(({ outcome }) => outcome)}`);
+      found.push(
+        `${id} is on shard ${effect.shard}, and all were told ${answers.map(({ outcome }) => outcome).join(", ")}`,
+      );
     }
     // A writer that has seen a payload binds the key to it, whatever it said.
     const bound = answers.find(({ outcome }) => outcome === "ASSET_UNKNOWN" || outcome === "ASSET_MISMATCH");
