@@ -225,10 +225,10 @@ export function createRouter(options: RouterOptions): LedgerRouter {
     return claimForeignKeys(group, async (owner, claims) => {
       const writer = findWriter(owner, caller);
       if ("local" in writer) return freshen(writer.local.claimKeys(claims));
-      const { url, isWriter } = writer.peer;
+      const { url, ...peer } = writer.peer;
       const body = encodeClaims({ owner, group: claims });
       const { authorization } = caller;
-      const answer = await peers.post(url, { path: CLAIMS_PATH, body, authorization, part: "claims", isWriter });
+      const answer = await peers.post(url, { path: CLAIMS_PATH, body, authorization, part: "claims", ...peer });
       if (answer.status !== 200) return freshen(Promise.reject<TransferResults>(peerProblem(answer)));
       return decodeClaimResults(JSON.parse(answer.body.toString("utf8")), claims.shards.length);
     });

@@ -52,9 +52,10 @@ interface Item {
   readonly code?: string;
 }
 
+/** With a key that is owned where the account lives. */
 const credit = (account: string) => {
   sent += 1;
-  return { id: `t${sent}`, debitAccount: "system:external:CZK", creditAccount: account, amount: 1 };
+  return { id: `{${account}}:${sent}`, debitAccount: "system:external:CZK", creditAccount: account, amount: 1 };
 };
 const bulk = (accounts: readonly string[], createAccounts = false): Promise<ClientAnswer> =>
   ledger.client.send("POST", "/v1/transfers:bulk", { body: { items: accounts.map(credit), createAccounts } });
@@ -145,6 +146,16 @@ test("who asks the silent shard is refused at once, item by item, and told which
     expect(answer.headers["retry-after"]).toBe("1");
     expect(ms).toBeLessThan(PROMPT_MS);
   }
+  // A key that the silent shard owns cannot be claimed there.
+  const foreign = credit(good[0] as string);
+  const owned = { ...foreign, id: `{${ill[0]}}:${sent}` };
+  const unclaimed = await timed(ledger.client.send("POST", "/v1/transfers", { body: owned }));
+  expect(unclaimed.answer.json()).toMatchObject({
+    code: "SHARD_UNAVAILABLE",
+    detail: expect.stringMatching(new RegExp(`^key "${owned.id}" belongs to shard 1: `)),
+  });
+  expect(unclaimed.ms).toBeLessThan(PROMPT_MS);
+
   const mixed = await timed(bulk([good[0] as string, ill[0] as string, good[1] as string]));
   expect(itemsOf(mixed.answer).map(({ status, code }) => code ?? status)).toEqual([201, "SHARD_UNAVAILABLE", 201]);
   expect(mixed.ms).toBeLessThan(PROMPT_MS);

@@ -58,6 +58,7 @@ function stubWriter(onStep: () => void): StubWriter {
       refusing: undefined,
     }),
     transfer: () => Promise.reject(new Error("not here")),
+    claimKeys: () => Promise.reject(new Error("not here")),
     openAccount: () => Promise.reject(new Error("not here")),
   };
   return stub;

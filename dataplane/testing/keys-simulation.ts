@@ -66,6 +66,7 @@ const locator: AccountLocator = {
   locate: async (map, ids) => ({
     shards: Int32Array.from(ids, (id) => (externalAsset(id) === undefined ? shardOf(map, id) : EVERYWHERE)),
     exists: new Uint8Array(ids.length).fill(1),
+    failures: new Map(),
   }),
 };
 
@@ -119,10 +120,12 @@ function createScene(random: () => number): Scene {
       writer: () => mortal(scene, shard.writer),
       holderUrl: () => undefined,
       problem: () => undefined,
+      look: () => undefined,
       stop: async () => undefined,
     })),
     map: { current: () => map, refresh: async () => undefined },
     locator,
+    requireAnswer: () => undefined,
     peers: { post: async () => Promise.reject(new Error("there is one pod")), close: () => undefined },
   });
   return scene;
