@@ -9,6 +9,8 @@ import type { ClaimGroup } from "./ledger.writer.ts";
 export const CLAIMS_PATH = "/internal/key-claims";
 /** As many as a bulk request has items. */
 const CLAIMS_MAX = 10_000;
+/** Of a claim: 32 characters of base64, a shard and a bucket of five digits at most. */
+export const CLAIMS_BYTES_MAX = 1024 * 1024;
 const SHARDS_END = 1 << 15;
 
 /** Claims of keys of one shard. */

@@ -39,7 +39,7 @@ test("a key with a thousand bulk requests leaves room for another one's transfer
   await Promise.all([...bulks, single]);
   expect([refusals, refused.length]).toEqual([968, 968]);
   expect((refused[0] as Error).message).toBe(
-    "shard 3 has 32000 transfers of this API key under way and 32000 of all keys, of at most 65536: a key may have no more than what is left for the others",
+    "shard 3 has 32000 transfers and claims of this API key under way and 32000 of all keys, of at most 65536: a key may have no more than what is left for the others",
   );
   void send("greedy", 32_000);
   expect(waiting).toHaveLength(1);

@@ -21,7 +21,7 @@ export function shareWriter(writer: LedgerWriter, { shard, onRefusal }: FairWrit
     if (!commands.take(key, count)) {
       onRefusal();
       const detail =
-        `shard ${shard} has ${commands.heldBy(key)} transfers of this API key under way and ${commands.held()} of all keys, ` +
+        `shard ${shard} has ${commands.heldBy(key)} transfers and claims of this API key under way and ${commands.held()} of all keys, ` +
         `of at most ${commands.total}: a key may have no more than what is left for the others`;
       throw new OperatorError("OVERLOADED", detail, { retryAfterSeconds: 1 });
     }
@@ -34,6 +34,7 @@ export function shareWriter(writer: LedgerWriter, { shard, onRefusal }: FairWrit
   return {
     ...writer,
     transfer: (group) => counted(group.actor ?? "", group.requests.length, () => writer.transfer(group)),
+    claimKeys: (group) => counted(group.actor ?? "", group.shards.length, () => writer.claimKeys(group)),
     openAccount: (request, mapVersion) => counted(OPENING, 1, () => writer.openAccount(request, mapVersion)),
   };
 }

@@ -231,6 +231,10 @@ describe("two pods", () => {
         expect(statuses).toEqual(pod === one ? [201, 201, 422] : [200, 200, 422]);
       }
     }
+    // Claims of a whole bulk are longer than the body of a single transfer.
+    const many = Array.from({ length: 10_000 }, () => deposit(c, idOn(1)));
+    const whole = (await send(one, "/v1/transfers:bulk", { items: many })).json<{ items: { status: number }[] }>();
+    expect(whole.items.filter(({ status }) => status !== 201)).toEqual([]);
     const refused = await send(one, "/v1/transfers", { ...deposit(b, "t1"), amount: 6 });
     expect([refused.status, refused.json<{ code: string }>().code]).toEqual([422, "IDEMPOTENCY_KEY_REUSED"]);
     expect(refused.headers["content-type"]).toContain("application/problem+json");

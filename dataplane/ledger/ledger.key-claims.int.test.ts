@@ -99,6 +99,15 @@ test("items of a bulk keep their order on a shard, whoever owns their keys", asy
   expect(await total([account])).toBe(0);
 });
 
+/** As long as a request may be, and longer than the body of a single transfer. */
+test("ten thousand keys of the other shard are claimed for one bulk", async () => {
+  const account = await accountOn(0);
+  const items = Array.from({ length: 10_000 }, () => deposit(idOn(1, "many"), account, 1));
+  const answer = await ledger.client.send("POST", "/v1/transfers:bulk", { body: { items } });
+  expect(answer.json<{ items: { status: number }[] }>().items.filter(({ status }) => status !== 201)).toEqual([]);
+  expect(await total([account])).toBe(10_000);
+});
+
 test("a key is bound by a refusal too, on whichever shard it is owned", async () => {
   const account = await accountOn(0);
   for (const owner of [0, 1]) {

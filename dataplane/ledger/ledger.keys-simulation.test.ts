@@ -5,7 +5,7 @@ import { keyLies, simulateKeys } from "../testing/keys-simulation.ts";
 // told the truth about it. KEYS_SEEDS=n runs more; KEYS_SEED=n runs one.
 
 const ONE = process.env["KEYS_SEED"];
-const SEEDS = ONE === undefined ? Number(process.env["KEYS_SEEDS"] ?? 60) : 1;
+const SEEDS = ONE === undefined ? Number(process.env["KEYS_SEEDS"] ?? 30) : 1;
 
 test(
   `keys that several shards want: ${SEEDS} seeds`,

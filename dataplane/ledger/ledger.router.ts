@@ -224,7 +224,7 @@ export function createRouter(options: RouterOptions): LedgerRouter {
     if (caller.forwarded !== undefined) return new Map();
     return claimForeignKeys(group, async (owner, claims) => {
       const writer = findWriter(owner, caller);
-      if ("local" in writer) return freshen(writer.local.claimKeys(claims));
+      if ("local" in writer) return freshen(writer.local.claimKeys({ ...claims, actor: caller.actor }));
       const { url, ...peer } = writer.peer;
       const body = encodeClaims({ owner, group: claims });
       const { authorization } = caller;

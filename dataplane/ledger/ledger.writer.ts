@@ -59,6 +59,8 @@ export interface ClaimGroup {
   /** By key: the bucket that it falls into. */
   readonly buckets: Int16Array;
   readonly mapVersion: number;
+  /** Id of the API key that sent the transfers. */
+  readonly actor?: string | undefined;
 }
 
 /** What others may see of a writer. */
