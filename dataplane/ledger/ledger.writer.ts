@@ -110,6 +110,8 @@ export interface LedgerWriter {
 export const QUEUE_COMMANDS_MAX = 65_536;
 /** Senders are answered after this time, whatever is known; proxies and clients give up after 30 s or more. */
 export const ANSWER_WITHIN_MS = 20_000;
+/** A claim leaves time for the transfer that waits for it. */
+export const CLAIM_WITHIN_MS = 8_000;
 /** Below this a second block in flight would only make both smaller. */
 const PIPELINE_COMMANDS_MIN = 512;
 const DEADLINE_CHECK_MS = 500;
@@ -404,23 +406,23 @@ export function createWriter(options: WriterOptions): LedgerWriter {
     wake();
   };
 
-  const fresh = (mapVersion: number) => ({
+  const fresh = (mapVersion: number, withinMs = ANSWER_WITHIN_MS) => ({
     mapVersion,
-    deadlineAt: clock.monotonic() + ANSWER_WITHIN_MS,
+    deadlineAt: clock.monotonic() + withinMs,
     tried: false,
     closed: false,
   });
 
   const enqueueGroup = async (
-    given: { readonly count: number; readonly identities: Buffer; readonly mapVersion: number },
+    given: { readonly count: number; readonly identities: Buffer; readonly mapVersion: number; withinMs?: number },
     workOf: (group: Omit<ClaimWork, "type" | "shards" | "buckets">) => KeyedWork,
   ): Promise<TransferResults> => {
-    const { count, mapVersion } = given;
+    const { count, identities, mapVersion, withinMs } = given;
     admit(count, mapVersion);
     const results = emptyResults(count);
     if (count === 0) return results;
     return new Promise((close) => {
-      enqueue(workOf({ ...given, ...fresh(mapVersion), results, next: 0, settled: 0, close }));
+      enqueue(workOf({ count, identities, ...fresh(mapVersion, withinMs), results, next: 0, settled: 0, close }));
     });
   };
 
@@ -433,7 +435,8 @@ export function createWriter(options: WriterOptions): LedgerWriter {
     },
     claimKeys: async ({ identities, shards, buckets, mapVersion }) => {
       const own = { type: "claims" as const, shards, buckets };
-      return enqueueGroup({ count: shards.length, identities, mapVersion }, (group) => ({ ...own, ...group }));
+      const given = { count: shards.length, identities, mapVersion, withinMs: CLAIM_WITHIN_MS };
+      return enqueueGroup(given, (group) => ({ ...own, ...group }));
     },
     openAccount: async (request, mapVersion) => {
       admit(1, mapVersion);

@@ -2,7 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import { deposit, settle, stage } from "../testing/writer-stage.ts";
 import { identitiesOf, type TransferRequest } from "./fingerprint.ts";
 import { RESULT, type TransferResults } from "./ledger.work.ts";
-import type { LedgerWriter } from "./ledger.writer.ts";
+import { CLAIM_WITHIN_MS, type LedgerWriter } from "./ledger.writer.ts";
 
 // Goal: the writer of a key's owner binds each key to one payload, durably, before anybody uses it (docs/adr/0024-keys-of-the-ledger.md).
 
@@ -80,6 +80,15 @@ describe("claims", () => {
       return now;
     };
     expect(outcomes(await settle(clock, claim(writer, [deposit("k")])))).toEqual(["for 1"]);
+  });
+
+  test("a claim is answered in time for the transfer under it", async () => {
+    const { database, clock, writer } = stage();
+    await settle(clock, claim(writer, [deposit("warm")]));
+    database.gate = () => clock.sleep(60_000);
+    const answer = claim(writer, [deposit("k")]);
+    await clock.advance(CLAIM_WITHIN_MS + 500);
+    expect(outcomes(await answer)).toEqual(["OUTCOME_UNKNOWN"]);
   });
 
   test("ten thousand go in two batches", async () => {
