@@ -4,16 +4,17 @@
  */
 import { type ErrorCode, OperatorError, toOperatorError } from "../../lib/core/errors.ts";
 import type { ShardMap } from "../../lib/core/shard-map.ts";
-import { type AccountLocator, EVERYWHERE, type Locations, shardOf } from "./account-locator.ts";
+import { type AccountLocator, EVERYWHERE, shardOf } from "./account-locator.ts";
 import { bulkItem, bulkProblem } from "./answers.ts";
+import { type BulkCall, type BulkPlan, planBulk, type RoutedTransfers, shardOfTransfer } from "./bulk-plan.ts";
 import { CLAIMS_PATH, decodeClaimResults, encodeClaims } from "./claim-messages.ts";
 import type { TransferRequest } from "./fingerprint.ts";
 import { type ClaimAnswer, claimForeignKeys, type KeyedGroup, keyedGroup } from "./key-claims.ts";
-import type { AccountRequest, TransferProblem, TransferResults } from "./ledger.work.ts";
+import type { AccountRequest, TransferResults } from "./ledger.work.ts";
 import type { ClaimGroup, LedgerWriter } from "./ledger.writer.ts";
 import type { PeerAnswer, PeerClient } from "./peer-client.ts";
 import type { ShardSeat } from "./shard-seats.ts";
-import { isProblem, TRANSFER_ID } from "./transfer-parser.ts";
+import { isProblem } from "./transfer-parser.ts";
 
 /** Where the shard map comes from. */
 export interface ShardMapSource {
@@ -40,15 +41,6 @@ export interface RouterOptions {
   readonly peers: PeerClient;
   /** What is written here waits for no shard that says nothing. @throws OperatorError SHARD_UNAVAILABLE */
   readonly requireAnswer: (shard: number) => void;
-}
-
-/** A bulk request whose items were parsed. */
-export interface BulkCall {
-  readonly items: readonly unknown[];
-  readonly parsed: readonly (TransferRequest | TransferProblem)[];
-  readonly createAccounts: boolean;
-  /** The whole body, handed on as it is when one other pod does it all. */
-  readonly body: Buffer;
 }
 
 /** One transfer's answer, or another pod's answer to the whole request. */
@@ -298,72 +290,6 @@ export function createRouter(options: RouterOptions): LedgerRouter {
       plan.answers[index] = JSON.stringify(answered[at]);
     });
   }
-}
-
-/** Transfers with the locations of their accounts: debit at 2n, credit at 2n + 1. */
-interface RoutedTransfers {
-  readonly map: ShardMap;
-  readonly ids: readonly string[];
-  readonly locations: Locations;
-  readonly createAccounts: boolean;
-}
-
-/** The shard of a transfer, or why it has none. */
-function shardOfTransfer(routed: RoutedTransfers, index: number): number | TransferProblem {
-  const { shards, exists, failures } = routed.locations;
-  const [debit, credit] = [index * 2, index * 2 + 1];
-  const failure = failures.get(debit) ?? failures.get(credit);
-  if (failure !== undefined) return { code: failure.code, detail: failure.message };
-  const unknown = exists[debit] === 0 ? debit : exists[credit] === 0 ? credit : undefined;
-  if (unknown !== undefined && !routed.createAccounts) {
-    return { code: "ACCOUNT_NOT_FOUND", detail: `account "${routed.ids[unknown]}" does not exist` };
-  }
-  const debitShard = shards[debit] as number;
-  const creditShard = shards[credit] as number;
-  if (debitShard === EVERYWHERE && creditShard === EVERYWHERE) {
-    return { code: "ASSET_MISMATCH", detail: "both accounts are external accounts, of different assets" };
-  }
-  if (debitShard === EVERYWHERE || creditShard === EVERYWHERE) return Math.max(debitShard, creditShard);
-  if (debitShard === creditShard) return debitShard;
-  return {
-    code: "CROSS_SHARD_TRANSFER",
-    detail: `"${routed.ids[debit]}" lives on shard ${debitShard}, "${routed.ids[credit]}" on shard ${creditShard}`,
-  };
-}
-
-interface BulkPlan {
-  /** Indexes of the items of each shard, in order. */
-  readonly byShard: Map<number, number[]>;
-  /** JSON text by item. */
-  readonly answers: string[];
-  /** Items that are answered already. */
-  readonly answered: number;
-}
-
-function planBulk(call: BulkCall, routed: RoutedTransfers): BulkPlan {
-  const { parsed, items } = call;
-  const byShard = new Map<number, number[]>();
-  const answers = new Array<string>(parsed.length);
-  let answered = 0;
-  let request = 0;
-  parsed.forEach((item, index) => {
-    const shard = isProblem(item) ? item : shardOfTransfer(routed, request++);
-    if (typeof shard !== "number") {
-      answers[index] = bulkProblem(isProblem(item) ? rawId(items[index]) : item.id, shard, { replayed: false });
-      answered += 1;
-      return;
-    }
-    const indexes = byShard.get(shard);
-    if (indexes === undefined) byShard.set(shard, [index]);
-    else indexes.push(index);
-  });
-  return { byShard, answers, answered };
-}
-
-/** The id of an item that could not be read, when at least that is there. */
-function rawId(item: unknown): string | null {
-  const id = typeof item === "object" && item !== null ? (item as { id?: unknown }).id : undefined;
-  return typeof id === "string" && TRANSFER_ID.test(id) ? id : null;
 }
 
 /** Another pod's refusal as an error of ours. */
