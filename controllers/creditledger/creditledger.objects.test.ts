@@ -154,7 +154,7 @@ describe("workload", () => {
               fsGroup: 65532,
               seccompProfile: { type: "RuntimeDefault" },
             },
-            terminationGracePeriodSeconds: 30,
+            terminationGracePeriodSeconds: 45,
             affinity: {
               podAntiAffinity: {
                 preferredDuringSchedulingIgnoredDuringExecution: [

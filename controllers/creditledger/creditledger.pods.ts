@@ -17,7 +17,7 @@ export const API_PORT = 8443;
 const PROBE_PORT = 8080;
 
 /** Time for a pod to finish its batch, hand over its writers and end. */
-const GRACE_SECONDS = 30;
+const GRACE_SECONDS = 45;
 
 /** A pod takes requests this long after its end began: endpoints take about a second to forget it. */
 const ENDPOINT_DRAIN_SECONDS = 2;

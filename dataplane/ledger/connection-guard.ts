@@ -46,6 +46,8 @@ const PODS = "pods of the ledger";
 
 /** A request that is still coming when the server stops. */
 const STOP_GRACE_MS = 2_000;
+/** After the stop of the server, for what is left: an answer that nobody takes. */
+const STOP_END_MS = 3_000;
 
 /**
  * Why a connection was cut: no handshake, no whole request or an answer not taken in time, bytes that are no request, too many
@@ -75,7 +77,7 @@ export interface ConnectionGuard {
   refuseUnreadable(error: Error & { readonly code?: string }, socket: Socket): void;
   /** For metrics. */
   counts(): { readonly strangers: number; readonly clients: number };
-  /** Those who sent nothing are cut at once, half a request has two seconds, a whole one gets its answer. */
+  /** Those who sent nothing are cut at once, half a request has two seconds, a whole one gets its answer within three. */
   stop(): void;
 }
 
@@ -167,7 +169,8 @@ export function createConnectionGuard(options: GuardOptions): ConnectionGuard {
       const isStranger = leave === undefined && open.size === 0;
       const isHalf = open.size > 0 && [...open].every(({ request }) => !request.complete);
       const waited = now - stoppedAt;
-      if ((isStranger && waited >= 0) || (isHalf && waited >= STOP_GRACE_MS)) cut(connection, "stopping");
+      const isOver = (isStranger && waited >= 0) || (isHalf && waited >= STOP_GRACE_MS) || waited >= STOP_END_MS;
+      if (isOver) cut(connection, "stopping");
     }
   };
   const sweeping = setInterval(sweep, CHECK_MS);

@@ -66,7 +66,7 @@ export interface LedgerServer {
   setCertificate(tls: { readonly certPem: string; readonly keyPem: string }): void;
   /** Open connections, without and with a key. */
   connections(): { readonly strangers: number; readonly clients: number };
-  /** Takes no new requests and waits for those under way. */
+  /** Takes no new requests and waits for those under way, for 3 s: by then the writers have answered what they will. */
   close(): Promise<void>;
 }
 
@@ -100,6 +100,8 @@ export function createLedgerServer(options: ServerOptions): LedgerServer {
     serverFactory: (answer) => guard.serve(answer),
     clientErrorHandler: (error, socket) => guard.refuseUnreadable(error, socket),
     forceCloseConnections: "idle",
+    // Ours is a problem document.
+    return503OnClosing: false,
     genReqId: () => randomUUID(),
     exposeHeadRoutes: false,
     // What is too long is refused by its schema, with a sentence.
@@ -111,6 +113,10 @@ export function createLedgerServer(options: ServerOptions): LedgerServer {
     },
   }) as unknown as FastifyInstance;
 
+  let isClosing = false;
+  app.addHook("onRequest", async () => {
+    if (isClosing) throw new OperatorError("SHUTTING_DOWN", "this pod ends", { retryAfterSeconds: 1 });
+  });
   addBorder(app, options.keys, guard);
   app.addHook("onResponse", async (request, reply) => {
     options.onAnswer(request.routeOptions.url ?? "unknown", reply.statusCode);
@@ -151,6 +157,7 @@ export function createLedgerServer(options: ServerOptions): LedgerServer {
     },
     connections: () => guard.counts(),
     close: async () => {
+      isClosing = true;
       guard.stop();
       await app.close();
     },

@@ -68,6 +68,10 @@ export interface ServingCertificate {
 const READERS_MAX = 4;
 const KEY_WRITERS_MAX = 1;
 const SILENT_MS = 2_000;
+/** Less than the server's own patience. */
+const READS_END_MS = 2_000;
+/** What was accepted is finished (15 s), and Leases are given back to an API that may not answer. */
+const SEATS_STOP_MS = 25_000;
 const COMMIT_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /** Measures reads of the past: each replays an account's events back from its next snapshot. */
@@ -87,24 +91,18 @@ function timeReplays(reads: LedgerReads, clock: Clock, observe: (seconds: number
 export async function startService(options: ServiceOptions): Promise<RunningService> {
   const { clock, log, metrics, lifecycle } = options;
   const questions = options.targets.map(({ reader }, shard) => {
-    const question = createShardQuestion(
-      { ...reader, applicationName: "shieldx-ledger-watch" },
-      shard,
-      options.silentMs ?? SILENT_MS,
-    );
-    lifecycle.defer(`question to shard ${shard}`, () => question.close());
-    return question;
+    const target = { ...reader, applicationName: "shieldx-ledger-watch" };
+    return createShardQuestion(target, shard, options.silentMs ?? SILENT_MS);
   });
-  const pools = options.targets.map(({ reader }, shard) =>
-    pool(lifecycle, log, { target: reader, shard, max: READERS_MAX }),
-  );
-  const keyPools = options.targets.map(({ writer }, shard) =>
-    pool(lifecycle, log, {
-      target: { ...writer, applicationName: "shieldx-ledger-keys" },
-      shard,
-      max: KEY_WRITERS_MAX,
-    }),
-  );
+  const pools = options.targets.map(({ reader }, shard) => pool(log, { target: reader, shard, max: READERS_MAX }));
+  const keyPools = options.targets.map(({ writer }, shard) => {
+    const target = { ...writer, applicationName: "shieldx-ledger-keys" };
+    return pool(log, { target, shard, max: KEY_WRITERS_MAX });
+  });
+  // All at once: each silent one takes its time.
+  lifecycle.defer("connections to PostgreSQL", async () => {
+    await Promise.all([...pools, ...keyPools].map(closePool).concat(questions.map((question) => question.close())));
+  });
   const watches = questions.map(({ ask }, shard) =>
     createShardWatch({
       shard,
@@ -165,7 +163,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     connections.set({ state: "client" }, clients);
   });
   const port = await server.listen(options.listen.port, options.listen.host);
-  lifecycle.defer("API server", () => server.close());
+  lifecycle.defer("API server", () => closeServer(server, watches, clock));
 
   const running = map.run(lifecycle.signal);
   lifecycle.defer("shard map", () => running);
@@ -178,9 +176,8 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   const probes = await startProbes(options, { ready, live: liveness.check });
   lifecycle.defer("probe server", () => probes.close());
   // Released first: what was accepted is finished and the shards go to the other pod, which this one hands requests to.
-  lifecycle.defer("shards", async () => {
-    await Promise.all(seats.map((seat) => seat.stop()));
-  });
+  const stopSeats = async (): Promise<void> => void (await Promise.all(seats.map((seat) => seat.stop())));
+  lifecycle.defer("shards", stopSeats, SEATS_STOP_MS);
   publishGauges(metrics, seats, watches);
   const expiry = metrics.gauge("ledger_certificate_expiry_timestamp_seconds");
   const showExpiry = ({ certPem }: Pick<ServingCertificate, "certPem">): void =>
@@ -199,14 +196,21 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   };
 }
 
-function pool(lifecycle: Lifecycle, log: Logger, given: { target: PostgresTarget; shard: number; max: number }): Pool {
+/** Requests that still wait for a database are answered before their connections are cut off. */
+async function closeServer(server: LedgerServer, watches: readonly ShardWatch[], clock: Clock): Promise<void> {
+  const closed = new AbortController();
+  const closing = server.close().finally(() => closed.abort());
+  await clock.sleep(READS_END_MS, closed.signal);
+  for (const watch of watches) watch.end();
+  await closing;
+}
+
+function pool(log: Logger, given: { target: PostgresTarget; shard: number; max: number }): Pool {
   const { target, shard, max } = given;
-  const opened = openPool(target, {
+  return openPool(target, {
     max,
     onIdleError: (error) => log.debug({ shard, error: error.message }, "idle connection lost"),
   });
-  lifecycle.defer(`connections of shard ${shard}`, () => closePool(opened));
-  return opened;
 }
 
 function makeWriterFactory(options: ServiceOptions, shard: number): WriterFactory {

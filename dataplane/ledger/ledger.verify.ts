@@ -5,7 +5,7 @@
 import type { Client } from "pg";
 import { OperatorError } from "../../lib/core/errors.ts";
 import type { ShardMemory } from "../../lib/core/shard-memory.ts";
-import { openClient, type PostgresTarget, toPostgresError } from "../../lib/node/postgres.ts";
+import { closeClient, openClient, type PostgresTarget, toPostgresError } from "../../lib/node/postgres.ts";
 import { EVENT_COLUMNS } from "./copy-codec.ts";
 import { type BinaryRow, breakConnection, bytesReceived, copyOut, pauseConnection, readRows } from "./copy-reader.ts";
 import type { DecodedBody } from "./journal-codec.ts";
@@ -58,8 +58,7 @@ export async function verifyShard(options: VerifyOptions): Promise<Replay> {
     throw guard.stalled() ?? toPostgresError(error, `shard ${options.shard}`);
   } finally {
     guard.release();
-    // An error here says only that the connection was gone already.
-    await Promise.all(clients.map((client) => client.end().catch(() => undefined)));
+    await Promise.all(clients.map(closeClient));
   }
 }
 

@@ -448,6 +448,8 @@ export function createWriter(options: WriterOptions): LedgerWriter {
     },
     status: () => ({ phase, ...committed, systemIdentifier, problem, refusing: refusal?.code }),
     stop: async (how) => {
+      // The time to finish is over: whoever still waits is told what is known.
+      if (how === "lost" && stopping === "drain") abandon(outstanding(), (tried) => unavailable(shard, tried));
       stopping = how;
       wake();
       await running;

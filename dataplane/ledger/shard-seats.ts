@@ -57,7 +57,10 @@ export function createLocalSeat(shard: number, makeWriter: WriterFactory, clock:
     holderUrl: () => undefined,
     problem: () => problemOf(writer.status()),
     look: () => (watch.look().isStuck ? `shard ${shard}: the writer makes no step` : undefined),
-    stop: () => within(writer.stop("drain"), DRAIN_MS, clock),
+    stop: async () => {
+      await within(writer.stop("drain"), DRAIN_MS, clock);
+      await within(writer.stop("lost"), ENDING_MS, clock);
+    },
   };
 }
 

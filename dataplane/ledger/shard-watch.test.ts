@@ -87,3 +87,11 @@ test("a shard that refuses connections answers for itself", async () => {
   expect(cuts).toBe(0);
   expect(await outcome(watch.read(async () => "read"))).toBe("read");
 });
+
+test("a pod that ends refuses what waits and what comes", async () => {
+  await pass(1_000);
+  const waiting = outcome(watch.read(never));
+  watch.end();
+  expect(await waiting).toBe("SHUTTING_DOWN");
+  expect(await outcome(watch.read(async () => "read"))).toBe("SHUTTING_DOWN");
+});

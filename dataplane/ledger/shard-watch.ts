@@ -25,6 +25,8 @@ export interface ShardWatch {
   requireAnswer(): void;
   /** Runs a read, which fails as soon as the shard is known to say nothing. @throws OperatorError SHARD_UNAVAILABLE */
   read<T>(work: () => Promise<T>): Promise<T>;
+  /** The pod ends: what waits is refused, and what comes. */
+  end(): void;
 }
 
 export interface ShardWatchOptions {
@@ -48,11 +50,13 @@ export function createShardWatch({ shard, ask, onSilence, clock }: ShardWatchOpt
       retryAfterSeconds: RETRY_AFTER_SECONDS,
     });
 
-  const beginSilence = (): void => {
-    const error = refusal();
+  let isEnding = false;
+  const ending = (): OperatorError =>
+    new OperatorError("SHUTTING_DOWN", "this pod ends", { retryAfterSeconds: RETRY_AFTER_SECONDS });
+
+  const refuseWaiting = (error: OperatorError): void => {
     for (const refuse of waiting) refuse(error);
     waiting.clear();
-    onSilence();
   };
 
   const look = async (): Promise<void> => {
@@ -64,7 +68,9 @@ export function createShardWatch({ shard, ask, onSilence, clock }: ShardWatchOpt
     } catch (error) {
       failure = toOperatorError(error).message;
       silences = isSilence(error) ? silences + 1 : 0;
-      if (silences === SILENCES) beginSilence();
+      if (silences !== SILENCES) return;
+      refuseWaiting(refusal());
+      onSilence();
     }
   };
 
@@ -86,7 +92,12 @@ export function createShardWatch({ shard, ask, onSilence, clock }: ShardWatchOpt
     },
     isUp: () => failure === undefined,
     requireAnswer,
+    end: () => {
+      isEnding = true;
+      refuseWaiting(ending());
+    },
     read: async (work) => {
+      if (isEnding) throw ending();
       requireAnswer();
       let refuse: (error: OperatorError) => void = () => undefined;
       const refused = new Promise<never>((_, reject) => {

@@ -9,6 +9,8 @@ import {
   type SettingsAnswer,
   settingsRequest,
 } from "../../crds/agent-status.ts";
+import { toOperatorError } from "../../lib/core/errors.ts";
+import { trackConnections } from "../../lib/node/connections.ts";
 import type { TlsFiles } from "./certificate-files.ts";
 
 /** What the servers show; asked anew for each request, answered from memory. */
@@ -53,9 +55,18 @@ export async function startServers(
   const common = { requestTimeout: REQUEST_TIMEOUT_MS, maxHeaderSize: HEADER_BYTES_MAX };
   const secure = createHttpsServer(
     { ...common, ...tlsOptions(files), requestCert: true, rejectUnauthorized: true },
-    (request, response) => void answerOperator(view, request, response),
+    (request, response) => {
+      answerOperator(view, request, response).catch((error: unknown) => {
+        if (!response.headersSent) send(response, 500, { text: `${toOperatorError(error).message}\n` });
+        else response.destroy();
+      });
+    },
   );
   const probes = createHttpServer(common, (request, response) => answerProbe(view, request, response));
+  const closers = [secure, probes].map((server) => {
+    const connections = trackConnections(server);
+    return () => connections.end(() => new Promise((resolve) => server.close(resolve)), 0);
+  });
   await listen(secure, ports.listen);
   await listen(probes, ports.probeListen);
   return {
@@ -63,7 +74,7 @@ export async function startServers(
     probePort: portOf(probes),
     useCertificates: (fresh) => secure.setSecureContext(tlsOptions(fresh)),
     close: async () => {
-      await Promise.all([closeServer(secure), closeServer(probes)]);
+      await Promise.all(closers.map((close) => close()));
     },
   };
 }
@@ -137,11 +148,4 @@ function listen(server: Server, port: number): Promise<void> {
 
 function portOf(server: Server): number {
   return (server.address() as AddressInfo).port;
-}
-
-function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
 }

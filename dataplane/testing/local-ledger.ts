@@ -34,6 +34,8 @@ export interface LocalLedger {
   readonly client: LedgerClient;
   clientWith(key: string | undefined): LedgerClient;
   stop(): Promise<void>;
+  /** Stops the pod alone. @returns how many of its steps failed */
+  end(): Promise<number>;
 }
 
 export interface LocalLedgerOptions {
@@ -133,6 +135,7 @@ export async function startLocalLedger(options: LocalLedgerOptions): Promise<Loc
       for (const client of clients) client.close();
       await lifecycle.stop("test ended");
     },
+    end: () => lifecycle.stop("SIGTERM"),
   };
 }
 
