@@ -114,7 +114,7 @@ describe("what is rendered", () => {
     expect(at(container, "resources.requests")).toEqual({ cpu: "50m", memory: "192Mi" });
     expect(at(container, "resources.limits.memory")).toBe("512Mi");
     for (const probe of ["startupProbe", "livenessProbe", "readinessProbe"]) expect(container).toHaveProperty(probe);
-    expect(pod["terminationGracePeriodSeconds"]).toBe(40);
+    expect(pod["terminationGracePeriodSeconds"]).toBe(60);
   });
 
   test("every selector finds the controllers' pods, and everything namespaced is in the release's namespace", async () => {

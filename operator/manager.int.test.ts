@@ -12,6 +12,7 @@ import { renewals } from "../testkit/lease-renewals.ts";
 import { describeManagerContract } from "../testkit/manager-contract.ts";
 import { eventually } from "../testkit/wait.ts";
 import { WIDGET, WIDGET_CRD, widget } from "../testkit/widget.ts";
+import { createWidgetOperator } from "../testkit/widget-operator.ts";
 import { createManager, LEASE_NAME, type ManagerOptions } from "./manager.ts";
 import type { Controller } from "./runtime/types.ts";
 
@@ -87,6 +88,47 @@ describe("a partition from the API server", () => {
     second.abort.abort();
     expect(await second.exited).toBe(0);
   });
+});
+
+describe("a stop while the API server is frozen", () => {
+  it.each([
+    ["standing by for work", undefined],
+    ["in a reconcile that does not end", 1_000],
+  ])(
+    "ends in time: %s",
+    async (_name, graceMs) => {
+      let running = false;
+      const controller = createWidgetOperator({
+        before: () => {
+          running = true;
+          return graceMs === undefined ? undefined : new Promise(() => undefined);
+        },
+      });
+      // A Lease that lasts for the stop, so that not its loss ends the process.
+      const lease = { durationSeconds: 10, renewSeconds: 8, retrySeconds: 0.2 };
+      const name = `frozen-${String(graceMs)}`;
+      await controlPlane.client().create(WIDGET, widget(name));
+      const { manager, abort, exited } = start(name, {
+        lease,
+        controllers: [controller as Controller],
+        ...(graceMs === undefined ? {} : { graceMs }),
+      });
+      // The one before may have left the Lease to expire.
+      await eventually("it leads and works", () => manager.isLeader() && running, 30_000);
+      controlPlane.pause();
+      try {
+        const pausedAt = systemClock.monotonic();
+        abort.abort();
+        // One that left a reconcile behind says so.
+        expect(await exited).toBe(graceMs === undefined ? 0 : 1);
+        // Reconciles (graceMs), the Lease (at most 9 s), caches and probes; terminationGracePeriodSeconds is 60.
+        expect(systemClock.monotonic() - pausedAt).toBeLessThan((graceMs ?? 0) + 15_000);
+      } finally {
+        controlPlane.resume();
+      }
+    },
+    60_000,
+  );
 });
 
 describe("the Lease of the operator, edited by hand", () => {

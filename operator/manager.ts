@@ -44,6 +44,10 @@ export { LEASE_NAME } from "./leadership.ts";
 const SYNC_TIMEOUT_MS = 120_000;
 /** controller-runtime's graceful shutdown timeout. */
 const GRACE_MS = 30_000;
+/** What has a limit of its own is not cut off before. */
+const MARGIN_MS = 1_000;
+/** Giving the Lease back takes two requests of two seconds at most; somebody may have touched it meanwhile. */
+const LEASE_STOP_MS = 9_000;
 /** After the loss of the Lease nothing they do counts any more; they only get time to let go. */
 const LOSS_GRACE_MS = 2_000;
 
@@ -98,7 +102,8 @@ async function startServing(
     opened = probes.port;
     lifecycle.defer("probes", () => probes.close());
   }
-  lifecycle.defer("runnables of every replica", async () => assertEnded(await everywhere.stop(graceMs)));
+  const endRunnables = async (): Promise<void> => assertEnded(await everywhere.stop(graceMs));
+  lifecycle.defer("runnables of every replica", endRunnables, graceMs + MARGIN_MS);
   everywhere.start();
   lifecycle.defer("caches", () => cache.stop());
   cache.start();
@@ -121,17 +126,18 @@ function startLeading(
 ): void {
   let stillRunning = false;
   // While work under the Lease goes on it is not given back: others wait for its expiry, and by then this process has ended.
-  lifecycle.defer("lease", () => leadership.lease.stop(stillRunning ? "expire" : "release"));
+  lifecycle.defer("lease", () => leadership.lease.stop(stillRunning ? "expire" : "release"), LEASE_STOP_MS);
   leadership.lease.run().then(
     () => end("the lease loop ended"),
     (error: unknown) => end(toOperatorError(error).message),
   );
-  lifecycle.defer("workers", async () => {
+  const endWorkers = async (): Promise<void> => {
     const leftMs = leadership.lostForMs() === undefined ? graceMs : LOSS_GRACE_MS;
     const left = await Promise.all([leaders.stop(leftMs), ...loops.map((loop) => loop.stop(leftMs))]);
     stillRunning = left.flat().length > 0;
     assertEnded(left.flat());
-  });
+  };
+  lifecycle.defer("workers", endWorkers, graceMs + MARGIN_MS);
 }
 
 /** @throws OperatorError RECONCILE_TIMEOUT with the names of what went on after its time */

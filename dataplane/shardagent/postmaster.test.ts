@@ -1,5 +1,6 @@
 // The supervisor on a clock that the test moves, with server processes that end when told to.
 import { beforeEach, describe, expect, test } from "@jest/globals";
+import type { OperatorError } from "../../lib/core/errors.ts";
 import { createManualClock, type ManualClock } from "../../lib/core/manual-clock.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
 import {
@@ -7,6 +8,7 @@ import {
   FAST_STOP_LIMIT_MS,
   IMMEDIATE_STOP_LIMIT_MS,
   type ServerProcess,
+  STOP_LIMIT_MS,
   type Supervisor,
 } from "./postmaster.ts";
 
@@ -134,6 +136,22 @@ describe("the supervisor", () => {
     expect(supervisor.pid()).toBeUndefined();
   });
 
+  test("gives up on one that nothing ends, in time, and says so", async () => {
+    obeys = [];
+    await supervisor.start();
+    const stopped = supervisor.stop("fast").then(
+      () => "stopped",
+      (error: unknown) => (error as OperatorError).code,
+    );
+    let outcome: string | undefined;
+    void stopped.then((how) => {
+      outcome = how;
+    });
+    for (let passed = 0; passed < STOP_LIMIT_MS; passed += 500) await clock.advance(500);
+    expect(servers[0]?.signals).toEqual(["SIGINT", "SIGQUIT", "SIGKILL"]);
+    expect(outcome).toBe("POSTGRES_FAILED");
+  });
+
   test("stops at once with SIGQUIT", async () => {
     await supervisor.start();
     await supervisor.stop("immediate");
@@ -184,9 +202,9 @@ describe("the supervisor", () => {
         throw new Error("it was told to stop");
       },
       clearLeftovers: async (signal) => {
-        if (signal === undefined) return void cleared.push("at the end");
+        if (cleared.length > 0) return void cleared.push("at the end");
         await clock.sleep(30_000, signal);
-        cleared.push(signal.aborted ? "interrupted" : "timed out");
+        cleared.push(signal?.aborted ? "interrupted" : "timed out");
       },
     });
     let started = false;

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { backoffMs } from "../../lib/core/backoff.ts";
 import type { Clock } from "../../lib/core/clock.ts";
-import { toOperatorError } from "../../lib/core/errors.ts";
+import { OperatorError, toOperatorError } from "../../lib/core/errors.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 import { endProcessesIn, signalProcess } from "./processes.ts";
 import { createServerLog } from "./server-log.ts";
@@ -55,7 +55,10 @@ export interface Supervisor {
   complaint(): string | undefined;
   /** Makes the server read its configuration files again. */
   reload(): void;
-  /** Stops the server for good. Returns when its last process is gone. */
+  /**
+   * Stops the server for good. Returns when its last process is gone.
+   * @throws OperatorError POSTGRES_FAILED when one cannot be ended, within `STOP_LIMIT_MS`
+   */
   stop(mode: StopMode): Promise<void>;
 }
 
@@ -64,6 +67,15 @@ export const FAST_STOP_LIMIT_MS = 20_000;
 
 /** An immediate shutdown only has to end processes. */
 export const IMMEDIATE_STOP_LIMIT_MS = 5_000;
+
+/** One that SIGKILL does not end hangs in the kernel, usually on a dead disk: nobody knows for how long. */
+const KILL_LIMIT_MS = 3_000;
+
+/** What a server that was ended leaves behind is killed after half a second. */
+const LEFTOVERS_LIMIT_MS = 4_000;
+
+/** A stop takes no longer, whatever the server does. */
+export const STOP_LIMIT_MS = FAST_STOP_LIMIT_MS + IMMEDIATE_STOP_LIMIT_MS + KILL_LIMIT_MS + LEFTOVERS_LIMIT_MS;
 
 /** A server that ran this long was healthy: its end counts as the first one in a row. */
 const HEALTHY_RUN_MS = 30_000;
@@ -178,7 +190,17 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     if (await endsWithin(server, IMMEDIATE_STOP_LIMIT_MS, clock)) return;
     log.error("the immediate shutdown takes too long; killing the server");
     server.signal("SIGKILL");
-    await server.exited;
+    if (await endsWithin(server, KILL_LIMIT_MS, clock)) return;
+    throw new OperatorError("POSTGRES_FAILED", `process ${server.pid} cannot be ended`);
+  };
+
+  const clearLeftovers = async (): Promise<void> => {
+    const [late, ended] = [new AbortController(), new AbortController()];
+    void clock.sleep(LEFTOVERS_LIMIT_MS, ended.signal).then(() => late.abort());
+    await deps.clearLeftovers(late.signal);
+    const isLate = late.signal.aborted;
+    ended.abort();
+    if (isLate) throw new OperatorError("POSTGRES_FAILED", "processes of the server cannot be ended");
   };
 
   return {
@@ -198,7 +220,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       ending.abort();
       if (current !== undefined) await endCurrent(current, mode);
       await loop;
-      await deps.clearLeftovers();
+      await clearLeftovers();
       log.info({ mode }, "PostgreSQL is stopped");
     },
   };

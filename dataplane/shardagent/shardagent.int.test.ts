@@ -660,6 +660,21 @@ test("a postmaster that is stopped is told, and ready again when it goes on", as
   });
 });
 
+test("a server whose processes are stopped ends within the pod's time, and leaves data that starts", async () => {
+  await publish("halted", []);
+  await withShard("halted", async (_host, start) => {
+    const agent = await start();
+    await agent.until("ready", ({ ready }) => ready);
+    await agent.exec("bash", "-c", "kill -STOP $(pgrep -x postgres)");
+    const began = systemClock.monotonic();
+    expect(await agent.stop()).toBe(0);
+    // terminationGracePeriodSeconds is 40.
+    expect(systemClock.monotonic() - began).toBeLessThan(35_000);
+    const again = await start();
+    await again.until("ready", ({ ready }) => ready);
+  });
+});
+
 describe("settings that PostgreSQL does not start with", () => {
   const REFUSED: readonly (readonly [name: string, value: string, words: string])[] = [
     ["max_connections", "3", 'must be less than "max_connections" (3)'],

@@ -11,9 +11,14 @@ import { createLifecycle, type Lifecycle } from "../../lib/node/lifecycle.ts";
 import { createLogger, type Logger } from "../../lib/node/logger.ts";
 import { type Agent, createAgent } from "./agent.ts";
 import { readTlsFiles, type TlsFiles, watchTlsFiles } from "./certificate-files.ts";
-import type { StopMode } from "./postmaster.ts";
+import { STOP_LIMIT_MS, type StopMode } from "./postmaster.ts";
 import { type AgentConfig, parseAgentConfig } from "./shardagent.config.ts";
 import { startServers } from "./shardagent.server.ts";
+
+/** Its own limits end it before. */
+const POSTGRES_STOP_MS = STOP_LIMIT_MS + 1_000;
+/** The volume may not answer: nothing is lost with a loop that waits for it. */
+const LOOPS_STOP_MS = 2_000;
 
 /** Why the agent ends, and how. */
 interface End {
@@ -81,8 +86,10 @@ async function serve(context: Context, tls: TlsFiles, endpoint: KubeEndpoint): P
     lifecycle.defer("metrics server", () => server.close());
   }
   const leaseLoop = lease.run();
+  let isServerGone = false;
   lifecycle.defer("lease", async () => {
-    await lease.stop();
+    // While a process of the server is left, no other pod may start one: the Lease is not given back.
+    await lease.stop(isServerGone ? "release" : "expire");
     await leaseLoop;
   });
   const watching = watchTlsFiles(config, { clock, log, signal: lifecycle.signal }, async (files) => {
@@ -94,13 +101,16 @@ async function serve(context: Context, tls: TlsFiles, endpoint: KubeEndpoint): P
     log.error({ code }, `the agent failed: ${message}`);
     end.resolve({ cause: message, code: 1, mode: "fast", shown: "Stopping" });
   });
-  lifecycle.defer("loops", async () => {
-    await Promise.all([running, watching]);
-  });
+  const loops = async (): Promise<void> => void (await Promise.all([running, watching]));
+  lifecycle.defer("loops", loops, LOOPS_STOP_MS);
 
   const { cause, code, mode, shown } = await end.promise;
   // The last step to be put on the stack is the first to be undone: the loops may take a moment to end.
-  lifecycle.defer("postgres", () => agent.stopPostgres(mode, shown));
+  const stopPostgres = async (): Promise<void> => {
+    await agent.stopPostgres(mode, shown);
+    isServerGone = true;
+  };
+  lifecycle.defer("postgres", stopPostgres, POSTGRES_STOP_MS);
   const failures = await lifecycle.stop(cause);
   return failures === 0 ? code : 1;
 }

@@ -35,6 +35,18 @@ describe("a port-forward", () => {
     expect(() => process.kill(pid, 0)).toThrow("ESRCH");
   });
 
+  it("ends in time when kubectl does not, and something holds its output open", async () => {
+    const environment = await kubectl(
+      "trap '' TERM; sleep 20 & echo 'Forwarding from 127.0.0.1:40123 -> 8443'; while :; do sleep 1; done",
+    );
+    const forward = await openPortForward({ environment, ...target });
+    const startedAt = performance.now();
+    await forward.close();
+    expect(performance.now() - startedAt).toBeLessThan(8_000);
+    const pid = Number(await readFile(join(directory, "pid"), "utf8"));
+    expect(() => process.kill(pid, 0)).toThrow("ESRCH");
+  });
+
   it("that fails to start tells why", async () => {
     const environment = await kubectl("echo 'Error from server (NotFound): services \"bank\" not found' >&2; exit 1");
     await expect(openPortForward({ environment, ...target })).rejects.toMatchObject({

@@ -25,6 +25,8 @@ export interface PortForward {
 }
 
 const START_TIMEOUT_MS = 30_000;
+/** A kubectl that does not end by itself is killed. */
+const END_LIMIT_MS = 2_000;
 const BUILT_KUBECTL = resolve(import.meta.dirname, "../../.build/bin/kubectl");
 
 /**
@@ -61,7 +63,14 @@ export async function openPortForward(options: PortForwardOptions): Promise<Port
   });
   const close = async (): Promise<void> => {
     child.kill("SIGTERM");
+    const kill = setTimeout(() => {
+      child.kill("SIGKILL");
+      // A child of its own, such as a credentials plugin, may hold them open.
+      child.stdout.destroy();
+      child.stderr.destroy();
+    }, END_LIMIT_MS);
     await ended;
+    clearTimeout(kill);
   };
 
   let output = "";
