@@ -110,7 +110,7 @@ describe("a stop while the API server is frozen", () => {
       await controlPlane.client().create(WIDGET, widget(name));
       const { manager, abort, exited } = start(name, {
         lease,
-        controllers: [controller as Controller],
+        controllers: [controller],
         ...(graceMs === undefined ? {} : { graceMs }),
       });
       // The one before may have left the Lease to expire.
