@@ -54,11 +54,13 @@ function unclear(column: string, codes: ReadonlyMap<string, number>, asset: stri
   const shown = [...codes].slice(0, SHOWN_CODES).map(([code, line]) => `${code} (line ${line})`);
   const there = shown.length === 1 ? shown[0] : `${shown.slice(0, -1).join(", ")} and ${shown.at(-1)}`;
   const option = (code: string): string => `--only ${shellWord(`${column}=${code}`)}`;
-  const one = codes.has(asset)
-    ? `${option(asset)} reads the rows in ${asset} alone`
-    : `${option("...")} reads the rows in one of them alone`;
+  const [only] = codes.keys();
+  const help =
+    codes.size === 1
+      ? `--asset ${only} posts them as what they are, where the ledger keeps ${only}`
+      : `${option(codes.has(asset) ? asset : "...")} reads the rows ${codes.has(asset) ? `in ${asset}` : "in one of them"} alone; for each currency import the file again, with its --asset and an account of its own`;
   return new OperatorError(
     "CSV_CURRENCY_UNCLEAR",
-    `column ${JSON.stringify(column)} has ${there}, and every amount would be posted as ${asset}. ${one}; for each currency import the file again, with its --asset and an account of its own. --value asset=${asset} says that the amounts are in ${asset} whatever stands there`,
+    `column ${JSON.stringify(column)} has ${there}, and every amount would be posted as ${asset}. ${help}. --value asset=${asset} says that the amounts are in ${asset} whatever stands there`,
   );
 }

@@ -42,7 +42,9 @@ describe("rows that are chosen", () => {
   test("one other currency is refused too, a small-letter one of the asset is not", async () => {
     await expect(
       checkCsv("id,date,Cur,N\n1,2026-03-02,eur,10.00\n", { ...FLAGS, column: ["amount=N"] }),
-    ).rejects.toThrow('column "Cur" has EUR (line 2)');
+    ).rejects.toThrow(
+      'column "Cur" has EUR (line 2), and every amount would be posted as CZK. --asset EUR posts them as what they are',
+    );
     expect(await rowsOf("id,date,Cur,N\n1,2026-03-02,czk,10.00\n", { column: ["amount=N"] })).toHaveLength(1);
     expect(
       await rowsOf("id,date,Cur,N\n1,2026-03-02,eur,10.00\n", {
