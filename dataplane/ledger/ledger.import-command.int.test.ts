@@ -145,7 +145,7 @@ describe("the rejects file", () => {
     expect(first.code).toBe(3);
     expect(first.err).toBe(
       `1 row was not posted; ${path}.rejects.csv has it, each with its reason.\n` +
-        `A refusal for want of credit is final: the same row gets the same answer for ever, also when the account has the money. To try again, import ${path}.rejects.csv with the same options and --retry.\n`,
+        `A refusal for want of credit is final: the same row gets the same answer for ever, also when the account has the money by now or an earlier --retry has posted the row. To try again, import ${path}.rejects.csv with the same options and --retry.\n`,
     );
     const rejects = readFileSync(`${path}.rejects.csv`, "utf8");
     expect(rejects).toBe(

@@ -39,6 +39,8 @@ export interface CheckedFile extends FoundEncoding {
   readonly broken: number;
   /** Rows that were not asked for: they are counted nowhere else. */
   readonly passedOver: number;
+  /** Fields of the records below the rows that were left out. */
+  readonly below: readonly (readonly string[])[];
   /** What the user should know before anything is posted. */
   readonly notes: readonly string[];
   /** The rows in the order of posting. */
@@ -138,7 +140,7 @@ async function* bodyOf(source: Text, { preamble }: Dialect): AsyncGenerator<stri
 interface Pass {
   take(record: CsvRecord): void;
   rows(): number;
-  end(hasLineEnd: boolean): Pick<CheckedFile, "rows" | "broken" | "passedOver" | "notes" | "read">;
+  end(hasLineEnd: boolean): Pick<CheckedFile, "rows" | "broken" | "passedOver" | "below" | "notes" | "read">;
 }
 
 function createPass(of: { reader: RowReader; spool: Spool; options: FirstPassOptions; dialect: Dialect }): Pass {
@@ -217,7 +219,8 @@ function createPass(of: { reader: RowReader; spool: Spool; options: FirstPassOpt
       const sorted = times === undefined ? undefined : sortedByTime(times.all(), order);
       const passedOver = filter.passedOver();
       const notes = [...filter.notes(), ...notesOf(order, options)];
-      return { rows, broken, passedOver, notes, read: () => readSpool({ spool, reader, order: sorted }) };
+      const read = (): Generator<ParsedRow> => readSpool({ spool, reader, order: sorted });
+      return { rows, broken, passedOver, below: below.map(({ fields }) => fields), notes, read };
     },
   };
 }

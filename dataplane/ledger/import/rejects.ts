@@ -28,11 +28,18 @@ export interface RejectsFile {
 const WAITING_MAX = 20_000;
 const NUMBERS_MAX = 1_000;
 
+/** The file that the rows come from. */
+export interface RejectsForm extends FoundEncoding {
+  readonly dialect: Dialect;
+  /** Fields of what stands below its rows. */
+  readonly below: readonly (readonly string[])[];
+}
+
 /**
- * @param form of the file that the rows come from: the rejects are written like it, so that the same options read both
+ * @param form the rejects are written like the file that they come from, so that the same options read both
  * @throws OperatorError FILE_EXISTS, FILE_UNREADABLE: before anything is posted
  */
-export function openRejects(place: RejectsPlace, form: FoundEncoding & { readonly dialect: Dialect }): RejectsFile {
+export function openRejects(place: RejectsPlace, form: RejectsForm): RejectsFile {
   const path = place.named ?? freePath(place);
   const isOurs = !existsSync(path) || statSync(path).isFile();
   const descriptor = open(path, place.force || !isOurs ? "w" : "wx");
@@ -70,6 +77,8 @@ export function openRejects(place: RejectsPlace, form: FoundEncoding & { readonl
       if (!closed) {
         closed = true;
         flush();
+        const { dialect, encoding, below } = form;
+        if (rows > 0) write(encodeText(below.map((fields) => lineOf(dialect, fields)).join(""), encoding));
         closeSync(descriptor);
         if (rows === 0 && isOurs) rmSync(path, { force: true });
       }

@@ -40,7 +40,7 @@ export function nextSteps(summary: ImportSummary, rejectsFile: string | undefine
   const steps = [`${rows(refused)} not posted; ${file} has ${refused === 1 ? "it" : "them"}, each with its reason.`];
   if (codes.some(isFinal)) {
     steps.push(
-      `A refusal for want of credit is final: the same row gets the same answer for ever, also when the account has the money. To try again, import ${file} with the same options and --retry.`,
+      `A refusal for want of credit is final: the same row gets the same answer for ever, also when the account has the money by now or an earlier --retry has posted the row. To try again, import ${file} with the same options and --retry.`,
     );
   }
   if (codes.includes("IDEMPOTENCY_KEY_REUSED")) {
