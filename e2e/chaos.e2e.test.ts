@@ -1,5 +1,5 @@
 // Promise: SIGKILL of a PostgreSQL server, a PostgreSQL pod, a ledger pod or a controller at random moments, twenty times in
-// a row, loses and doubles nothing, and after each kill writes resume by themselves. SEED=n repeats a run.
+// a row, loses and doubles nothing, also where two transfers have one key, and after each kill writes resume by themselves. SEED=n repeats a run.
 import { expect } from "@jest/globals";
 import { prng } from "../lib/core/prng.ts";
 import type { KubeObject } from "../lib/kube/types.ts";

@@ -35,12 +35,18 @@ const BATCH = 40;
 
 const EXTERNAL = "system:external:CZK";
 
+/** Part of the transfers that come under a key which another one has, mostly for another account: one of the two is refused. */
+const MISUSED = 0.03;
+/** Keys back from which they take it: some have their answer, some are on their way. */
+const MISUSED_BACK = 3 * BATCH;
+
 /** Answers after which the same transfer is sent again under the same key. */
 const RETRIED = new Set([429, 503]);
 
 /**
  * A client that posts deposits and withdrawals one request after another and never gives up on one: whatever happens, it
- * sends the same keys again until each transfer has a final answer. Some withdrawals ask for more than there is.
+ * sends the same keys again until each transfer has a final answer. Some withdrawals ask for more than there is, some come
+ * under the key of another one.
  */
 export interface Load {
   /** Every transfer with its final answer so far. */
@@ -62,9 +68,12 @@ export function startLoad(cluster: Cluster, namespace: string, seed: number): Lo
   let stopping = false;
   let api: LedgerApi | undefined;
 
-  const nextItem = (id: string): Item => {
+  const nextItem = (sequence: number): Item => {
+    const isMisused = sequence > MISUSED_BACK && random() < MISUSED;
+    const id = `load-${seed}-${isMisused ? sequence - 1 - Math.floor(random() * MISUSED_BACK) : sequence}`;
     const account = `account-${Math.floor(random() * ACCOUNTS)}`;
-    const amount = 1 + Math.floor(random() * 1000);
+    // An amount of its own, so that no payload comes twice.
+    const amount = isMisused ? 1_000 + sequence : 1 + Math.floor(random() * 1000);
     return random() < 0.5
       ? { id, debitAccount: EXTERNAL, creditAccount: account, amount }
       : { id, debitAccount: account, creditAccount: EXTERNAL, amount };
@@ -76,7 +85,7 @@ export function startLoad(cluster: Cluster, namespace: string, seed: number): Lo
     const shard = answer.shard ?? -1;
     if (answer.status === 200 || answer.status === 201) {
       settled.push({ id: item.id, account, effect: deposit ? item.amount : -item.amount, outcome: "posted", shard });
-    } else if (answer.code === "INSUFFICIENT_CREDIT") {
+    } else if (answer.code === "INSUFFICIENT_CREDIT" || answer.code === "IDEMPOTENCY_KEY_REUSED") {
       settled.push({ id: item.id, account, effect: 0, outcome: "refused", shard });
     } else {
       throw new UnexpectedAnswer(
@@ -92,10 +101,10 @@ export function startLoad(cluster: Cluster, namespace: string, seed: number): Lo
       const answer = await api.call("POST", "/v1/transfers:bulk", { body: { createAccounts: true, items } });
       if (RETRIED.has(answer.status)) return [...items];
       if (answer.status !== 200) throw new UnexpectedAnswer(`${answer.status} ${answer.text.slice(0, 500)}`);
-      const answers = new Map((answer.json?.["items"] as ItemAnswer[]).map((item) => [item.id, item]));
-      return items.filter((item) => {
-        const found = answers.get(item.id);
-        if (found === undefined) throw new UnexpectedAnswer(`no answer for ${item.id}`);
+      const answers = answer.json?.["items"] as ItemAnswer[];
+      return items.filter((item, index) => {
+        const found = answers[index];
+        if (found?.id !== item.id) throw new UnexpectedAnswer(`no answer for ${item.id}`);
         if (RETRIED.has(found.status)) return true;
         settle(item, found);
         return false;
@@ -112,7 +121,7 @@ export function startLoad(cluster: Cluster, namespace: string, seed: number): Lo
   const loop = (async () => {
     let sequence = 0;
     while (!stopping) {
-      let open = Array.from({ length: BATCH }, () => nextItem(`load-${seed}-${(sequence += 1)}`));
+      let open = Array.from({ length: BATCH }, () => nextItem((sequence += 1)));
       while (open.length > 0) {
         open = await send(open);
         if (open.length > 0) await new Promise((resolve) => setTimeout(resolve, 200));
