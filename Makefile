@@ -18,7 +18,7 @@ DEPS := .build/deps/$(LOCK)
 # Bench and chaos runs take names from the command line.
 BENCH ?=
 CHAOS ?=
-CHAOS_NAMES := runtime dataplane api
+CHAOS_NAMES := runtime dataplane api border
 E2E ?=
 export E2E
 
@@ -113,7 +113,7 @@ bench: deps tools ## Runs the benchmarks beside their peers; BENCH=name runs one
 
 # Both run, also when the first one fails.
 .PHONY: chaos
-chaos: deps ## Breaks things at random and checks that nothing is lost; CHAOS=name runs one (runtime, dataplane, api), SEED=n repeats a run
+chaos: deps ## Breaks things at random and checks that nothing is lost; CHAOS=name runs one (runtime, dataplane, api, border), SEED=n repeats a run
 	@for name in $(CHAOS); do \
 	  [[ " $(CHAOS_NAMES) " == *" $$name "* ]] || { echo "there is no chaos run \"$$name\": $(CHAOS_NAMES)" >&2; exit 2; }; \
 	done
@@ -135,6 +135,11 @@ chaos-dataplane: deps
 .PHONY: chaos-api
 chaos-api: deps
 	@images/build.sh && $(NODE) e2e/chaos/api.chaos.ts
+
+# Two minutes of a thousand bad connections beside a good client; CHAOS_SECONDS=n makes them more or fewer.
+.PHONY: chaos-border
+chaos-border: deps
+	@images/build.sh && $(NODE) e2e/chaos/border.chaos.ts
 
 .PHONY: clean
 clean: ## Removes what was built here; clusters, images and the cache of downloads stay

@@ -106,6 +106,21 @@ describe("api keys", () => {
     expect(reads()).toBe(2);
   });
 
+  test("so many guesses wait for a read, and no more; known keys do not wait", async () => {
+    const { keys, clock } = stage(1);
+    expect(await code(keys.check(`Bearer ${RAW}`, "read"))).toBe("ok");
+    await clock.advance(1);
+    const guess = (index: number) => code(keys.check(`Bearer sxk_${String(index).padStart(43, "w")}`, "read"));
+    const waiting = Array.from({ length: 1_024 }, (_, index) => guess(index));
+    expect(await guess(1_024)).toBe("OVERLOADED");
+    expect(await code(keys.check(`Bearer ${RAW}`, "read"))).toBe("ok");
+    await clock.advance(250);
+    expect(new Set(await Promise.all(waiting))).toEqual(new Set(["API_KEY_INVALID"]));
+    const later = guess(1_025);
+    await clock.advance(251);
+    expect(await later).toBe("API_KEY_INVALID");
+  });
+
   test("a key that was just made is found, however recently the keys were read", async () => {
     const { keys, rows, clock } = stage(1);
     expect(await code(keys.check(`Bearer ${RAW}`, "read"))).toBe("ok");

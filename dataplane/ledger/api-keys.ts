@@ -35,6 +35,8 @@ const BEARER = /^Bearer +(\S+)$/i;
 export const KEYS_REFRESH_MS = 5_000;
 /** Unknown keys cause a read at most this often, and wait for it: guessing must not load the database. */
 const UNKNOWN_REFRESH_MS = 250;
+/** Requests with unknown keys that may wait for such a read: each takes memory, and anybody can send them. */
+const UNKNOWN_WAITING_MAX = 1_024;
 
 export interface ApiKeysOptions {
   readonly reads: readonly LedgerReads[];
@@ -45,7 +47,7 @@ export interface ApiKeysOptions {
 }
 
 export interface ApiKeys {
-  /** @param authorization the header @throws OperatorError API_KEY_MISSING, API_KEY_INVALID, SCOPE_MISSING, SHARD_UNAVAILABLE */
+  /** @param authorization the header @throws OperatorError API_KEY_MISSING, API_KEY_INVALID, SCOPE_MISSING, SHARD_UNAVAILABLE, OVERLOADED */
   check(authorization: string | undefined, scope: Scope): Promise<ActingKey>;
   /** Makes a key on every shard, with scopes that its maker has too; the raw key is in this answer only. @throws OperatorError SCOPE_MISSING */
   create(wanted: WantedKey, maker: ActingKey): Promise<KeyRow & { readonly raw: string }>;
@@ -64,17 +66,32 @@ export interface WantedKey {
 export function createApiKeys(options: ApiKeysOptions): ApiKeys {
   const { clock } = options;
   const rows = createApiKeyRows(options);
+  let waiting = 0;
+
+  /** Waits until what is known was read after this time. */
+  const readAfter = async (askedAt: number, hash: string): Promise<void> => {
+    if (waiting >= UNKNOWN_WAITING_MAX) {
+      const detail = `${waiting} requests wait to have their unknown keys looked for`;
+      throw new OperatorError("OVERLOADED", detail, { retryAfterSeconds: 1 });
+    }
+    waiting += 1;
+    try {
+      while (rows.find(hash) === undefined && rows.readFrom() < askedAt) {
+        const wait = rows.readFrom() + UNKNOWN_REFRESH_MS - clock.monotonic();
+        // Others wait for the same reading.
+        await (wait > 0 ? clock.sleep(wait) : rows.refresh());
+      }
+    } finally {
+      waiting -= 1;
+    }
+  };
 
   const find = async (raw: string): Promise<KeyRow | undefined> => {
     const hash = sha256(raw).toString("latin1");
     const askedAt = clock.monotonic();
     if (askedAt - rows.readFrom() > KEYS_REFRESH_MS) await rows.refresh();
     // A reading that was under way may have missed a key that was made meanwhile.
-    while (rows.find(hash) === undefined && rows.readFrom() < askedAt) {
-      const wait = rows.readFrom() + UNKNOWN_REFRESH_MS - clock.monotonic();
-      // Others wait for the same reading.
-      await (wait > 0 ? clock.sleep(wait) : rows.refresh());
-    }
+    if (rows.find(hash) === undefined && rows.readFrom() < askedAt) await readAfter(askedAt, hash);
     const row = rows.find(hash);
     const failure = rows.failure();
     // Nobody was there to say that the key is wrong.

@@ -1,3 +1,5 @@
+import { connect } from "node:net";
+import { text } from "node:stream/consumers";
 import { afterEach, describe, expect, it } from "@jest/globals";
 import { type ProbeResult, type ProbeServer, startMetricsServer, startProbeServer } from "./http-server.ts";
 import { silentLogger } from "./logger.ts";
@@ -47,6 +49,21 @@ describe("probes", () => {
     expect((await get("/metrics")).text).toContain('rest_client_requests_total{code="200",method="GET",host="h"} 1');
     expect((await get("/")).status).toBe(404);
     expect((await get("/healthz", "POST")).status).toBe(405);
+  });
+
+  it("keep nobody out who comes after a crowd of silent connections, nor wait for them at the end", async () => {
+    server = await startMetricsServer({ port: 0, host: "127.0.0.1", metrics: createMetrics(), log: silentLogger });
+    const crowd = Array.from({ length: 200 }, () => connect(server.port, "127.0.0.1").on("error", () => undefined));
+    await Promise.all(crowd.map((socket) => new Promise((resolve) => socket.once("connect", resolve))));
+    expect((await fetch(`http://127.0.0.1:${server.port}/metrics`)).status).toBe(200);
+    for (const socket of crowd) socket.destroy();
+  });
+
+  it("answer a path that is none, and end the connection after one answer", async () => {
+    await open();
+    const socket = connect(server.port, "127.0.0.1");
+    socket.write("GET http://[ HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n");
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 404 [^]*connection: close/i);
   });
 
   it("refuse a port that is taken, with its number", async () => {

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { OperatorError, toOperatorError } from "../core/errors.ts";
 import type { Logger } from "./logger.ts";
 import type { Metrics } from "./metrics.ts";
@@ -33,12 +33,14 @@ export interface ProbeServer {
 
 /** A probe that does not answer within the kubelet's patience is answered here, with the reason. */
 const PROBE_TIMEOUT_MS = 5_000;
+/** A connection is for one request, which is answered in milliseconds; whoever is slower to send or to read is cut. */
+const CONNECTION_MS = 10_000;
 
 /** Of the text format, where no library says it. */
 export const METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
-/** Nobody but a few Prometheus servers asks for metrics. */
-const METRICS_CONNECTIONS_MAX = 32;
+/** Only the kubelet and a few Prometheus servers ask. One more connection ends the oldest one: nobody can keep them out. */
+const CONNECTIONS_MAX = 64;
 
 /**
  * Plain HTTP server of `/healthz`, `/readyz` and `/metrics`, for the kubelet and Prometheus.
@@ -61,7 +63,7 @@ export function startProbeServer(options: ProbeServerOptions): Promise<ProbeServ
 export function startMetricsServer(
   options: Pick<ProbeServerOptions, "port" | "host" | "log"> & Required<Pick<ProbeServerOptions, "metrics">>,
 ): Promise<ProbeServer> {
-  return listen({ ...options, connectionsMax: METRICS_CONNECTIONS_MAX }, async (path, response) => {
+  return listen(options, async (path, response) => {
     if (path === "/metrics") return sendMetrics(response, options.metrics);
     return send(response, 404, { text: "only /metrics is here\n" });
   });
@@ -78,16 +80,17 @@ async function probe(response: ServerResponse, check: ProbeServerOptions["live"]
 }
 
 async function listen(
-  options: Pick<ProbeServerOptions, "port" | "host" | "log"> & { readonly connectionsMax?: number },
+  options: Pick<ProbeServerOptions, "port" | "host" | "log">,
   answer: (path: string, response: ServerResponse) => Promise<void>,
 ): Promise<ProbeServer> {
   const { port, host, log } = options;
   const answerSafely = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    response.shouldKeepAlive = false;
     try {
       if (request.method !== "GET" && request.method !== "HEAD") {
         return send(response, 405, { text: "method not allowed\n" });
       }
-      await answer(new URL(request.url ?? "/", "http://localhost").pathname, response);
+      await answer(request.url?.split("?", 1)[0] ?? "/", response);
     } catch (error) {
       log.error({ path: request.url, error: toOperatorError(error).message }, "probe failed");
       if (!response.headersSent) response.writeHead(500, { "content-type": "text/plain" });
@@ -95,10 +98,20 @@ async function listen(
     }
   };
   const server = createServer((request, response) => void answerSafely(request, response));
-  // Slow or silent clients must not hold connections of a server that answers in milliseconds.
-  server.headersTimeout = PROBE_TIMEOUT_MS;
-  server.requestTimeout = PROBE_TIMEOUT_MS;
-  if (options.connectionsMax !== undefined) server.maxConnections = options.connectionsMax;
+  const open = new Set<Socket>();
+  server.on("connection", (socket) => {
+    open.add(socket);
+    const late = setTimeout(() => socket.destroy(), CONNECTION_MS);
+    late.unref();
+    socket.once("close", () => {
+      clearTimeout(late);
+      open.delete(socket);
+    });
+    const [oldest] = open;
+    if (oldest === undefined || open.size <= CONNECTIONS_MAX) return;
+    open.delete(oldest);
+    oldest.destroy();
+  });
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause) => {
       reject(new OperatorError("CONFIG_INVALID", `port ${port} cannot be opened: ${cause.message}`, { cause }));
