@@ -9,6 +9,7 @@ import { type SilentWire, startSilentWire } from "../testing/silent-wire.ts";
 import { identitiesOf } from "./fingerprint.ts";
 import { loadMigrations, migrate } from "./ledger.migrate.ts";
 import { openStore } from "./ledger.store.ts";
+import { verifyShard } from "./ledger.verify.ts";
 import { RESULT, type TransferResults } from "./ledger.work.ts";
 import { createWriter, type LedgerWriter } from "./ledger.writer.ts";
 import { createLocalLease } from "./local-lease.ts";
@@ -107,4 +108,23 @@ test("a pool of silent connections ends in time", async () => {
   for (const client of clients) client.release();
   wire.silence();
   expect(await timed(() => closePool(pool))).toBeLessThan(BOUND_MS);
+});
+
+test("a check whose connection is silent by its end ends in time, with what it found", async () => {
+  const replay = verifyShard({
+    shard: 0,
+    target: overWire("reader"),
+    // The journal has been read by then, the other rows are still to come.
+    rowsTarget: postgres.role(DATABASE, "reader"),
+    snapshotEvery: 100,
+    onProgress: ({ done, total }) => {
+      if (done === total) wire.silence();
+    },
+  });
+  let position: number | undefined;
+  const ms = await timed(async () => {
+    position = (await replay).state.position;
+  });
+  expect(position).toBeGreaterThan(0);
+  expect(ms).toBeLessThan(BOUND_MS);
 });

@@ -168,3 +168,37 @@ test("who asks the silent shard is refused at once, item by item, and told which
   );
   expect((await ledger.client.send("GET", `/v1/accounts/${ill[0]}/balance`)).status).toBe(200);
 });
+
+test("a revocation that a silent shard does not take is told as failed, and counts all the same", async () => {
+  await until("shard 1 to answer", 30_000, async () =>
+    /ledger_shard_up\{shard="1"\} 1$/m.test(await ledger.metrics.text()),
+  );
+  const body = { name: "reader", scopes: ["read"] };
+  const made = await ledger.client.send("POST", "/v1/api-keys", { body });
+  expect(made.status).toBe(201);
+  const { id, key } = made.json<{ id: string; key: string }>();
+  const reader = ledger.clientWith(key);
+  const read = async (): Promise<number> => (await reader.send("GET", "/v1/shards")).status;
+  expect(await read()).toBe(200);
+
+  wire.swallow();
+  // The limit of an answer where nothing is known of the silence yet.
+  const LIMIT_MS = 20_000;
+  for (const send of [
+    () => ledger.client.send("DELETE", `/v1/api-keys/${id}`),
+    () => ledger.client.send("POST", "/v1/api-keys", { body }),
+  ]) {
+    const { answer, ms } = await timed(send());
+    expect({ status: answer.status, ...answer.json<object>() }).toMatchObject({
+      status: 503,
+      code: "SHARD_UNAVAILABLE",
+    });
+    expect(ms).toBeLessThan(LIMIT_MS);
+  }
+  await until("the key to be refused", 7_000, async () => (await read()) === 401);
+  wire.restore();
+  await until("the revocation to be complete", 30_000, async () => {
+    return (await ledger.client.send("DELETE", `/v1/api-keys/${id}`)).status === 204;
+  });
+  expect(await read()).toBe(401);
+});

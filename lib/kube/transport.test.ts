@@ -217,3 +217,11 @@ it("sends nothing after it was closed, or for a caller that has left", async () 
   await of.close();
   await expect(ask(of)).rejects.toThrow("closed");
 });
+
+it("waits for credentials no longer than the request may take", async () => {
+  const made = open(() => ({}), { credentials: () => new Promise(() => undefined) });
+  const deadline = new AbortController();
+  const sent = made.send({ ...GET, signal: deadline.signal });
+  deadline.abort(new Error("the deadline"));
+  await expect(sent).rejects.toThrow("the deadline");
+});

@@ -131,7 +131,8 @@ export function createTransport(endpoint: KubeEndpoint): Transport {
   };
 
   const connect = async (signal: AbortSignal) => {
-    const { headers, tls } = await endpoint.credentials();
+    // A plugin that asks somebody who is not there ends when it likes; who waits for it has a deadline.
+    const { headers, tls } = await untilAborted(endpoint.credentials(), signal);
     signal.throwIfAborted();
     if (closed) throw new Error("the transport is closed");
     return { headers, ...current(tls) };
@@ -202,7 +203,7 @@ function behind(fence: () => void): Dispatcher.DispatcherComposeInterceptor {
  * Rejects at the moment of the abort. undici alone does so only once the request has a connection: while a frozen server
  * accepts TCP but not TLS, that takes as long as the connection's own time limit.
  */
-function untilAborted(response: Promise<TransportResponse>, signal: AbortSignal): Promise<TransportResponse> {
+function untilAborted<T>(response: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason as Error);
     if (signal.aborted) onAbort();
