@@ -2,7 +2,7 @@
  * Leads requests to the shard they concern: to the writer in this process, or one hop further to the pod that holds the
  * shard's Lease. Reads are answered here, whoever writes.
  */
-import { type ErrorCode, OperatorError, toOperatorError } from "../../lib/core/errors.ts";
+import { OperatorError, toOperatorError } from "../../lib/core/errors.ts";
 import type { ShardMap } from "../../lib/core/shard-map.ts";
 import { type AccountLocator, EVERYWHERE, shardOf } from "./account-locator.ts";
 import { bulkItem, bulkProblem } from "./answers.ts";
@@ -13,6 +13,7 @@ import { type ClaimAnswer, claimForeignKeys, type KeyedGroup, keyedGroup } from 
 import type { AccountRequest, TransferResults } from "./ledger.work.ts";
 import type { ClaimGroup, LedgerWriter } from "./ledger.writer.ts";
 import type { PeerAnswer, PeerClient } from "./peer-client.ts";
+import { peerProblem } from "./peer-problem.ts";
 import type { ShardSeat } from "./shard-seats.ts";
 import { isProblem } from "./transfer-parser.ts";
 
@@ -289,16 +290,5 @@ export function createRouter(options: RouterOptions): LedgerRouter {
     indexes.forEach((index, at) => {
       plan.answers[index] = JSON.stringify(answered[at]);
     });
-  }
-}
-
-/** Another pod's refusal as an error of ours. */
-function peerProblem(answer: PeerAnswer): OperatorError {
-  const retryAfter = Number(answer.headers["retry-after"]);
-  try {
-    const problem = JSON.parse(answer.body.toString("utf8")) as { code: ErrorCode; detail: string };
-    return new OperatorError(problem.code, problem.detail, retryAfter > 0 ? { retryAfterSeconds: retryAfter } : {});
-  } catch (cause) {
-    return new OperatorError("OUTCOME_UNKNOWN", `the writer answered with status ${answer.status}`, { cause });
   }
 }
