@@ -89,7 +89,7 @@ export const OPERATIONS = {
   openAccount: {
     method: "post",
     path: "/v1/accounts",
-    summary: "Opens an account; the same request again answers 200.",
+    summary: "Opens an account; the same request again answers 200. A credit limit needs the scope mint, too.",
     scope: "write",
     request: schema.openAccountRequest,
     answers: { 200: schema.accountAnswer, 201: schema.accountAnswer },

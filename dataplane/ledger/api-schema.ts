@@ -136,7 +136,7 @@ export const createKeyRequest = z
       .max(SCOPES.length)
       .meta({
         description:
-          "read: GET. write: accounts and transfers. mint: transfers that debit a system account, besides write. " +
+          "read: GET. write: accounts and transfers. mint: transfers that debit a system account, and accounts with a credit limit, besides write. " +
           "admin: API keys. A key gives only scopes that it has itself.",
       }),
   })

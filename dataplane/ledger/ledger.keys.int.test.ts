@@ -93,6 +93,21 @@ describe("scopes", () => {
     expect(outcome(await writer.send("POST", "/v1/transfers", { body }))).toBe("403 SCOPE_MISSING");
   });
 
+  test("a credit limit is money out of nothing too: a key that may only write opens accounts without", async () => {
+    const writer = (await makeKey(["read", "write"])).client;
+    const minter = (await makeKey(["write", "mint"])).client;
+    const account = { id: fresh("acc"), asset: "CZK", creditLimit: 1_000 };
+    const open = (client: LedgerClient) => client.send("POST", "/v1/accounts", { body: account });
+    const refused = await open(writer);
+    expect(outcome(refused)).toBe("403 SCOPE_MISSING");
+    expect(detail(refused)).toBe(
+      'an account with a credit limit spends what nobody paid in: the API key needs the scope "mint"',
+    );
+    expect(outcome(await writer.send("GET", `/v1/accounts/${account.id}`))).toBe("404 ACCOUNT_NOT_FOUND");
+    expect(outcome(await open(minter))).toBe("201");
+    expect(outcome(await open(writer))).toBe("403 SCOPE_MISSING");
+  });
+
   test("the administrator's key may do everything, as may keys that could write before an upgrade", async () => {
     const { keys } = (await ledger.client.send("GET", "/v1/api-keys")).json<{
       keys: { name: string; scopes: string[] }[];

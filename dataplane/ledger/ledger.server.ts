@@ -267,6 +267,11 @@ function addAccountRoutes(app: FastifyInstance, options: ServerOptions): void {
     const body = checkBody(openAccountRequest, parseJsonBody(bodyOf(request)));
     const caller = callerOf(request, options);
     const { id: extId, asset, creditLimit, placementKey = extId } = body;
+    // Below zero an account spends what nobody paid in, as a system account does.
+    if (creditLimit > 0 && !actingKey(request).scopes.includes("mint")) {
+      const detail = 'an account with a credit limit spends what nobody paid in: the API key needs the scope "mint"';
+      throw new OperatorError("SCOPE_MISSING", detail);
+    }
     const { created, shard } = await router.openAccount({ extId, placementKey, asset, floor: 0 - creditLimit }, caller);
     reply.code(created ? 201 : 200);
     if (caller.forwarded === "pointer") return { created };
