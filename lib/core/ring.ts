@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { sha256 } from "./canonical.ts";
 import { createMemo } from "./memo.ts";
 
@@ -12,7 +13,8 @@ export const DEFAULT_TENANT = "default";
 
 /** Bucket of a placement key: the first 16 bits of sha256(tenant, 0x00, key) modulo 4096 (docs/adr/0003-buckets.md). */
 export function bucketOf(tenant: string, placementKey: string): number {
-  return sha256(tenant, "\0", placementKey).readUInt16BE(0) % BUCKET_COUNT;
+  // In one call and to a string: several times as fast as an object with a buffer, and ledgers ask for each transfer.
+  return Number.parseInt(hash("sha256", `${tenant}\0${placementKey}`, "hex").slice(0, 4), 16) % BUCKET_COUNT;
 }
 
 /** As many as a ShardSet may have shards; a proposal has 16 KiB. */
