@@ -69,8 +69,9 @@ test("a database of the version before is verified without seals, and with them 
   expect(after.findings.seals.first).toBeUndefined();
   expect([isIntact(after), after.isSealed]).toEqual([true, true]);
   await asOwner(database, async (client) => {
+    const steps = (await loadMigrations()).slice(2).map(() => "schema_version");
     expect(await sealsOf(client)).toEqual([
-      ...["schema_version", "schema_version", "asset", "term", "api_key", "rejection", "rejection", "schema_version"],
+      ...["schema_version", "schema_version", "asset", "term", "api_key", "rejection", "rejection", ...steps],
     ]);
   });
 });
