@@ -72,6 +72,9 @@ export function createRowComparator(options: ComparatorOptions): RowComparator {
   let differs = false;
   let chunkOfView: Buffer = NOTHING;
   let view = viewOf(NOTHING);
+  // Told when they change: each row comes with a call, and a connection takes its time to be paused or continued.
+  const pauseActual = onChange(options.pauseActual);
+  const pauseExpected = onChange(options.pauseExpected);
 
   const differ = (found: RowDifference): void => {
     if (differs) return;
@@ -80,14 +83,14 @@ export function createRowComparator(options: ComparatorOptions): RowComparator {
     stash = [];
     options.onDifference(found);
     // Both streams are read to their ends, and ignored.
-    options.pauseActual(false);
-    options.pauseExpected(false);
+    pauseActual(false);
+    pauseExpected(false);
   };
 
   const finishRun = (run: Waiting): void => {
     queue.shift();
     queuedBytes -= bytesOf(run);
-    if (queuedBytes < EXPECTED_BYTES_MAX / 2) options.pauseExpected(false);
+    if (queuedBytes < EXPECTED_BYTES_MAX / 2) pauseExpected(false);
   };
 
   /** The bytes that a stream begins or ends with. @returns the offset after them, -1 when they are not there or not these */
@@ -151,10 +154,12 @@ export function createRowComparator(options: ComparatorOptions): RowComparator {
   };
 
   const keep = (chunk: Buffer, from: number, to: number): void => {
-    stash = from < to && !differs ? [chunk.subarray(from, to)] : [];
-    stashLength = stash.length === 0 ? 0 : to - from;
+    const isLeft = from < to && !differs;
+    if (isLeft) stash = [chunk.subarray(from, to)];
+    else if (stash.length > 0) stash = [];
+    stashLength = isLeft ? to - from : 0;
     // Without records there is nothing to do for what comes; with some, the rest of a cut row must come.
-    if (!differs) options.pauseActual(stashLength > 0 && queue.length === 0 && !expectedEnded);
+    if (!differs) pauseActual(stashLength > 0 && queue.length === 0 && !expectedEnded);
   };
 
   const compareStash = (): void => {
@@ -179,7 +184,7 @@ export function createRowComparator(options: ComparatorOptions): RowComparator {
       const waiting = { ...run, view: viewOf(run.records), next: 0 };
       queue.push(waiting);
       queuedBytes += bytesOf(waiting);
-      if (queuedBytes > EXPECTED_BYTES_MAX) options.pauseExpected(true);
+      if (queuedBytes > EXPECTED_BYTES_MAX) pauseExpected(true);
       needed = 0;
       if (stashLength > 0) compareStash();
       judgeEnd();
@@ -201,6 +206,15 @@ export function createRowComparator(options: ComparatorOptions): RowComparator {
       actualEnded = true;
       judgeEnd();
     },
+  };
+}
+
+function onChange(tell: (paused: boolean) => void): (paused: boolean) => void {
+  let told = false;
+  return (paused) => {
+    if (paused === told) return;
+    told = paused;
+    tell(paused);
   };
 }
 
