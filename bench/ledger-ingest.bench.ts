@@ -3,18 +3,19 @@
  * same PostgreSQL in the same run. Both do "debit here, credit there, keep a record, durable": TPC-B in one transaction
  * a transfer, the ledger in one a batch. Rounds alternate, so that both see the same machine; medians are compared.
  *
+ * Processor time is counted in the same rounds.
+ *
  *   node bench/ledger-ingest.bench.ts [--local] [--rounds 3] [--seconds 10] [--items 2000] [--requests 4]
+ *     [--clients 8] [--scale 50] [--set name=value]
  */
 import { parseArgs } from "node:util";
 import { prng } from "../lib/core/prng.ts";
-import { openAccounts, runLoad } from "./lib/ingest-load.ts";
+import { type LoadFigures, microsPerEvent, openAccounts, runLoad } from "./lib/ingest-load.ts";
 import { openStage } from "./lib/open-stage.ts";
-import { median, printTable, quantile, writeResult } from "./lib/results.ts";
-import type { Stage } from "./lib/stage.ts";
+import { createMeter, type MeterSum, type MicrosByPart, shownMicros, sumOfMicros } from "./lib/processor-time.ts";
+import { hundredths, median, printTable, quantile, writeResult } from "./lib/results.ts";
+import type { PgbenchFigures, Stage } from "./lib/stage.ts";
 
-/** Fifty branches, 5 million accounts: larger than the caches that matter, and the scale of the seed figures. */
-const SCALE = 50;
-const PGBENCH_CLIENTS = 8;
 const ACCOUNTS = 100_000;
 const WARM_UP_SECONDS = 3;
 
@@ -25,6 +26,12 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "10" },
     items: { type: "string", default: "2000" },
     requests: { type: "string", default: "4" },
+    /** Fifty branches, 5 million accounts: larger than the caches that matter, and the scale of the seed figures. */
+    scale: { type: "string", default: "50" },
+    /** Of pgbench. */
+    clients: { type: "string", default: "8" },
+    /** Settings of the local PostgreSQL, as "name=value", to see what they do to the ratio. */
+    set: { type: "string", multiple: true, default: [] },
     seed: { type: "string", default: "1" },
   },
 });
@@ -39,50 +46,87 @@ async function measure(stage: Stage): Promise<void> {
     random: prng(Number(values.seed)),
   };
   process.stdout.write(`ledger-ingest on ${stage.name}\n`);
-  await stage.pgbench(["-i", "-s", String(SCALE), "-q"]);
-  const accounts = await openAccounts(load, ACCOUNTS, (id) => stage.isOnShard(id));
+  await stage.fillPgbench(Number(values.scale));
+  const accounts = [await openAccounts(load, ACCOUNTS)];
   await runLoad({ ...load, accounts }, WARM_UP_SECONDS);
 
-  const tpcb: number[] = [];
-  const ingest: number[] = [];
-  const latencies: number[] = [];
+  const tpcb: PgbenchFigures[] = [];
+  const ingest: LoadFigures[] = [];
+  const time = { tpcb: createMeter(stage), ingest: createMeter(stage) };
   for (let round = 1; round <= Number(values.rounds); round += 1) {
-    const args = ["-M", "prepared", "-c", String(PGBENCH_CLIENTS), "-j", "2", "-T", String(seconds)];
-    tpcb.push((await stage.pgbench(args)) as number);
-    const figures = await runLoad({ ...load, accounts }, seconds);
-    ingest.push(figures.perSecond);
-    latencies.push(...figures.latenciesMs);
-    process.stdout.write(
-      `  round ${round}: TPC-B ${Math.round(tpcb.at(-1) as number)} tps, ledger ${Math.round(figures.perSecond)} events/s\n`,
-    );
+    const args = ["-M", "prepared", "-c", values.clients, "-j", "2", "-T", String(seconds)];
+    tpcb.push(await time.tpcb.around(() => stage.pgbench(args)));
+    ingest.push(await time.ingest.around(() => runLoad({ ...load, accounts }, seconds)));
+    const [transactions, events] = [tpcb, ingest].map((rounds) => Math.round(rounds.at(-1)?.perSecond ?? 0));
+    process.stdout.write(`  round ${round}: TPC-B ${transactions} tps, ledger ${events} events/s\n`);
   }
 
-  const ratio = median(ingest) / median(tpcb);
+  const [transactionsPerSecond, eventsPerSecond] = [tpcb, ingest].map((rounds) =>
+    median(rounds.map((round) => round.perSecond)),
+  ) as [number, number];
+  const ratio = eventsPerSecond / transactionsPerSecond;
+  const latencies = ingest.flatMap((round) => round.latenciesMs);
+  const micros = { tpcb: perTransaction(time.tpcb.sum(), tpcb), event: microsPerEvent(time.ingest.sum(), ingest) };
+  const cpuRatio = sumOfMicros(micros.tpcb) / sumOfMicros(micros.event);
+  // What each side kept busy: the ratio is that of the work, times the ledger's cores over TPC-B's.
+  const cores = {
+    tpcb: (transactionsPerSecond * sumOfMicros(micros.tpcb)) / 1e6,
+    ledger: (eventsPerSecond * sumOfMicros(micros.event)) / 1e6,
+  };
   const path = await writeResult({
     bench: "ledger-ingest",
-    ratio: Math.round(ratio * 100) / 100,
-    eventsPerSecond: Math.round(median(ingest)),
-    tpcbPerSecond: Math.round(median(tpcb)),
-    rounds: ingest.map((events, index) => ({ eventsPerSecond: events, tpcbPerSecond: tpcb[index] })),
+    ratio: hundredths(ratio),
+    ...(micros.event === undefined
+      ? {}
+      : { cpuRatio: hundredths(cpuRatio), cores: { tpcb: hundredths(cores.tpcb), ledger: hundredths(cores.ledger) } }),
+    eventsPerSecond: Math.round(eventsPerSecond),
+    tpcbPerSecond: Math.round(transactionsPerSecond),
+    cpuMicrosPerEvent: micros.event,
+    cpuMicrosPerTpcb: micros.tpcb,
+    rounds: ingest.map((figures, index) => ({
+      eventsPerSecond: figures.perSecond,
+      tpcbPerSecond: tpcb[index]?.perSecond,
+    })),
     requestLatencyMs: { p50: quantile(latencies, 0.5), p99: quantile(latencies, 0.99) },
     setup: {
       stage: stage.name,
       accounts: ACCOUNTS,
       itemsPerRequest: load.itemsPerRequest,
       requests: load.requests,
-      pgbench: `scale ${SCALE}, prepared, ${PGBENCH_CLIENTS} clients`,
+      pgbench: `scale ${values.scale}, prepared, ${values.clients} clients`,
     },
   });
   printTable([
-    ["pgbench TPC-B, transactions/s", String(Math.round(median(tpcb)))],
-    ["ledger, strict, HTTPS bulk, events/s", String(Math.round(median(ingest)))],
+    ["pgbench TPC-B, transactions/s", String(Math.round(transactionsPerSecond))],
+    ["ledger, strict, HTTPS bulk, events/s", String(Math.round(eventsPerSecond))],
     ["ratio", ratio.toFixed(2)],
     ["request p50 / p99, ms", `${quantile(latencies, 0.5).toFixed(0)} / ${quantile(latencies, 0.99).toFixed(0)}`],
+    ["CPU of an event, µs: PostgreSQL + ledger + client", shownMicros(micros.event)],
+    ["CPU of a TPC-B transaction, µs: PostgreSQL + pgbench", shownMicros(micros.tpcb)],
+    ["ratio of these sums", cpuRatio.toFixed(2)],
+    ["cores kept busy, TPC-B / ledger", `${cores.tpcb.toFixed(2)} / ${cores.ledger.toFixed(2)}`],
   ]);
   process.stdout.write(`written to ${path}\n`);
 }
 
-const stage = await openStage(values.local);
+function perTransaction(sum: MeterSum | undefined, rounds: readonly PgbenchFigures[]): MicrosByPart | undefined {
+  const transactions = rounds.reduce((all, round) => all + round.transactions, 0);
+  const pgbench = rounds.reduce((all, round) => all + round.clientMicros, 0);
+  if (sum === undefined) return undefined;
+  return { postgres: sum.postgres / transactions, pgbench: pgbench / transactions };
+}
+
+/** From "name=value". */
+function settingsOf(texts: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    texts.map((text): [string, string] => {
+      const [name = "", ...rest] = text.split("=");
+      return [name, rest.join("=")];
+    }),
+  );
+}
+
+const stage = await openStage(values.local, settingsOf(values.set));
 try {
   await measure(stage);
 } finally {

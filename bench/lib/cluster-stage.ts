@@ -8,7 +8,16 @@ import { createBank, LEDGER, SHARD_SET } from "../../e2e/bank.ts";
 import { type Cluster, cluster, ensureCluster, installOperator } from "../../e2e/cluster.ts";
 import { waitFor } from "../../e2e/run.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
-import { parseTiming, parseTps, type Stage, timedPsql, type Verified } from "./stage.ts";
+import { findInPod, type StageMicros, stageMicros } from "./processor-time.ts";
+import {
+  type PgbenchFigures,
+  parsePgbench,
+  parseTiming,
+  type Stage,
+  timedPgbench,
+  timedPsql,
+  type Verified,
+} from "./stage.ts";
 
 const CLUSTER = "shieldx-demo";
 const NAMESPACE = "shieldx-bench";
@@ -34,11 +43,16 @@ export async function openClusterStage(): Promise<Stage> {
     name: `cluster ${CLUSTER}: one shard and one ledger pod; the client on the host`,
     client,
     shard: 0,
-    isOnShard: () => true,
+    shardOf: () => 0,
     asset: "CZK",
-    verify: (what) => verifyInPod(kube, what),
+    verify: (what, checkout) => {
+      if (checkout !== undefined) throw new Error("another version's verify is compared with --local only");
+      return verifyInPod(kube, what);
+    },
     timeSql: (statement) => timeSql(kube, statement),
+    fillPgbench: (scale) => fillPgbench(kube, scale),
     pgbench: (args) => pgbench(kube, args),
+    processorTime: () => processorTime(kube),
     close: async () => {
       client.close();
       await removeNamespace(kube);
@@ -100,12 +114,31 @@ const LOCAL = ["-h", "/run/postgresql", "-U", "postgres"];
 /** Initialising scale 50 on two busy cores. */
 const PGBENCH_TIMEOUT_MS = 900_000;
 
-async function pgbench(kube: Cluster, args: readonly string[]): Promise<number | undefined> {
-  if (args.includes("-i")) await kube.kubectl([...EXEC, "createdb", ...LOCAL, "pgbench"]);
-  const output = await kube.kubectl([...EXEC, "pgbench", ...LOCAL, ...args, "pgbench"], {
-    timeoutMs: PGBENCH_TIMEOUT_MS,
-  });
-  return parseTps(output);
+async function fillPgbench(kube: Cluster, scale: number): Promise<void> {
+  await kube.kubectl([...EXEC, "createdb", ...LOCAL, "pgbench"]);
+  const fill = ["pgbench", ...LOCAL, "-i", "-s", String(scale), "-q", "pgbench"];
+  await kube.kubectl([...EXEC, ...fill], { timeoutMs: PGBENCH_TIMEOUT_MS });
+}
+
+async function pgbench(kube: Cluster, args: readonly string[]): Promise<PgbenchFigures> {
+  const program = timedPgbench([...LOCAL, ...args, "pgbench"]);
+  return parsePgbench(await kube.kubectl([...EXEC, ...program], { timeoutMs: PGBENCH_TIMEOUT_MS }));
+}
+
+/** The node is a container of this machine, so its processes are seen here. */
+async function processorTime(kube: Cluster): Promise<StageMicros | undefined> {
+  const pods = await kube.list("pods", NAMESPACE);
+  const find = async (podName: RegExp, command: RegExp): Promise<number | undefined> => {
+    for (const { metadata } of pods.filter((pod) => podName.test(pod.metadata.name))) {
+      const pid = await findInPod(metadata.uid as string, (text) => command.test(text));
+      if (pid !== undefined) return pid;
+    }
+    return undefined;
+  };
+  const postgres = await find(new RegExp(`^${POSTGRES_POD}$`), /^\S*postgres -/);
+  const ledger = await find(new RegExp(`^${LEDGER}-`), / ledger serve /);
+  if (postgres === undefined || ledger === undefined) return undefined;
+  return stageMicros({ postgres: [postgres], ledger });
 }
 
 interface DatabaseRequest {

@@ -3,11 +3,14 @@
 import type { LedgerClient } from "../../dataplane/ledger/ledger-client.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import { OperatorError } from "../../lib/core/errors.ts";
+import type { MeterSum } from "./processor-time.ts";
 
 export interface LoadOptions {
   readonly client: LedgerClient;
-  /** Ids of funded accounts of one shard. */
-  readonly accounts: readonly string[];
+  /** Ids of funded accounts, by shard: those of one pay each other. */
+  readonly accounts: readonly (readonly string[])[];
+  /** Id of a transfer; unique in the run. Its number alone when absent. */
+  readonly idOf?: (serial: string, debitAccount: string) => string;
   readonly asset: string;
   readonly itemsPerRequest: number;
   /** Requests under way at once. */
@@ -24,26 +27,33 @@ export interface LoadFigures {
   readonly latenciesMs: readonly number[];
 }
 
+/** Processor microseconds for each transfer; `undefined` when they were not seen. */
+export function microsPerEvent(sum: MeterSum | undefined, rounds: readonly LoadFigures[]): MeterSum | undefined {
+  const events = rounds.reduce((all, round) => all + round.events, 0);
+  if (sum === undefined) return undefined;
+  return { postgres: sum.postgres / events, ledger: sum.ledger / events, client: sum.client / events };
+}
+
 interface BulkAnswer {
   readonly items: readonly { readonly status: number; readonly code?: string }[];
 }
 
-/** Opens and funds accounts that the shard map puts on `shard`. @returns their ids */
+/** Opens and funds `count` accounts that `isWanted`. @returns their ids */
 export async function openAccounts(
   options: Omit<LoadOptions, "accounts">,
   count: number,
-  isOnShard: (id: string) => boolean,
+  isWanted: (id: string) => boolean = () => true,
 ): Promise<string[]> {
   const { client, asset, itemsPerRequest } = options;
   const tag = Math.floor(options.random() * 1e9).toString(36);
   const accounts: string[] = [];
   for (let serial = 0; accounts.length < count; serial += 1) {
     const id = `bench-${tag}-${serial}`;
-    if (isOnShard(id)) accounts.push(id);
+    if (isWanted(id)) accounts.push(id);
   }
   for (let from = 0; from < count; from += itemsPerRequest) {
     const items = accounts.slice(from, from + itemsPerRequest).map((account) => ({
-      id: `fund:${account}`,
+      id: `fund:{${account}}`,
       debitAccount: `system:external:${asset}`,
       creditAccount: account,
       amount: 1_000_000_000,
@@ -54,27 +64,41 @@ export async function openAccounts(
   return accounts;
 }
 
-/** Sends as fast as answers come, for about `seconds`. */
-export async function runLoad(options: LoadOptions, seconds: number): Promise<LoadFigures> {
-  const { client, accounts, itemsPerRequest, random } = options;
+/** A transfer of a small amount between two accounts of the same shard, as JSON, and its id. */
+interface LoadTransfer {
+  readonly id: string;
+  readonly json: string;
+}
+
+function createTransfers(options: LoadOptions): () => LoadTransfer {
+  const { accounts, random, idOf = (serial: string) => serial } = options;
   const tag = Math.floor(random() * 2 ** 40).toString(36);
+  let count = 0;
+  return () => {
+    const group = accounts[count % accounts.length] as readonly string[];
+    const debit = Math.floor(random() * group.length);
+    const credit = (debit + 1 + Math.floor(random() * (group.length - 1))) % group.length;
+    count += 1;
+    const debitAccount = group[debit] as string;
+    const id = idOf(`${tag}:${count}`, debitAccount);
+    const amount = 1 + Math.floor(random() * 100);
+    const json = `{"id":"${id}","debitAccount":"${debitAccount}","creditAccount":"${group[credit]}","amount":${amount}}`;
+    return { id, json };
+  };
+}
+
+/** Sends bulk requests as fast as answers come, for about `seconds`. */
+export async function runLoad(options: LoadOptions, seconds: number): Promise<LoadFigures> {
+  const { client, itemsPerRequest } = options;
+  const nextTransfer = createTransfers(options);
   const startedAt = systemClock.monotonic();
   const endsAt = startedAt + seconds * 1000;
   const latenciesMs: number[] = [];
-  let serial = 0;
   let events = 0;
 
   const sender = async (): Promise<void> => {
     while (systemClock.monotonic() < endsAt) {
-      const items: string[] = [];
-      for (let count = 0; count < itemsPerRequest; count += 1) {
-        const debit = Math.floor(random() * accounts.length);
-        const credit = (debit + 1 + Math.floor(random() * (accounts.length - 1))) % accounts.length;
-        serial += 1;
-        items.push(
-          `{"id":"${tag}:${serial}","debitAccount":"${accounts[debit]}","creditAccount":"${accounts[credit]}","amount":${1 + Math.floor(random() * 100)}}`,
-        );
-      }
+      const items = Array.from({ length: itemsPerRequest }, () => nextTransfer().json);
       const sentAt = systemClock.monotonic();
       await sendBulk(client, `{"items":[${items.join(",")}]}`, items.length);
       latenciesMs.push(systemClock.monotonic() - sentAt);
@@ -84,6 +108,26 @@ export async function runLoad(options: LoadOptions, seconds: number): Promise<Lo
   await Promise.all(Array.from({ length: options.requests }, sender));
   const took = (systemClock.monotonic() - startedAt) / 1000;
   return { events, seconds: took, perSecond: events / took, latenciesMs };
+}
+
+/** Sends single transfers, `requests` at a time, for about `seconds`. @returns milliseconds from sending to the answer, by id */
+export async function runSingles(options: LoadOptions, seconds: number): Promise<ReadonlyMap<string, number>> {
+  const nextTransfer = createTransfers(options);
+  const endsAt = systemClock.monotonic() + seconds * 1000;
+  const latenciesMs = new Map<string, number>();
+  const sender = async (): Promise<void> => {
+    while (systemClock.monotonic() < endsAt) {
+      const { id, json } = nextTransfer();
+      const sentAt = systemClock.monotonic();
+      const answer = await options.client.send("POST", "/v1/transfers", { body: json });
+      latenciesMs.set(id, systemClock.monotonic() - sentAt);
+      if (answer.status !== 201) {
+        throw new OperatorError("INTERNAL", `transfer: ${answer.status} ${answer.text.slice(0, 300)}`);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: options.requests }, sender));
+  return latenciesMs;
 }
 
 /** Every transfer must have been carried out: a benchmark that skips refusals would measure something else. */

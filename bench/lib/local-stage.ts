@@ -1,6 +1,6 @@
 /**
- * The stage of a benchmark without a cluster: PostgreSQL in a container on loopback and `shieldx ledger serve --local`
- * as a process of its own.
+ * The stage of a benchmark without a cluster: a PostgreSQL in a container for each shard and `shieldx ledger serve --local`
+ * as a process of its own, all on loopback.
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -11,10 +11,19 @@ import { createLedgerClient } from "../../dataplane/ledger/ledger-client.ts";
 import { writeLedgerFiles } from "../../dataplane/testing/ledger-files.ts";
 import { startTestPostgres, type TestPostgres } from "../../dataplane/testing/postgres.ts";
 import { systemClock } from "../../lib/core/clock.ts";
-import { proposeOwners } from "../../lib/core/ring.ts";
-import { freePort } from "../../lib/node/testing/free-port.ts";
+import { bucketOf, DEFAULT_TENANT, proposeOwners } from "../../lib/core/ring.ts";
+import { freePort, freePorts } from "../../lib/node/testing/free-port.ts";
 import { temporaryFolder, trackChild } from "../../lib/node/testing/leftovers.ts";
-import { parseTiming, parseTps, type Stage, timedPsql, type Verified } from "./stage.ts";
+import { stageMicros } from "./processor-time.ts";
+import {
+  type PgbenchFigures,
+  parsePgbench,
+  parseTiming,
+  type Stage,
+  timedPgbench,
+  timedPsql,
+  type Verified,
+} from "./stage.ts";
 
 const run = promisify(execFile);
 const ROOT = resolve(import.meta.dirname, "../..");
@@ -31,37 +40,53 @@ const SETTINGS = {
   wal_compression: "lz4",
 };
 
+export interface LocalStageOptions {
+  readonly shards?: number;
+  /** PostgreSQL settings over those of a shard. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
 /** Starts everything on this machine. */
-export async function openLocalStage(settings: Readonly<Record<string, string>> = SETTINGS): Promise<Stage> {
+export async function openLocalStage({ shards = 1, settings = {} }: LocalStageOptions = {}): Promise<Stage> {
   const releases: (() => Promise<void> | void)[] = [];
   const close = async (): Promise<void> => {
     for (const release of releases.reverse()) await release();
   };
   try {
-    const postgres = await startTestPostgres({ fsync: true, settings });
-    releases.push(() => postgres.stop());
-    await postgres.createLedgerDatabase(DATABASE, 0, { version: 1, epoch: 1, owners: proposeOwners(1) });
+    const map = { version: 1, epoch: 1, owners: proposeOwners(shards) };
+    const servers: TestPostgres[] = [];
+    for (const [shard, port] of (await freePorts(shards)).entries()) {
+      const server = await startTestPostgres({ port, fsync: true, settings: { ...SETTINGS, ...settings } });
+      releases.push(() => server.stop());
+      await server.createLedgerDatabase(DATABASE, shard, map);
+      servers.push(server);
+    }
+    const postgres = servers[0] as TestPostgres;
     const directory = temporaryFolder("bench");
     releases.push(() => rm(directory, { recursive: true, force: true }));
     const key = `sxk_${randomBytes(32).toString("base64url")}`;
     const caPem = await writeLedgerFiles(directory, postgres, DATABASE);
+    await writeFile(join(directory, "postgres-ca/ca.crt"), servers.map((server) => server.caPem).join("\n"));
     await writeFile(join(directory, "key"), key, { mode: 0o600 });
-    const connection = connectionFlags(directory, postgres);
+    const connection = connectionFlags(directory, servers);
     await run(NODE, [MAIN, "ledger", "migrate", ...connection, "--admin-key-file", join(directory, "key")]);
     const port = await freePort();
     const server = await startServer(directory, connection, port);
     releases.push(() => stopServer(server));
+    const roots = { postgres: await Promise.all(servers.map(firstPid)), ledger: server.pid as number };
     const client = createLedgerClient({ url: `https://127.0.0.1:${port}`, caPem, key });
     releases.push(() => client.close());
     return {
-      name: "local: PostgreSQL in a container, server and client on this machine",
+      name: `local: ${shards} PostgreSQL in ${shards === 1 ? "a container" : "containers"}, server and client on this machine`,
       client,
       shard: 0,
-      isOnShard: () => true,
+      shardOf: (id) => map.owners[bucketOf(DEFAULT_TENANT, id)] as number,
       asset: "CZK",
-      verify: (what) => verify(directory, postgres, what),
+      verify: (what, checkout = ROOT) => verify({ directory, postgres, checkout }, what),
       timeSql: (statement) => timeSql(postgres, statement),
+      fillPgbench: (scale) => fillPgbench(postgres, scale),
       pgbench: (args) => pgbench(postgres, args),
+      processorTime: () => stageMicros(roots),
       close,
     };
   } catch (error) {
@@ -70,12 +95,12 @@ export async function openLocalStage(settings: Readonly<Record<string, string>> 
   }
 }
 
-function connectionFlags(directory: string, postgres: TestPostgres): string[] {
+function connectionFlags(directory: string, servers: readonly TestPostgres[]): string[] {
   return [
-    ...["--ledger", "bench/local", "--shardset", "local", "--shards", "1"],
+    ...["--ledger", "bench/local", "--shardset", "local", "--shards", String(servers.length)],
     ...["--database", DATABASE, "--assets", "CZK:2", "--log-level", "warn"],
     ...["--postgres-ca-dir", join(directory, "postgres-ca"), "--roles-dir", join(directory, "roles")],
-    ...["--postgres-host-template", "127.0.0.1", "--postgres-port-base", String(postgres.port)],
+    ...["--postgres-host-template", "127.0.0.1", "--postgres-port-base", String(servers[0]?.port)],
   ];
 }
 
@@ -112,9 +137,17 @@ async function stopServer(server: ChildProcess): Promise<void> {
   await exited;
 }
 
-async function verify(directory: string, postgres: TestPostgres, what: "everything" | "journal"): Promise<Verified> {
+interface VerifyPlace {
+  readonly directory: string;
+  readonly postgres: TestPostgres;
+  readonly checkout: string;
+}
+
+async function verify(place: VerifyPlace, what: "everything" | "journal"): Promise<Verified> {
+  const { directory, postgres, checkout } = place;
   const { stdout } = await run(NODE, [
-    ...[MAIN, "ledger", "verify", "--json", "--postgres", `127.0.0.1:${postgres.port}`, "--database", DATABASE],
+    ...[join(checkout, "operator/main.ts"), "ledger", "verify", "--json"],
+    ...["--postgres", `127.0.0.1:${postgres.port}`, "--database", DATABASE],
     ...["--user", `${DATABASE}_reader`, "--password-file", join(directory, "roles/reader-password")],
     ...["--ca-file", join(directory, "postgres-ca/ca.crt")],
     ...(what === "journal" ? ["--journal-only"] : []),
@@ -123,16 +156,27 @@ async function verify(directory: string, postgres: TestPostgres, what: "everythi
   return { intact, ...(shards[0] as { events: number; seconds: number }) };
 }
 
-async function timeSql(postgres: TestPostgres, statement: string): Promise<number> {
-  const connection = ["-h", "/run/postgresql", "-p", String(postgres.port), "-U", "postgres", "-d", DATABASE];
-  const [program, ...args] = timedPsql(statement) as [string, ...string[]];
-  const { stdout } = await run("podman", ["exec", postgres.container, program, ...connection, ...args]);
-  return parseTiming(stdout);
+/** The server's first process, on this machine. */
+async function firstPid({ container }: TestPostgres): Promise<number> {
+  return Number((await run("podman", ["inspect", "--format", "{{.State.Pid}}", container])).stdout);
 }
 
-async function pgbench(postgres: TestPostgres, args: readonly string[]): Promise<number | undefined> {
-  const connection = ["-h", "/run/postgresql", "-p", String(postgres.port), "-U", "postgres"];
-  if (args.includes("-i")) await run("podman", ["exec", postgres.container, "createdb", ...connection, "pgbench"]);
-  const { stdout } = await run("podman", ["exec", postgres.container, "pgbench", ...connection, ...args, "pgbench"]);
-  return parseTps(stdout);
+/** Runs a program beside a server. @returns what it printed */
+async function runBeside({ container, port }: TestPostgres, program: readonly string[]): Promise<string> {
+  const connection = ["PGHOST=/run/postgresql", `PGPORT=${port}`, "PGUSER=postgres"].flatMap((text) => ["--env", text]);
+  return (await run("podman", ["exec", ...connection, container, ...program])).stdout;
+}
+
+async function timeSql(postgres: TestPostgres, statement: string): Promise<number> {
+  const [program, ...args] = timedPsql(statement) as [string, ...string[]];
+  return parseTiming(await runBeside(postgres, [program, "-d", DATABASE, ...args]));
+}
+
+async function fillPgbench(postgres: TestPostgres, scale: number): Promise<void> {
+  await runBeside(postgres, ["createdb", "pgbench"]);
+  await runBeside(postgres, ["pgbench", "-i", "-s", String(scale), "-q", "pgbench"]);
+}
+
+async function pgbench(postgres: TestPostgres, args: readonly string[]): Promise<PgbenchFigures> {
+  return parsePgbench(await runBeside(postgres, timedPgbench([...args, "pgbench"])));
 }

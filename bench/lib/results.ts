@@ -50,3 +50,7 @@ export function quantile(values: readonly number[], part: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
 }
+
+export function hundredths(value: number): number {
+  return Math.round(value * 100) / 100;
+}

@@ -46,6 +46,8 @@ export interface TestPostgres {
 }
 
 export interface TestPostgresOptions {
+  /** A free one when absent. */
+  readonly port?: number;
   /** Settings beyond the defaults, for benchmarks. */
   readonly settings?: Readonly<Record<string, string>>;
   /** Off makes throw-away servers quicker; on for measurements and crash tests. */
@@ -81,7 +83,7 @@ export async function startTestPostgres(options: TestPostgresOptions = {}): Prom
   await writeFile(join(tls, "tls.key"), server.keyPem, { mode: 0o600 });
   for (const path of [data, tls, join(tls, "tls.key")]) await chown(path, POSTGRES_UID, POSTGRES_UID);
 
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const settings: Record<string, string> = {
     listen_addresses: "127.0.0.1",
     port: String(port),
