@@ -150,8 +150,15 @@ module.exports = {
       name: "wiring-alone-imports-controllers",
       comment: "operator/wiring.ts is the only file that names the controllers.",
       severity: "error",
-      from: { path: "^(operator|dataplane|lib|crds)/", pathNot: `^operator/wiring\\.ts$|${TEST}` },
+      from: { path: "^(operator|dataplane|lib|crds)/", pathNot: `^operator/(wiring|rollout-main)\\.ts$|${TEST}` },
       to: { path: "^controllers/" },
+    },
+    {
+      name: "command-line-calls-the-judge",
+      comment: "The command line judges stored runs with the judge itself, and knows nothing else of the controllers.",
+      severity: "error",
+      from: { path: "^operator/rollout-main\\.ts$" },
+      to: { path: "^controllers/(?!rollout/judge/)" },
     },
     {
       name: "data-plane-programs-are-neighbours",

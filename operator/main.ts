@@ -22,6 +22,10 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
     purpose: "replace the CA of a ShardSet",
     load: () => import("./shardset-main.ts"),
   },
+  rollout: {
+    purpose: "judge a release from its counts, stored or scraped",
+    load: () => import("./rollout-main.ts"),
+  },
   ledger: {
     purpose: "serve, migrate, import into or verify a ledger",
     load: () => import("../dataplane/ledger/ledger.main.ts"),
@@ -40,6 +44,7 @@ const REFUSED: ReadonlySet<ErrorCode> = new Set([
   "CSV_NEWEST_FIRST",
   "CSV_CURRENCY_UNCLEAR",
   "FILE_EXISTS",
+  "ROLLOUT_RUN_INVALID",
 ]);
 
 function usage(): string {

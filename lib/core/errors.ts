@@ -242,6 +242,14 @@ export const ERRORS = {
     "Keep the database as it is; the output names the first bad position.",
   ),
 
+  // --- rollout command line ---
+  ROLLOUT_RUN_INVALID: entry(
+    400,
+    "terminal",
+    "The run of a rollout, or its policy, cannot be read",
+    "Correct the field that the detail names; docs/judging.md has the format.",
+  ),
+
   // --- Kubernetes ---
   KUBE_CONFIG_INVALID: entry(
     500,

@@ -1,0 +1,164 @@
+/**
+ * The judge of a release: a fold over ticks. Everything it knows is in its state, so that the same ticks give the same verdicts,
+ * bit for bit, wherever and whenever they are judged.
+ */
+import type { RolloutPolicy } from "../../../crds/rollout-policy.ts";
+import type { Counts, JudgeState, MetricState, RunRow, Verdict } from "../../../crds/rollout-run.ts";
+import { assert } from "../../../lib/core/assert.ts";
+import { chooseBound, slowOf } from "./latency.ts";
+import { absorb, assessMetric, beginMetric, enterStage, evidenceOf, type MetricRules } from "./metric.ts";
+import type { Pair } from "./ratio-test.ts";
+
+/** One interval: what both versions answered at one weight, after the gateway was seen to have taken it. */
+export type Tick = Pick<RunRow, "from" | "to" | "stage" | "weightBps" | "canary" | "stable" | "silentMs">;
+
+/** What the judge says of a tick, and why. */
+export type Judgement = Pick<RunRow, "verdict" | "evidence">;
+
+/** The judge before the first tick. */
+export function beginJudge(policy: RolloutPolicy): JudgeState {
+  return {
+    entries: 0,
+    stage: -1,
+    weightBps: 0,
+    observedMs: 0,
+    errors: beginMetric(true),
+    ...(policy.latency === undefined ? {} : { latency: beginMetric(false) }),
+  };
+}
+
+/** Takes one more tick. */
+export function judgeTick(
+  state: JudgeState,
+  tick: Tick,
+  policy: RolloutPolicy,
+): { readonly state: JudgeState; readonly judgement: Judgement } {
+  const absorbed = absorbTick(enterTick(state, tick), tick, policy);
+  const judged = judge(absorbed, tick, policy);
+  return { state: withFailures(absorbed, judged), judgement: { verdict: worst(judged), evidence: judged.evidence } };
+}
+
+/** Another stage or another weight: evidence for going on is gathered anew. */
+function enterTick(state: JudgeState, { stage, weightBps }: Tick): JudgeState {
+  if (stage === state.stage && weightBps === state.weightBps) return state;
+  return {
+    ...state,
+    entries: state.entries + 1,
+    stage,
+    weightBps,
+    observedMs: 0,
+    errors: enterStage(state.errors),
+    ...(state.latency === undefined ? {} : { latency: enterStage(state.latency) }),
+  };
+}
+
+function absorbTick(state: JudgeState, tick: Tick, policy: RolloutPolicy): JudgeState {
+  const { canary, stable } = tick;
+  if (canary === undefined || stable === undefined) return state;
+  const observedMs = state.observedMs + Date.parse(tick.to) - Date.parse(tick.from) - (tick.silentMs ?? 0);
+  const pair = { canary: failed(canary), stable: failed(stable) };
+  const errors = absorb(state.errors, pair, errorRules(policy, tick.stage));
+  return { ...absorbLatency(state, { canary, stable }, latencyRules(policy, tick.stage)), observedMs, errors };
+}
+
+function failed({ errors, requests }: Counts): Pair["canary"] {
+  return { bad: errors, total: requests };
+}
+
+/** Slow is judged by a bound that was chosen in ticks before: one that is chosen by what it judges would bias the test. */
+function absorbLatency(
+  state: JudgeState,
+  { canary, stable }: { readonly canary: Counts; readonly stable: Counts },
+  found: (MetricRules & { readonly quantile: number }) | undefined,
+): JudgeState {
+  const { latency, bound, buckets } = state;
+  if (latency === undefined || found === undefined) return state;
+  if (canary.latency === undefined || stable.latency === undefined) return state;
+  if (bound === undefined) return { ...state, ...chooseBound(buckets, stable.latency, found.quantile) };
+  const pair = { canary: slowOf(canary.latency, bound), stable: slowOf(stable.latency, bound) };
+  return { ...state, latency: absorb(latency, pair, found) };
+}
+
+interface Judged {
+  readonly errors: Verdict;
+  readonly latency: Verdict | undefined;
+  /** The latency may keep a stage from passing. */
+  readonly isLatencyRequired: boolean;
+  readonly evidence: RunRow["evidence"];
+}
+
+function judge(state: JudgeState, { stage, canary, stable }: Tick, policy: RolloutPolicy): Judged {
+  const isFresh = canary !== undefined && stable !== undefined;
+  const standing = {
+    entries: state.entries,
+    observedSeconds: state.observedMs / 1000,
+    isFresh,
+    canaryRequests: state.errors.canary.total,
+    stableRequests: state.errors.stable.total,
+  };
+  const stages = policy.stages.length;
+  const errors = evidenceOf(state.errors, state.entries, stages);
+  const errorsVerdict = assessMetric(state.errors, errors, { rules: errorRules(policy, stage), standing });
+  const rules = latencyRules(policy, stage);
+  if (state.latency === undefined || rules === undefined) {
+    return { errors: errorsVerdict, latency: undefined, isLatencyRequired: false, evidence: { errors } };
+  }
+  const latency = evidenceOf(state.latency, state.entries, stages);
+  const hasLatency = isFresh && canary.latency !== undefined && stable.latency !== undefined;
+  return {
+    errors: errorsVerdict,
+    latency: assessMetric(state.latency, latency, { rules, standing: { ...standing, isFresh: hasLatency } }),
+    isLatencyRequired: policy.latency?.required ?? false,
+    evidence: { errors, latency },
+  };
+}
+
+const SEVERITY: readonly Verdict["verdict"][] = ["Fail", "Unknown", "Inconclusive", "Pass"];
+
+/** The worst verdict of all metrics; one that is not required counts when it fails. */
+function worst({ errors, latency, isLatencyRequired }: Judged): Verdict {
+  if (latency === undefined || (!isLatencyRequired && latency.verdict !== "Fail")) return errors;
+  return SEVERITY.indexOf(latency.verdict) < SEVERITY.indexOf(errors.verdict) ? latency : errors;
+}
+
+function withFailures(state: JudgeState, { errors, latency }: Judged): JudgeState {
+  const keep = (metric: MetricState, verdict: Verdict | undefined): MetricState =>
+    verdict?.verdict === "Fail" ? { ...metric, failure: verdict } : metric;
+  return {
+    ...state,
+    errors: keep(state.errors, errors),
+    ...(state.latency === undefined ? {} : { latency: keep(state.latency, latency) }),
+  };
+}
+
+/** Two tests of errors, one of latency: the rate of false rollbacks is divided among them. */
+function levelOf({ falseRollbackRate, latency }: RolloutPolicy): number {
+  return falseRollbackRate / (latency === undefined ? 2 : 3);
+}
+
+function common(policy: RolloutPolicy, index: number) {
+  const stage = policy.stages[index];
+  assert(stage !== undefined, `the policy has no stage ${index}`);
+  return {
+    stage,
+    rules: {
+      level: levelOf(policy),
+      promoteLevel: policy.falsePromotionRate,
+      stages: policy.stages.length,
+      minSamples: stage.minSamples,
+      holdSeconds: stage.holdSeconds,
+    },
+  };
+}
+
+function errorRules(policy: RolloutPolicy, index: number): MetricRules {
+  const { stage, rules } = common(policy, index);
+  return { ...rules, ...policy.errors, metric: "errors", limit: stage.maxErrorRate };
+}
+
+function latencyRules(policy: RolloutPolicy, index: number) {
+  if (policy.latency === undefined) return undefined;
+  const { ratio, promoteRatio, quantile } = policy.latency;
+  const { rules } = common(policy, index);
+  return { ...rules, ratio, promoteRatio, quantile, metric: "latency" as const, limit: undefined };
+}

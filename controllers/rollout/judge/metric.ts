@@ -1,0 +1,150 @@
+/** One metric of a release: the evidence that gathers tick by tick, and what it says of the stage. */
+import type { Evidence, MetricState, Tally, Verdict } from "../../../crds/rollout-run.ts";
+import { dispersionOf, learnDispersion, NO_DISPERSION, soften } from "./dispersion.ts";
+import { logMean, logMixture, logOfStage } from "./e-values.ts";
+import { HARM_GRID, type Pair, PROMOTE_GRID, ratioSteps } from "./ratio-test.ts";
+import { countText, eText, shareText, tallyText } from "./sentences.ts";
+import { SHARE_GRID, shareSteps, upperBound } from "./share-test.ts";
+
+/** What a metric is held against at the current stage. */
+export interface MetricRules {
+  readonly metric: Verdict["metric"];
+  readonly ratio: number;
+  readonly promoteRatio: number;
+  /** Largest share of bad requests of the stage; without it nothing absolute is tested. */
+  readonly limit: number | undefined;
+  /** Error probability of each of this metric's tests: the policy's, divided by the number of all tests. */
+  readonly level: number;
+  readonly promoteLevel: number;
+  readonly stages: number;
+  readonly minSamples: number;
+  readonly holdSeconds: number;
+}
+
+/** Where the stage stands. */
+export interface StageStanding {
+  readonly entries: number;
+  readonly observedSeconds: number;
+  /** Both versions have fresh counts. */
+  readonly isFresh: boolean;
+  /** What both versions have answered at this stage, of whatever metric. */
+  readonly canaryRequests: number;
+  readonly stableRequests: number;
+}
+
+const NONE: Tally = { bad: 0, total: 0 };
+const zeros = (grid: readonly number[]): number[] => grid.map(() => 0);
+const plus = (values: readonly number[], steps: readonly number[]): number[] =>
+  values.map((value, index) => value + (steps[index] ?? 0));
+const add = (one: Tally, other: Tally): Tally => ({ bad: one.bad + other.bad, total: one.total + other.total });
+
+/** @param hasLimit whether an absolute limit is tested, too */
+export function beginMetric(hasLimit: boolean): MetricState {
+  return {
+    comparison: { run: zeros(HARM_GRID), stage: zeros(HARM_GRID), promote: zeros(PROMOTE_GRID) },
+    ...(hasLimit ? { slo: zeros(SHARE_GRID) } : {}),
+    dispersion: NO_DISPERSION,
+    canary: NONE,
+    stable: NONE,
+  };
+}
+
+/** The stage's own sums and processes begin anew; those of the run, what was learnt and a failure stay. */
+export function enterStage(state: MetricState): MetricState {
+  const { comparison, dispersion, failure } = state;
+  return {
+    ...beginMetric(state.slo !== undefined),
+    comparison: { ...comparison, stage: zeros(HARM_GRID), promote: zeros(PROMOTE_GRID) },
+    dispersion,
+    ...(failure === undefined ? {} : { failure }),
+  };
+}
+
+/** Adds one interval. */
+export function absorb(state: MetricState, pair: Pair, rules: MetricRules): MetricState {
+  const { comparison, slo } = state;
+  const dispersion = dispersionOf(state.dispersion);
+  const harm = soften(ratioSteps(pair, rules.ratio, HARM_GRID), dispersion, rules.level);
+  const promote = soften(ratioSteps(pair, rules.promoteRatio, PROMOTE_GRID), dispersion, rules.promoteLevel);
+  return {
+    ...state,
+    comparison: {
+      run: plus(comparison.run, harm),
+      stage: plus(comparison.stage, harm),
+      promote: plus(comparison.promote, promote),
+    },
+    ...(slo === undefined || rules.limit === undefined
+      ? {}
+      : { slo: plus(slo, soften(shareSteps(pair.canary, rules.limit), dispersion, rules.level)) }),
+    dispersion: learnDispersion(state.dispersion, pair.stable),
+    canary: add(state.canary, pair.canary),
+    stable: add(state.stable, pair.stable),
+  };
+}
+
+/** Logarithms of the e-values: half of "harm" looks since the run's begin, half since each stage's. */
+export function evidenceOf({ comparison, slo }: MetricState, entries: number, stages: number): Evidence {
+  const harm = logMean([
+    [0.5, logMixture(comparison.run)],
+    [0.5, logOfStage(comparison.stage, entries, stages)],
+  ]);
+  const promote = logMixture(comparison.promote);
+  return slo === undefined ? { harm, promote } : { harm, slo: logOfStage(slo, entries, stages), promote };
+}
+
+/** What the metric says of the stage; checks in the order of their weight. */
+export function assessMetric(
+  state: MetricState,
+  evidence: Evidence,
+  { rules, standing }: { readonly rules: MetricRules; readonly standing: StageStanding },
+): Verdict {
+  const { canary, stable } = state;
+  const needed = -Math.log(rules.level);
+  const both = `canary ${tallyText(canary)}, stable ${tallyText(stable)} at this stage`;
+  const say = (verdict: Verdict["verdict"], reason: Verdict["reason"], message: string): Verdict => ({
+    verdict,
+    reason,
+    metric: rules.metric,
+    message: `${rules.metric}: ${message}`,
+  });
+
+  if (state.failure !== undefined) return state.failure;
+  if (evidence.harm >= needed) {
+    const words = `worse than ${rules.ratio} times the stable version, e-value ${eText(evidence.harm)} of ${eText(needed)}`;
+    return say("Fail", "Harm", `${both}: ${words}`);
+  }
+  if (evidence.slo !== undefined && rules.limit !== undefined && evidence.slo >= needed) {
+    const words = `above ${shareText(rules.limit)}, e-value ${eText(evidence.slo)} of ${eText(needed)}`;
+    return upperBound(stable) < rules.limit || stable.total === 0
+      ? say("Fail", "SloBreach", `${both}: the canary is ${words}`)
+      : say("Unknown", "CommonCause", `${both}: the canary is ${words}, and so may be the stable version`);
+  }
+  if (!standing.isFresh) return say("Unknown", "NoData", `no fresh counts; ${both}`);
+  if (standing.canaryRequests === 0) {
+    return say("Unknown", "NoTraffic", "the canary has answered no request at this stage");
+  }
+  if (standing.stableRequests === 0) {
+    return say("Unknown", "NoBaseline", "the stable version has answered no request at this stage");
+  }
+  if (canary.total < rules.minSamples) {
+    return say(
+      "Inconclusive",
+      "TooFewSamples",
+      `${countText(canary.total)} of ${countText(rules.minSamples)} samples; ${both}`,
+    );
+  }
+  if (rules.limit !== undefined && canary.bad > rules.limit * canary.total) {
+    const words = `above ${shareText(rules.limit)}`;
+    return stable.bad > rules.limit * stable.total
+      ? say("Unknown", "CommonCause", `${both}: both are ${words}`)
+      : say("Inconclusive", "GateExceeded", `${both}: the canary is ${words}, not yet beyond doubt`);
+  }
+  if (evidence.promote >= -Math.log(rules.promoteLevel)) {
+    const words = `better than ${rules.promoteRatio} times the stable version, e-value ${eText(evidence.promote)} of ${eText(-Math.log(rules.promoteLevel))}`;
+    return say("Pass", "NotInferior", `${both}: ${words}`);
+  }
+  const hold = `${Math.floor(standing.observedSeconds)} of ${rules.holdSeconds} s observed`;
+  return standing.observedSeconds >= rules.holdSeconds
+    ? say("Pass", "HoldOver", `${both}; ${hold}`)
+    : say("Inconclusive", "Holding", `${both}; ${hold}`);
+}

@@ -1,0 +1,85 @@
+/** `shieldx rollout ...`: the command line of what people do with releases. */
+import { readFile } from "node:fs/promises";
+import { text } from "node:stream/consumers";
+import { Command, CommanderError } from "commander";
+import { ticksOf } from "../controllers/rollout/judge/counters.ts";
+import { replay } from "../controllers/rollout/judge/replay.ts";
+import { replayText } from "../controllers/rollout/judge/replay-text.ts";
+import { judgeRun } from "../controllers/rollout/judge/run.ts";
+import { parsePolicy, parseRollout } from "../crds/rollout-run.ts";
+import { OperatorError } from "../lib/core/errors.ts";
+
+interface ReplayFlags {
+  readonly policy?: string;
+  readonly json?: boolean;
+}
+
+const REPLAY_HELP = `
+FILE is a run (kind RolloutRun), as it was recorded, or counters as they were scraped (kind RolloutSamples), which are
+judged here for the first time; - reads standard input. --json of counters prints the run made of them as the member run.
+
+Columns: errors and requests of both versions; e-values of harm (worse than the stable version), slo (above the stage's
+limit), promote (good enough to go on early) and slow (latency); harm, slo and slow fail a release at the number of tests over
+the policy's falseRollbackRate, 200 by default.
+
+Exit codes: 0 the verdicts are as recorded, or there are none to compare with; 1 they differ under the run's own policy; 2 the
+command line or a document is refused.
+`;
+
+/** Runs one subcommand. @returns the exit code */
+export async function run(args: readonly string[]): Promise<number> {
+  let code = 0;
+  const program = new Command("shieldx rollout")
+    .description("What people do with releases.")
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined });
+  program.addCommand(
+    new Command("replay")
+      .description("judge a stored run again, or counters of your own")
+      .exitOverride()
+      .configureOutput({ writeErr: () => undefined })
+      .allowExcessArguments(false)
+      .argument("<file>", "run or counters as JSON, or - for standard input")
+      .option("--policy <file>", "judge by this policy (JSON) in place of the document's own")
+      .option("--json", "print the outcome as one line of JSON")
+      .addHelpText("after", REPLAY_HELP)
+      .action(async (file: string, flags: ReplayFlags) => {
+        code = await replayCommand(file, flags);
+      }),
+  );
+  try {
+    await program.parseAsync(args, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return 0;
+    throw new OperatorError("USAGE", error.message.replace(/^error: /, ""), { cause: error });
+  }
+  return code;
+}
+
+/** @throws OperatorError FILE_UNREADABLE, ROLLOUT_RUN_INVALID */
+async function replayCommand(file: string, flags: ReplayFlags): Promise<number> {
+  const document = parseRollout(await read(file), file === "-" ? "standard input" : file);
+  const policy = flags.policy === undefined ? undefined : parsePolicy(await read(flags.policy), flags.policy);
+  const isRecorded = document.kind === "RolloutRun";
+  const judged = isRecorded
+    ? document
+    : judgeRun({ ...document, policy: policy ?? document.policy }, ticksOf(document));
+  const replayed = replay(judged, policy);
+  const differences = replayed.rows.filter(({ differs }) => differs);
+  if (flags.json === true) {
+    const { end, isOtherPolicy, mergedRows } = replayed;
+    const told = { revision: document.revision, end, isOtherPolicy, mergedRows, differences };
+    process.stdout.write(`${JSON.stringify(isRecorded ? told : { ...told, run: judged })}\n`);
+  } else process.stdout.write(replayText(replayed, isRecorded));
+  return differences.length > 0 && !replayed.isOtherPolicy ? 1 : 0;
+}
+
+async function read(file: string): Promise<string> {
+  if (file === "-") return text(process.stdin);
+  try {
+    return await readFile(file, "utf8");
+  } catch (cause) {
+    throw new OperatorError("FILE_UNREADABLE", `${file}: ${(cause as Error).message}`, { cause });
+  }
+}
