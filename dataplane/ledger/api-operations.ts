@@ -174,7 +174,7 @@ export const OPERATIONS = {
         .meta({ description: "Events after this position, which is at most the shard's head." }),
       limit: integer({ min: 1, max: schema.EVENTS_PAGE_MAX })
         .default(schema.EVENTS_PAGE_DEFAULT)
-        .meta({ description: "At most this many." }),
+        .meta({ description: "At most this many; fewer where they are large. `next` tells where to go on." }),
     }),
     answers: { 200: schema.eventsAnswer },
     problems: [...KEYED, "POSITION_NOT_FOUND"],

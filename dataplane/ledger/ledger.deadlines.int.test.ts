@@ -175,7 +175,7 @@ test("answers that nobody reads end their connection, and give back what they he
   const reader = await raw();
   reader.stopReading();
   // More than the buffers of both sides hold.
-  reader.send(listing.repeat(3));
+  reader.send(listing.repeat(8));
   await eventually("it is cut", async () => (await cuts("answer")) === before + 1, 20_000);
   expect((await ledger.client.send("GET", "/v1/events?shard=0&limit=1000")).status).toBe(200);
 });

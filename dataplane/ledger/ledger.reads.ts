@@ -76,7 +76,7 @@ export interface LedgerReads {
   account(extId: string): Promise<AccountView | undefined>;
   /** @throws OperatorError POSITION_NOT_FOUND beyond the head */
   balance(extId: string, asOf: AsOf): Promise<BalanceView | undefined>;
-  /** @throws OperatorError POSITION_NOT_FOUND when `after` is beyond the head */
+  /** Fewer than `limit` where they are large. @throws OperatorError POSITION_NOT_FOUND when `after` is beyond the head */
   events(after: number, limit: number): Promise<EventView[]>;
   head(): Promise<HeadView>;
   locate(extIds: readonly string[]): Promise<FoundId[]>;
@@ -86,6 +86,10 @@ export interface LedgerReads {
 
 const AT = "'epoch'::timestamptz + $2::bigint * interval '1 microsecond'";
 const MICROS = (column: string): string => `(extract(epoch FROM ${column}) * 1000000)::bigint`;
+/** Of an event's metadata, which is up to 40 KiB; everything else in an event is short. */
+const BYTES = "coalesce(octet_length(metadata::text), 0)";
+/** A page ends with the event that reaches it: a thousand of the largest would be 43 MB in memory, several times. */
+const PAGE_BYTES = 4 * 1024 * 1024;
 
 export interface ReadsOptions {
   readonly pool: Pool;
@@ -123,12 +127,14 @@ export function createReads({ pool, shard, watch, onQuery }: ReadsOptions): Ledg
                 e.debit_balance AS "debitBalance", e.credit_balance AS "creditBalance",
                 ${MICROS("e.recorded_at")} AS "recordedAtMicros", ${MICROS("e.effective_at")} AS "effectiveAtMicros",
                 CASE WHEN k.last_position >= e.position THEN k.api_key END AS "apiKey", e.metadata::text AS metadata
-           FROM (SELECT * FROM ledger.event WHERE position > $1 ORDER BY position LIMIT $2) e
+           FROM (SELECT *, sum(${BYTES}) OVER (ORDER BY position) - ${BYTES} AS before
+                   FROM (SELECT * FROM ledger.event WHERE position > $1 ORDER BY position LIMIT $2) page) e
            JOIN ledger.account d ON d.id = e.debit_account JOIN ledger.account c ON c.id = e.credit_account
            LEFT JOIN LATERAL (SELECT last_position, api_key FROM ledger.acting_key WHERE first_position <= e.position
                                ORDER BY first_position DESC LIMIT 1) k ON true
+          WHERE e.before < $3
           ORDER BY e.position`,
-        [after, limit],
+        [after, limit, PAGE_BYTES],
       );
       // An empty page says that nothing is there yet; beyond the head that would be said of what may never be there.
       if (events.length === 0) await refuseBeyondHead(query, shard, after);

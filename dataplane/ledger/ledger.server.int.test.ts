@@ -455,6 +455,33 @@ describe("reads", () => {
     expect(positions).toEqual(Array.from({ length: head }, (_, index) => index + 1));
   });
 
+  test("large events come in pages that end early, and none is left out", async () => {
+    const [a] = (await openOn(0, 1)) as [string];
+    const metadata = Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`name-${at}`, "x".repeat(500)]));
+    const items = Array.from({ length: 600 }, () => ({
+      id: fresh("large"),
+      debitAccount: "system:external:CZK",
+      creditAccount: a,
+      amount: 1,
+      metadata,
+    }));
+    const { shards } = (await get("/v1/shards")).json<{ shards: { position: number }[] }>();
+    let after = (shards[0] as { position: number }).position;
+    expect((await post("/v1/transfers:bulk", { items })).status).toBe(200);
+    const pages: number[] = [];
+    const ids: string[] = [];
+    for (;;) {
+      const { text, json } = await get(`/v1/events?shard=0&after=${after}&limit=1000`);
+      const page = json<{ events: { id: string }[]; next: number }>();
+      if (page.events.length === 0) break;
+      pages.push(text.length);
+      ids.push(...page.events.map(({ id }) => id));
+      after = page.next;
+    }
+    expect(ids).toEqual(items.map(({ id }) => id));
+    expect([pages.length, pages.every((length) => length < 5 * 1024 * 1024)]).toEqual([2, true]);
+  });
+
   test("an event shows what was sent", async () => {
     const [a] = (await openOn(2, 1)) as [string];
     const id = fresh("event");
