@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
+import { eventually } from "../../testkit/wait.ts";
 import { type LocalLedger, startLocalLedger } from "../testing/local-ledger.ts";
 import { startTestPostgres, type TestPostgres } from "../testing/postgres.ts";
 import { openRaw, type RawConnection, requestHead } from "../testing/raw-connection.ts";
@@ -108,6 +109,22 @@ describe("half-sent requests stop nobody's writes", () => {
     const key = await makeKey(["write"]);
     for (let count = 0; count < 40; count += 1) await sendHalf({ key, announced: 16 * MIB });
     expect(await goodAnswers()).toEqual(UNHARMED);
+  });
+
+  test("many megabytes whose clients go away in the middle take nothing for good", async () => {
+    const key = await makeKey(["write", "mint"]);
+    for (let round = 0; round < 3; round += 1) {
+      const halves: RawConnection[] = [];
+      for (let count = 0; count < 8; count += 1)
+        halves.push(await sendHalf({ key, announced: 16 * MIB, sent: 12 * MIB }));
+      for (const connection of halves) connection.close();
+    }
+    const client = ledger.clientWith(key);
+    const body = JSON.stringify({ items: [deposit()] }).padEnd(15 * MIB);
+    await eventually("a large request is taken", async () => {
+      const answers = await Promise.all([1, 2].map(() => client.send("POST", "/v1/transfers:bulk", { body })));
+      return answers.every(({ status }) => status === 200);
+    });
   });
 
   test("many megabytes of another key that may write", async () => {

@@ -26,6 +26,14 @@ describe("limits of requests", () => {
     expect(codeOf(() => limits.begin("key").take("bulk_bytes", half))).toBe("taken");
   });
 
+  test("nothing is taken for a request whose client is gone: nobody would give it back", () => {
+    const limits = createRequestLimits(() => undefined);
+    const gone = limits.begin("key");
+    gone.release();
+    expect(codeOf(() => gone.take("bulk_bytes", 1_000))).toBe("the client went away");
+    expect(codeOf(() => limits.begin("key").take("bulk_bytes", LIMITS.bulk_bytes / 2))).toBe("taken");
+  });
+
   test("a refusal names the limit, and costs nothing", () => {
     const refused: string[] = [];
     const limits = createRequestLimits((limit) => refused.push(limit));

@@ -42,7 +42,7 @@ const WORDS: Readonly<Record<LimitName, string>> = {
 export interface Holding {
   /** Whether so much could be taken now. @throws OperatorError OVERLOADED */
   check(limit: RequestLimit, amount: number): void;
-  /** @throws OperatorError OVERLOADED, and nothing is taken */
+  /** @throws OperatorError OVERLOADED, ABORTED after the last `release`; nothing is taken then */
   take(limit: RequestLimit, amount: number): void;
   /** One more has to `release` before everything is given back. */
   retain(): void;
@@ -81,6 +81,8 @@ export function createRequestLimits(onRefusal: (limit: LimitName) => void): Requ
           if (!shares[limit].fits(key, amount)) refuse(limit, key);
         },
         take: (limit, amount) => {
+          // What is taken now would never be given back.
+          if (holders === 0) throw new OperatorError("ABORTED", "the client went away");
           if (!shares[limit].take(key, amount)) refuse(limit, key);
           taken.push([limit, amount]);
         },
