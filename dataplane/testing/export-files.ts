@@ -94,7 +94,7 @@ export const EXPORT_FILES: readonly ExportFile[] = [
     ],
     rows: 3,
     balances: { "NL-3001": 14_156 },
-    says: /^the header in line 1 has the columns "Datum", "Rekening", .*Not among them: id, date, account, .*--column id="Datum"/,
+    says: /^the header in line 1 has the columns "Datum", "Rekening", .*Not among them: id, date, account, .*--column date=Datum --column account=Rekening --column operation=Mutatiesoort --column amount="Bedrag \(EUR\)"/,
   },
   {
     name: "American card: newest first, parentheses, dollars, a total below",

@@ -1,7 +1,8 @@
 /** How a file separates its fields and where its header is: told by the first lines where that is safe, else by options. */
 import { parse } from "csv-parse/sync";
 import { OperatorError } from "../../../lib/core/errors.ts";
-import { type ColumnOptions, FIELDS, findLayout, type Layout } from "./columns.ts";
+import { exampleFor } from "./column-guess.ts";
+import { type ColumnOptions, findLayout, type Layout } from "./columns.ts";
 
 /** What the command line says about the form of a file. */
 export interface DialectOptions extends ColumnOptions {
@@ -113,24 +114,15 @@ function whatIsMissing(found: Header | undefined, options: DialectOptions): stri
 }
 
 function helpFor(missing: readonly string[], header: readonly string[]): string {
-  const [first = ""] = missing;
-  const field = first === "amount_minor" ? "amount" : first;
-  const example = JSON.stringify(likeliest(field, header));
+  const example = exampleFor(missing, header);
+  if (example === "") return "Names are taken as they stand in the header.";
   const others = [
     missing.includes("id") ? "--id-from makes ids of columns" : "",
     missing.includes("account") ? "--value account=... is one account for all rows" : "",
     missing.includes("amount_minor") ? "amount=... is a decimal amount, whose sign may tell the direction" : "",
   ].filter(Boolean);
   const besides = others.length === 0 ? "" : ` (${others.join("; ")})`;
-  return `Say which column each is, for example --column ${field}=${example}${besides}.`;
-}
-
-/** A column for the example: one that sounds like ours, or one that is none of ours. */
-function likeliest(field: string, header: readonly string[]): string {
-  const free = header
-    .map((name) => name.trim())
-    .filter((name) => name !== "" && !(FIELDS as readonly string[]).includes(name));
-  return free.find((name) => name.toLowerCase().includes(field)) ?? free[0] ?? "Reference";
+  return `Say which column each is, for example ${example}${besides}.`;
 }
 
 /** The line that looks like the header, when it is not the first one. */
