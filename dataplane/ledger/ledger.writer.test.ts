@@ -1,25 +1,13 @@
 import { describe, expect, test } from "@jest/globals";
-import { toOperatorError } from "../../lib/core/errors.ts";
-import { prng } from "../../lib/core/prng.ts";
 import { createMemoryDatabase } from "../testing/memory-store.ts";
 import { deposit, settle, stage, withdrawal } from "../testing/writer-stage.ts";
-import type { TransferRequest } from "./fingerprint.ts";
-import { emptyResults, RESULT, setProblem, type TransferResults } from "./ledger.work.ts";
+import { RESULT, type TransferResults } from "./ledger.work.ts";
 import { ANSWER_WITHIN_MS, QUEUE_COMMANDS_MAX } from "./ledger.writer.ts";
 import { createLocalLease } from "./local-lease.ts";
 
 // Goal: one effect a key and honest answers under every fault of the database: refused commits, lost answers, takeovers
-// by another writer, a changed shard map, a database that stays away. The database is in memory and fails on demand.
-
-const FAULTS = ["lost", "refused", "full"] as const;
-
-/** A request that was not taken, as if each of its transfers had been answered with the error. */
-function allFailed(requests: readonly TransferRequest[], error: unknown): TransferResults {
-  const results = emptyResults(requests.length);
-  const { code, message } = toOperatorError(error);
-  requests.forEach((_, index) => setProblem(results, index, { status: RESULT.failed, code, detail: message }));
-  return results;
-}
+// by another writer, a changed shard map, a database that stays away. The database is in memory and fails on demand; at random
+// it does so in ledger.simulation.test.
 
 describe("keys", () => {
   test("twice in one request, in two batches in flight, and after the commit: one effect", async () => {
@@ -123,49 +111,6 @@ describe("faults", () => {
     const again = await settle(clock, send([deposit("tried"), deposit("waiting")]));
     expect([...again.status]).toEqual([RESULT.posted, RESULT.posted]);
     expect(database.events().filter(({ id }) => id === "tried")).toHaveLength(1);
-  });
-
-  test("random faults: every key has one effect and each answer is true", async () => {
-    for (let seed = 1; seed <= 25; seed += 1) {
-      const random = prng(seed);
-      const { database, clock, send } = stage();
-      database.fault = () => (random() < 0.15 ? FAULTS[Math.floor(random() * FAULTS.length)] : undefined) ?? "none";
-      const sent: { requests: TransferRequest[]; answer: Promise<TransferResults> }[] = [];
-      for (let group = 0; group < 30; group += 1) {
-        const requests = Array.from({ length: 1 + Math.floor(random() * 40) }, () => {
-          const id = `k${Math.floor(random() * 300)}`;
-          return random() < 0.6 ? deposit(id, 1 + Number(id.slice(1))) : withdrawal(`w${id}`, 1 + Number(id.slice(1)));
-        });
-        sent.push({ requests, answer: send(requests).catch((error: unknown) => allFailed(requests, error)) });
-        if (random() < 0.5) await clock.advance(1);
-        if (random() < 0.1) await clock.advance(3_000);
-      }
-      await settle(clock, Promise.all(sent.map(({ answer }) => answer)));
-      const events = database.events();
-      expect([seed, new Set(events.map(({ id }) => id)).size]).toEqual([seed, events.length]);
-      for (const { requests, answer } of sent) {
-        const results = await answer;
-        requests.forEach(({ id }, index) => {
-          if (results.status[index] !== RESULT.posted) return;
-          expect([seed, id, events[(results.position[index] as number) - 1]?.id]).toEqual([seed, id, id]);
-        });
-      }
-      const answersOf = new Map<string, (string | undefined)[]>();
-      for (const { requests, answer } of sent) {
-        const results = await answer;
-        requests.forEach(({ id }, index) => {
-          answersOf.set(id, [...(answersOf.get(id) ?? []), results.problems.get(index)?.code]);
-        });
-      }
-      // "Nothing was written" is as binding as "posted".
-      const refused = [...answersOf].filter(([, codes]) => codes.every((code) => code === "SHARD_DISK_FULL"));
-      expect([seed, refused.filter(([id]) => events.some((event) => event.id === id))]).toEqual([seed, []]);
-      let balance = 0;
-      for (const { id, amount } of events) {
-        balance += id.startsWith("w") ? -amount : amount;
-        expect(balance).toBeGreaterThanOrEqual(0);
-      }
-    }
   });
 });
 
