@@ -33,6 +33,8 @@ interface Case extends Release {
   readonly name: string;
   readonly runs: number;
   readonly isGood: boolean;
+  /** The first stage of the ladder, of which the earlier ones are left out. */
+  readonly from?: number;
 }
 
 const release = (stable: number, canary: number, requestsPerSecond = 200): Release => ({
@@ -68,6 +70,21 @@ const CASES: readonly Case[] = [
   { name: "bursts of 5, 0.1 → 0.1 %, 200/s", ...bursts(0.001, 0.001, 5), runs: 400, isGood: true },
   { name: "bursts of 20, 0.1 → 0.1 %, 200/s", ...bursts(0.001, 0.001, 20), runs: 2_000, isGood: true },
   { name: "bursts of 20, 0.8 → 0.8 %, 200/s", ...bursts(0.008, 0.008, 20), runs: 400, isGood: true },
+  {
+    name: "bursts of 10, 0.4 → 0.4 %, begun at 50 %, 200/s",
+    ...bursts(0.004, 0.004, 10),
+    from: 3,
+    runs: 1_000,
+    isGood: true,
+  },
+  {
+    name: "the same, a minute of the stable version before",
+    ...bursts(0.004, 0.004, 10),
+    from: 3,
+    warmUpTicks: 12,
+    runs: 1_000,
+    isGood: true,
+  },
   { name: "slow: 5 → 5 %, 200/s", ...slowness(0.05, 1), runs: 400, isGood: true },
   { name: "slow: 5 → 5 %, bursts of 10, 200/s", ...slowness(0.05, 10), runs: 400, isGood: true },
   { name: "slow: 5 → 10 %, 200/s", ...slowness(0.1, 1), runs: 400, isGood: false },
@@ -101,7 +118,8 @@ interface Figures {
 }
 
 function figuresOf(of: Case, make: (policy: RolloutPolicy) => Decider): Figures & { readonly runs: number } {
-  const by = of.stable.slow === undefined ? policy : latencyPolicy;
+  const ladder = of.stable.slow === undefined ? policy : latencyPolicy;
+  const by = { ...ladder, stages: ladder.stages.slice(of.from ?? 0) };
   const runs = Math.max(1, Math.round(of.runs * scale));
   const outcomes: Outcome[] = [];
   for (let run = 0; run < runs; run += 1) {

@@ -90,14 +90,11 @@ export type Tally = z.output<typeof tally>;
 
 const finites = z.array(finite).max(32);
 const comparison = z.strictObject({ run: finites, stage: finites, promote: finites });
+const dispersion = z.strictObject({ expected: finite, seen: finite, last: tally.exactOptional() });
 const metricState = z.strictObject({
   comparison,
   slo: finites.exactOptional(),
-  dispersion: z.strictObject({
-    expected: finite,
-    seen: finite,
-    last: tally.exactOptional(),
-  }),
+  dispersion: z.strictObject({ canary: dispersion, stable: dispersion }),
   /** Sums of the stage. */
   canary: tally,
   stable: tally,

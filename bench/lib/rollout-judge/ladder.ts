@@ -16,6 +16,8 @@ export interface Release {
   readonly stable: Truth;
   readonly canary: Truth;
   readonly requestsPerSecond: number;
+  /** Ticks of the stable version alone, before the first weight; none when absent. */
+  readonly warmUpTicks?: number;
   /** Every so many ticks, on average, a moment in which this share of all requests fails, whoever answers. */
   readonly hiccups?: { readonly everyTicks: number; readonly share: number };
 }
@@ -34,8 +36,9 @@ export function playRelease(
 ): Outcome {
   const { policy, decide, random } = of;
   let [stage, seconds, stageSeconds, errorsServed] = [0, 0, 0, 0];
-  for (;;) {
-    const { weightBps } = policy.stages[stage] as RolloutPolicy["stages"][number];
+  let warmUp = release.warmUpTicks ?? 0;
+  for (; ; warmUp -= 1) {
+    const weightBps = warmUp > 0 ? 0 : (policy.stages[stage]?.weightBps ?? 0);
     const total = release.requestsPerSecond * TICK_SECONDS;
     const requests = binomial(total, Math.min(weightBps / 10_000, 1 - HOLDBACK), random);
     const { hiccups } = release;

@@ -4,9 +4,14 @@ import { dispersionOf, learnDispersion, NO_DISPERSION, soften } from "./dispersi
 
 // Goal: independent errors count in full, errors that come k at a time as one each, and no interval decides by itself.
 
-/** Ticks of 1,000 requests. */
-function learn(errors: readonly number[]) {
-  return errors.reduce((state, bad) => learnDispersion(state, { bad, total: 1_000 }), NO_DISPERSION);
+const NONE = { bad: 0, total: 0 };
+
+/** Ticks of 1,000 requests of one side. */
+function learn(errors: readonly number[], side: "canary" | "stable" = "stable", before = NO_DISPERSION) {
+  return errors.reduce((state, bad) => {
+    const tick = { bad, total: 1_000 };
+    return learnDispersion(state, side === "stable" ? { canary: NONE, stable: tick } : { canary: tick, stable: NONE });
+  }, before);
 }
 
 /** Clusters of `size` errors, each tick with a chance of a half. */
@@ -37,7 +42,16 @@ describe("dispersionOf", () => {
 
   it("passes ticks without requests over", () => {
     const state = learn([3, 4]);
-    expect(learnDispersion(state, { bad: 0, total: 0 })).toBe(state);
+    expect(learnDispersion(state, { canary: NONE, stable: NONE })).toEqual(state);
+  });
+
+  it("hears of the canary's bursts until the stable version has shown that there are none", () => {
+    expect(dispersionOf(learn([0, 10, 0, 10], "canary"))).toBeGreaterThan(9);
+    expect(dispersionOf(learn([0, 10, 0, 10], "canary", learn(clusters(1))))).toBeLessThan(1.2);
+  });
+
+  it("does not take an outage of the canary for a burst", () => {
+    expect(dispersionOf(learn([0, 600, 590, 610], "canary"))).toBeLessThan(5);
   });
 });
 

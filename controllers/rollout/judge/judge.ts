@@ -41,9 +41,11 @@ export function judgeTick(
 /** Another stage or another weight: evidence for going on is gathered anew. */
 function enterTick(state: JudgeState, { stage, weightBps }: Tick): JudgeState {
   if (stage === state.stage && weightBps === state.weightBps) return state;
+  // A stage in which the canary answered nothing has used nothing up: ticks of the stable version alone, before the first weight.
+  const isUnused = state.entries > 0 && state.errors.canary.total === 0;
   return {
     ...state,
-    entries: state.entries + 1,
+    entries: isUnused ? state.entries : state.entries + 1,
     stage,
     weightBps,
     observedMs: 0,

@@ -76,7 +76,7 @@ export function absorb(state: MetricState, pair: Pair, rules: MetricRules): Metr
     ...(slo === undefined || rules.limit === undefined
       ? {}
       : { slo: plus(slo, soften(shareSteps(pair.canary, rules.limit), dispersion, rules.level)) }),
-    dispersion: learnDispersion(state.dispersion, pair.stable),
+    dispersion: learnDispersion(state.dispersion, pair),
     canary: add(state.canary, pair.canary),
     stable: add(state.stable, pair.stable),
   };

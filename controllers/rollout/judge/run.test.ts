@@ -82,7 +82,7 @@ describe("replay", () => {
 });
 
 describe("a long run", () => {
-  const ticks = someTicks(5_000, 3, 1_000);
+  const ticks = someTicks(2_500, 3, 500);
   const run = judgeRun(BEGINNING, ticks);
 
   it("keeps its bound, every request and every tick", () => {
