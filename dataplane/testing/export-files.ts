@@ -111,7 +111,7 @@ export const EXPORT_FILES: readonly ExportFile[] = [
     ),
     options: [
       ..."--date-format MM/DD/YYYY --skip-last 1 --sort date --column id=Reference --column date=Date".split(" "),
-      ..."--column account=Card --column operation=Description --column amount=Amount".split(" "),
+      ..."--column account=Card --column operation=Description --column amount=Amount --value asset=CZK".split(" "),
     ],
     rows: 3,
     balances: { "card-4001": 112_936 },
@@ -164,7 +164,9 @@ export const EXPORT_FILES: readonly ExportFile[] = [
       "utf-8",
     ),
     options: [
-      ..."--value account=GB-7001 --column date=Date --column operation=Type --keep text=Description".split(" "),
+      ..."--value account=GB-7001 --value asset=CZK --column date=Date --column operation=Type --keep text=Description".split(
+        " ",
+      ),
       ...["--date-format", "DD MMM YYYY", "--column", "credit=Paid in", "--column", "debit=Paid out"],
       ..."--id-from Date --id-from Description --id-from Balance".split(" "),
     ],

@@ -86,7 +86,7 @@ export const WORLD_EXPORT_FILES: readonly ExportFile[] = [
       "shift_jis",
     ),
     options: words(
-      "--encoding shift_jis --column date=ご利用日 --date-format YYYY/MM/DD --value account=jp-4 --column operation=ご利用店名 --column amount=ご利用金額 --positive debit --id-from ご利用日 --id-from ご利用店名 --source jp",
+      "--encoding shift_jis --column date=ご利用日 --date-format YYYY/MM/DD --value account=jp-4 --value asset=CZK --column operation=ご利用店名 --column amount=ご利用金額 --positive debit --id-from ご利用日 --id-from ご利用店名 --source jp",
     ),
     rows: 5,
     balances: { "jp-4": 295_500 },
@@ -144,7 +144,7 @@ export const WORLD_EXPORT_FILES: readonly ExportFile[] = [
       "utf-8",
     ),
     options: words(
-      "--skip-lines 2 --column date=Date --date-format M/D/YY --column 'id=Transaction Number' --value account=cu-7 --column operation=Description --column 'debit=Amount Debit' --column 'credit=Amount Credit' --sort date",
+      "--skip-lines 2 --column date=Date --date-format M/D/YY --column 'id=Transaction Number' --value account=cu-7 --value asset=CZK --column operation=Description --column 'debit=Amount Debit' --column 'credit=Amount Credit' --sort date",
     ),
     rows: 3,
     balances: { "cu-7": 148_750 },

@@ -3,7 +3,8 @@ import { readAmount } from "./amount.ts";
 
 // Goal: an amount is read as its writer meant it, or refused; never with another sign or size.
 
-const CZK = { asset: "CZK", scale: 2, decimalComma: false };
+const CZK = { asset: "CZK", scale: 2, decimalComma: false, anyCurrency: false };
+const USD = { asset: "USD" };
 
 describe("amounts as files write them", () => {
   test.each<[text: string, minor: number, change?: object]>([
@@ -17,10 +18,10 @@ describe("amounts as files write them", () => {
     ["12.50-", -1_250],
     ["+12.50", 1_250],
     ["(12.50)", -1_250],
-    ["($64.20)", -6_420],
-    ["-$64.20", -6_420],
-    ["$-64.20", -6_420],
-    ["$1,234.56", 123_456],
+    ["($64.20)", -6_420, USD],
+    ["-$64.20", -6_420, USD],
+    ["$-64.20", -6_420, USD],
+    ["$1,234.56", 123_456, USD],
     ["5.00 CZK", 500],
     ["CZK -5", -500],
     ["1 250 000", 125_000_000],
@@ -41,7 +42,7 @@ describe("amounts as files write them", () => {
     ["2,50,000.00", 25_000_000],
     ["12,34,567.89", 123_456_789],
     ["4，２００", 420_000],
-    ["￥１，５００", 150_000],
+    ["￥１，５００", 1_500, { asset: "JPY", scale: 0 }],
     ["－12.50", -1_250],
     ["▲1,000", -100_000],
     ["△1,000", -100_000],
@@ -54,6 +55,13 @@ describe("amounts as files write them", () => {
     ["US$12.50", 1_250, { asset: "USD" }],
     ["980円", 98_000, { asset: "JPY" }],
     ["12.50 zł", 1_250, { asset: "POINTS" }],
+    ["$12.50", 1_250, { asset: "POINTS" }],
+    ["$12.50", 1_250, { anyCurrency: true }],
+    ["12.50 EUR", 1_250, { anyCurrency: true }],
+    ["12.50 kr", 1_250, { anyCurrency: true }],
+    ["$12.50", 1_250, { asset: "MXN" }],
+    ["£5", 500, { asset: "GBP" }],
+    ["5 €", 500, { asset: "EUR" }],
   ])("%s", (text, minor, change = {}) => {
     expect(readAmount(text, { ...CZK, ...change })).toEqual({ minor });
   });
@@ -69,13 +77,18 @@ describe("amounts as files write them", () => {
     ["1,084", "can be read in two ways", { scale: 3 }],
     ["--5", "more than one sign"],
     ["(-5)", "more than one sign"],
-    ["5.00 EUR", "is not an amount"],
+    ["5.00 XQZ", "is not an amount"],
     ["1,23,45", "is not an amount"],
     ["1,234,56", "is not an amount"],
     ["12,3,456", "is not an amount"],
     ["1.23.456", "is not an amount", { decimalComma: true }],
     ["1,23,456", "is not an amount", { decimalComma: true }],
     ["12²", "is not an amount"],
+    ["$5.00", 'has "$" beside the number, which is not CZK'],
+    ["(€ 5.00)", 'has "€" beside the number, which is not CZK'],
+    ["A$5.00", 'has "A$" beside the number, which is not USD', USD],
+    ["5.00 EUR", 'has "EUR" beside the number, which is not CZK'],
+    ["USD -5", 'has "USD" beside the number, which is not CZK'],
     ["5.00 kr", 'has "kr" beside the number, which is not CZK'],
     ["Kč 5", 'has "Kč" beside the number, which is not EUR', { asset: "EUR" }],
     ["10,000.00Dr", 'has "Dr" beside the number; --direction debit=Dr says what it means'],

@@ -1,6 +1,6 @@
 /** Amounts as people and banks write them, as whole minor units. */
 import { CREDITS_MAX } from "../../../lib/core/money.ts";
-import { CURRENCY_WORD, isWordOf } from "./currencies.ts";
+import { canMean, currencyBeside } from "./currencies.ts";
 
 /** How the amounts of a file are written. */
 export interface AmountForm {
@@ -8,6 +8,8 @@ export interface AmountForm {
   /** Decimal places of the asset. */
   readonly scale: number;
   readonly decimalComma: boolean;
+  /** Amounts are in the asset, whatever currency stands beside them. */
+  readonly anyCurrency: boolean;
 }
 
 /** Minor units with their sign, or why the text is no amount. */
@@ -18,7 +20,6 @@ const SPACES = /[\s\u00a0\u2007\u2009\u202f]+/g;
 /** Digits, signs and marks as wide as a Chinese character. */
 const WIDE = /[\uff01-\uff5e]/g;
 const WIDE_OFFSET = 0xfee0;
-const SYMBOL = /^(?:[A-Z]{0,2}\$|\p{Sc})|\p{Sc}$/u;
 /** In Japan a triangle is a minus. */
 const SIGN = /^[-+\u2212▲△]|[-+\u2212]$/;
 const GROUPED = /^\d{1,3}(?:([ ,.'’])\d{3})(?:\1\d{3})*$/;
@@ -30,8 +31,11 @@ const LAKH = /^\d{1,2}(?:,\d{2})+,\d{3}$/;
  * "5.00 EUR", "12,50 Kč", "４２０円". Nothing is rounded and nothing guessed: what can be read in two ways is refused.
  */
 export function readAmount(text: string, form: AmountForm): ReadAmount {
-  const { bare, signs, isNegative, foreign } = undressed(narrow(text), form.asset);
-  if (foreign !== undefined) return { reason: `has "${foreign}" beside the number, which is not ${form.asset}` };
+  const { bare, signs, isNegative, foreign } = undressed(narrow(text), form);
+  if (foreign !== undefined) {
+    const help = `--asset names another one; --value asset=${form.asset} says that the amounts are in ${form.asset} all the same`;
+    return { reason: `has "${foreign}" beside the number, which is not ${form.asset} (${help})` };
+  }
   if (signs > 1) return no(form, "has more than one sign");
   const mark = form.decimalComma ? "," : ".";
   const at = bare.lastIndexOf(mark);
@@ -78,12 +82,12 @@ interface Undressed {
   readonly bare: string;
   readonly signs: number;
   readonly isNegative: boolean;
-  /** A word for another currency. */
+  /** Another currency, as it stands beside the number. */
   readonly foreign?: string | undefined;
 }
 
 /** Takes signs, parentheses and the currency off, in whatever order they stand. */
-function undressed(text: string, asset: string): Undressed {
+function undressed(text: string, { asset, anyCurrency }: AmountForm): Undressed {
   let bare = text;
   let signs = 0;
   let isNegative = false;
@@ -98,13 +102,12 @@ function undressed(text: string, asset: string): Undressed {
   }
   for (let before = ""; before !== bare; ) {
     before = bare;
-    bare = bare.replace(SYMBOL, "").trim();
     if (bare.endsWith(asset)) bare = bare.slice(0, -asset.length).trim();
     if (bare.startsWith(asset)) bare = bare.slice(asset.length).trim();
-    const word = CURRENCY_WORD.exec(bare)?.[0];
-    if (word !== undefined) {
-      if (!isWordOf(word, asset)) return { bare, signs, isNegative, foreign: word };
-      bare = bare.replace(CURRENCY_WORD, "").trim();
+    const beside = currencyBeside(bare);
+    if (beside !== undefined) {
+      if (!anyCurrency && !canMean(beside, asset)) return { bare, signs, isNegative, foreign: beside };
+      bare = (bare.startsWith(beside) ? bare.slice(beside.length) : bare.slice(0, -beside.length)).trim();
     }
     const sign = SIGN.exec(bare);
     if (sign === null) continue;

@@ -165,6 +165,20 @@ describe("how banks write fields", () => {
     ]);
   });
 
+  test("a number that is guarded from a spreadsheet is the number", async () => {
+    const text = 'id,date,account,N,Text\n"=""0012""",2026-03-02,"=""777""","=""5.00""","=""x"""\n';
+    const [row] = await rowsOf(text, { column: ["amount=N"], value: ["operation=x"], keep: ["text=Text"] });
+    expect(row).toMatchObject({ id: "0012", account: "777", amount: 500, details: { text: '="x"' } });
+  });
+
+  test("an amount in another currency is refused, unless the user says what it is in", async () => {
+    const text = "id,date,N\n1,2026-03-02,$5.00\n";
+    await expect(checkCsv(text, { ...FLAGS, column: ["amount=N"] })).rejects.toThrow(
+      'amount "$5.00" has "$" beside the number, which is not CZK (--asset names another one; --value asset=CZK says',
+    );
+    expect(await rowsOf(text, { column: ["amount=N"], value: [...FLAGS.value, "asset=CZK"] })).toHaveLength(1);
+  });
+
   test("empty fields behind the last column are nothing, others are something", async () => {
     const text = "id,date,N\n1,2026-03-02,5.00,\n2,2026-03-02,5.00,,\n3,2026-03-02,5.00\n";
     const rows = await rowsOf(text, { column: ["amount=N"] });

@@ -56,7 +56,12 @@ export function firstPassOptions(flags: FileFlags, of: AssetForm): FirstPassOpti
   return {
     dialect: { ...columns, delimiter: delimiterOf(flags), skipLines: flags.skipLines },
     form: {
-      amounts: { asset: of.asset, scale: of.scale ?? 0, decimalComma: flags.decimalComma },
+      amounts: {
+        asset: of.asset,
+        scale: of.scale ?? 0,
+        decimalComma: flags.decimalComma,
+        anyCurrency: values.asset !== undefined,
+      },
       dates: datesOf(flags),
       directions: directionsOf(flags),
       positive: flags.positive ?? "credit",

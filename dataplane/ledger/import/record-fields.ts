@@ -18,6 +18,9 @@ export interface RecordFields {
   passing(field: Field, text: string): string;
 }
 
+/** What spreadsheets are shown so that they keep a number as text: ="0012". */
+const GUARDED = /^="([^"]*)"$/;
+
 /** Access to records of a layout. */
 export function createRecordFields(
   { at, header }: Layout,
@@ -33,7 +36,7 @@ export function createRecordFields(
   return {
     textAt,
     textOf,
-    valueOf: (fields, field) => textOf(fields, field).trim(),
+    valueOf: (fields, field) => textOf(fields, field).trim().replace(GUARDED, "$1"),
     has: (field) => form.values[field] !== undefined || at[field] !== undefined,
     columnOf,
     passing: (field, text) => {

@@ -121,7 +121,9 @@ function checkId(id: string, idMax: number): void {
 
 function readAccount(account: string): string {
   if (ACCOUNT_ID.test(account)) return account;
-  throw new Unreadable(`account ${quoted(account)} is not an account id (letters, digits and _ . : @ -, at most 128)`);
+  throw new Unreadable(
+    `account ${quoted(account)} is not an account id (letters, digits and _ . : @ -, at most 128; --value account=... is one account for all rows)`,
+  );
 }
 
 function readDate(text: string, { dates }: RowForm): string {
