@@ -8,7 +8,7 @@ export interface BodyRules {
   readonly bytesMax: number;
   /** Where its bytes are taken from. */
   readonly limit: "bulk_bytes" | "body_bytes";
-  readonly holding: Pick<Holding, "check" | "take">;
+  readonly holding: Pick<Holding, "check" | "take" | "drop">;
   /** Called when it is wanted: a client may have asked before it sends. */
   readonly invite: () => void;
 }
@@ -48,6 +48,9 @@ export function readBody(stream: IncomingMessage, rules: BodyRules): Promise<Buf
       try {
         keep(piece);
       } catch (error) {
+        // Others may go on with it at once: the refusal itself can take its client a while to read.
+        room = Buffer.alloc(0);
+        holding.drop(limit);
         settle(() => reject(toOperatorError(error)));
       }
     };

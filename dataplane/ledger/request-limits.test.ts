@@ -34,6 +34,18 @@ describe("limits of requests", () => {
     expect(codeOf(() => limits.begin("key").take("bulk_bytes", LIMITS.bulk_bytes / 2))).toBe("taken");
   });
 
+  test("what is dropped is given back at once, and only once", () => {
+    const limits = createRequestLimits(() => undefined);
+    const half = LIMITS.bulk_bytes / 2;
+    const holding = limits.begin("key");
+    holding.take("bulk_bytes", half);
+    holding.drop("bulk_bytes");
+    const other = limits.begin("key");
+    expect(codeOf(() => other.take("bulk_bytes", half))).toBe("taken");
+    holding.release();
+    expect(codeOf(() => limits.begin("key").take("bulk_bytes", 1))).not.toBe("taken");
+  });
+
   test("a refusal names the limit, and costs nothing", () => {
     const refused: string[] = [];
     const limits = createRequestLimits((limit) => refused.push(limit));

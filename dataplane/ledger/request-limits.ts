@@ -44,6 +44,8 @@ export interface Holding {
   check(limit: RequestLimit, amount: number): void;
   /** @throws OperatorError OVERLOADED, ABORTED after the last `release`; nothing is taken then */
   take(limit: RequestLimit, amount: number): void;
+  /** Gives back, before the end, what was taken of a limit and is not kept any more. */
+  drop(limit: RequestLimit): void;
   /** One more has to `release` before everything is given back. */
   retain(): void;
   release(): void;
@@ -74,7 +76,7 @@ export function createRequestLimits(onRefusal: (limit: LimitName) => void): Requ
 
   return {
     begin: (key) => {
-      const taken: [RequestLimit, number][] = [];
+      let taken: [RequestLimit, number][] = [];
       let holders = 1;
       const holding: Holding = {
         check: (limit, amount) => {
@@ -85,6 +87,10 @@ export function createRequestLimits(onRefusal: (limit: LimitName) => void): Requ
           if (holders === 0) throw new OperatorError("ABORTED", "the client went away");
           if (!shares[limit].take(key, amount)) refuse(limit, key);
           taken.push([limit, amount]);
+        },
+        drop: (limit) => {
+          for (const [name, amount] of taken) if (name === limit) shares[name].give(key, amount);
+          taken = taken.filter(([name]) => name !== limit);
         },
         retain: () => {
           holders += 1;
