@@ -16,7 +16,7 @@ export function addClaimsRoute(
     if (!isPeer(request.raw.socket as TLSSocket) || !(body instanceof Buffer)) {
       throw new OperatorError("ROUTE_NOT_FOUND", `${request.method} ${CLAIMS_PATH} does not exist`);
     }
-    const { owner, group } = decodeClaims(parseJsonBody(body));
+    const { owner, group } = decodeClaims(parseJsonBody(body, (values) => request.holding?.take("values", values)));
     const results = await router.claimKeys(owner, { ...group, actor: request.actingKey?.id });
     return reply.type("application/json").send(encodeClaimResults(results));
   });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { OperatorError } from "../../lib/core/errors.ts";
-import { InexactNumber, parseJsonBody } from "./json-numbers.ts";
+import { InexactNumber, parseJsonBody, VALUES_MAX } from "./json-numbers.ts";
 
 // Goal: whatever is not a plain integer on the wire is told apart, wherever it stands, and nothing else changes.
 
@@ -87,6 +87,19 @@ describe("parseJsonBody", () => {
     expect(refusal(`{"a":01,"n":"${long}"}`)).toBe("JSON_INVALID: the body is not JSON");
     expect(refusal(`{"n":"${long.slice(0, 3 * 1024 * 1024)}","a":01}`)).toBe(
       "NUMBER_INVALID: a: 01 begins with a zero; write 1",
+    );
+  });
+
+  test("more values than any request has are refused before they are made", () => {
+    const told: number[] = [];
+    const parse = (text: string): unknown => parseJsonBody(Buffer.from(text), (values) => told.push(values));
+    parse('{"a":[1,2,{"b":"[,{"}],"c":{}}');
+    expect(told).toEqual([7]);
+    const item = `{${Array.from({ length: 7 }, (_, index) => `"m${index}":1`).join()},"metadata":{${Array.from({ length: 20 }, (_, index) => `"n${index}":1`).join()}}}`;
+    parse(`{"items":[${Array.from({ length: 10_000 }, () => item).join()}],"createAccounts":true}`);
+    expect(told[1]).toBeLessThan(VALUES_MAX);
+    expect(refusal(`[${"{},".repeat(200_000)}{}]`)).toBe(
+      "BODY_TOO_LARGE: the body has 400002 values; at most 300000 are taken at once",
     );
   });
 

@@ -75,6 +75,19 @@ describe("integers", () => {
   });
 });
 
+describe("values", () => {
+  test("a body of very many small ones is refused, whatever its bytes", async () => {
+    const many = `{"items":[${"{},".repeat(5_000_000)}{}]}`;
+    const answers = await Promise.all(Array.from({ length: 4 }, () => post("/v1/transfers:bulk", many)));
+    const codes = answers.map((answer) => answer.json<{ code: string }>().code);
+    // One key may have two such bodies under way.
+    expect([...new Set(codes)].filter((code) => code !== "OVERLOADED")).toEqual(["BODY_TOO_LARGE"]);
+    expect(answers.find(({ status }) => status === 413)?.json()).toMatchObject({
+      detail: "the body has 10000003 values; at most 300000 are taken at once",
+    });
+  });
+});
+
 describe("bytes in a path", () => {
   const paths = [
     "/v1/accounts/%00",

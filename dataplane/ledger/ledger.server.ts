@@ -205,7 +205,7 @@ function addTransferRoutes(app: FastifyInstance, options: ServerOptions): void {
   const { router } = options;
   addOperation(app, "transfer", async (_input, request, reply) => {
     const body = bodyOf(request);
-    const parsed = parseTransfer(parseJsonBody(body), headerText(request, "idempotency-key"));
+    const parsed = parseTransfer(parsedBody(request), headerText(request, "idempotency-key"));
     if (isProblem(parsed)) throw problemError(parsed);
     const lacking = mintProblem(parsed, actingKey(request));
     if (lacking !== undefined) throw problemError(lacking);
@@ -220,7 +220,7 @@ function addTransferRoutes(app: FastifyInstance, options: ServerOptions): void {
 
   addOperation(app, "transferBulk", async (_input, request, reply) => {
     const body = bodyOf(request);
-    const { items, createAccounts } = parseBulk(parseJsonBody(body));
+    const { items, createAccounts } = parseBulk(parsedBody(request));
     const key = actingKey(request);
     // Before anything is done: an answer that cannot be kept would not tell what was.
     holdingOf(request).take("answer_bytes", items.length * BULK_ANSWER_ITEM_BYTES);
@@ -264,7 +264,7 @@ function parseBulk(value: unknown): { items: readonly unknown[]; createAccounts:
 function addAccountRoutes(app: FastifyInstance, options: ServerOptions): void {
   const { router, reads } = options;
   addOperation(app, "openAccount", async (_input, request, reply) => {
-    const body = checkBody(openAccountRequest, parseJsonBody(bodyOf(request)));
+    const body = checkBody(openAccountRequest, parsedBody(request));
     const caller = callerOf(request, options);
     const { id: extId, asset, creditLimit, placementKey = extId } = body;
     // Below zero an account spends what nobody paid in, as a system account does.
@@ -368,7 +368,7 @@ function addLogRoutes(app: FastifyInstance, options: ServerOptions): void {
 
 function addKeyRoutes(app: FastifyInstance, keys: ApiKeys): void {
   addOperation(app, "createApiKey", async (_input, request, reply) => {
-    const wanted = checkBody(createKeyRequest, parseJsonBody(bodyOf(request)));
+    const wanted = checkBody(createKeyRequest, parsedBody(request));
     const made = await keys.create(wanted, actingKey(request));
     return reply.code(201).send({ ...keyAnswer(made), key: made.raw });
   });
@@ -398,6 +398,11 @@ function bodyOf(request: FastifyRequest): Buffer {
   const { body } = request;
   if (body instanceof Buffer) return body;
   throw new OperatorError("CONTENT_TYPE_UNSUPPORTED", "the request has no JSON body");
+}
+
+/** What the body says, in room that is taken for it. */
+function parsedBody(request: FastifyRequest): unknown {
+  return parseJsonBody(bodyOf(request), (values) => holdingOf(request).take("values", values));
 }
 
 /** What only pods may say is read of pods only: a client that says it is a client all the same. */

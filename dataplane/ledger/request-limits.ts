@@ -4,7 +4,7 @@
  * others, so whatever one does, another one's request finds room.
  *
  * Together the limits bound the memory that clients can cause: bytes are taken as buffers are made for them, before what
- * came is kept, and are given back when the answer has left and nothing works on the request any more. What a client
+ * came is kept, values before they are made of it, and both are given back when the answer has left and nothing works on the request any more. What a client
  * announces takes nothing.
  */
 import { OperatorError } from "../../lib/core/errors.ts";
@@ -12,7 +12,7 @@ import { createFairShares, type FairShares } from "../../lib/core/fair-shares.ts
 
 const MIB = 1024 * 1024;
 
-/** Of all keys together, by limit. A pod has 1 GiB, and a parsed body takes several times its size. */
+/** Of all keys together, by limit. A pod has 1 GiB. */
 export const LIMITS = {
   /** Connections on which a key was shown. */
   connections: 3_072,
@@ -22,6 +22,8 @@ export const LIMITS = {
   bulk_bytes: 64 * MIB,
   /** Bytes of all other bodies: a room of their own, which no bulk request can fill. */
   body_bytes: 16 * MIB,
+  /** Members, list items and objects of parsed bodies: some 60 bytes each, however short they are as text. */
+  values: 3_000_000,
   /** Bytes of large answers that were not taken yet. */
   answer_bytes: 64 * MIB,
 } as const;
@@ -35,6 +37,7 @@ const WORDS: Readonly<Record<LimitName, string>> = {
   requests: "requests under way",
   bulk_bytes: "bytes of bulk requests under way",
   body_bytes: "bytes of requests under way",
+  values: "JSON values of requests under way",
   answer_bytes: "bytes of answers that were not taken yet",
 };
 

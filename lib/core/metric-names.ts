@@ -242,7 +242,7 @@ export const METRICS = {
     labels: ["reason"],
   }),
   ledger_limit_refusals_total: metric("counter", "ledger", {
-    help: "Requests that were refused because their key had its part of what there is, by limit: connections, requests, bulk_bytes, body_bytes, answer_bytes or commands.",
+    help: "Requests that were refused because their key had its part of what there is, by limit: connections, requests, bulk_bytes, body_bytes, values, answer_bytes or commands.",
     labels: ["limit"],
   }),
   ledger_certificate_expiry_timestamp_seconds: metric("gauge", "ledger", {
