@@ -1,5 +1,7 @@
 /** Bad clients by the thousand, in a process of their own, so that their work is not the server's or the good client's. */
 import { spawn } from "node:child_process";
+import { existsSync, writeFileSync } from "node:fs";
+import { constants, setPriority } from "node:os";
 import { join, resolve } from "node:path";
 import { trackChild } from "../../lib/node/testing/leftovers.ts";
 
@@ -50,8 +52,10 @@ export interface AttackReport {
 
 /** Runs for `seconds`. @throws Error when the process breaks */
 export function attack(options: AttackOptions): Promise<AttackReport> {
-  const child = spawn(NODE, [PROGRAM], { stdio: ["pipe", "pipe", "inherit"] });
+  // In a session of its own, which Linux gives a share of its own of the processors.
+  const child = spawn(NODE, [PROGRAM], { stdio: ["pipe", "pipe", "inherit"], detached: true });
   trackChild(child);
+  if (child.pid !== undefined) goLast(child.pid);
   child.stdin.end(JSON.stringify(options));
   let text = "";
   child.stdout.setEncoding("utf8").on("data", (piece: string) => {
@@ -64,4 +68,12 @@ export function attack(options: AttackOptions): Promise<AttackReport> {
       else failed(new Error(`the attack ended with code ${code}`));
     });
   });
+}
+
+/** In life attackers work on machines of their own: on the server's they take what is left. */
+function goLast(pid: number): void {
+  setPriority(pid, constants.priority.PRIORITY_LOW);
+  // Where sessions are weighed before their processes, the priority of a process counts within its session only.
+  const autogroup = `/proc/${pid}/autogroup`;
+  if (existsSync(autogroup)) writeFileSync(autogroup, String(constants.priority.PRIORITY_LOW));
 }
