@@ -98,10 +98,11 @@ describe("a stop while the API server is frozen", () => {
     "ends in time: %s",
     async (_name, graceMs) => {
       let running = false;
+      const held = Promise.withResolvers<undefined>();
       const controller = createWidgetOperator({
         before: () => {
           running = true;
-          return graceMs === undefined ? undefined : new Promise(() => undefined);
+          return graceMs === undefined ? undefined : held.promise;
         },
       });
       // A Lease that lasts for the stop, so that not its loss ends the process.
@@ -128,6 +129,7 @@ describe("a stop while the API server is frozen", () => {
         expect(systemClock.monotonic() - pausedAt).toBeLessThan((graceMs ?? 0) + 15_000);
       } finally {
         controlPlane.resume();
+        held.resolve(undefined);
       }
       await user.delete(RESOURCES.Lease, { namespace, name: LEASE_NAME });
       await user.delete(WIDGET, { namespace: "default", name });
