@@ -9,8 +9,8 @@
  */
 import type { ErrorCode } from "../../lib/core/errors.ts";
 import { IDENTITY_BYTES, KEY_BYTES } from "./fingerprint.ts";
+import type { StoredOutcome } from "./key-reads.ts";
 import { fingerprintAt } from "./ledger.decider.ts";
-import type { StoredOutcome } from "./ledger.store.ts";
 import { type KeyedWork, RESULT, replayResult, setProblem } from "./ledger.work.ts";
 
 /** Keys of a batch that is not durable yet, and whose answer each of them got. */

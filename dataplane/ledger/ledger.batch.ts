@@ -18,6 +18,7 @@ import { IDENTITY_BYTES, type TransferRequest } from "./fingerprint.ts";
 import { RECORD_BYTES } from "./journal-codec.ts";
 import type { KeyFilter } from "./key-filter.ts";
 import { keyBucket } from "./key-owner.ts";
+import type { StoredOutcome } from "./key-reads.ts";
 import {
   beginDraft,
   type Draft,
@@ -34,7 +35,7 @@ import {
   sealDraft,
   type TransferCommand,
 } from "./ledger.decider.ts";
-import type { ActedRun, KeyClaim, Refusal, StoredOutcome } from "./ledger.store.ts";
+import type { ActedRun, KeyClaim, Refusal } from "./ledger.store.ts";
 import {
   type AccountOutcome,
   type AccountRequest,

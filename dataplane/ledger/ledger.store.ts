@@ -12,8 +12,8 @@ import { closeClient, openClient, type PostgresTarget, sqlState, toWriteError } 
 import { EVENT_COLUMNS, encodeCopy } from "./copy-codec.ts";
 import { readRowsPromptly } from "./copy-reader.ts";
 import { copyIn } from "./copy-writer.ts";
-import { KEY_BYTES } from "./fingerprint.ts";
 import type { Opening } from "./journal-codec.ts";
+import { lookupKeys, readKeys, type StoredOutcome } from "./key-reads.ts";
 import type { SealedBlock } from "./ledger.decider.ts";
 import { addAccount, emptyState, type LedgerState } from "./ledger-state.ts";
 import { byteaArray, int8Array, rawInt8Array, textArray, timestamp, timestampArray, uuidArray } from "./pg-binary.ts";
@@ -42,19 +42,6 @@ export interface ActedRun {
   readonly first: number;
   readonly last: number;
 }
-
-/** What the database knows of an idempotency key. */
-export type StoredOutcome =
-  | {
-      readonly type: "posted";
-      readonly fingerprint: string;
-      readonly position: number;
-      readonly debitBalance: number;
-      readonly creditBalance: number;
-      readonly recordedAtMicros: number;
-    }
-  | { readonly type: "refused"; readonly fingerprint: string; readonly code: string; readonly detail: string }
-  | { readonly type: "claimed"; readonly fingerprint: string; readonly shard: number };
 
 /** A block and what goes with it into one transaction. */
 export interface CommitRequest {
@@ -161,16 +148,6 @@ const COMMIT_BLOCK = `
       FROM unnest($40::uuid[], $41::bigint[], $42::bigint[], $43::bigint[]) AS u(key, fingerprint, bucket, shard)
   )
   SELECT ledger.commit_block(${Array.from({ length: 36 }, (_, index) => `$${index + 1}`).join(", ")})`;
-
-const LOOKUP = `
-  SELECT key, fingerprint::text, position, debit_balance, credit_balance,
-         (extract(epoch FROM recorded_at) * 1000000)::bigint AS recorded_at, NULL AS code, NULL AS detail,
-         NULL::smallint AS shard
-    FROM ledger.event WHERE key = ANY ($1)
-  UNION ALL
-  SELECT key, fingerprint::text, NULL, NULL, NULL, NULL, code, detail, NULL FROM ledger.rejection WHERE key = ANY ($1)
-  UNION ALL
-  SELECT key, fingerprint::text, NULL, NULL, NULL, NULL, NULL, NULL, shard FROM ledger.key_claim WHERE key = ANY ($1)`;
 
 interface HeadRow {
   readonly position: number;
@@ -290,7 +267,7 @@ export async function openStore(options: StoreOptions): Promise<LedgerStore> {
       clients.push(scanner);
       try {
         if (isClosed) return false;
-        for (const table of ["event", "rejection", "key_claim"]) await readKeysOf(scanner, table, onKey);
+        await readKeys(scanner, onKey);
         return true;
       } catch (error) {
         if (isClosed) return false;
@@ -418,64 +395,6 @@ function commitParameters(request: CommitRequest): unknown[] {
     int8Array(claims.map((claim) => claim.bucket)),
     int8Array(claims.map((claim) => claim.shard)),
   ];
-}
-
-async function lookupKeys(client: Client, keys: readonly Buffer[]): Promise<Map<string, StoredOutcome>> {
-  const found = new Map<string, StoredOutcome>();
-  if (keys.length === 0) return found;
-  const { rows } = await client.query<{
-    key: string;
-    fingerprint: string;
-    position: number;
-    debit_balance: number;
-    credit_balance: number;
-    recorded_at: number;
-    code: string | null;
-    detail: string | null;
-    shard: number | null;
-  }>({ name: "lookup", text: LOOKUP, values: [uuidArray(keys)] });
-  for (const row of rows) {
-    const key = Buffer.from(row.key.replaceAll("-", ""), "hex").toString("latin1");
-    const { fingerprint } = row;
-    if (row.shard !== null) {
-      // An answer says more than the payload that it was given to.
-      if (!found.has(key)) found.set(key, { type: "claimed", fingerprint, shard: row.shard });
-    } else if (row.code === null) {
-      found.set(key, {
-        type: "posted",
-        fingerprint,
-        position: row.position,
-        debitBalance: row.debit_balance,
-        creditBalance: row.credit_balance,
-        recordedAtMicros: row.recorded_at,
-      });
-    } else {
-      found.set(key, { type: "refused", fingerprint, code: row.code, detail: row.detail ?? "" });
-    }
-  }
-  return found;
-}
-
-/** Keys of a page: some hundredths of a second, which no time limit cuts off. */
-const KEYS_PAGE = 50_000;
-
-/** Reads a table's keys in pages along the index of keys, which is a fifth of the table. */
-async function readKeysOf(client: Client, table: string, onKey: (key: Buffer) => void): Promise<void> {
-  const last = Buffer.alloc(KEY_BYTES);
-  for (let count = KEYS_PAGE, isFirst = true; count === KEYS_PAGE; isFirst = false) {
-    count = 0;
-    const after = isFirst ? "" : `WHERE key > '${last.toString("hex")}'`;
-    await readRowsPromptly(
-      client,
-      `SELECT key FROM ledger.${table} ${after} ORDER BY key LIMIT ${KEYS_PAGE}`,
-      (row) => {
-        const key = row.bytes(0);
-        onKey(key);
-        key.copy(last);
-        count += 1;
-      },
-    );
-  }
 }
 
 /** Reads everything in one snapshot, so that head, balances and map version belong together. */

@@ -6,10 +6,11 @@ import { CREDITS_MAX } from "../../lib/core/money.ts";
 import { otherDatabase, type ShardMemory, shorterLog } from "../../lib/core/shard-memory.ts";
 import type { Logger } from "../../lib/node/logger.ts";
 import { createKeyFilter, type KeyFilter } from "./key-filter.ts";
+import type { StoredOutcome } from "./key-reads.ts";
 import { requireNoLoss } from "./lease-memory.ts";
 import type { DecidedBatch } from "./ledger.batch.ts";
 import { beginDraft, openAccount, sealDraft } from "./ledger.decider.ts";
-import type { CommitTicket, LedgerStore, StoredOutcome } from "./ledger.store.ts";
+import type { CommitTicket, LedgerStore } from "./ledger.store.ts";
 import { externalAccount, type LedgerState } from "./ledger-state.ts";
 
 /** The right to write a shard. Its epoch travels with every block into the database. */

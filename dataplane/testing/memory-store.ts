@@ -5,7 +5,8 @@
 import { OperatorError } from "../../lib/core/errors.ts";
 import { getInt64, viewOf } from "../ledger/int64.ts";
 import { GENESIS_HASH, RECORD, RECORD_BYTES } from "../ledger/journal-codec.ts";
-import type { CommitRequest, LedgerStore, StoredOutcome } from "../ledger/ledger.store.ts";
+import type { StoredOutcome } from "../ledger/key-reads.ts";
+import type { CommitRequest, LedgerStore } from "../ledger/ledger.store.ts";
 import { addAccount, emptyState, type LedgerState } from "../ledger/ledger-state.ts";
 
 /** What happens to a commit. `lost`: it is carried out and its answer never arrives. `full`: the server answers 53100. */

@@ -15,7 +15,7 @@ describe("files that are no CSV", () => {
     ["HTML", "<html><table><tr><td>Date</td>"],
     ["HTML", "<table border=1><tr>"],
     ["MT940", ":20:STARTUMS\r\n:25:10020030/1234567\r\n"],
-    ["MT940", "{1:F01BANKDEFFXXXX0000000000}{2:I940}{4:\r\n:20:X\r\n"],
+    ["MT940", "{1:F01BANKDEFFA0010000000000}{2:I940}{4:\r\n:20:X\r\n"],
     ["OFX", "OFXHEADER:100\r\nDATA:OFXSGML\r\n"],
     ["OFX", '<?xml version="1.0"?><?OFX OFXHEADER="200"?><OFX>'],
     ["QIF", "!Type:Bank\nD03/02/26\n"],
