@@ -4,7 +4,8 @@
  *   make chaos CHAOS=border         CHAOS_SECONDS=n makes the attack shorter or longer
  *
  * Headers that never end, bodies of 16 MiB of which a kilobyte comes, bodies of a gigabyte and bodies without an end; without a
- * key, with a wrong one and with the key of another client. Calm, attack, calm: the 99th percentile of the good client's
+ * key, with a wrong one and with the key of another client. The bad ones have the lowest priority: in life they would not work on
+ * the server's processors. Calm, attack, calm: the 99th percentile of the good client's
  * latency during the attack is compared with that of the calm before and after, in the same run. Ends with exit code 0 when it is at
  * most twice as high, no good request was refused or lost, and every bad connection got its answer and its end in time;
  * and `.build/results/chaos-border.json`.
