@@ -95,7 +95,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
 
     etcd = run("etcd", etcdFlags(directory, ports));
     apiserver = run("kube-apiserver", flags);
-    const ca = await wait("the server's certificate", () => readFile(join(directory, "apiserver.crt"), "utf8"));
+    const ca = await wait("the server's certificate", () => readWholeCertificate(join(directory, "apiserver.crt")));
     const tls = { ca };
     const endpoint = (namespace = "default"): KubeEndpoint => ({
       server,
@@ -155,6 +155,13 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     await stop();
     throw error;
   }
+}
+
+/** The server makes the file first and fills it then: what is read between is a trust in nobody, or in the system's own authorities. */
+async function readWholeCertificate(path: string): Promise<string> {
+  const pem = await readFile(path, "utf8");
+  if (!pem.trimEnd().endsWith("-----END CERTIFICATE-----")) throw new Error(`${path} is not whole yet`);
+  return pem;
 }
 
 /** Keys of service account tokens, and an administrator. @returns the administrator's token */
