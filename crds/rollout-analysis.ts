@@ -1,0 +1,225 @@
+/**
+ * `spec.analysis` of a Rollout: where the counts of both versions come from, and how sure the judge must be. Shares are in
+ * hundredths of a percent and ratios in percent, for a CRD has no fractions; the judge's own policy has plain numbers.
+ */
+import { z } from "zod";
+import { dnsLabel, withRules } from "./common.ts";
+import type { RolloutPolicy } from "./rollout-policy.ts";
+
+/** A metric as Prometheus names it, without the suffixes of a histogram's series. */
+const metricName = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(/^[a-zA-Z_:][a-zA-Z0-9_:]*$/);
+
+const port = z.int().min(1).max(65_535);
+const path = z
+  .string()
+  .min(1)
+  .max(512)
+  .regex(/^\/[!-~]*$/);
+
+const errorSeries = z.strictObject({
+  label: z
+    .string()
+    .min(1)
+    .max(200)
+    .regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/)
+    .meta({ description: "Label of the requests' counter that tells failed requests from others." })
+    .default("code"),
+  pattern: z
+    .string()
+    .min(1)
+    .max(256)
+    .regex(/^[A-Za-z0-9_.-]+(\|[A-Za-z0-9_.-]+)*$/)
+    .meta({
+      description:
+        "Values of the label that mean failure, whole: '.' stands for any one character, '|' parts alternatives; all else stands for itself.",
+    })
+    .default("5.."),
+});
+
+const ERROR_SERIES = { label: "code", pattern: "5.." };
+
+const metrics = z.strictObject({
+  requests: metricName
+    .meta({ description: "Counter of the requests that a pod has answered, summed over all its labels." })
+    .default("http_requests_total"),
+  errors: errorSeries.meta({ description: "Which of these requests failed." }).default(ERROR_SERIES),
+  latency: metricName
+    .meta({
+      description:
+        "Histogram of the time that requests took, without '_bucket'; needed for analysis.latency. Its bounds are seconds, or milliseconds when the name ends in _milliseconds or _ms.",
+    })
+    .exactOptional(),
+});
+/** Names of what a pod counts. */
+export type PodMetrics = z.output<typeof metrics>;
+
+const METRICS = { requests: "http_requests_total", errors: ERROR_SERIES };
+
+const pods = z.strictObject({
+  port: port
+    .meta({ description: "Port of each pod on which it tells its metrics by HTTP; no Service is needed." })
+    .default(8080),
+  path: path.meta({ description: "Path of the metrics." }).default("/metrics"),
+  metrics: metrics.meta({ description: "Names of what the pods count." }).default(METRICS),
+});
+
+const gateway = z.strictObject({
+  flavour: z.enum(["Traefik", "Envoy"]).meta({
+    description:
+      "Whose metrics they are: Traefik counts by service of the route, Envoy (as Contour runs it) by cluster. 5xx are failures.",
+  }),
+  service: z
+    .strictObject({
+      namespace: dnsLabel("Namespace of the Service.", 63),
+      name: dnsLabel("Name of the Service.", 63),
+    })
+    .meta({
+      description:
+        "Headless Service (clusterIP None) whose name resolves to all pods of the gateway: each counts what it has passed on itself.",
+    }),
+  port: port.meta({ description: "Port of the gateway's pods on which they tell their metrics by HTTP." }),
+  path: path.meta({ description: "Path of the metrics: /metrics of Traefik, /stats/prometheus of Envoy." }),
+});
+/** Where a gateway's counters are found. */
+export type GatewaySource = z.output<typeof gateway>;
+
+const source = withRules(
+  z.strictObject({
+    pods: pods
+      .meta({ description: "The pods of both versions count by themselves, and are asked directly." })
+      .exactOptional(),
+    gateway: gateway
+      .meta({ description: "The gateway counts what each version answered; its pods are asked directly." })
+      .exactOptional(),
+  }),
+  [
+    {
+      rule: "has(self.pods) != has(self.gateway)",
+      message: "counts come from exactly one of pods and gateway",
+      check: (of) => (of.pods === undefined) !== (of.gateway === undefined),
+    },
+  ],
+);
+
+const SOURCE = { pods: { port: 8080, path: "/metrics", metrics: METRICS } };
+
+const ratioPercent = (description: string): z.ZodInt =>
+  z
+    .int()
+    .min(100)
+    .max(10_000)
+    .meta({ description: `${description} In percent: 125 is 1.25 times.` });
+
+const promoteRatioPercent = z.int().min(101).max(10_000).meta({
+  description:
+    "A stage passes before its hold is over when the canary is shown to be less than this many times as bad (θ1). In percent.",
+});
+
+const errors = z.strictObject({
+  ratioPercent: ratioPercent(
+    "A canary with up to this many times the stable version's share of failed requests is a good release (θ0).",
+  ).default(125),
+  promoteRatioPercent: promoteRatioPercent.default(200),
+});
+
+const latency = z.strictObject({
+  quantileBps: z
+    .int()
+    .min(1)
+    .max(9_999)
+    .meta({
+      description:
+        "Quantile of the stable version's latency above which a request counts as slow, in hundredths of a percent: 9500 counts one of twenty.",
+    })
+    .default(9_500),
+  ratioPercent: ratioPercent(
+    "A canary with up to this many times the stable version's share of slow requests is a good release (θ0).",
+  ).default(150),
+  promoteRatioPercent: promoteRatioPercent.default(200),
+  required: z
+    .boolean()
+    .meta({
+      description:
+        "Whether a stage waits for this metric's verdict. With false it passes without; a failure counts all the same.",
+    })
+    .default(true),
+});
+
+/** A probability of up to 20 %. */
+const rateBps = z.int().min(1).max(2_000);
+
+/** `spec.analysis`, after defaulting. */
+export const rolloutAnalysis = withRules(
+  z.strictObject({
+    source: source
+      .meta({ ...source.meta(), description: "Where counts come from; one of its members." })
+      .default(SOURCE),
+    intervalSeconds: z
+      .int()
+      .min(2)
+      .max(60)
+      .meta({ description: "Time between two looks at the counters. One look alone never fails a release; two can." })
+      .default(5),
+    falseRollbackRateBps: rateBps
+      .meta({
+        description:
+          "Probability that a good release is rolled back, over the whole run, however often one looks (α). In hundredths of a percent.",
+      })
+      .default(100),
+    falsePromotionRateBps: rateBps
+      .meta({
+        description:
+          "Probability that a stage of a release at promoteRatioPercent or worse passes before its hold is over (β). In hundredths of a percent.",
+      })
+      .default(500),
+    errors: errors
+      .meta({ description: "How the share of failed requests is judged." })
+      .default({ ratioPercent: 125, promoteRatioPercent: 200 }),
+    latency: latency.meta({ description: "How latency is judged; not at all when absent." }).exactOptional(),
+  }),
+  [
+    {
+      rule: "!has(self.source.pods) || has(self.latency) == has(self.source.pods.metrics.latency)",
+      message: "latency and source.pods.metrics.latency go together: how it is judged, and the histogram's name",
+      check: ({ source: { pods: of }, latency: judged }) =>
+        of === undefined || (judged === undefined) === (of.metrics.latency === undefined),
+    },
+  ],
+);
+export type RolloutAnalysis = z.output<typeof rolloutAnalysis>;
+
+/** One step of the ladder, as a spec has it. */
+export interface AnalysisStage {
+  readonly weightBps: number;
+  readonly holdSeconds: number;
+  readonly minSamples: number;
+  /** Largest share of failed requests, in hundredths of a percent. */
+  readonly maxErrorRateBps: number;
+}
+
+/** What the judge is asked to guarantee, by the words of a spec. @param stages with weights that ascend */
+export function policyOf(analysis: RolloutAnalysis, stages: readonly AnalysisStage[]): RolloutPolicy {
+  const { falseRollbackRateBps, falsePromotionRateBps, errors: of, latency: slow } = analysis;
+  return {
+    falseRollbackRate: falseRollbackRateBps / 10_000,
+    falsePromotionRate: falsePromotionRateBps / 10_000,
+    stages: stages.map(({ weightBps, holdSeconds, minSamples, maxErrorRateBps }) => ({
+      weightBps,
+      holdSeconds,
+      minSamples,
+      maxErrorRate: maxErrorRateBps / 10_000,
+    })),
+    errors: ratiosOf(of),
+    ...(slow === undefined
+      ? {}
+      : { latency: { ...ratiosOf(slow), quantile: slow.quantileBps / 10_000, required: slow.required } }),
+  };
+}
+
+function ratiosOf(of: { readonly ratioPercent: number; readonly promoteRatioPercent: number }) {
+  return { ratio: of.ratioPercent / 100, promoteRatio: of.promoteRatioPercent / 100 };
+}
