@@ -250,6 +250,26 @@ export const ERRORS = {
     "Correct the field that the detail names; docs/judging.md has the format.",
   ),
 
+  // --- counts of a release ---
+  METRICS_UNREACHABLE: entry(
+    503,
+    "backoff",
+    "Metrics were not told",
+    "See the pod's log; docs/judging.md says what is asked of a pod. A NetworkPolicy must let the operator reach the port.",
+  ),
+  METRICS_INVALID: entry(
+    502,
+    "terminal",
+    "Metrics cannot be read",
+    "Tell them in Prometheus' text format; the detail names the line or the metric.",
+  ),
+  METRIC_MISSING: entry(
+    502,
+    "terminal",
+    "A metric that is to be judged does not exist",
+    "Correct the name in spec.analysis.source, or have the program count it; the detail names it.",
+  ),
+
   // --- Kubernetes ---
   KUBE_CONFIG_INVALID: entry(
     500,
