@@ -5,6 +5,7 @@ import { createTransport, type KubeEndpoint } from "../lib/kube/transport.ts";
 import type { ResourceType } from "../lib/kube/types.ts";
 import { createFakeApi } from "./fake/api.ts";
 import { startCollector } from "./fake/collector.ts";
+import { collectionOf } from "./fake/requests.ts";
 import { createFakeStore } from "./fake/store.ts";
 import type { FakeStore, StoreKey } from "./fake/store-types.ts";
 import { startFaultServer } from "./fault-server.ts";
@@ -16,6 +17,10 @@ export interface FakeKube extends FaultTarget {
   readonly store: FakeStore;
   client(options?: { readonly clock?: Clock; readonly userAgent?: string }): KubeClient;
   endpoint(): KubeEndpoint;
+  /** Serves a kind that was taken away, without objects. */
+  define(type: ResourceType): void;
+  /** Takes a kind away with its objects, as the deletion of its definition does. */
+  undefine(type: ResourceType): void;
   /** Sends a bookmark to each watch that allows them. */
   bookmark(): void;
   close(): Promise<void>;
@@ -57,6 +62,8 @@ export async function startFakeKube(options: FakeKubeOptions = {}): Promise<Fake
       return client;
     },
     bookmark: api.bookmark,
+    define: api.define,
+    undefine: api.undefine,
     close: async () => {
       stopCollector();
       await Promise.all(clients.map((client) => client.close()));
@@ -67,5 +74,5 @@ export async function startFakeKube(options: FakeKubeOptions = {}): Promise<Fake
 
 /** Key of an object in the fake's store. */
 export function storeKey(type: ResourceType, namespace: string, name: string): StoreKey {
-  return { collection: `${type.group}/${type.plural}`, namespace: type.namespaced ? namespace : "", name };
+  return { collection: collectionOf(type), namespace: type.namespaced ? namespace : "", name };
 }

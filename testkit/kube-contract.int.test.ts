@@ -13,7 +13,7 @@ import {
   describeKubeContract,
   waitForKind,
 } from "./kube-contract.ts";
-import { WIDGET, WIDGET_CRD } from "./widget.ts";
+import { definitionOf, WIDGET, WIDGET_CRD } from "./widget.ts";
 
 // The yardstick: a real etcd and kube-apiserver, seen directly and through the fault proxy.
 async function start(options: ControlPlaneOptions = {}): Promise<ContractServer> {
@@ -33,6 +33,12 @@ async function start(options: ControlPlaneOptions = {}): Promise<ContractServer>
         clock: systemClock,
         random: () => 0.5,
       }),
+    define: async (type) => {
+      await client.create(RESOURCES.CustomResourceDefinition, definitionOf(type));
+      await waitForKind(client, type);
+    },
+    undefine: async ({ plural, group }) =>
+      void (await client.delete(RESOURCES.CustomResourceDefinition, { name: `${plural}.${group}` })),
     forgetVersions: async () => {
       await plane.compact();
       // Its window of versions begins anew with the present one.

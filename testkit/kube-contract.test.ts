@@ -16,6 +16,8 @@ async function start(options: FakeKubeOptions = {}, as: "status" | "frame" = "fr
     client: () => client,
     faultyClient: () => fake.client(),
     target: fake,
+    define: async (type) => fake.define(type),
+    undefine: async (type) => fake.undefine(type),
     forgetVersions: async () => fake.compact(as),
     stop: () => fake.close(),
   };

@@ -7,6 +7,7 @@ import { errorCases } from "./contract/errors.ts";
 import { faultCases } from "./contract/faults.ts";
 import { garbageCases } from "./contract/garbage.ts";
 import { goneCases } from "./contract/gone.ts";
+import { kindCases } from "./contract/kinds.ts";
 import { leaseCases } from "./contract/leases.ts";
 import { listCases } from "./contract/lists.ts";
 import { objectCases } from "./contract/objects.ts";
@@ -25,6 +26,7 @@ const THEMES: readonly ContractCases[] = [
   applyListCases,
   listCases,
   watchCases,
+  kindCases,
   errorCases,
   leaseCases,
 ];

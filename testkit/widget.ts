@@ -29,7 +29,7 @@ const WIDGET_VERSION = {
  * @param parts other versions than that of widgets, and how they are converted
  */
 export function definitionOf(
-  { group, kind, plural }: ResourceType = WIDGET,
+  { group, kind, plural, namespaced }: ResourceType = WIDGET,
   parts: { readonly versions?: readonly object[]; readonly conversion?: object } = {},
 ): KubeObject {
   return {
@@ -38,7 +38,7 @@ export function definitionOf(
     metadata: { name: `${plural}.${group}` },
     spec: {
       group,
-      scope: "Namespaced",
+      scope: namespaced ? "Namespaced" : "Cluster",
       names: { kind, plural, singular: kind.toLowerCase(), listKind: `${kind}List` },
       versions: [WIDGET_VERSION],
       ...parts,

@@ -1,5 +1,5 @@
 import type { KubeClient } from "../../lib/kube/client.ts";
-import type { KubeObject } from "../../lib/kube/types.ts";
+import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
 import type { WatchEvent } from "../../lib/kube/watch-stream.ts";
 import type { FaultTarget } from "../faults.ts";
 
@@ -11,6 +11,10 @@ export interface ContractServer {
   readonly target: FaultTarget;
   /** A client that speaks through `target`; the caller closes it. */
   faultyClient(): KubeClient;
+  /** Serves a kind of the shape of widgets; resolves when it does. */
+  define(type: ResourceType): Promise<void>;
+  /** Takes the kind away; it may be served for a moment longer. */
+  undefine(type: ResourceType): Promise<void>;
   /** Makes the server itself forget all versions but the present one. */
   forgetVersions(): Promise<void>;
   stop(): Promise<void>;

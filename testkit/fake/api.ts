@@ -1,10 +1,10 @@
-import type { KubeObject } from "../../lib/kube/types.ts";
+import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
 import { type FaultServerAnswer, type FaultServerRequest, isWatchRequest } from "../fault-server.ts";
 import { StatusError, statusBody } from "../status-error.ts";
 import { hasStatus } from "./admission.ts";
 import { createFakeLists } from "./lists.ts";
 import { badRequest, detailsOf, invalid, methodNotAllowed, noSuchPath, notFound, optionsOf } from "./refusals.ts";
-import { builtInKind, type Collection, type ParsedPath, parsePath } from "./requests.ts";
+import { builtInKind, type Collection, collectionOf, type ParsedPath, parsePath } from "./requests.ts";
 import type { FakeStore, RemoveHow, StoreKey } from "./store-types.ts";
 import { createFakeWatches } from "./watches.ts";
 
@@ -15,6 +15,13 @@ export interface FakeApi {
   /** See `FaultTarget.compact`. */
   compact(as: "status" | "frame"): void;
   bookmark(): void;
+  /** Serves the kind, as all kinds are at the start. */
+  define(type: ResourceType): void;
+  /**
+   * Takes the kind away: its objects are deleted, its watches end, and there is no such path.
+   * @throws Error for a finalizer; on a real server it holds the definition of the kind too
+   */
+  undefine(type: ResourceType): void;
 }
 
 /** What the server says of itself. */
@@ -23,11 +30,13 @@ const VERSION = { major: "1", minor: "37", gitVersion: "v1.37.2" };
 export function createFakeApi(store: FakeStore): FakeApi {
   const lists = createFakeLists(store);
   const watches = createFakeWatches(store);
+  const undefinedKinds = new Set<string>();
 
   const answer = (request: FaultServerRequest): FaultServerAnswer => {
     if (request.path === "/version") return ok(VERSION);
     const { collection, name, subresource } = parsePath(request.path);
     const { query } = request;
+    if (undefinedKinds.has(collection.id)) return PAGE_NOT_FOUND;
     if (name === undefined) {
       if (request.method === "POST") return ok(create(store, collection, request), 201);
       if (request.method !== "GET") throw methodNotAllowed();
@@ -77,8 +86,24 @@ export function createFakeApi(store: FakeStore): FakeApi {
       store.compact();
     },
     bookmark: watches.bookmark,
+    define: (type) => void undefinedKinds.delete(collectionOf(type)),
+    undefine: (type) => {
+      const id = collectionOf(type);
+      for (const { key } of store.all().filter((entry) => entry.key.collection === id)) {
+        if (store.remove(key, {}) !== undefined) throw new Error(`a finalizer holds ${key.name}, and with it its kind`);
+      }
+      undefinedKinds.add(id);
+      watches.end(id);
+    },
   };
 }
+
+/** Of a path that no server serves; in plain text, and not as a Status. */
+const PAGE_NOT_FOUND: FaultServerAnswer = {
+  status: 404,
+  body: "404 page not found\n",
+  headers: { "content-type": "text/plain; charset=utf-8" },
+};
 
 function ok(object: unknown, status = 200): FaultServerAnswer {
   return { status, body: JSON.stringify(object) };

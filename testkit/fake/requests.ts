@@ -1,4 +1,4 @@
-import { RESOURCES } from "../../lib/kube/types.ts";
+import { RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
 import { noSuchPath } from "./refusals.ts";
 
 /** A collection as a path names it. */
@@ -8,6 +8,11 @@ export interface Collection {
   readonly apiVersion: string;
   /** All namespaces, or a cluster-scoped kind, when left out. */
   readonly namespace: string | undefined;
+}
+
+/** Id of a kind's collection. */
+export function collectionOf({ group, plural }: ResourceType): string {
+  return `${group}/${plural}`;
 }
 
 /** What a path names. */

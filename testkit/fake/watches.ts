@@ -15,6 +15,8 @@ export interface FakeWatches {
   open(collection: Collection, query: URLSearchParams): (pipe: WatchPipe) => void;
   /** Sends a bookmark to each watch that allows them. */
   bookmark(): void;
+  /** Ends the watches of a collection in order. */
+  end(collection: string): void;
   /** How versions that are gone are told from now on. */
   tellGone(as: "status" | "frame"): void;
 }
@@ -100,6 +102,9 @@ export function createFakeWatches(store: FakeStore): FakeWatches {
     },
     bookmark: () => {
       for (const watch of watches) if (watch.bookmarks) bookmark(watch);
+    },
+    end: (collection) => {
+      for (const watch of watches) if (watch.collection.id === collection) watch.pipe.end();
     },
     tellGone: (as) => {
       goneAs = as;
