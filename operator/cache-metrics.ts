@@ -14,6 +14,7 @@ export interface CacheMetrics {
 export function createCacheMetrics(metrics: Metrics): CacheMetrics {
   const faults = metrics.counter("shieldx_informer_faults_total");
   const objects = metrics.gauge("shieldx_informer_objects");
+  const served = metrics.gauge("shieldx_informer_served");
   const silence = metrics.gauge("shieldx_informer_silence_seconds");
   const relists = metrics.counter("shieldx_informer_relists_total");
   const missed = metrics.counter("shieldx_informer_missed_changes_total");
@@ -29,6 +30,7 @@ export function createCacheMetrics(metrics: Metrics): CacheMetrics {
         for (const state of cache.states()) {
           const { informer } = state;
           objects.set({ informer }, state.objects);
+          served.set({ informer }, state.served ? 1 : 0);
           silence.set({ informer }, state.silentMs / 1000);
           relists.inc({ informer }, state.relists - (counted.get(informer)?.relists ?? 0));
           missed.inc({ informer }, state.missed - (counted.get(informer)?.missed ?? 0));

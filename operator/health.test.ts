@@ -21,8 +21,8 @@ function health(change: Partial<HealthSources> = {}) {
   });
 }
 
-const informer = (change: Partial<typeof INFORMER & { refused: OperatorError }>) => ({
-  informers: () => [{ ...INFORMER, parts: [{ ...INFORMER, ...change }] }] as never,
+const informer = ({ optional, ...change }: Partial<typeof INFORMER & { refused: OperatorError; optional: true }>) => ({
+  informers: () => [{ ...INFORMER, optional, parts: [{ ...INFORMER, ...change }] }] as never,
 });
 
 describe("readiness", () => {
@@ -36,6 +36,8 @@ describe("readiness", () => {
     ],
     ["a cache that was quiet for two minutes", informer({ silentMs: 120_000 }), "leading"],
     ["a cache that was refused a moment ago", informer({ refused }), "leading"],
+    ["an optional cache without its first list", informer({ synced: false, optional: true }), "leading"],
+    ["an optional cache that was silent", informer({ silentMs: 500_000, optional: true }), "leading"],
     ["a leader whose renewal is due", { lease: { isHeld: () => true, heldForMs: () => 5_001 } }, "leading"],
   ])("of %s is given", (_name, change, reason) => {
     expect(health(change).ready()).toEqual({ ok: true, reasons: [reason] });

@@ -55,7 +55,7 @@ export function notServed(namespace: string): string {
 function awayNamespaces(states: readonly NamedInformerState[]): ReadonlySet<string> {
   const readable = new Set<string>();
   const refused = new Set<string>();
-  for (const { namespace, refused: error } of states.flatMap(({ parts }) => parts)) {
+  for (const { namespace, refused: error } of states.flatMap(({ parts, optional }) => (optional ? [] : parts))) {
     if (namespace === undefined) continue;
     (error?.code === "KUBE_FORBIDDEN" ? refused : readable).add(namespace);
   }
@@ -67,8 +67,9 @@ const seconds = (ms: number): number => Math.round(ms / 1_000);
 /** Probes of one replica; they only read. */
 export function createHealth(sources: HealthSources): Health {
   const informersOf = (states: readonly NamedInformerState[], away: ReadonlySet<string>): string[] =>
-    states.flatMap(({ informer, parts }) =>
-      parts.flatMap(({ namespace, synced, silentMs, refused }) => {
+    states.flatMap(({ informer, parts, optional }) =>
+      // Somebody else's kind, which may be broken: neither webhooks nor other kinds are to suffer from it.
+      (optional ? [] : parts).flatMap(({ namespace, synced, silentMs, refused }) => {
         if (namespace !== undefined && away.has(namespace)) return [];
         const what = namespace === undefined ? informer : `${informer} in namespace ${namespace}`;
         const why = refused === undefined ? undefined : `cannot be listed: ${refused.code} ${refused.message}`;

@@ -111,7 +111,7 @@ async function startServing(
 }
 
 function tellStates(states: readonly NamedInformerState[], log: Logger): void {
-  const refused = states.filter(({ synced }) => !synced);
+  const refused = states.filter(({ synced, optional }) => !synced && !optional);
   log.info({ informers: states.length - refused.length }, "caches are filled");
   for (const { informer, refused: error } of refused) {
     log.error({ informer, code: error?.code, error: error?.message }, "cannot be listed; who watches it has to wait");

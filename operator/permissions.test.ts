@@ -1,7 +1,7 @@
 // What controllers declare becomes rules: own kind, reads, writes, what is granted on; equal verbs share a rule.
 import { expect, test } from "@jest/globals";
 import { RESOURCES, type ResourceType, resourceType } from "../lib/kube/types.ts";
-import { permissionRules } from "./permissions.ts";
+import { clusterRules, permissionRules } from "./permissions.ts";
 import { owned } from "./runtime/mapping.ts";
 import type { Controller } from "./runtime/types.ts";
 
@@ -42,6 +42,23 @@ test("what is watched is read; what is owned is written too, as far as the watch
       " configmaps: get,list,watch",
     ]),
   );
+});
+
+test("what lies in no namespace is granted in a whole cluster alone", () => {
+  const portal: ResourceType = { ...GADGET, kind: "Portal", plural: "portals", namespaced: false };
+  const toNone = { keys: () => [], optional: true } as const;
+  const given = controller(GADGET, {
+    reads: [RESOURCES.StorageClass],
+    watches: [
+      { resource: portal, ...toNone },
+      { resource: GIZMO, ...toNone },
+    ],
+  });
+  expect(clusterRules([given]).map(({ resources, verbs }) => `${resources.join()}: ${verbs.join()}`)).toEqual([
+    "storageclasses: list",
+    "portals: get,list,watch",
+  ]);
+  expect(rights([given]).filter((line) => /portals|gizmos/.test(line))).toEqual(["x.dev gizmos: get,list,watch"]);
 });
 
 test("controllers add up, a watch of another kind of ours included, and what Roles grant on is held", () => {

@@ -28,12 +28,19 @@ interface Access {
 }
 
 /**
- * The rules for kinds that lie in no namespace: an operator of a few namespaces goes without, and tells less.
+ * The rules for kinds that lie in no namespace: an operator of a few namespaces goes without, and tells less. A Role cannot
+ * grant on them.
  */
 export function clusterRules(controllers: readonly Controller[]): readonly PermissionRule[] {
-  const book = accessBook();
-  for (const resource of readsOf(controllers, false)) book.add(resource, LIST);
-  return rulesOf(book.all(), "Why something does not come up; not granted to an operator of a few namespaces.");
+  const read = accessBook();
+  for (const resource of readsOf(controllers, false)) read.add(resource, LIST);
+  const watched = accessBook();
+  for (const { resource, writes = [] } of controllers.flatMap(({ watches }) => watches))
+    if (!resource.namespaced) watched.add(resource, ["get", "list", "watch", ...writes]);
+  return [
+    ...rulesOf(read.all(), "Why something does not come up; not granted to an operator of a few namespaces."),
+    ...rulesOf(watched.all(), "What lies in no namespace; an operator of a few namespaces does without."),
+  ];
 }
 
 function readsOf(controllers: readonly Controller[], namespaced: boolean): readonly ResourceType[] {
@@ -49,7 +56,7 @@ export function permissionRules(controllers: readonly Controller[]): readonly Pe
     // The finalizer is a patch of the resource itself.
     kinds.add(resource, ["get", "list", "watch", "patch"]);
     kinds.add({ group, plural: `${plural}/status` }, ["patch"]);
-    for (const watch of watches) {
+    for (const watch of watches.filter(({ resource: { namespaced } }) => namespaced)) {
       const isKind = controllers.some((other) => isSame(other.resource, watch.resource));
       (isKind ? kinds : objects).add(watch.resource, ["get", "list", "watch", ...(watch.writes ?? [])]);
     }

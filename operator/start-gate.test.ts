@@ -29,7 +29,14 @@ function open() {
         return {};
       },
     },
-    view: { byIndex: () => [], get: () => undefined, list: () => [], all: () => [], include: () => undefined },
+    view: {
+      availability: () => "served",
+      byIndex: () => [],
+      get: () => undefined,
+      list: () => [],
+      all: () => [],
+      include: () => undefined,
+    },
     live: { list: async () => ({ resourceVersion: "1", items: [] }) },
     queue,
     execute: async () => ({ written: 0 }),

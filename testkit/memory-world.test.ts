@@ -142,6 +142,19 @@ describe("the world", () => {
     expect(world.all("ConfigMap")).toEqual([]);
   });
 
+  test("shows nothing of a kind that is not served", () => {
+    const { world } = begin();
+    const shown = () => [
+      world.cache.availability(WIDGET, "default"),
+      world.cache.get(WIDGET, "default", "w")?.metadata.name,
+      world.cache.list(WIDGET, "default").length,
+    ];
+    world.setAvailability("Widget", "missing");
+    expect(shown()).toEqual(["missing", undefined, 0]);
+    world.setAvailability("Widget", "served");
+    expect(shown()).toEqual(["served", "w", 1]);
+  });
+
   test("lets a step of a plan fail, once or until it is healed", async () => {
     const cast = begin();
     const refusal = new OperatorError("KUBE_FORBIDDEN", "no");

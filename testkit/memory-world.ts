@@ -6,6 +6,7 @@ import { type KubeObject, RESOURCES, type ResourceType } from "../lib/kube/types
 import { silentLogger } from "../lib/node/logger.ts";
 import { type Applier, createApplier } from "../operator/kube/apply.ts";
 import { createEventRecorder } from "../operator/kube/events.ts";
+import type { Availability } from "../operator/kube/informer.ts";
 import type { IndexFunction } from "../operator/kube/object-index.ts";
 import { createStatusWriter, type StatusWriter } from "../operator/kube/status.ts";
 import { createExecutor } from "../operator/runtime/execute.ts";
@@ -39,6 +40,8 @@ export interface MemoryWorld {
   all(kind: string): readonly KubeObject[];
   /** What plans and statuses changed since the last call, one line a write. */
   takeTranscript(): string[];
+  /** Takes a kind of an optional watch away with its objects, as memory shows it, or brings it back. */
+  setAvailability(kind: string, availability: Availability): void;
   /** Steps of plans on this kind and name fail with the error: the next one, or all until `undefined` is given. */
   fail(kind: string, name: string, error: Error | undefined, how?: "once" | "always"): void;
 }
@@ -69,7 +72,8 @@ export function createMemoryWorld(options: MemoryWorldOptions): MemoryWorld {
   const server = createMemoryServer(clock);
   const { store } = server;
   const client = lingeringClient(server.client, { store, kinds: lingering });
-  const cache = cacheOf(store, indexes);
+  const absent = new Map<string, Availability>();
+  const cache = cacheOf(store, indexes, absent);
   const failures = createFailures();
   const transcript: string[] = [];
 
@@ -137,6 +141,7 @@ export function createMemoryWorld(options: MemoryWorldOptions): MemoryWorld {
     find,
     all: (kind) => cache.list(typeOf(kind), namespace),
     takeTranscript: () => transcript.splice(0),
+    setAvailability: (kind, availability) => void absent.set(kind, availability),
     fail: failures.set,
   };
 }
@@ -149,7 +154,12 @@ function typeOf(kind: string): ResourceType {
 }
 
 /** What informers would hold, without lag: objects without their bookkeeping, frozen. */
-function cacheOf(store: FakeStore, indexes: Readonly<Record<string, IndexFunction<never>>>): CacheReader {
+function cacheOf(
+  store: FakeStore,
+  indexes: Readonly<Record<string, IndexFunction<never>>>,
+  absent: ReadonlyMap<string, Availability>,
+): CacheReader {
+  const availability = ({ kind }: ResourceType): Availability => absent.get(kind) ?? "served";
   const shown = new WeakMap<KubeObject, KubeObject>();
   const show = (object: KubeObject): KubeObject => {
     const known = shown.get(object);
@@ -160,10 +170,11 @@ function cacheOf(store: FakeStore, indexes: Readonly<Record<string, IndexFunctio
     return slim;
   };
   const listOf = (type: ResourceType, namespace: string | undefined): readonly KubeObject[] =>
-    store.list(storeKey(type, "", "").collection, namespace).map(show);
+    availability(type) === "served" ? store.list(storeKey(type, "", "").collection, namespace).map(show) : [];
   return {
+    availability,
     get: <T extends KubeObject>(type: ResourceType<T>, namespace: string, name: string) => {
-      const found = store.get(storeKey(type, namespace, name));
+      const found = availability(type) === "served" ? store.get(storeKey(type, namespace, name)) : undefined;
       return found && (show(found) as T);
     },
     list: <T extends KubeObject>(type: ResourceType<T>, namespace: string, labels = {}) =>

@@ -142,6 +142,10 @@ export const METRICS = {
     help: "Objects that an informer holds in memory.",
     labels: ["informer"],
   }),
+  shieldx_informer_served: metric("gauge", "controller", {
+    help: "1 while the API server lets an informer list its kind; 0 while the kind is not installed or may not be listed, which is no fault of a kind that the operator can do without.",
+    labels: ["informer"],
+  }),
   shieldx_informer_silence_seconds: metric("gauge", "controller", {
     help: "Time since an informer's last sign of life from the API server.",
     labels: ["informer"],

@@ -41,9 +41,9 @@ export interface ReflectorSink<T extends KubeObject> {
   apply(event: { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: T }): void;
   /**
    * The server keeps refusing to show it (see `ReflectorState.refused`). With this method what was read is to be forgotten, and
-   * the next answer is a whole list; without, it stays as it was last seen.
+   * the next answer is a whole list; without, it stays as it was last seen. Told again with each further refusal.
    */
-  forget?(): void;
+  forget?(error: OperatorError): void;
 }
 
 /** Why the connection to the truth was interrupted. */
@@ -83,6 +83,11 @@ export interface ReflectorOptions<T extends KubeObject> {
   readonly random: () => number;
   readonly log: Logger;
   readonly onFault?: (fault: ReflectorFault) => void;
+  /**
+   * The kind is optional: that there is none, or that we may not read it, is an answer then and no fault. Resolves when a
+   * kind that is not there is worth another list.
+   */
+  readonly untilServed?: (signal: AbortSignal) => Promise<void>;
   /** See `WatchOptions`. */
   readonly inactivityMs?: number;
 }
@@ -266,17 +271,24 @@ export function createReflector<T extends KubeObject>(options: ReflectorOptions<
             continue;
           }
           const fault = faultOf(error);
+          const isAnswer = options.untilServed !== undefined && isRefusal(error);
+          if (isAnswer) lastSeenAt = clock.monotonic();
           // What stays refused is told once.
-          const level = refused !== undefined && refused.code === error.code ? "debug" : "warn";
+          const level = isAnswer || (refused !== undefined && refused.code === error.code) ? "debug" : "warn";
           refused = isRefusal(error) ? error : undefined;
           refusedAt = refused === undefined ? undefined : (refusedAt ?? clock.monotonic());
           if (clock.monotonic() - startedAt > HEALTHY_MS) failures = 0;
-          options.onFault?.(fault);
+          if (!isAnswer) options.onFault?.(fault);
           const requestId = error.details["requestId"];
           log[level]({ path, fault, failures, error: error.message, requestId }, "watch interrupted");
           if (staysRefused() && sink.forget !== undefined) {
-            sink.forget();
+            sink.forget(error);
             resourceVersion = undefined;
+            if (error.code === "KUBE_NOT_FOUND" && options.untilServed !== undefined) {
+              failures = 0;
+              await options.untilServed(signal);
+              continue;
+            }
           }
           if (fault === "gone" || fault === "rewound") resourceVersion = undefined;
           if (fault === "rewound") streaming = streaming === "never" ? "never" : "not now";

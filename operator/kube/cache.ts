@@ -5,7 +5,15 @@ import type { ObjectRef } from "../../lib/kube/paths.ts";
 import type { ReflectorFault } from "../../lib/kube/reflector.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
 import type { Logger } from "../../lib/node/logger.ts";
-import { createInformer, type Informer, type InformerState, type ObjectChange, type Restores } from "./informer.ts";
+import {
+  type Availability,
+  createInformer,
+  type Informer,
+  type InformerState,
+  type ObjectChange,
+  type Restores,
+} from "./informer.ts";
+import { createKindProbe, type KindProbe } from "./kind-probe.ts";
 import type { IndexFunction } from "./object-index.ts";
 import { createOneAnswer, type OneAnswer } from "./one-answer.ts";
 import { labelMatcher } from "./selectors.ts";
@@ -17,6 +25,8 @@ export interface CacheSpec<T extends KubeObject = KubeObject> {
   readonly transform?: ((object: T) => T) | undefined;
   /** By name, for `byIndex`. */
   readonly indexes?: Readonly<Record<string, IndexFunction<T>>> | undefined;
+  /** See `Watch.optional`. */
+  readonly optional?: boolean | undefined;
 }
 
 /** Reads of one controller: it sees what it declared and nothing that happens to be there for another one. */
@@ -31,8 +41,17 @@ export interface CacheView {
   byIndex<T extends KubeObject>(type: ResourceType<T>, index: string, key: string): readonly T[];
   /** All objects of a kind, in no order; for resyncs. */
   all<T extends KubeObject>(type: ResourceType<T>): Iterable<T>;
-  /** Keeps objects; the same specification of two controllers is one informer. */
-  include<T extends KubeObject>(spec: CacheSpec<T>, listener: (change: ObjectChange<T>) => void): void;
+  /** Whether objects of this kind in this namespace can be read; "" for kinds that lie in none. */
+  availability(type: ResourceType, namespace: string): Availability;
+  /**
+   * Keeps objects; the same specification of two controllers is one informer.
+   * @param onAvailability an optional kind has come, or has gone with its objects, after the first answer
+   */
+  include<T extends KubeObject>(
+    spec: CacheSpec<T>,
+    listener: (change: ObjectChange<T>) => void,
+    onAvailability?: () => void,
+  ): void;
 }
 
 /** A view whose owner can wait until it shows anything. */
@@ -57,7 +76,7 @@ export interface KubeCache {
   start(): void;
   /**
    * Resolves when every informer has its first list or is refused one; nobody can tell when a missing kind or right will
-   * be there. @throws OperatorError KUBE_UNREACHABLE when one has no answer after `timeoutMs`, ABORTED
+   * be there. Optional ones are waited for by those alone that watch them. @throws OperatorError KUBE_UNREACHABLE when one has no answer after `timeoutMs`, ABORTED
    */
   waitForSync(timeoutMs: number, signal?: AbortSignal): Promise<void>;
   /** Takes in the server's answer to a write of ours: the next read is never older than our own write. */
@@ -97,6 +116,7 @@ export function createCache(options: CacheOptions): KubeCache {
   const { clock, log } = options;
   const informers: Held[] = [];
   const restores = new Map<string, Restores>();
+  const probes = new Map<string, KindProbe>();
   const stopping = new AbortController();
   let running: Promise<unknown> | undefined;
 
@@ -107,7 +127,9 @@ export function createCache(options: CacheOptions): KubeCache {
     absences.set(namespace, absence);
     if (what === "away") absence.informers.add(informer);
     else absence.informers.delete(informer);
-    const isAway = informers.every(({ name, spec }) => !spec.type.namespaced || absence.informers.has(name));
+    const isAway = informers.every(
+      ({ name, spec }) => !spec.type.namespaced || spec.optional === true || absence.informers.has(name),
+    );
     const isBack = absence.informers.size === 0;
     if (absence.isTold ? !isBack : !isAway) return;
     absence.isTold = isAway;
@@ -120,13 +142,20 @@ export function createCache(options: CacheOptions): KubeCache {
     restores.set(id, known);
     return known;
   };
+  const probeOf = (type: ResourceType): KindProbe => {
+    const id = kindId(type);
+    const known = probes.get(id) ?? createKindProbe(type, options);
+    probes.set(id, known);
+    return known;
+  };
 
   const hold = (spec: CacheSpec): Held => {
     const found = informers.find(
       (held) =>
         sameType(held.spec.type, spec.type) &&
         held.spec.labelSelector === spec.labelSelector &&
-        held.spec.transform === spec.transform,
+        held.spec.transform === spec.transform &&
+        (held.spec.optional === true) === (spec.optional === true),
     );
     if (found !== undefined) return found;
     if (running !== undefined) throw new Error("the cache was started already");
@@ -141,7 +170,10 @@ export function createCache(options: CacheOptions): KubeCache {
       random: options.random,
       log,
       onFault: (fault) => options.onFault?.(name, fault),
-      onNamespace: (namespace, what) => noteNamespace(namespace, name, what),
+      // What is optional says nothing about a namespace.
+      ...(spec.optional === true
+        ? { probe: probeOf(spec.type) }
+        : { onNamespace: (namespace, what) => noteNamespace(namespace, name, what) }),
       restores: restoresOf(spec.type),
       inactivityMs: options.inactivityMs,
     });
@@ -184,8 +216,8 @@ export function createCache(options: CacheOptions): KubeCache {
 }
 
 function isUnanswered(informer: Informer): boolean {
-  const { synced, refused } = informer.state();
-  return !synced && refused === undefined;
+  const { synced, refused, optional } = informer.state();
+  return !synced && refused === undefined && !optional;
 }
 
 /** What a view holds of one kind. */
@@ -252,10 +284,17 @@ function createView(hold: (spec: CacheSpec) => Held): WaitableView {
       if (informers.length === 1) yield* (first?.store.all() ?? []) as Iterable<T>;
       else yield* answer.current(informers.flatMap(({ store }) => [...store.all()])) as T[];
     },
+    availability: (type, namespace) =>
+      find(type)
+        .informers.map((informer) => informer.availability(namespace))
+        .find((availability) => availability !== "served") ?? "served",
     whenFilled: async () => void (await Promise.all(mine.map(({ informer }) => informer.firstList))),
     isFilled: (namespace) => mine.every(({ informer }) => informer.isFilled(namespace)),
     missing: () => mine.filter(({ informer }) => !informer.state().synced).map(({ name }) => name),
-    include: (spec, listener) => {
+    include: (spec, listener, onAvailability) => {
+      const isOptional = spec.optional === true;
+      if (kinds.get(kindId(spec.type))?.informers.some((informer) => informer.state().optional !== isOptional))
+        throw new Error(`${spec.type.kind} is watched as optional and as needed by one controller`);
       const held = hold(spec as unknown as CacheSpec);
       const { informer } = held;
       if (!mine.includes(held)) mine.push(held);
@@ -274,6 +313,7 @@ function createView(hold: (spec: CacheSpec) => Held): WaitableView {
         if (!isKnown) indexes.set(name, [...known, declared]);
       }
       informer.subscribe(listener as unknown as (change: ObjectChange<KubeObject>) => void);
+      if (onAvailability !== undefined) informer.onAvailability(onAvailability);
     },
   };
 }

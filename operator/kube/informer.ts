@@ -6,7 +6,9 @@ import { createReflector, type Reflector, type ReflectorFault, type ReflectorSin
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
 import { compareVersions } from "../../lib/kube/versions.ts";
 import type { Logger } from "../../lib/node/logger.ts";
+import { createAbsenceTeller } from "./absence.ts";
 import { createCompactor } from "./compact.ts";
+import type { KindProbe } from "./kind-probe.ts";
 import type { IndexFunction, ObjectIndex } from "./object-index.ts";
 import { labelMatcher } from "./selectors.ts";
 import { noteStatedStatus } from "./stated-status.ts";
@@ -43,8 +45,16 @@ export interface InformerOptions<T extends KubeObject> {
   readonly restores: Restores;
   readonly inactivityMs?: number | undefined;
   /** Where it reads namespace by namespace: one may not be read, or can be read again. */
-  readonly onNamespace?: (namespace: string, what: "away" | "back") => void;
+  readonly onNamespace?: ((namespace: string, what: "away" | "back") => void) | undefined;
+  /** The kind is optional: where the server has none, or does not let us read it, there are no objects. See `kind-probe.ts`. */
+  readonly probe?: KindProbe | undefined;
 }
+
+/**
+ * Whether a kind can be read: `missing` when the server has no such kind, `forbidden` when it does not let us read it. Both
+ * stay until another answer comes, also while the server does not answer.
+ */
+export type Availability = "served" | "missing" | "forbidden";
 
 /** A number that all informers of one kind share: how often the server was found to be older than before. */
 export interface Restores {
@@ -72,6 +82,10 @@ export interface InformerState {
   /** One for each reflector. */
   readonly parts: readonly InformerPart[];
   readonly relists: number;
+  /** The controllers do without it, as long as it is not served. */
+  readonly optional: boolean;
+  /** False while all of it is missing or forbidden. */
+  readonly served: boolean;
   /** Changes after the first list that only another list showed: no watch told of them. */
   readonly missed: number;
   readonly objects: number;
@@ -84,9 +98,13 @@ export interface Informer<T extends KubeObject = KubeObject> {
   index(keysOf: IndexFunction<T>): ObjectIndex<T>;
   /** Called for every change of content from now on. */
   subscribe(listener: (change: ObjectChange<T>) => void): void;
-  /** Resolves with the first list, of each namespace that may be read. */
+  /** Called when an optional kind has come, or has gone with its objects, after the first answer. */
+  onAvailability(listener: () => void): void;
+  /** In this namespace. */
+  availability(namespace: string): Availability;
+  /** Resolves with the first list, of each namespace that may be read; of an optional kind also when there is none. */
   readonly firstList: Promise<undefined>;
-  /** Everything in this namespace is in memory. */
+  /** Everything in this namespace is in memory; of an optional kind also when there is nothing to be had. */
   isFilled(namespace: string): boolean;
   /** Reads until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
@@ -108,6 +126,7 @@ const GONE_MAX = 4_096;
 export function createInformer<T extends KubeObject>(options: InformerOptions<T>): Informer<T> {
   const { clock, type } = options;
   const matches = labelMatcher(options.labelSelector);
+  const partOf = (namespace: string): string | undefined => (options.namespaces.length === 0 ? undefined : namespace);
   const store = createStore<T>();
   const compact = createCompactor();
   const listeners: ((change: ObjectChange<T>) => void)[] = [];
@@ -122,10 +141,22 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
   const firstList = Promise.withResolvers<undefined>();
   /** Reflectors whose list is in memory, by their namespace, and those that are refused one. */
   const filled = new Set<string | undefined>();
-  const away = new Set<string>();
+  const away = new Map<string | undefined, Exclude<Availability, "served">>();
+  const isOptional = options.probe !== undefined;
+  let isSettled = false;
   /** A namespace that is refused holds up nothing; that all are says that the kind is not there, or not allowed. */
   const settle = (): void => {
-    if (filled.size > 0 && filled.size + away.size >= reflectors.length) firstList.resolve(undefined);
+    if (filled.size + away.size < reflectors.length || (filled.size === 0 && !isOptional)) return;
+    isSettled = true;
+    firstList.resolve(undefined);
+  };
+  const absence = createAbsenceTeller({ type, log: options.log, parts: Math.max(1, options.namespaces.length) });
+  const availabilityListeners: (() => void)[] = [];
+  const tellAvailability = (): void => {
+    if (!isOptional) return;
+    absence.tell(away);
+    if (isSettled) for (const listener of availabilityListeners) listener();
+    settle();
   };
   const remember = (uid: string, version: string | undefined): void => {
     gone.set(uid, version);
@@ -141,7 +172,7 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
   const isUnlisted = ({ metadata }: T): boolean => {
     const { namespace = "", name, uid, resourceVersion } = metadata;
     if (store.get(namespace, name)?.metadata.uid === uid) return false;
-    const listVersion = listedAt.get(options.namespaces.length === 0 ? undefined : namespace);
+    const listVersion = listedAt.get(partOf(namespace));
     return (compareVersions(resourceVersion, listVersion) ?? 1) <= 0;
   };
 
@@ -223,19 +254,24 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
     let initial = true;
     /** Its list was begun and not ended: another attempt is about the same restore. */
     let isRewinding = false;
-    const forget = (where: string): void => {
-      if (away.has(where)) return;
-      away.add(where);
-      filled.delete(where);
-      listedAt.delete(where);
-      for (const { metadata } of [...store.all(where)]) drop(where, metadata.name);
-      // What comes back was there all the time, or is not ours to have seen.
-      initial = true;
-      options.onNamespace?.(where, "away");
-      settle();
+    const forget = ({ code }: OperatorError): void => {
+      const why = code === "KUBE_NOT_FOUND" ? "missing" : "forbidden";
+      const known = away.get(namespace);
+      away.set(namespace, why);
+      if (known === why) return;
+      if (known === undefined) {
+        filled.delete(namespace);
+        listedAt.delete(namespace);
+        for (const { metadata } of [...store.all(namespace)]) drop(metadata.namespace ?? "", metadata.name);
+        // What comes back was there all the time, or is not ours to have seen.
+        initial = true;
+        if (namespace !== undefined) options.onNamespace?.(namespace, "away");
+        if (!isOptional) settle();
+      }
+      tellAvailability();
     };
     return {
-      ...(namespace === undefined ? {} : { forget: () => forget(namespace) }),
+      ...(namespace === undefined && !isOptional ? {} : { forget }),
       list: ({ rewound }) => {
         // What a restored server brings back from the dead lives.
         if (rewound) gone.clear();
@@ -255,7 +291,9 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
             initial = false;
             isRewinding = false;
             filled.add(namespace);
-            if (namespace !== undefined && away.delete(namespace)) options.onNamespace?.(namespace, "back");
+            const isBack = away.delete(namespace);
+            if (isBack && namespace !== undefined) options.onNamespace?.(namespace, "back");
+            if (isBack) tellAvailability();
             settle();
           },
         };
@@ -272,6 +310,7 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
     };
   };
 
+  const { probe } = options;
   const reflectors: Reflector[] = (options.namespaces.length === 0 ? [undefined] : options.namespaces).map(
     (namespace) =>
       createReflector<T>({
@@ -283,6 +322,7 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
         random: options.random,
         log: options.log,
         onFault: options.onFault,
+        ...(probe === undefined ? {} : { untilServed: (signal) => probe.untilServed(namespace, signal) }),
         ...(options.inactivityMs === undefined ? {} : { inactivityMs: options.inactivityMs }),
       }),
   );
@@ -298,7 +338,9 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
       return index;
     },
     firstList: firstList.promise,
-    isFilled: (namespace) => filled.has(options.namespaces.length === 0 ? undefined : namespace),
+    isFilled: (namespace) => filled.has(partOf(namespace)) || (isOptional && away.has(partOf(namespace))),
+    availability: (namespace) => away.get(partOf(namespace)) ?? "served",
+    onAvailability: (listener) => void availabilityListeners.push(listener),
     subscribe: (listener) => void listeners.push(listener),
     run: async (signal) => void (await Promise.all(reflectors.map((reflector) => reflector.run(signal)))),
     overlay: (object) => {
@@ -324,17 +366,23 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
       if (options.labelSelector !== undefined) return gone.has(uid) && gone.get(uid) === undefined;
       return isGone(uid, resourceVersion) || isUnlisted(object);
     },
-    rewinds: (namespace) => rewinds.get(options.namespaces.length === 0 ? undefined : namespace) ?? 0,
+    rewinds: (namespace) => rewinds.get(partOf(namespace)) ?? 0,
     state: () => {
       const now = clock.monotonic();
       const parts = reflectors.map((reflector, index): InformerPart => {
+        const namespace = options.namespaces[index];
         const { synced, refused, lastSeenAt } = reflector.state();
-        return { namespace: options.namespaces[index], synced, refused, silentMs: now - lastSeenAt };
+        const isEmpty = isOptional && away.has(namespace);
+        return { namespace, synced: synced || isEmpty, refused, silentMs: now - lastSeenAt };
       });
-      const present = parts.filter(({ namespace }) => namespace === undefined || !away.has(namespace));
+      const present = parts.filter(({ namespace }) => isOptional || !away.has(namespace));
       const counted = present.length === 0 ? parts : present;
+      const isThere = (namespace: string | undefined): boolean =>
+        namespace === undefined || filled.has(namespace) || (isOptional && away.has(namespace));
       return {
-        synced: counted.every(({ synced, namespace }) => synced && (namespace === undefined || filled.has(namespace))),
+        optional: isOptional,
+        served: away.size < reflectors.length && !parts.every(({ refused }) => refused !== undefined),
+        synced: counted.every(({ synced, namespace }) => synced && isThere(namespace)),
         refused: counted.every(({ synced, refused }) => synced || refused !== undefined)
           ? counted.find(({ refused }) => refused !== undefined)?.refused
           : undefined,

@@ -39,6 +39,7 @@ function start(reconcile: (context: ReconcileContext, key: Key) => Promise<Resul
   const runs: number[] = [];
   const view: CacheView = {
     byIndex: () => [],
+    availability: () => "served",
     get: () => undefined,
     list: () => [],
     all: function* () {

@@ -23,7 +23,7 @@ async function pauses(...lastsMs: readonly number[]): Promise<number[]> {
     },
   };
   const fed = feed(source, {
-    cache: { get: () => undefined, list: () => [], byIndex: () => [] },
+    cache: { get: () => undefined, list: () => [], byIndex: () => [], availability: () => "served" },
     keys: () => [],
     add: () => undefined,
     clock,

@@ -56,7 +56,7 @@ async function run(
 
 function contextOf(): ReconcileContext {
   return {
-    cache: { get: () => object as never, list: () => [], byIndex: () => [] },
+    cache: { get: () => object as never, list: () => [], byIndex: () => [], availability: () => "served" },
     live: { list: async () => ({ resourceVersion: "1", items: [] }) },
     clock,
     log: silentLogger,

@@ -13,7 +13,7 @@ function begin(): { clock: ManualClock; context: SourceContext; added: string[];
   const stop = new AbortController();
   const added: string[] = [];
   const context: SourceContext = {
-    cache: { get: () => undefined, list: () => [], byIndex: () => [] },
+    cache: { get: () => undefined, list: () => [], byIndex: () => [], availability: () => "served" },
     keys: () => [key("x"), key("y")],
     add: ({ name }, priority = PRIORITIES.live) => void added.push(`${clock.monotonic()} ${name} ${priority}`),
     clock,

@@ -3,6 +3,7 @@ import type { PaceLimits } from "../../lib/core/pace.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import type { KubeObject, ObjectIdentity, ResourceType } from "../../lib/kube/types.ts";
 import type { Logger } from "../../lib/node/logger.ts";
+import type { Availability } from "../kube/informer.ts";
 import type { IndexFunction } from "../kube/object-index.ts";
 
 /** Names one object of the reconciled kind. It does not say what happened, so no decision can depend on that. */
@@ -22,6 +23,12 @@ export interface CacheReader {
   ): readonly T[];
   /** Objects of all namespaces that an index of a watch has under a key, in order of namespace and name. */
   byIndex<T extends KubeObject>(type: ResourceType<T>, index: string, key: string): readonly T[];
+  /**
+   * Whether the kind of a watch can be read in this namespace ("" for kinds that lie in none). Other than `served` only for
+   * optional watches: `missing`, the server has no such kind; `forbidden`, it does not let us list it. What is not served
+   * looks like a kind without objects; ask before a sentence says that an object is not there.
+   */
+  availability(type: ResourceType, namespace: string): Availability;
 }
 
 /** What all steps of a plan have. */
@@ -172,6 +179,15 @@ export interface Watch<T extends KubeObject = KubeObject> {
   readonly resource: ResourceType<T>;
   /** Only objects with these labels are kept (`key=value`, or `key` for "exists"). */
   readonly labelSelector?: string;
+  /**
+   * The controller works without the kind: where the server has no such kind (its CRD is not installed) or does not let us
+   * list it, the watch shows no objects, and neither workers nor probes wait for it. Within half a minute after the CRD is
+   * installed its objects are there (45 s after a right is granted), without a restart; with the CRD they go again. Each
+   * time all keys of the controller are looked at again, and `CacheReader.availability` tells. A kind whose lists fail in
+   * any other way holds up the workers, as every watch does: what is unknown is not empty. All watches of a kind that lies
+   * in no namespace must be optional, for an operator of a few namespaces has no rights on it.
+   */
+  readonly optional?: true;
   /** Keys that an object concerns. A change asks for both sides, so an object that moves wakes its old and its new owner. */
   keys(object: T, cache: CacheReader): readonly Key[];
   /** Drops what nobody reads before the object is kept, to save memory. */

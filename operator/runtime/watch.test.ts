@@ -17,12 +17,18 @@ function connect(change: Partial<Controller> = {}) {
   const panics: string[] = [];
   const specs: CacheSpec[] = [];
   const listeners: ((change: ObjectChange<KubeObject>) => void)[] = [];
+  const availability: ((() => void) | undefined)[] = [];
   const view: CacheView = {
     byIndex: () => [],
+    availability: () => "served",
     get: () => undefined,
     list: () => [],
-    all: function* () {},
-    include: (spec, listener) => {
+    all: function* <T extends KubeObject>() {
+      yield widget("a") as KubeObject as T;
+      yield widget("b") as KubeObject as T;
+    },
+    include: (spec, listener, onAvailability) => {
+      availability.push(onAvailability);
       specs.push(spec as unknown as CacheSpec);
       listeners.push(listener as unknown as (change: ObjectChange<KubeObject>) => void);
     },
@@ -51,8 +57,27 @@ function connect(change: Partial<Controller> = {}) {
     listeners[at]?.({ before, after, initial });
     return added.splice(0);
   };
-  return { tell, panics, specs };
+  const comesOrGoes = (at: number): string[] => {
+    availability[at]?.();
+    return added.splice(0);
+  };
+  return { tell, comesOrGoes, panics, specs };
 }
+
+const PORTAL = resourceType("x.dev/v1", ["Portal", "portals"], false);
+
+describe("an optional kind", () => {
+  it("that comes or goes has all keys looked at again", () => {
+    const { comesOrGoes, specs } = connect({ watches: [{ resource: CONFIG_MAP, keys: () => [], optional: true }] });
+    expect(specs.map(({ optional }) => optional)).toEqual([undefined, true]);
+    expect(comesOrGoes(1)).toEqual(["a -50", "b -50"]);
+  });
+
+  it("is every kind that lies in no namespace: an operator of a few namespaces may not read it", () => {
+    expect(() => connect({ watches: [{ resource: PORTAL, keys: () => [] }] })).toThrow("lies in no namespace");
+    expect(connect({ watches: [{ resource: PORTAL, keys: () => [], optional: true }] }).specs).toHaveLength(2);
+  });
+});
 
 describe("a change", () => {
   it("of the kind itself wakes its key; the first list waits for what is live", () => {

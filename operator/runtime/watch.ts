@@ -26,6 +26,9 @@ export function connectWatches(controller: Controller, connection: WatchConnecti
     ...(controller.indexes === undefined ? {} : { indexes: controller.indexes }),
   };
   for (const watch of [own, ...controller.watches]) {
+    const { kind, namespaced } = watch.resource;
+    if (watch !== own && !namespaced && watch.optional !== true)
+      throw new Error(`${controller.name} watches ${kind}, which lies in no namespace: such a watch is optional`);
     // One object that a function cannot read must stop neither the informer nor the keys of the other side.
     const isolated = <T>(ask: () => T, otherwise: T): T => {
       try {
@@ -52,11 +55,17 @@ export function connectWatches(controller: Controller, connection: WatchConnecti
         ...(watch.labelSelector === undefined ? {} : { labelSelector: watch.labelSelector }),
         ...(watch.transform === undefined ? {} : { transform: watch.transform }),
         indexes: watch.indexes,
+        optional: watch.optional,
       },
       (change) => {
         const priority = change.initial ? PRIORITIES.start : PRIORITIES.live;
         const how = watch === own && isNewInput(change) ? { priority, isNewInput: true } : { priority };
         for (const key of keysOf(change)) queue.add(key, how);
+      },
+      // What a key says of a kind that is not there may concern no object at all.
+      () => {
+        for (const object of view.all(controller.resource))
+          for (const key of ownKey(object, view)) queue.add(key, { priority: PRIORITIES.resync });
       },
     );
   }
