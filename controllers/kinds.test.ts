@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { KINDS } from "../crds/kinds.ts";
 import { CREDIT_LEDGER_POLICIES } from "./creditledger/creditledger.policies.ts";
+import { ROLLOUT_POLICIES } from "./rollout/rollout.policies.ts";
 import { SHARD_SET_POLICIES } from "./shardset/shardset.policies.ts";
 
 const FOLDERS = readdirSync(import.meta.dirname, { withFileTypes: true })
@@ -34,6 +35,7 @@ test.each(FOLDERS)("the page of %s names exactly the files of its folder", (fold
 test.each([
   ["shardset", SHARD_SET_POLICIES],
   ["creditledger", CREDIT_LEDGER_POLICIES],
+  ["rollout", ROLLOUT_POLICIES],
 ])("the page of %s has the checks in their order", (folder, policies) => {
   const checks = firstCells(page(folder), "check").filter((check) => check !== "a step failed");
   expect(checks).toEqual(policies.map(([name]) => name));

@@ -157,3 +157,51 @@ export const CREDIT_LEDGER_REASONS = {
   DroppingDatabase: "With deletionPolicy Delete: the databases are being dropped before the ledger goes.",
 } as const satisfies Record<string, string>;
 export type CreditLedgerReason = keyof typeof CREDIT_LEDGER_REASONS;
+
+/** Condition types of a Rollout. */
+export const ROLLOUT_CONDITIONS = {
+  ...COMMON_CONDITIONS,
+  TargetFound: "Deployment and Service of the spec are there and fit each other.",
+  RouteAccepted: "The gateway has taken the route with the weights that it is to have.",
+  Serving: "The version that serves has all its pods ready.",
+  Judged: "The release under way is being judged: both versions have fresh counts.",
+  Promoted: "The version of the spec serves all requests.",
+} as const satisfies Record<string, string>;
+export type RolloutConditionType = keyof typeof ROLLOUT_CONDITIONS;
+
+/** Reasons in the conditions of a Rollout. */
+export const ROLLOUT_REASONS = {
+  ...COMMON_REASONS,
+  ...START_REASONS,
+  TargetFound: "Deployment and Service are there and fit each other.",
+  DeploymentNotFound: "The Deployment that spec.target names does not exist in this namespace. Create it.",
+  ServiceNotFound: "The Service that spec.service names does not exist in this namespace. Create it, or name ports.",
+  ServiceMismatch:
+    "The Service of the spec does not select the pods of the Deployment, or has no usable port: it belongs to something else. Name the Service by which the Deployment is reached.",
+  TargetClaimed: "An older Rollout releases the same Deployment; the message names it. Delete one of the two.",
+  TemplateInvalid: "The pod template cannot be released; the message quotes what the API server says.",
+  RouteAccepted: "The gateway has taken the route.",
+  RoutePending: "The gateway has not taken the route, or its last weights, yet.",
+  RouteRejected: "The gateway refuses the route; the message quotes it.",
+  RouteConflict:
+    "Another controller, or a person, writes the weights of the route; the message names the field manager.",
+  GatewayNotFound: "A Gateway of spec.traffic does not exist. Create it, or correct the reference.",
+  GatewayAPINotInstalled: "The cluster has no Gateway API (gateway.networking.k8s.io). Install its CRDs and a gateway.",
+  Serving: "All pods of the version that serves are ready.",
+  Deploying: "Pods of a version are being started.",
+  PodsUnavailable: "Pods of the version that serves are not ready.",
+  NotJudged: "No release is under way.",
+  Judging: "Both versions have fresh counts.",
+  NoData: "The source of the counts says nothing; the message says why. Weights stay where they are.",
+  NoTraffic: "A version has had no requests at this stage: there is nothing to judge yet.",
+  CommonCause: "Both versions are ill: the release is held, and not blamed.",
+  Promoted: "The version of the spec serves all requests.",
+  Releasing: "A new version is being released; the message says at which step, and what the judge says.",
+  WaitingForPerson: "The release waits for a person; the message says why, and the command that goes on.",
+  ReleasePaused: "The release is held where it is by spec.paused; harm still takes it back.",
+  RollingBack: "The release is being taken back.",
+  RolledBack:
+    "The version of the spec was taken back; the former one serves. Release another version, or ask for it again with request Retry.",
+  RequestRefused: "A request of the spec cannot be carried out now; the message says why.",
+} as const satisfies Record<string, string>;
+export type RolloutReason = keyof typeof ROLLOUT_REASONS;

@@ -20,6 +20,10 @@ export const LABELS = {
   instance: `${GROUP}/instance`,
   /** `primary` or `replica`. */
   role: `${GROUP}/role`,
+  /** On what belongs to a version of a Rollout: `blue` or `green`. */
+  colour: `${GROUP}/colour`,
+  /** On what belongs to a version of a Rollout: its revision. */
+  revision: `${GROUP}/revision`,
   /** What an object is for, for example `database-request`. */
   component: `${GROUP}/component`,
 } as const;
@@ -29,6 +33,7 @@ export const COMPONENTS = {
   databaseRequest: "database-request",
   shard: "shard",
   ledger: "ledger",
+  release: "release",
   migration: "migration",
   webhookCertificates: "webhook-certificates",
 } as const;
@@ -71,6 +76,8 @@ export const ANNOTATIONS = {
   watches: `${GROUP}/watches`,
   /** On the operator's Lease: `leads`, or for which other installation it waits. */
   installation: `${GROUP}/installation`,
+  /** On a route: why the share of the canary was taken away, as JSON, written with the weight itself. */
+  retreat: `${GROUP}/retreat`,
   /** `"true"` pauses the reconciliation of the resource. */
   paused: `${GROUP}/paused`,
 } as const;

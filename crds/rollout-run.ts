@@ -29,11 +29,11 @@ const counts = z
 /** What one version answered in one interval. */
 export type Counts = z.output<typeof counts>;
 
-const VERDICTS = ["Pass", "Fail", "Inconclusive", "Unknown"] as const;
+export const VERDICTS = ["Pass", "Fail", "Inconclusive", "Unknown"] as const;
 /** What a tick says of the stage: go on, go back, wait, or cannot tell. */
 export type VerdictKind = (typeof VERDICTS)[number];
 
-const REASONS = [
+export const VERDICT_REASONS = [
   "Harm",
   "SloBreach",
   "HoldOver",
@@ -47,11 +47,11 @@ const REASONS = [
   "CommonCause",
 ] as const;
 /** Why. */
-export type VerdictReason = (typeof REASONS)[number];
+export type VerdictReason = (typeof VERDICT_REASONS)[number];
 
 const verdict = z.strictObject({
   verdict: z.enum(VERDICTS),
-  reason: z.enum(REASONS),
+  reason: z.enum(VERDICT_REASONS),
   metric: z.enum(["errors", "latency"]),
   /** One sentence with the numbers that decided. */
   message: z.string().max(500),

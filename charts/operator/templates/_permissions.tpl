@@ -1,9 +1,9 @@
 {{/* Printed by 'make generate' from crds/kinds.ts and the watches of the controllers; do not edit. */}}
 {{- define "shieldx.kinds" -}}
-[shardsets, creditledgers]
+[shardsets, creditledgers, rollouts]
 {{- end }}
 {{- define "shieldx.kindsStatus" -}}
-[shardsets/status, creditledgers/status]
+[shardsets/status, creditledgers/status, rollouts/status]
 {{- end }}
 {{- define "shieldx.kindsScale" -}}
 [shardsets/scale]

@@ -1,0 +1,14 @@
+/** What is so: computed once a reconcile, read by plan and report. */
+import { type RolloutConditions, rolloutConditions } from "./rollout.conditions.ts";
+import { type Decision, decide } from "./rollout.decide.ts";
+import type { World } from "./rollout.observe.ts";
+
+export interface Assessment extends Decision {
+  readonly conditions: RolloutConditions;
+}
+
+/** @param now milliseconds since the epoch */
+export function assessRollout(world: World, _made: undefined, now: number): Assessment {
+  const decision = decide(world, now);
+  return { ...decision, conditions: rolloutConditions(decision) };
+}

@@ -1,0 +1,107 @@
+/** The conditions of a Rollout, one sentence each. */
+import type { RolloutConditionType, RolloutReason } from "../../crds/conditions.ts";
+import type { Colour } from "../../crds/rollout.ts";
+import { type OwnConditions, type Says, statementsOf } from "../kit/conditions.ts";
+import { podTrouble } from "../kit/explain/pods.ts";
+import { refusalTrouble } from "../kit/explain/refusals.ts";
+import type { Trouble } from "../kit/explain/trouble.ts";
+import type { Decision } from "./rollout.decide.ts";
+import type { World } from "./rollout.observe.ts";
+import { doingText, shareText } from "./rollout.sentences.ts";
+
+export type RolloutConditions = OwnConditions<RolloutConditionType, RolloutReason>;
+type Found = Says<RolloutReason>;
+
+export function rolloutConditions(input: Decision): RolloutConditions {
+  const found: Record<keyof RolloutConditions, Found> = {
+    TargetFound: targetFound(input.world),
+    RouteAccepted: routeAccepted(input),
+    Serving: serving(input),
+    Judged: judged(input),
+    Promoted: promoted(input),
+  };
+  const yes: readonly RolloutReason[] = ["TargetFound", "RouteAccepted", "Serving", "Judging", "Promoted"];
+  return statementsOf(found, { yes, unknown: ["NotJudged", "NoData", "NoTraffic", "CommonCause"] });
+}
+
+function targetFound({ wanted, target }: World): Found {
+  if ("reason" in wanted) return { reason: wanted.reason, message: wanted.message };
+  const { deployment } = target.spec.target;
+  const what = deployment === undefined ? "the template of the spec" : `Deployment ${deployment}`;
+  return { reason: "TargetFound", message: `${what} is revision ${wanted.revision}` };
+}
+
+function routeAccepted({ world, weights, acting }: Decision): Found {
+  const { route, target, isRouteServed } = world;
+  const { kind } = target.spec.traffic.gatewayAPI;
+  if (!isRouteServed) {
+    const message = `the cluster has no ${kind} of gateway.networking.k8s.io/v1`;
+    return { reason: "GatewayAPINotInstalled", message };
+  }
+  const name = `${kind} ${target.names.route}`;
+  if (route === undefined || weights === undefined)
+    return { reason: "RoutePending", message: `${name} is not made yet` };
+  if (route.refusal !== undefined) return { reason: "RouteRejected", message: route.refusal };
+  const share = acting.canary === undefined ? 0 : weights[acting.canary.colour];
+  if (!route.isAccepted)
+    return { reason: "RoutePending", message: `no gateway has taken ${name} of this generation yet` };
+  const isWritten = route.weights?.Blue === weights.Blue && route.weights.Green === weights.Green;
+  if (!isWritten)
+    return { reason: "RoutePending", message: `${name} is being written: ${shareText(share)} to the new version` };
+  return { reason: "RouteAccepted", message: `${name} gives ${shareText(share)} of the requests to the new version` };
+}
+
+function serving({ acting, facts, world }: Decision): Found {
+  const version = acting.stable ?? acting.canary;
+  if (version === undefined) return { reason: "Deploying", message: "no pod was started yet" };
+  const { ready } = facts.colours[version.colour];
+  const pods = `${String(ready)} of ${String(facts.replicas)} pods of revision ${version.revision} are ready`;
+  if (ready >= facts.replicas) return { reason: "Serving", message: pods };
+  const trouble = colourTrouble(world, version.colour);
+  const message = trouble === undefined ? pods : `${pods}; ${trouble.text}`;
+  if (trouble?.needsPerson === true) return { reason: "StartBlocked", message };
+  return { reason: acting.stable === undefined ? "Deploying" : "PodsUnavailable", message };
+}
+
+/** Why pods of a colour do not come up; nothing while they start as pods do. */
+export function colourTrouble({ colours, pods, clues }: World, colour: Colour): Trouble | undefined {
+  const refused = colours[colour]?.refused;
+  if (refused !== undefined) return refusalTrouble(refused);
+  for (const pod of pods.filter((it) => it.colour === colour && !it.ready)) {
+    const trouble = podTrouble(pod, clues.complaints.get(pod.uid ?? ""));
+    if (trouble !== undefined) return { ...trouble, text: `pod ${pod.name}: ${trouble.text}` };
+  }
+  return undefined;
+}
+
+function judged({ world, acting }: Decision): Found {
+  const { standing } = world;
+  const isJudged = acting.phase === "Canary" || acting.phase === "Baking";
+  if (!isJudged) return { reason: "NotJudged", message: "no release is being judged" };
+  const { verdict, trouble } = standing ?? {};
+  if (trouble !== undefined) return { reason: "NoData", message: trouble };
+  if (verdict === undefined)
+    return { reason: "NoData", message: "there was no look at the counters at this stage yet" };
+  if (verdict.reason === "CommonCause") return { reason: "CommonCause", message: verdict.message };
+  if (verdict.reason === "NoTraffic" || verdict.reason === "NoBaseline")
+    return { reason: "NoTraffic", message: verdict.message };
+  if (verdict.reason === "NoData") return { reason: "NoData", message: verdict.message };
+  return { reason: "Judging", message: verdict.message };
+}
+
+function promoted({ next, facts, shareBps }: Decision): Found {
+  const { stable, canary, failedRevision, releases = [] } = next;
+  if (canary !== undefined) {
+    const message = doingText(next, facts, shareBps);
+    return { reason: next.phase === "RollingBack" ? "RollingBack" : "Releasing", message };
+  }
+  if (facts.wanted !== undefined && facts.wanted === failedRevision) {
+    const why = releases.find(({ revision }) => revision === failedRevision);
+    const message = `revision ${failedRevision} was taken back: ${why?.reason ?? ""}: ${why?.message ?? ""}`;
+    return { reason: "RolledBack", message };
+  }
+  if (stable !== undefined && (facts.wanted === undefined || stable.revision === facts.wanted)) {
+    return { reason: "Promoted", message: `revision ${stable.revision} serves all requests` };
+  }
+  return { reason: "Releasing", message: "a release begins" };
+}

@@ -1,0 +1,103 @@
+import { LABELS } from "../../crds/group.ts";
+import { ROLLOUT, type Rollout } from "../../crds/rollout.ts";
+import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
+import { createClueReader } from "../../operator/runtime/clues.ts";
+import { labelKeys, owned, references, referringKeys } from "../../operator/runtime/mapping.ts";
+import { factsChanged } from "../../operator/runtime/predicates.ts";
+import { createReconciler } from "../../operator/runtime/reconciler.ts";
+import { createThrottle } from "../../operator/runtime/throttle.ts";
+import type { Controller, Watch } from "../../operator/runtime/types.ts";
+import { type Assessment, assessRollout } from "./rollout.assess.ts";
+import { observePod } from "./rollout.facts.ts";
+import { ON_DEPLOYMENT, observeRollout, suspectsOf, type World } from "./rollout.observe.ts";
+import { planRollout } from "./rollout.plan.ts";
+import { numbersMoved, reportRollout } from "./rollout.report.ts";
+import { sampleTask } from "./rollout.task.ts";
+import type { Sampler } from "./sampling/sampler.ts";
+
+/** What the controller of Rollouts is built from. */
+export interface RolloutDeps {
+  /** Looks at the counters of both versions and judges them. */
+  readonly sampler: Sampler;
+}
+
+/** Keys reconciled at once: a reconcile waits for nothing but the API server. */
+const CONCURRENCY = 8;
+
+/** Numbers in the status change at most this often: each change is a write. */
+export const NUMBERS_INTERVAL_SECONDS = 10;
+
+/** Rollouts by the Service that they name. */
+const ON_SERVICE = "service";
+
+/** Controller of Rollouts: observe, assess, plan, report (docs/lifecycle.md). */
+export function createRolloutController({ sampler }: RolloutDeps): Controller<Rollout> {
+  const readClues = createClueReader();
+  const numbers = createThrottle(NUMBERS_INTERVAL_SECONDS);
+  return {
+    name: "rollout",
+    resource: ROLLOUT,
+    concurrency: CONCURRENCY,
+    watches: WATCHES,
+    indexes: {
+      [ON_DEPLOYMENT]: references<Rollout>(({ spec }) => spec.target.deployment),
+      [ON_SERVICE]: references<Rollout>(({ spec }) => spec.service.name),
+    },
+    reads: [RESOURCES.Event],
+    sources: [sampler.source],
+    reconcile: createReconciler<Rollout, World, Assessment>({
+      resource: ROLLOUT,
+      holdsDeletion: false,
+      observe: async (rollout, context) => {
+        const seen = observeRollout(context.cache, rollout);
+        const { uid = "" } = rollout.metadata;
+        // The place is told before the verdict is read, so that no verdict of an earlier place counts at this one.
+        sampler.follow(uid, sampleTask(seen));
+        return { ...seen, standing: sampler.standing(uid), clues: await readClues(suspectsOf(seen), context) };
+      },
+      assess: assessRollout,
+      plan: planRollout,
+      report: (assessment, _run, { clock }) => {
+        const { uid } = assessment.world.target.owner;
+        const moved = numbersMoved(assessment);
+        const waitSeconds = moved ? numbers.waitSeconds(uid, clock) : 0;
+        const publish = moved && waitSeconds === 0;
+        if (publish) numbers.mark(uid, clock, true);
+        return { ...reportRollout(assessment, publish), requeueAfterSeconds: waitSeconds };
+      },
+    }),
+  };
+}
+
+const ours = owned(ROLLOUT);
+
+/** Of objects of others: what is read of them. */
+const inputOf = ({ metadata, ...body }: KubeObject): unknown => [metadata.uid, metadata.labels, body["spec"]];
+
+/** Objects of a user, and ours of the same kind: their Rollout, or the one that names them. */
+function named(resource: ResourceType, index: string, read: (object: KubeObject) => unknown): Watch {
+  const byLabel = labelKeys(LABELS.name);
+  const byReference = referringKeys(ROLLOUT, index);
+  return {
+    resource,
+    keys: (object, cache) =>
+      object.metadata.labels?.[LABELS.kind] === ROLLOUT.kind ? byLabel(object, cache) : byReference(object, cache),
+    changed: factsChanged(read),
+    writes: ["create", "patch", "delete"],
+  };
+}
+
+const WATCHES: readonly Watch[] = [
+  // Only what is asked for counts, and whether pods were refused; how many are ready is read from the pods.
+  named(RESOURCES.Deployment, ON_DEPLOYMENT, (object) => [
+    inputOf(object),
+    ((object["status"] ?? {}) as { conditions?: { type: string; status: string }[] }).conditions?.find(
+      ({ type }) => type === "ReplicaFailure",
+    )?.status,
+  ]),
+  named(RESOURCES.Service, ON_SERVICE, inputOf),
+  ours(RESOURCES.ControllerRevision),
+  ours(RESOURCES.Pod, { changed: factsChanged(observePod), writes: [] }),
+  { ...ours(RESOURCES.HTTPRoute), optional: true },
+  { ...ours(RESOURCES.GRPCRoute), optional: true },
+];

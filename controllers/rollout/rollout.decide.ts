@@ -1,0 +1,91 @@
+/** What follows from the world: the next step of the release, and what each colour is to have. */
+import type { Colour, Rollout } from "../../crds/rollout.ts";
+import { COLOURS } from "./rollout.names.ts";
+import type { World } from "./rollout.observe.ts";
+import { advance } from "./rollout.phases.ts";
+import type { ColourFacts, Progress, ReleaseFacts } from "./rollout.progress.ts";
+import type { Unusable, VersionContent, Wanted } from "./rollout.template.ts";
+import { canaryBps, replicasOf, weightsOf } from "./rollout.weights.ts";
+
+export interface Decision {
+  readonly world: World;
+  readonly facts: ReleaseFacts;
+  /** What is remembered next. */
+  readonly next: Progress;
+  /**
+   * What is acted upon: what is remembered already, so that a crash goes on where it was. A retreat alone is acted upon at once, and
+   * the route remembers it.
+   */
+  readonly acting: Progress;
+  /** Share of the canary, in basis points. */
+  readonly shareBps: number;
+  readonly weights: Readonly<Record<Colour, number>> | undefined;
+  readonly replicas: Readonly<Record<Colour, number>>;
+  /** What each colour runs; absent for a colour without a version. */
+  readonly contents: Readonly<Record<Colour, VersionContent | undefined>>;
+}
+
+export function isUsable(wanted: Wanted | Unusable): wanted is Wanted {
+  return "template" in wanted;
+}
+
+/** @param now milliseconds since the epoch */
+export function decide(world: World, now: number): Decision {
+  const facts = releaseFacts(world);
+  const next = advance(world.progress, facts, now);
+  const acting = next.phase === "RollingBack" ? next : world.progress;
+  return {
+    world,
+    facts,
+    next,
+    acting,
+    shareBps: canaryBps(acting, facts),
+    weights: weightsOf(acting, facts),
+    replicas: replicasOf(acting, facts),
+    contents: contentsOf(world, acting),
+  };
+}
+
+/** The world as the phase machine sees it. */
+export function releaseFacts({ rollout, wanted, colours, pods, route, standing }: World): ReleaseFacts {
+  const factsOf = (colour: Colour): ColourFacts => {
+    const revision = colours[colour]?.revision;
+    const ready = pods.filter((pod) => pod.colour === colour && pod.revision === revision && pod.ready).length;
+    return { revision, replicas: colours[colour]?.replicas ?? 0, ready };
+  };
+  const isSame = standing?.revision.startsWith(`${runName(rollout) ?? ""}#`) === true;
+  return {
+    spec: rollout.spec,
+    wanted: isUsable(wanted) ? wanted.revision : undefined,
+    replicas: isUsable(wanted)
+      ? wanted.replicas
+      : Math.max(1, ...COLOURS.map((colour) => colours[colour]?.replicas ?? 0)),
+    colours: { Blue: factsOf("Blue"), Green: factsOf("Green") },
+    route: {
+      weights: route?.weights,
+      isAccepted: route?.isAccepted ?? false,
+      retreat: route?.retreat,
+    },
+    judged: {
+      verdict: isSame ? standing?.verdict : undefined,
+      failure: isSame ? standing?.failure : undefined,
+      unknownSince: isSame ? standing?.unknownSinceMs : undefined,
+    },
+  };
+}
+
+/** Names the record of the release under way: the same revision that is released again is judged anew. */
+export function runName({ status }: Rollout): string | undefined {
+  const { canary, releaseStartedAt } = status ?? {};
+  return canary === undefined ? undefined : `${canary.revision}@${releaseStartedAt ?? ""}`;
+}
+
+function contentsOf({ wanted, versions, colours }: World, acting: Progress): Decision["contents"] {
+  const contentOf = (colour: Colour): VersionContent | undefined => {
+    const version = [acting.stable, acting.canary].find((it) => it?.colour === colour);
+    const revision = version?.revision ?? colours[colour]?.revision;
+    if (revision === undefined) return undefined;
+    return versions.get(revision) ?? (isUsable(wanted) && wanted.revision === revision ? wanted : undefined);
+  };
+  return { Blue: contentOf("Blue"), Green: contentOf("Green") };
+}

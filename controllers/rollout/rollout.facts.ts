@@ -1,0 +1,158 @@
+/** Turns raw objects into the few facts that decisions need. */
+import { ANNOTATIONS, LABELS } from "../../crds/group.ts";
+import type { Colour } from "../../crds/rollout.ts";
+import {
+  identityOf,
+  type KubeObject,
+  type ObjectIdentity,
+  RESOURCES,
+  type ResourceType,
+} from "../../lib/kube/types.ts";
+import { type PodFacts, podFacts } from "../kit/explain/pods.ts";
+import { COLOURS, colourLabel, type RolloutNames } from "./rollout.names.ts";
+import type { RouteFacts } from "./rollout.progress.ts";
+import type { VersionContent } from "./rollout.template.ts";
+
+/** The Deployment of a colour. */
+export interface ObservedColour extends ObjectIdentity {
+  readonly revision: string | undefined;
+  readonly replicas: number;
+  /** Why its pods were refused, in the words of admission or quota. */
+  readonly refused: string | undefined;
+}
+
+interface DeploymentShape {
+  readonly spec?: { readonly replicas?: number };
+  readonly status?: {
+    readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
+  };
+}
+
+export function observeColour(deployment: KubeObject | undefined): ObservedColour | undefined {
+  if (deployment === undefined) return undefined;
+  const { spec, status } = deployment as unknown as DeploymentShape;
+  const refused = status?.conditions?.find(({ type, status: holds }) => type === "ReplicaFailure" && holds === "True");
+  return {
+    ...identityOf(RESOURCES.Deployment, deployment),
+    revision: deployment.metadata.labels?.[LABELS.revision],
+    replicas: spec?.replicas ?? 1,
+    refused: refused?.message,
+  };
+}
+
+/** A pod of a colour. */
+export interface ColourPod extends PodFacts {
+  readonly colour: Colour | undefined;
+  readonly revision: string | undefined;
+  readonly ip: string | undefined;
+}
+
+export function observePod(pod: KubeObject): ColourPod {
+  const { labels } = pod.metadata;
+  const { podIP } = (pod["status"] ?? {}) as { readonly podIP?: string };
+  return {
+    ...podFacts(pod),
+    colour: colourOf(labels?.[LABELS.colour]),
+    revision: labels?.[LABELS.revision],
+    ip: podIP,
+  };
+}
+
+function colourOf(label: string | undefined): Colour | undefined {
+  return COLOURS.find((colour) => colourLabel(colour) === label);
+}
+
+/** The route, and what its parents say of it. */
+export interface ObservedRoute extends ObjectIdentity, RouteFacts {
+  /** What a parent says against it. */
+  readonly refusal: string | undefined;
+}
+
+interface RouteShape {
+  readonly spec?: {
+    readonly parentRefs?: readonly unknown[];
+    readonly rules?: readonly {
+      readonly backendRefs?: readonly { readonly name: string; readonly weight?: number }[];
+    }[];
+  };
+  readonly status?: { readonly parents?: readonly ParentShape[] };
+}
+
+interface ParentShape {
+  readonly parentRef?: { readonly name?: string };
+  readonly conditions?: readonly {
+    readonly type: string;
+    readonly status: string;
+    readonly reason?: string;
+    readonly message?: string;
+    readonly observedGeneration?: number;
+  }[];
+}
+
+/** Conditions that a parent that serves a route has. */
+const TAKEN = ["Accepted", "ResolvedRefs"] as const;
+
+export function observeRoute(
+  type: ResourceType,
+  object: KubeObject | undefined,
+  names: RolloutNames,
+): ObservedRoute | undefined {
+  if (object === undefined) return undefined;
+  const { spec, status } = object as unknown as RouteShape;
+  const { generation = 0, annotations } = object.metadata;
+  const parents = status?.parents ?? [];
+  const isTaken = ({ conditions = [] }: ParentShape): boolean =>
+    TAKEN.every((wanted) =>
+      conditions.some(
+        ({ type: name, status: holds, observedGeneration = 0 }) =>
+          name === wanted && holds === "True" && observedGeneration >= generation,
+      ),
+    );
+  const refusal = parents
+    .flatMap(({ parentRef, conditions = [] }) => conditions.map((said) => ({ ...said, parent: parentRef?.name ?? "" })))
+    .find(({ type: name, status: holds }) => (TAKEN as readonly string[]).includes(name) && holds === "False");
+  return {
+    ...identityOf(type, object),
+    weights: weightsIn(spec, names),
+    isAccepted: parents.length >= (spec?.parentRefs?.length ?? 1) && parents.every(isTaken),
+    retreat: readRetreat(annotations?.[ANNOTATIONS.retreat]),
+    refusal:
+      refusal === undefined
+        ? undefined
+        : `Gateway ${refusal.parent}: ${refusal.type} is False, ${refusal.reason ?? ""}: ${refusal.message ?? ""}`,
+  };
+}
+
+function weightsIn(spec: RouteShape["spec"], names: RolloutNames): RouteFacts["weights"] {
+  const refs = spec?.rules?.[0]?.backendRefs ?? [];
+  const weightOf = (colour: Colour): number => refs.find(({ name }) => name === names.colour(colour))?.weight ?? 0;
+  const [blue, green] = COLOURS.map(weightOf);
+  return refs.length === 0 ? undefined : { Blue: blue ?? 0, Green: green ?? 0 };
+}
+
+/** What somebody else wrote there counts for nothing. */
+function readRetreat(text: string | undefined): RouteFacts["retreat"] {
+  const said = parsed(text);
+  const { revision, reason, message } = said ?? {};
+  const isWhole = typeof revision === "string" && typeof reason === "string" && typeof message === "string";
+  return isWhole ? { revision, reason, message } : undefined;
+}
+
+function parsed(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = text === undefined ? undefined : JSON.parse(text);
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What the version of a ControllerRevision runs. */
+export interface KeptVersion extends ObjectIdentity, VersionContent {}
+
+export function observeVersion(object: KubeObject): KeptVersion | undefined {
+  const { template, ports } = (object["data"] ?? {}) as Partial<VersionContent>;
+  const revision = object.metadata.labels?.[LABELS.revision];
+  if (revision === undefined || template === undefined || ports === undefined) return undefined;
+  return { ...identityOf(RESOURCES.ControllerRevision, object), revision, template, ports };
+}

@@ -1,0 +1,41 @@
+/** What a Rollout is called and what it is to be. Every other file of this folder builds on it. */
+import { COMPONENTS } from "../../crds/group.ts";
+import { type Colour, ROLLOUT, type Rollout, type RolloutSpec } from "../../crds/rollout.ts";
+import { type Owner, ownerOf } from "../kit/objects.ts";
+
+/** Both colours, in the order of everything that is made for each. */
+export const COLOURS: readonly Colour[] = ["Blue", "Green"];
+
+/** Names of the objects of one Rollout, all in its own namespace (ARCHITECTURE.md, "Objects of a Rollout"). */
+export interface RolloutNames {
+  /** Deployment and Service of a colour. */
+  readonly colour: (colour: Colour) => string;
+  readonly route: string;
+  /** ControllerRevision that keeps the pod template of a revision. */
+  readonly revision: (revision: string) => string;
+  /** ConfigMap with the record of the last release. */
+  readonly run: string;
+}
+
+/** What a Rollout is to be. */
+export interface Target {
+  readonly owner: Owner;
+  readonly spec: RolloutSpec;
+  readonly names: RolloutNames;
+}
+
+/** Value of the label that tells a colour. */
+export function colourLabel(colour: Colour): string {
+  return colour.toLowerCase();
+}
+
+export function targetOf(rollout: Rollout): Target {
+  const { name } = rollout.metadata;
+  const names: RolloutNames = {
+    colour: (colour) => `${name}-${colourLabel(colour)}`,
+    route: name,
+    revision: (revision) => `${name}-${revision}`,
+    run: `${name}-run`,
+  };
+  return { owner: ownerOf(ROLLOUT, rollout, COMPONENTS.release), spec: rollout.spec, names };
+}

@@ -1,0 +1,103 @@
+/** The objects of a Rollout, as they are to be. */
+import { ANNOTATIONS, LABELS } from "../../crds/group.ts";
+import type { Colour, RolloutPort } from "../../crds/rollout.ts";
+import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
+import { componentSelector, ownedObject } from "../kit/objects.ts";
+import { COLOURS, colourLabel, type Target } from "./rollout.names.ts";
+import type { RouteFacts } from "./rollout.progress.ts";
+import type { VersionContent } from "./rollout.template.ts";
+
+/** Labels that tell the pods of a colour from all others; they never change. */
+function colourSelector({ owner }: Target, colour: Colour): Record<string, string> {
+  return { ...componentSelector(owner), [LABELS.colour]: colourLabel(colour) };
+}
+
+/** Deployment `<name>-<colour>`. */
+export function colourDeployment(
+  target: Target,
+  colour: Colour,
+  { revision, template, replicas }: VersionContent & { readonly replicas: number },
+): KubeObject {
+  const selector = colourSelector(target, colour);
+  const { metadata, spec } = template;
+  const labels = { ...metadata.labels, ...selector, [LABELS.revision]: revision };
+  return ownedObject(target.owner, RESOURCES.Deployment, target.names.colour(colour), {
+    labels: { [LABELS.colour]: colourLabel(colour), [LABELS.revision]: revision },
+    spec: {
+      replicas,
+      selector: { matchLabels: selector },
+      // A version is another Deployment: this one has no history of its own.
+      revisionHistoryLimit: 0,
+      progressDeadlineSeconds: target.spec.progressDeadlineSeconds,
+      template: { metadata: { ...metadata, labels }, spec },
+    },
+  });
+}
+
+/** Service `<name>-<colour>`. Its selector never changes: requests move by the weights of the route alone. */
+export function colourService(target: Target, colour: Colour, ports: readonly RolloutPort[]): KubeObject {
+  return ownedObject(target.owner, RESOURCES.Service, target.names.colour(colour), {
+    labels: { [LABELS.colour]: colourLabel(colour) },
+    spec: {
+      type: "ClusterIP",
+      selector: colourSelector(target, colour),
+      ports: ports.map(({ name, port, targetPort = port, appProtocol }) => ({
+        ...(name === undefined ? {} : { name }),
+        port,
+        targetPort,
+        protocol: "TCP",
+        ...(appProtocol === undefined ? {} : { appProtocol }),
+      })),
+    },
+  });
+}
+
+/** The kind of route that the spec asks for. */
+export function routeType({ spec }: Target): ResourceType {
+  return RESOURCES[spec.traffic.gatewayAPI.kind];
+}
+
+/** How the route is to be. */
+export interface RouteContent {
+  /** In basis points. */
+  readonly weights: Readonly<Record<Colour, number>>;
+  /** Port of each colour's Service. */
+  readonly ports: Readonly<Record<Colour, number>>;
+  /** Why the share of the canary was taken away. */
+  readonly retreat: RouteFacts["retreat"];
+}
+
+/** The route to both colours. */
+export function route(target: Target, how: RouteContent): KubeObject {
+  const { parentRefs, hostnames, matches, filters } = target.spec.traffic.gatewayAPI;
+  const backendRefs = COLOURS.map((colour) => ({
+    group: "",
+    kind: "Service",
+    name: target.names.colour(colour),
+    port: how.ports[colour],
+    weight: how.weights[colour],
+  }));
+  return ownedObject(target.owner, routeType(target), target.names.route, {
+    ...(how.retreat === undefined ? {} : { annotations: { [ANNOTATIONS.retreat]: JSON.stringify(how.retreat) } }),
+    spec: {
+      parentRefs: parentRefs.map((parent) => ({ group: "gateway.networking.k8s.io", kind: "Gateway", ...parent })),
+      ...(hostnames === undefined ? {} : { hostnames }),
+      rules: [
+        {
+          ...(matches === undefined ? {} : { matches }),
+          ...(filters === undefined ? {} : { filters }),
+          backendRefs,
+        },
+      ],
+    },
+  });
+}
+
+/** ControllerRevision `<name>-<revision>`: what a version runs, which the Deployment of the spec no longer says. */
+export function revisionObject(target: Target, { revision, template, ports }: VersionContent): KubeObject {
+  return ownedObject(target.owner, RESOURCES.ControllerRevision, target.names.revision(revision), {
+    labels: { [LABELS.revision]: revision },
+    data: { template, ports },
+    revision: 1,
+  });
+}

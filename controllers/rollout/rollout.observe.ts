@@ -1,0 +1,143 @@
+/** Everything that a reconcile of a Rollout looks at: read once, plain and frozen. */
+import { type Colour, ROLLOUT, type Rollout, type RolloutStatus } from "../../crds/rollout.ts";
+import { deepFreeze } from "../../lib/core/objects.ts";
+import { RESOURCES } from "../../lib/kube/types.ts";
+import { type Clues, NO_CLUES, type Suspect } from "../../operator/runtime/clues.ts";
+import type { CacheReader } from "../../operator/runtime/types.ts";
+import { ownLabels } from "../kit/objects.ts";
+import {
+  type ColourPod,
+  type KeptVersion,
+  type ObservedColour,
+  type ObservedRoute,
+  observeColour,
+  observePod,
+  observeRoute,
+  observeVersion,
+} from "./rollout.facts.ts";
+import { COLOURS, type Target, targetOf } from "./rollout.names.ts";
+import { routeType } from "./rollout.objects.ts";
+import { BEGINNING } from "./rollout.phases.ts";
+import type { Progress } from "./rollout.progress.ts";
+import { type Unusable, type Wanted, wantedOf } from "./rollout.template.ts";
+import type { Standing } from "./sampling/sampler.ts";
+
+/** Rollouts by the Deployment that they release. */
+export const ON_DEPLOYMENT = "deployment";
+
+export interface World {
+  readonly rollout: Rollout;
+  readonly target: Target;
+  /** What the status remembers. */
+  readonly progress: Progress;
+  readonly wanted: Wanted | Unusable;
+  readonly colours: Readonly<Record<Colour, ObservedColour | undefined>>;
+  /** Pods of both colours that are not being deleted. */
+  readonly pods: readonly ColourPod[];
+  /** What versions run, by revision. */
+  readonly versions: ReadonlyMap<string, KeptVersion>;
+  readonly route: ObservedRoute | undefined;
+  /** False: the cluster has no such kind of route. */
+  readonly isRouteServed: boolean;
+  /** Why pods do not come up, where nothing of the above tells. */
+  readonly clues: Clues;
+  /** What the judge says of the release under way. */
+  readonly standing: Standing | undefined;
+}
+
+/** Reads it from the informers' memory. */
+export function observeRollout(cache: CacheReader, rollout: Rollout): World {
+  const target = targetOf(rollout);
+  const { owner, names, spec } = target;
+  const { namespace } = owner;
+  const labels = ownLabels(owner);
+  const pods = cache.list(RESOURCES.Pod, namespace, labels).map(observePod);
+  const colourOf = (colour: Colour): ObservedColour | undefined =>
+    observeColour(
+      cache
+        .list(RESOURCES.Deployment, namespace, labels)
+        .find(({ metadata }) => metadata.name === names.colour(colour)),
+    );
+  const versions = cache.list(RESOURCES.ControllerRevision, namespace, labels).map(observeVersion);
+  const type = routeType(target);
+  const isRouteServed = cache.availability(type, namespace) === "served";
+  const object = isRouteServed ? cache.get(type, namespace, names.route) : undefined;
+  const isOurs =
+    object !== undefined && Object.entries(labels).every(([key, value]) => object.metadata.labels?.[key] === value);
+  const colours = { Blue: colourOf("Blue"), Green: colourOf("Green") };
+  const route = isOurs ? observeRoute(type, object, names) : undefined;
+  return {
+    ...deepFreeze({
+      rollout,
+      target,
+      progress: progressOf(rollout.status, { colours, route }),
+      wanted: wantedOf(spec, {
+        deployment:
+          spec.target.deployment === undefined
+            ? undefined
+            : cache.get(RESOURCES.Deployment, namespace, spec.target.deployment),
+        service:
+          spec.service.name === undefined ? undefined : cache.get(RESOURCES.Service, namespace, spec.service.name),
+        claimedBy: olderRollout(cache, rollout),
+      }),
+      colours,
+      pods: pods.filter(({ deleting }) => !deleting),
+      route,
+      isRouteServed,
+      clues: NO_CLUES,
+      standing: undefined,
+    }),
+    versions: new Map(
+      versions.filter((version) => version !== undefined).map((version) => [version.revision, version]),
+    ),
+  };
+}
+
+/** Pods that do not run: whom to ask about. */
+export function suspectsOf({ pods }: World): readonly Suspect[] {
+  return pods.filter(({ phase }) => phase === "Pending");
+}
+
+/** A status that was lost is found again in what runs: the colour with most of the requests is the stable version. */
+function progressOf(status: RolloutStatus | undefined, seen: Pick<World, "colours" | "route">): Progress {
+  if (status?.phase !== undefined) return pick(status, status.phase);
+  const weights = seen.route?.weights;
+  if (weights === undefined) return BEGINNING;
+  const [colour] = [...COLOURS].sort((a, b) => weights[b] - weights[a]);
+  const revision = colour === undefined ? undefined : seen.colours[colour]?.revision;
+  if (colour === undefined || revision === undefined) return BEGINNING;
+  return { ...BEGINNING, stable: { colour, revision, since: new Date(0).toISOString() } };
+}
+
+/** Members of the status that are memory; the others are told anew each time. */
+const REMEMBERED = [
+  "stable",
+  "canary",
+  "stage",
+  "phaseSince",
+  "verifiedAt",
+  "heldSince",
+  "isFastTrack",
+  "pause",
+  "retreat",
+  "failedRevision",
+  "lastRequest",
+  "releases",
+  "releaseStartedAt",
+] as const satisfies readonly (keyof Progress)[];
+
+function pick(status: RolloutStatus, phase: Progress["phase"]): Progress {
+  const members = REMEMBERED.flatMap((name) => (status[name] === undefined ? [] : [[name, status[name]] as const]));
+  return { ...Object.fromEntries(members), phase };
+}
+
+function olderRollout(cache: CacheReader, rollout: Rollout): string | undefined {
+  const { deployment } = rollout.spec.target;
+  const { namespace = "", name } = rollout.metadata;
+  if (deployment === undefined) return undefined;
+  const age = ({ metadata }: Rollout): string => `${metadata.creationTimestamp ?? ""} ${metadata.name}`;
+  return cache
+    .byIndex(ROLLOUT, ON_DEPLOYMENT, `${namespace}/${deployment}`)
+    .filter((other) => other.metadata.name !== name && age(other) < age(rollout))
+    .map(({ metadata }) => metadata.name)[0];
+}

@@ -1,0 +1,88 @@
+/** What is remembered of a release from one reconcile to the next, and what a reconcile knows of it. */
+import type { Colour, Outcome, RolloutRequest, RolloutSpec, RolloutStatus, Version } from "../../crds/rollout.ts";
+import type { Verdict } from "../../crds/rollout-run.ts";
+
+/** All that a decision remembers: written to the status before anything is done about it, but for a retreat. */
+export type Progress = Pick<
+  RolloutStatus,
+  | "stable"
+  | "canary"
+  | "stage"
+  | "phaseSince"
+  | "verifiedAt"
+  | "heldSince"
+  | "isFastTrack"
+  | "pause"
+  | "retreat"
+  | "failedRevision"
+  | "lastRequest"
+  | "releases"
+  | "releaseStartedAt"
+> & { readonly phase: NonNullable<RolloutStatus["phase"]> };
+
+/** The Deployment of a colour. */
+export interface ColourFacts {
+  /** Revision of its pod template; absent: there is no such Deployment. */
+  readonly revision: string | undefined;
+  /** Pods that it is to have. */
+  readonly replicas: number;
+  /** Pods of that revision that are ready. */
+  readonly ready: number;
+}
+
+/** The route, as it was last seen. */
+export interface RouteFacts {
+  /** Share of each colour in the route, in basis points; absent: there is no route. */
+  readonly weights: Readonly<Record<Colour, number>> | undefined;
+  /** Every parent has taken this very version of the route. */
+  readonly isAccepted: boolean;
+  /** Why a replica took the canary's share away, written with the weight itself: a crash after it forgets nothing. */
+  readonly retreat: { readonly revision: string; readonly reason: string; readonly message: string } | undefined;
+}
+
+/** What the judge says of the release under way. */
+export interface JudgedFacts {
+  /** Of the present stage and weight. */
+  readonly verdict: Verdict | undefined;
+  /** The first failure of the release; it stays. */
+  readonly failure: Verdict | undefined;
+  /** Since when nothing could be judged, in milliseconds since the epoch. */
+  readonly unknownSince: number | undefined;
+}
+
+/** Everything that a decision looks at besides the progress. */
+export interface ReleaseFacts {
+  readonly spec: Pick<
+    RolloutSpec,
+    "stages" | "bakeSeconds" | "holdbackBps" | "drainSeconds" | "progressDeadlineSeconds" | "rollback" | "paused"
+  > & { readonly request?: RolloutRequest };
+  /** Revision that the spec asks for; absent while the target cannot be used. */
+  readonly wanted: string | undefined;
+  /** Pods of a version that serves everything. */
+  readonly replicas: number;
+  readonly colours: Readonly<Record<Colour, ColourFacts>>;
+  readonly route: RouteFacts;
+  readonly judged: JudgedFacts;
+}
+
+export function otherColour(colour: Colour): Colour {
+  return colour === "Blue" ? "Green" : "Blue";
+}
+
+/** The version that takes part in the present release, and the one to which it can go back. */
+export interface Release {
+  readonly stable: Version;
+  readonly canary: Version;
+}
+
+/** A release that can be taken back; the first one has nothing to go back to. */
+export function releaseOf({ stable, canary }: Progress): Release | undefined {
+  return stable === undefined || canary === undefined ? undefined : { stable, canary };
+}
+
+/** Why a release ends. */
+export interface Cause {
+  readonly outcome: Outcome;
+  readonly reason: string;
+  readonly message: string;
+}

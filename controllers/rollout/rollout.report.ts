@@ -1,0 +1,69 @@
+/** The status of a Rollout. */
+import type { CommonConditionType, RolloutConditionType, RolloutReason } from "../../crds/conditions.ts";
+import { WHOLE_BPS } from "../../crds/rollout.ts";
+import type { Report } from "../../operator/runtime/report.ts";
+import { firstFinding } from "../kit/conditions.ts";
+import type { Assessment } from "./rollout.assess.ts";
+import { ROLLOUT_POLICIES } from "./rollout.policies.ts";
+import { shareText, stepText } from "./rollout.sentences.ts";
+
+/** What is told of a Rollout. @param publishNumbers whether numbers that change all the time may change now */
+export function reportRollout(
+  assessment: Assessment,
+  publishNumbers: boolean,
+): Report<Exclude<RolloutConditionType, CommonConditionType>, RolloutReason> {
+  const { next, facts, shareBps, world, conditions } = assessment;
+  const before = world.rollout.status;
+  const isReleasing = next.canary !== undefined;
+  const isSteady = !publishNumbers && before?.conditions !== undefined;
+  return {
+    state: firstFinding(ROLLOUT_POLICIES, assessment),
+    conditions: isSteady ? withOldNumbers(conditions, assessment) : conditions,
+    status: {
+      ...next,
+      step: stepText(next, facts),
+      share: isReleasing ? shareText(shareBps) : undefined,
+      weight: isReleasing ? weightOf(assessment, publishNumbers) : undefined,
+      verdict: verdictOf(assessment, publishNumbers),
+    },
+  };
+}
+
+/** True when a number has changed that the status shows. */
+export function numbersMoved(assessment: Assessment): boolean {
+  const { status } = assessment.world.rollout;
+  const isOther = verdictOf(assessment, true)?.message !== status?.verdict?.message;
+  return isOther || weightOf(assessment, true).measuredBps !== status?.weight?.measuredBps;
+}
+
+function weightOf({ world, shareBps, acting }: Assessment, publish: boolean) {
+  const { route, standing, rollout } = world;
+  const observed = acting.canary === undefined ? undefined : route?.weights?.[acting.canary.colour];
+  const { canary = 0, stable = 0 } = standing?.measured ?? {};
+  const measured = canary + stable === 0 ? undefined : Math.round((canary * WHOLE_BPS) / (canary + stable));
+  const shown = publish ? measured : rollout.status?.weight?.measuredBps;
+  return {
+    desiredBps: shareBps,
+    ...(observed === undefined || route?.isAccepted !== true ? {} : { observedBps: observed }),
+    ...(shown === undefined ? {} : { measuredBps: shown }),
+  };
+}
+
+/** Numbers may wait; another verdict may not. */
+function verdictOf({ world, next }: Assessment, publish: boolean) {
+  const { standing, rollout } = world;
+  const said = standing?.failure ?? standing?.verdict;
+  if (next.canary === undefined || said === undefined) return undefined;
+  const before = rollout.status?.verdict;
+  const { verdict, reason, message } = said;
+  if (!publish && before?.verdict === verdict && before.reason === reason) return before;
+  return { verdict, reason, message };
+}
+
+/** The sentence of the judge changes at every look: a condition that says the same keeps its words for a while. */
+function withOldNumbers(conditions: Assessment["conditions"], { world }: Assessment): Assessment["conditions"] {
+  const before = world.rollout.status?.conditions?.find(({ type }) => type === "Judged");
+  const { Judged } = conditions;
+  if (before === undefined || before.status !== Judged.status || before.reason !== Judged.reason) return conditions;
+  return { ...conditions, Judged: { ...Judged, message: before.message } };
+}

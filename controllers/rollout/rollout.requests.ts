@@ -1,0 +1,98 @@
+/** What people ask for, once for each id: a request that cannot be carried out is refused with a sentence, and not kept. */
+import type { RolloutRequest } from "../../crds/rollout.ts";
+import { type Progress, type ReleaseFacts, releaseOf } from "./rollout.progress.ts";
+import { goTo, retreatFor } from "./rollout.steps.ts";
+import { stageIndex } from "./rollout.weights.ts";
+
+type Answer = { readonly progress: Progress; readonly message: string } | { readonly refused: string };
+
+/** The progress after the spec's request, with what became of it. @param now milliseconds since the epoch */
+export function answerRequest(progress: Progress, facts: ReleaseFacts, now: number): Progress {
+  const { request } = facts.spec;
+  if (request === undefined || request.id === progress.lastRequest?.id) return progress;
+  const answer = ACTIONS[request.action]({ progress, facts, request, now });
+  const told = { id: request.id, action: request.action, at: new Date(now).toISOString() };
+  if ("refused" in answer) {
+    return { ...progress, lastRequest: { ...told, result: "Refused", message: answer.refused } };
+  }
+  return { ...answer.progress, lastRequest: { ...told, result: "Done", message: answer.message } };
+}
+
+interface Asked {
+  readonly progress: Progress;
+  readonly facts: ReleaseFacts;
+  readonly request: RolloutRequest;
+  readonly now: number;
+}
+
+const ACTIONS: Readonly<Record<RolloutRequest["action"], (asked: Asked) => Answer>> = {
+  Promote: promote,
+  PromoteFull: promoteFull,
+  Abort: abort,
+  Retry: retry,
+  Skip: skip,
+  Jump: jump,
+};
+
+const NONE: Answer = { refused: "no release is under way" };
+const IS_ENDING: Answer = { refused: "the release is going back already" };
+
+function promote({ progress, facts, now }: Asked): Answer {
+  if (progress.canary === undefined) return NONE;
+  if (progress.pause === undefined) return { refused: "the release waits for nobody; ask for Skip or PromoteFull" };
+  return { progress: nextStage(progress, facts, now), message: `went on from ${where(progress, facts)}` };
+}
+
+function promoteFull({ progress, now }: Asked): Answer {
+  if (progress.canary === undefined) return NONE;
+  if (progress.phase === "RollingBack") return IS_ENDING;
+  return {
+    progress: goTo(progress, "Switching", now),
+    message: "all requests go to the new version once it has all its pods",
+  };
+}
+
+function abort({ progress, now }: Asked): Answer {
+  if (progress.canary === undefined) return NONE;
+  if (progress.stable === undefined) return { refused: "the first version has none to go back to" };
+  if (progress.phase === "RollingBack") return { progress, message: "the release was going back already" };
+  const cause = { outcome: "Aborted", reason: "Aborted", message: "somebody asked for it" } as const;
+  return { progress: retreatFor(progress, cause, now), message: "the release goes back" };
+}
+
+function retry({ progress, facts }: Asked): Answer {
+  const { failedRevision, canary } = progress;
+  if (canary !== undefined) return { refused: "a release is under way" };
+  if (failedRevision === undefined || failedRevision !== facts.wanted) {
+    return { refused: "the version of the spec was not taken back" };
+  }
+  const { failedRevision: _, ...rest } = progress;
+  return { progress: rest, message: `revision ${failedRevision} is released again` };
+}
+
+function skip({ progress, facts, now }: Asked): Answer {
+  if (progress.phase !== "Canary") return { refused: "no stage is being judged" };
+  return { progress: nextStage(progress, facts, now), message: `skipped ${where(progress, facts)}` };
+}
+
+function jump({ progress, facts, request, now }: Asked): Answer {
+  if (progress.phase !== "Canary" && progress.phase !== "Baking") return { refused: "no stage is being judged" };
+  const { stage } = request;
+  if (stage === undefined) return { refused: "request.stage is missing" };
+  const last = facts.spec.stages.length - 1;
+  if (stage > last) return { refused: `request.stage is ${String(stage)}, the last stage is ${String(last)}` };
+  return { progress: goTo(progress, "Canary", now, stage), message: `went to stage ${String(stage + 1)}` };
+}
+
+function nextStage(progress: Progress, facts: ReleaseFacts, now: number): Progress {
+  if (progress.phase === "Baking") return goTo(progress, "Switching", now);
+  const index = stageIndex(progress, facts.spec);
+  return index === facts.spec.stages.length - 1
+    ? goTo(progress, "Baking", now)
+    : goTo(progress, "Canary", now, index + 1);
+}
+
+function where(progress: Progress, facts: ReleaseFacts): string {
+  if (releaseOf(progress) === undefined || progress.phase !== "Canary") return `phase ${progress.phase}`;
+  return `stage ${String(stageIndex(progress, facts.spec) + 1)} of ${String(facts.spec.stages.length)}`;
+}

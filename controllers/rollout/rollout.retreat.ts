@@ -1,0 +1,78 @@
+/** When a release goes back, and what is said of it. A retreat is decided once; it cannot be taken back, only tried again later. */
+import type { Policy } from "../kit/conditions.ts";
+import { firstOf } from "./rollout.first.ts";
+import { type Cause, type Progress, type ReleaseFacts, releaseOf } from "./rollout.progress.ts";
+
+interface Input {
+  readonly progress: Progress;
+  readonly facts: ReleaseFacts;
+  readonly now: number;
+}
+
+/** The first check that finds something counts; harm before all. */
+const CAUSES: readonly Policy<Input, Cause>[] = [
+  ["the judge has found harm", harm],
+  ["another replica has taken the share away", guarded],
+  ["the spec asks for another version", superseded],
+  ["pods or gateway are not ready in time", deadline],
+  ["nothing could be judged for too long", unknown],
+];
+
+/** Why the release under way is to go back, if it is. @param now milliseconds since the epoch */
+export function causeOfRetreat(progress: Progress, facts: ReleaseFacts, now: number): Cause | undefined {
+  if (releaseOf(progress) === undefined || progress.phase === "RollingBack") return undefined;
+  return firstOf(CAUSES, { progress, facts, now });
+}
+
+function harm({ progress, facts }: Input): Cause | undefined {
+  const { failure } = facts.judged;
+  const isJudged = progress.phase === "Canary" || progress.phase === "Baking" || progress.phase === "Switching";
+  if (failure === undefined || !isJudged) return undefined;
+  return { outcome: "RolledBack", reason: failure.reason, message: failure.message };
+}
+
+function guarded({ progress, facts }: Input): Cause | undefined {
+  const { retreat } = facts.route;
+  if (retreat === undefined || retreat.revision !== progress.canary?.revision) return undefined;
+  return { outcome: "RolledBack", reason: retreat.reason, message: retreat.message };
+}
+
+function superseded({ progress, facts }: Input): Cause | undefined {
+  const { wanted } = facts;
+  if (wanted === undefined || wanted === progress.canary?.revision) return undefined;
+  const isReturn = wanted === progress.stable?.revision;
+  const message = isReturn
+    ? `the spec asks for revision ${wanted} again, which serves`
+    : `the spec asks for revision ${wanted} now`;
+  return { outcome: "Superseded", reason: isReturn ? "Reverted" : "Superseded", message };
+}
+
+/** A release that somebody holds has all the time of the world. */
+function deadline({ progress, facts, now }: Input): Cause | undefined {
+  const { phase, phaseSince, verifiedAt, pause, heldSince } = progress;
+  const waits = phase === "Preparing" || phase === "Switching" || (phase === "Canary" && verifiedAt === undefined);
+  if (!waits || phaseSince === undefined || pause !== undefined || heldSince !== undefined || facts.spec.paused) {
+    return undefined;
+  }
+  const seconds = facts.spec.progressDeadlineSeconds;
+  if (now - Date.parse(phaseSince) < seconds * 1_000) return undefined;
+  const what =
+    phase === "Preparing"
+      ? "the pods of the new version are not ready"
+      : "the pods of the new version, or the gateway, are not ready for its share";
+  return { outcome: "RolledBack", reason: "ProgressDeadlineExceeded", message: `${what} after ${String(seconds)} s` };
+}
+
+function unknown({ progress, facts, now }: Input): Cause | undefined {
+  if (facts.spec.rollback.onUnknown !== "Rollback" || !isUnknownTooLong(progress, facts, now)) return undefined;
+  const seconds = String(facts.spec.rollback.unknownTimeoutSeconds);
+  return { outcome: "RolledBack", reason: "NoData", message: `nothing could be judged for ${seconds} s` };
+}
+
+/** Nothing could be judged for longer than the spec allows. */
+export function isUnknownTooLong(progress: Progress, { judged, spec }: ReleaseFacts, now: number): boolean {
+  if (progress.phase !== "Canary" && progress.phase !== "Baking") return false;
+  if (progress.verifiedAt === undefined || judged.unknownSince === undefined) return false;
+  const since = Math.max(judged.unknownSince, Date.parse(progress.verifiedAt));
+  return now - since >= spec.rollback.unknownTimeoutSeconds * 1_000;
+}

@@ -1,0 +1,46 @@
+/** Where a release stands, in words with numbers. */
+import { WHOLE_BPS } from "../../crds/rollout.ts";
+import type { Progress, ReleaseFacts } from "./rollout.progress.ts";
+import { stageIndex } from "./rollout.weights.ts";
+
+/** A share as people read it: `5 %`, `0.5 %`. @param bps basis points */
+export function shareText(bps: number): string {
+  return `${String(Number(((bps * 100) / WHOLE_BPS).toFixed(2)))} %`;
+}
+
+/** `2/5`: stage and number of stages; nothing outside of the ladder. */
+export function stepText(progress: Progress, { spec }: ReleaseFacts): string | undefined {
+  if (progress.phase !== "Canary") return undefined;
+  return `${String(stageIndex(progress, spec) + 1)}/${String(spec.stages.length)}`;
+}
+
+/** What the release is doing; the same for as long as it does the same. */
+export function doingText(progress: Progress, facts: ReleaseFacts, shareBps: number): string {
+  const revision = progress.canary?.revision ?? "";
+  const share = shareText(shareBps);
+  switch (progress.phase) {
+    case "Idle":
+      return "no release is under way";
+    case "Preparing":
+      return `pods of revision ${revision} are being started`;
+    case "Canary": {
+      const place = `stage ${String(stageIndex(progress, facts.spec) + 1)} of ${String(facts.spec.stages.length)}`;
+      return progress.verifiedAt === undefined
+        ? `revision ${revision} goes to ${place}`
+        : `revision ${revision} is judged at ${share} of the requests, ${place}`;
+    }
+    case "Baking":
+      return `revision ${revision} has ${share} of the requests and is watched for ${String(facts.spec.bakeSeconds)} s`;
+    case "Switching":
+      return `all requests go to revision ${revision}`;
+    case "Retiring":
+      return "the former version is drained";
+    case "RollingBack":
+      return `revision ${revision} is taken back: ${progress.retreat?.message ?? ""}`;
+  }
+}
+
+/** The command that lets a release that waits go on. */
+export function goOnCommand({ namespace, name }: { readonly namespace: string; readonly name: string }): string {
+  return `shieldx rollout promote ${name} -n ${namespace}`;
+}

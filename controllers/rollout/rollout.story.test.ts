@@ -1,0 +1,67 @@
+import { expect, test } from "@jest/globals";
+import { ROLLOUT, type RolloutSpec, type RolloutStatus } from "../../crds/rollout.ts";
+import { createMemoryWorld, type MemoryWorld } from "../../testkit/memory-world.ts";
+import { conditionOf, expectGolden, type StoryCast, toRest } from "../../testkit/story.ts";
+import { createRolloutController } from "./rollout.controller.ts";
+import {
+  deployment,
+  NAME,
+  NAMESPACE,
+  rollout,
+  type ScriptedSampler,
+  scriptedSampler,
+  service,
+  verdict,
+} from "./testing/builders.ts";
+import { LOWER_STEPS } from "./testing/lower.ts";
+
+// Runs the whole controller against a small world in memory, together with what others do there (Deployment controller,
+// kubelet, gateway), to rest; transcripts are compared with __golden__ (rewritten by `make update-golden`).
+
+interface Stage extends StoryCast {
+  readonly sampler: ScriptedSampler;
+  readonly status: () => RolloutStatus;
+}
+
+function begin(given: Partial<RolloutSpec> = {}): Stage {
+  const sampler = scriptedSampler();
+  const controller = createRolloutController({ sampler });
+  const world = createMemoryWorld({ namespace: NAMESPACE, indexes: controller.indexes, verbWidth: "create".length });
+  world.put(deployment("web:1"));
+  world.put(service());
+  world.put(rollout(given));
+  const status = (): RolloutStatus => world.find(ROLLOUT.kind, NAME)?.["status"] as RolloutStatus;
+  return {
+    world,
+    controller,
+    sampler,
+    status,
+    key: { namespace: NAMESPACE, name: NAME },
+    kind: ROLLOUT.kind,
+    steps: LOWER_STEPS,
+  };
+}
+
+function push(world: MemoryWorld, image: string): void {
+  world.edit("Deployment", "web", (object) => ({ ...object, spec: deployment(image)["spec"] }));
+}
+
+async function later(stage: Stage, seconds: number): Promise<string[]> {
+  await stage.world.clock.advance(seconds * 1_000);
+  return [`· ${String(seconds)} s later`, ...(await toRest(stage))];
+}
+
+test("the first version, then a good one, step by step", async () => {
+  const stage = begin();
+  const lines = await toRest(stage);
+  expect(conditionOf(stage, "Ready")).toMatchObject({ status: "True", reason: "Ready" });
+  push(stage.world, "web:2");
+  lines.push("· web:2 is pushed", ...(await toRest(stage)));
+  stage.sampler.say({ verdict: verdict("Pass", "HoldOver") });
+  lines.push("· stage 1 passes", ...(await toRest(stage)));
+  stage.sampler.say({ verdict: verdict("Pass", "HoldOver") });
+  lines.push("· stage 2 passes", ...(await toRest(stage)));
+  lines.push(...(await later(stage, 60)), ...(await later(stage, 30)));
+  expect(stage.status()).toMatchObject({ phase: "Idle", releases: [{ outcome: "Promoted" }, { outcome: "Promoted" }] });
+  expectGolden(import.meta.dirname, "good-release", lines);
+});

@@ -1,0 +1,48 @@
+/** What is to be looked at to judge the release under way. */
+import type { Colour } from "../../crds/rollout.ts";
+import { policyOf } from "../../crds/rollout-analysis.ts";
+import { contentHash } from "../../lib/core/canonical.ts";
+import { runName } from "./rollout.decide.ts";
+import type { World } from "./rollout.observe.ts";
+import { stageBps, stageIndex } from "./rollout.weights.ts";
+import type { SampleTask, ScrapeTarget } from "./sampling/sampler.ts";
+
+/** Hex digits that tell policies apart in the name of a run. */
+const POLICY_DIGITS = 6;
+
+/** Phases in which both versions are looked at: the stable one alone, too, before the first share. */
+const LOOKED_AT = new Set(["Preparing", "Canary", "Baking"]);
+
+export function sampleTask({ rollout, target, progress, pods }: World): SampleTask | undefined {
+  const { stable, canary, isFastTrack } = progress;
+  const name = runName(rollout);
+  if (stable === undefined || canary === undefined || name === undefined) return undefined;
+  if (isFastTrack === true || !LOOKED_AT.has(progress.phase)) return undefined;
+  const { spec, owner, names } = target;
+  const policy = policyOf(spec.analysis, spec.stages);
+  const targetsOf = (version: { readonly colour: Colour; readonly revision: string }): readonly ScrapeTarget[] =>
+    pods
+      .filter(({ colour, revision, ready }) => colour === version.colour && revision === version.revision && ready)
+      .flatMap(({ name: pod, uid, ip }) => (uid === undefined || ip === undefined ? [] : [{ name: pod, uid, ip }]));
+  return {
+    key: { namespace: owner.namespace, name: owner.name },
+    // A run has one policy: another one begins another run.
+    revision: `${name}#${contentHash(policy, POLICY_DIGITS)}`,
+    policy,
+    analysis: spec.analysis,
+    ...placeOf(progress, spec),
+    canary: targetsOf(canary),
+    stable: targetsOf(stable),
+    services: { canary: names.colour(canary.colour), stable: names.colour(stable.colour) },
+    route: names.route,
+  };
+}
+
+/** While weights are on their way the place before them counts: what is counted meanwhile belongs to no stage. */
+function placeOf(progress: World["progress"], spec: World["target"]["spec"]): Pick<SampleTask, "stage" | "weightBps"> {
+  const index = progress.phase === "Baking" ? spec.stages.length - 1 : stageIndex(progress, spec);
+  const isThere = progress.verifiedAt !== undefined || progress.phase === "Baking";
+  if (progress.phase === "Preparing") return { stage: 0, weightBps: 0 };
+  if (isThere) return { stage: index, weightBps: stageBps(index, spec) };
+  return index === 0 ? { stage: 0, weightBps: 0 } : { stage: index - 1, weightBps: stageBps(index - 1, spec) };
+}

@@ -1,0 +1,105 @@
+/** Which share of the requests, and how many pods, each colour is to have at a step of a release. */
+import { type Colour, WHOLE_BPS } from "../../crds/rollout.ts";
+import { otherColour, type Progress, type ReleaseFacts } from "./rollout.progress.ts";
+
+type Spec = ReleaseFacts["spec"];
+
+/** The stage that a release is at; a ladder that was shortened meanwhile ends it at its last. */
+export function stageIndex({ stage = 0 }: Progress, { stages }: Spec): number {
+  return Math.min(stage, stages.length - 1);
+}
+
+/** Share of the canary at a stage: at the last one the stable version keeps its hold-back, or nothing could be compared. */
+export function stageBps(index: number, { stages, holdbackBps }: Spec): number {
+  return Math.min(stages[index]?.weightBps ?? 0, WHOLE_BPS - holdbackBps);
+}
+
+/** Share that the step asks for, whether or not there are pods for it. */
+function askedBps(progress: Progress, spec: Spec): number {
+  switch (progress.phase) {
+    case "Canary":
+      return stageBps(stageIndex(progress, spec), spec);
+    case "Baking":
+      return WHOLE_BPS - spec.holdbackBps;
+    case "Switching":
+      return WHOLE_BPS;
+    case "Idle":
+    case "Preparing":
+    case "Retiring":
+    case "RollingBack":
+      return 0;
+  }
+}
+
+/** Pods that a share takes of a version that would have `replicas` for all requests. */
+export function podsFor(bps: number, replicas: number): number {
+  return bps === 0 ? 0 : Math.max(1, Math.ceil((bps * replicas) / WHOLE_BPS));
+}
+
+/**
+ * Share of the requests that the canary is to get now. It rises only to what its ready pods can carry; it falls only with the
+ * step, or to 0 when none of its pods is ready any more.
+ */
+export function canaryBps(progress: Progress, facts: ReleaseFacts): number {
+  const { canary, stable } = progress;
+  if (canary === undefined) return 0;
+  if (stable === undefined) return WHOLE_BPS;
+  const asked = askedBps(progress, facts.spec);
+  const { revision, ready } = facts.colours[canary.colour];
+  if (asked === 0 || revision !== canary.revision || ready === 0) return 0;
+  const now = facts.route.weights?.[canary.colour] ?? 0;
+  if (asked <= now || ready >= podsFor(asked, facts.replicas)) return asked;
+  return now;
+}
+
+/** Weights of the route, in basis points. @returns `undefined` while there is no version at all */
+export function weightsOf(progress: Progress, facts: ReleaseFacts): Readonly<Record<Colour, number>> | undefined {
+  const { canary, stable } = progress;
+  const colour = stable?.colour ?? (canary === undefined ? undefined : otherColour(canary.colour));
+  if (colour === undefined) return undefined;
+  const share = canaryBps(progress, facts);
+  const weights = { Blue: share, Green: share };
+  return { ...weights, [colour]: WHOLE_BPS - share };
+}
+
+/** Pods that each colour is to have. A version that loses its share keeps its pods until it is drained. */
+export function replicasOf(progress: Progress, facts: ReleaseFacts): Readonly<Record<Colour, number>> {
+  const { canary, stable, phase } = progress;
+  const pods: Record<Colour, number> = { Blue: 0, Green: 0 };
+  if (stable !== undefined) pods[stable.colour] = facts.replicas;
+  if (phase === "Retiring" && stable !== undefined) {
+    const former = otherColour(stable.colour);
+    pods[former] = facts.colours[former].replicas;
+  }
+  if (canary !== undefined) {
+    const has = facts.colours[canary.colour];
+    const before = has.revision === canary.revision ? has.replicas : 0;
+    pods[canary.colour] = phase === "RollingBack" ? before : Math.max(before, wantedPods(progress, facts));
+  }
+  return pods;
+}
+
+function wantedPods(progress: Progress, facts: ReleaseFacts): number {
+  const { spec, replicas } = facts;
+  if (progress.stable === undefined || progress.isFastTrack === true) return replicas;
+  if (progress.phase === "Preparing") return podsFor(stageBps(0, spec), replicas);
+  const asked = askedBps(progress, spec);
+  // What is about to carry everything is at full size.
+  return asked >= WHOLE_BPS - spec.holdbackBps ? replicas : podsFor(asked, replicas);
+}
+
+/** The canary has the pods that its step takes. */
+export function isCapacityReady(progress: Progress, facts: ReleaseFacts): boolean {
+  if (progress.canary === undefined) return false;
+  const { revision, ready } = facts.colours[progress.canary.colour];
+  return revision === progress.canary.revision && ready >= wantedPods(progress, facts);
+}
+
+/** The gateway has taken the weights that the step asks for. */
+export function isWeightTaken(progress: Progress, facts: ReleaseFacts): boolean {
+  const { weights, isAccepted } = facts.route;
+  const wanted = weightsOf(progress, facts);
+  if (!isAccepted || weights === undefined || wanted === undefined) return false;
+  if (weights.Blue !== wanted.Blue || weights.Green !== wanted.Green) return false;
+  return progress.stable === undefined || canaryBps(progress, facts) === askedBps(progress, facts.spec);
+}
