@@ -36,6 +36,9 @@ export interface AssemblyParts {
 /** 20: an edit causes about two runs, so ten edits in a row are not slowed down. 1 s: the interval of Cluster API. */
 const DEFAULT_PACE: PaceLimits = { burst: 20, intervalSeconds: 1 };
 
+/** 5: a verdict, what is found out right after it, and tries that fail. 1 s: as for everything else. */
+const URGENT_PACE: PaceLimits = { burst: 5, intervalSeconds: 1 };
+
 /** The loop of one controller, with a queue, a view, an applier and metrics of its own. Nothing runs before `start`. */
 export function assembleController(controller: Controller, parts: AssemblyParts): ControllerLoop {
   const { client, cache, clock, random, lease } = parts;
@@ -48,6 +51,7 @@ export function assembleController(controller: Controller, parts: AssemblyParts)
   const queue = createQueue({
     clock,
     pace: limits === "unbounded" ? unboundedPace : createPace(limits, clock),
+    urgentPace: createPace(URGENT_PACE, clock),
     onAdd: metrics.queueAdded,
     onRetry: metrics.queueRetried,
     onPaced: metrics.queuePaced,

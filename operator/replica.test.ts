@@ -11,7 +11,7 @@ import { configMap, WIDGET, widget } from "../testkit/widget.ts";
 import { createManager, LEASE_NAME, type Manager, type ManagerOptions } from "./manager.ts";
 import type { Runnable } from "./runtime/runnable.ts";
 import { createChannel, timerSource } from "./runtime/sources.ts";
-import type { Controller } from "./runtime/types.ts";
+import { type Controller, type Key, PRIORITIES } from "./runtime/types.ts";
 
 // Goal: what runs beside the controllers, and the controllers themselves, begin and end in the order that manager.ts draws.
 
@@ -238,6 +238,36 @@ describe("a controller", () => {
     await eventually("it leads", () => manager.isLeader());
     channel.push("pushed");
     await eventually("all came", () => ["pushed before", "pushed", "by timer"].every((name) => names.includes(name)));
+  });
+
+  it("runs what is urgent within milliseconds, while its workers are held up and the key has used up its pace", async () => {
+    await fake.client().create(WIDGET, widget("slow"));
+    const gate = Promise.withResolvers<object>();
+    const delaysMs: number[] = [];
+    let askedAt = 0;
+    let isHeldUp = false;
+    const urgent = createChannel("verdicts", (name: string) => [{ namespace: "default", name }], PRIORITIES.urgent);
+    const live = createChannel("news", (name: string) => [{ namespace: "default", name }]);
+    const reconcile = async ({ name }: Key): Promise<object> => {
+      if (name === "slow") {
+        isHeldUp = true;
+        return gate.promise;
+      }
+      delaysMs.push(systemClock.monotonic() - askedAt);
+      return {};
+    };
+    const pace = { burst: 1, intervalSeconds: 60 };
+    start({ controllers: [controllerOf({ pace, sources: [urgent.source, live.source], reconcile })] });
+    await eventually("its worker is held up", () => isHeldUp);
+    live.push("rollback");
+    for (let wake = 1; wake <= 5; wake += 1) {
+      askedAt = systemClock.monotonic();
+      urgent.push("rollback");
+      await eventually("it has run", () => delaysMs.length === wake);
+    }
+    // Some milliseconds, and a busy machine on top.
+    expect(Math.max(...delaysMs)).toBeLessThan(250);
+    gate.resolve({});
   });
 
   it("whose map cannot read an object goes on with the others", async () => {

@@ -319,6 +319,58 @@ describe("the next run's priority", () => {
   });
 });
 
+describe("an urgent key", () => {
+  const { urgent } = PRIORITIES;
+
+  it("is run while all workers are held up, one at a time, and no other key is", async () => {
+    const gates = new Map<string, () => void>();
+    const names: string[] = [];
+    const { clock, queue, loop } = start(async (_context, { name }) => {
+      names.push(name);
+      await new Promise<void>((resolve) => gates.set(name, resolve));
+      return {};
+    });
+    for (const name of ["slow1", "slow2", "slow3"]) queue.add(key(name));
+    await clock.advance(60_000);
+    expect(names).toEqual(["slow1", "slow2"]);
+    queue.add(key("rollback"), { priority: urgent });
+    queue.add(key("rollback2"), { priority: urgent });
+    await clock.advance(0);
+    expect(names).toEqual(["slow1", "slow2", "rollback"]);
+    gates.get("rollback")?.();
+    await clock.advance(0);
+    expect(names).toEqual(["slow1", "slow2", "rollback", "rollback2"]);
+    for (const name of ["slow1", "rollback2", "slow2"]) gates.get(name)?.();
+    await clock.advance(0);
+    expect(names.at(-1)).toBe("slow3");
+    gates.get("slow3")?.();
+    await loop.stop(0);
+  });
+
+  it("that fails is tried again every 5 s at least; what it asks for after a success is not urgent", async () => {
+    const priorities: number[] = [];
+    let isDown = true;
+    const { clock, queue, loop, runs } = start(async () => {
+      if (isDown) throw new OperatorError("KUBE_UNREACHABLE", "injected");
+      return { requeueAfterSeconds: 30 };
+    });
+    const { add } = queue;
+    queue.add = (item, how) => {
+      priorities.push(how?.priority ?? Number.NaN);
+      add(item, how);
+    };
+    queue.add(key("rollback"), { priority: urgent });
+    await clock.advance(600_000);
+    const gaps = runs.slice(1).map((at, index) => at - (runs[index] ?? 0));
+    expect(gaps.slice(0, 11)).toEqual([5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5000]);
+    expect(Math.max(...gaps)).toBe(5_000);
+    isDown = false;
+    await clock.advance(5_000);
+    expect(priorities).toEqual([50, 0]);
+    await loop.stop(0);
+  });
+});
+
 describe("a time that is none", () => {
   it.each([Number.NaN, -1, Number.POSITIVE_INFINITY])("(%d s) is a broken invariant, not a loop", async (seconds) => {
     const { clock, queue, loop, runs, value } = start(async () => ({ requeueAfterSeconds: seconds }));

@@ -11,7 +11,15 @@ import type { ControllerMetrics } from "./metrics.ts";
 import type { Queue, QueueItem } from "./queue.ts";
 import { timerSource } from "./sources.ts";
 import { afterSecondsOf, longestWaitMs } from "./step-retries.ts";
-import type { Controller, Key, ReconcileContext, Result, SourceContext } from "./types.ts";
+import {
+  type Controller,
+  type Key,
+  PRIORITIES,
+  type Priority,
+  type ReconcileContext,
+  type Result,
+  type SourceContext,
+} from "./types.ts";
 
 /*
  * The loop of one controller: take a key, reconcile it from memory, decide when to look again.
@@ -76,8 +84,8 @@ export function createControllerLoop(options: ControllerLoopOptions): Controller
   const feeding = new Set<string>();
   let workers: Promise<unknown> | undefined;
 
-  const work = async (): Promise<void> => {
-    for (let item = await queue.take(); item !== undefined; item = await queue.take()) {
+  const work = async (atLeast?: Priority): Promise<void> => {
+    for (let item = await queue.take(atLeast); item !== undefined; item = await queue.take(atLeast)) {
       // The queue handed the key out just before the abort, which did not know of this run.
       if (stopping.signal.aborted) return queue.done(item.key);
       const run: Run = { key: item.key, startedAt: clock.monotonic(), abort: new AbortController() };
@@ -107,7 +115,9 @@ export function createControllerLoop(options: ControllerLoopOptions): Controller
         await feed(source, context);
         feeding.delete(source.name);
       });
-      workers = Promise.all([...Array.from({ length: controller.concurrency }, work), ...sources]);
+      // The one more is for what is urgent: slow reconciles of other keys must not hold that up.
+      const loops = [...Array.from({ length: controller.concurrency }, () => work()), work(PRIORITIES.urgent)];
+      workers = Promise.all([...loops, ...sources]);
     },
     abort,
     stop: async (graceMs) => {
@@ -218,7 +228,9 @@ function conclude(
   { queue, metrics }: Pick<ControllerLoopOptions, "queue" | "metrics">,
 ): void {
   const { key } = item;
-  const { error, requeueAfterSeconds: after, priority = item.priority } = result;
+  const isUrgent = item.priority === PRIORITIES.urgent;
+  // To look again some time is not urgent any more; to try again is.
+  const { error, requeueAfterSeconds: after, priority = isUrgent ? PRIORITIES.live : item.priority } = result;
   const { steps } = result;
   if (error !== undefined && steps !== undefined && error.code !== "RECONCILE_TIMEOUT") {
     if (error.code === "ABORTED" && stopping.aborted) return;
@@ -231,7 +243,7 @@ function conclude(
   if (error !== undefined) {
     if (error.code === "ABORTED" && stopping.aborted) return;
     metrics.reconciled("error", seconds);
-    if (error.retry === "backoff") return void queue.addRateLimited(key, item.priority, longestWaitMs(error));
+    if (error.retry === "backoff") return void queue.addRateLimited(key, item.priority, longestWaitMs(error, isUrgent));
     if (error.retry === "after") return queue.addAfter(key, afterSecondsOf(error) * 1_000, item.priority);
   } else {
     metrics.reconciled(after === undefined ? "success" : "requeue_after", seconds);

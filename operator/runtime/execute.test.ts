@@ -170,6 +170,20 @@ describe("a step that failed", () => {
     expect(Math.max(...pauses)).toBe(60);
   });
 
+  it("that is urgent is sent again within 5 s, however long it has failed", async () => {
+    fail("a", "KUBE_FAILED");
+    const times: number[] = [];
+    for (let ms = 0; ms < 600_000; ms += 1_000) {
+      sent = [];
+      await run({ ...step("a"), urgent: true } as Action, step("b"));
+      if (sent.includes("a")) times.push(ms / 1_000);
+      await clock.advance(1_000);
+    }
+    const pauses = times.slice(1).map((time, index) => time - (times[index] ?? 0));
+    expect(pauses.slice(-3)).toEqual([5, 5, 5]);
+    expect(Math.max(...pauses)).toBeLessThan(7);
+  });
+
   it("says when it is to be tried again, and whether anything was tried", async () => {
     fail("a", "KUBE_FORBIDDEN");
     expect((await both()).steps).toEqual({ retryAfterSeconds: 0.005, isNews: true });

@@ -9,8 +9,8 @@ export interface Lanes<I extends LaneItem> {
   /** Adds the item at the end of its lane; one of the same id leaves the lane that it is in. */
   push(item: I): void;
   get(id: string): I | undefined;
-  /** Removes and returns the oldest item of the highest priority. */
-  shift(): I | undefined;
+  /** Removes and returns the oldest item of the highest priority; nothing when that is lower than asked for. */
+  shift(atLeast?: I["priority"]): I | undefined;
   /** Items by priority, those of empty lanes too. */
   sizes(): ReadonlyMap<number, number>;
 }
@@ -52,8 +52,9 @@ export function createLanes<I extends LaneItem>(priorities: readonly I["priority
       lane.items.set(item.id, item);
     },
     get: (id) => laneOf.get(id)?.items.get(id),
-    shift: () => {
+    shift: (atLeast = Number.NEGATIVE_INFINITY) => {
       for (const lane of lanes.values()) {
+        if (lane.priority < atLeast) return undefined;
         if (lane.items.size === 0) continue;
         const item = first(lane);
         if (item === undefined) continue;

@@ -92,12 +92,14 @@ it("loses no key and runs none twice, whatever is added, delayed, retried, paced
     do: fc.constantFrom("add", "add", "edit", "retry", "take", "take", "done", "wait"),
     name: fc.constantFrom("a", "b", "c", "d"),
     ms: fc.constantFrom(0, 0, 1, 50, 999, 5_000),
-    priority: fc.constantFrom("live", "resync", "start"),
+    priority: fc.constantFrom("urgent", "live", "resync", "start"),
   });
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 80 }), async (steps) => {
       const clock = createManualClock();
-      const queue = createQueue({ clock, pace: createPace({ burst: 2, intervalSeconds: 1 }, clock) });
+      const pace = createPace({ burst: 2, intervalSeconds: 1 }, clock);
+      const urgentPace = createPace({ burst: 2, intervalSeconds: 1 }, clock);
+      const queue = createQueue({ clock, pace, urgentPace });
       const running = new Set<string>();
       const owed = new Set<string>();
       const take = async (): Promise<void> => {
@@ -388,6 +390,7 @@ describe("priorities of two adds of one key", () => {
     }
     expect(await takeAll(queue, 5)).toEqual(["live0", "resync0", "resync1", "start0", "start1"]);
     expect([...queue.state().depth]).toEqual([
+      [50, 0],
       [0, 0],
       [-50, 0],
       [-100, 0],
@@ -457,6 +460,136 @@ describe("the pace of a key", () => {
     queue.add(key("a"), { isNewInput: true });
     expect(await takeAll(queue, 1)).toEqual(["a"]);
   });
+});
+
+describe("an urgent add", () => {
+  const { urgent } = PRIORITIES;
+  const begin = () => {
+    const clock = createManualClock();
+    const pace = createPace({ burst: 3, intervalSeconds: 1 }, clock);
+    const urgentPace = createPace({ burst: 2, intervalSeconds: 1 }, clock);
+    const queue = createQueue({ clock, pace, urgentPace });
+    /** Runs the key as often as its pace allows now. */
+    const exhaust = async (name: string): Promise<void> => {
+      for (let run = 0; run < 3; run += 1) {
+        queue.add(key(name));
+        expect(await takeAll(queue, 1)).toEqual([name]);
+      }
+      queue.add(key(name));
+      expect(ready(queue)).toBe(0);
+    };
+    return { clock, queue, exhaust };
+  };
+
+  it("runs a key at once that has used up its pace, twice, and then once a second", async () => {
+    const { clock, queue, exhaust } = begin();
+    await exhaust("a");
+    const runs: number[] = [];
+    const worker = (async () => {
+      for (let item = await queue.take(); item !== undefined; item = await queue.take()) {
+        runs.push(clock.monotonic());
+        queue.add(item.key, { priority: urgent });
+        queue.done(item.key);
+      }
+    })();
+    queue.add(key("a"), { priority: urgent });
+    await clock.advance(3_500);
+    queue.shutDown();
+    await worker;
+    // From then on both paces have a run each second, and it is one key that asks for more than that.
+    expect(runs.slice(0, 2)).toEqual([0, 0]);
+    expect(runs.filter((at) => at > 0 && at <= 3_000)).toEqual([1_000, 1_000, 2_000, 2_000, 3_000, 3_000]);
+  });
+
+  it("takes none of its own runs while its key has some", async () => {
+    const { queue, exhaust } = begin();
+    for (let run = 0; run < 3; run += 1) {
+      queue.add(key("a"), { priority: urgent });
+      expect(await takeAll(queue, 1)).toEqual(["a"]);
+    }
+    for (let run = 0; run < 2; run += 1) {
+      queue.add(key("a"), { priority: urgent });
+      expect(await takeAll(queue, 1)).toEqual(["a"]);
+    }
+    queue.add(key("a"), { priority: urgent });
+    expect(ready(queue)).toBe(0);
+    await exhaust("b");
+  });
+
+  it("passes the backoff of its key, which goes on growing", async () => {
+    const { queue } = begin();
+    for (let failure = 0; failure < 16; failure += 1) queue.addRateLimited(key("a"));
+    queue.add(key("a"));
+    expect(ready(queue)).toBe(0);
+    queue.add(key("a"), { priority: urgent });
+    await queue.take();
+    expect(queue.addRateLimited(key("a"), urgent)).toBe(5 * 2 ** 16);
+    expect(queue.addRateLimited(key("a"), urgent, 5_000)).toBe(5_000);
+    queue.done(key("a"));
+  });
+
+  it("while its key runs is the next run of it, whether that run fails or not", async () => {
+    const { queue } = begin();
+    queue.add(key("a"));
+    await queue.take();
+    queue.add(key("a"), { priority: urgent });
+    queue.addRateLimited(key("a"));
+    queue.done(key("a"));
+    expect(await queue.take(urgent)).toMatchObject({ key: key("a"), priority: urgent });
+  });
+
+  it("is all that a worker gets who asks for nothing else", async () => {
+    const { queue } = begin();
+    const reserved = queue.take(urgent);
+    const other = queue.take();
+    queue.add(key("a"));
+    expect((await other)?.key.name).toBe("a");
+    queue.add(key("b"));
+    queue.add(key("c"), { priority: urgent });
+    expect((await reserved)?.key.name).toBe("c");
+    expect(await takeAll(queue, 1)).toEqual(["b"]);
+    const waiting = queue.take(urgent);
+    queue.shutDown();
+    expect(await waiting).toBeUndefined();
+  });
+
+  it("is handed out at once, or within the second that its own pace takes, whatever happened before", async () => {
+    type Step = { readonly do: "live" | "urgent" | "retry" | "after" | "run" | "wait"; readonly ms: number };
+    const step = fc.record<Step>({
+      do: fc.constantFrom("live", "live", "urgent", "retry", "after", "run", "run", "wait"),
+      ms: fc.constantFrom(0, 1, 400, 1_500, 60_000),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+        const { clock, queue } = begin();
+        let urgentRuns = 0;
+        for (const { do: action, ms } of steps) {
+          if (action === "live") queue.add(key("a"), { afterMs: ms });
+          if (action === "urgent") queue.add(key("a"), { priority: urgent });
+          if (action === "retry") queue.addRateLimited(key("a"));
+          if (action === "after") queue.addAfter(key("a"), ms);
+          if (action === "wait") await clock.advance(ms);
+          if (action === "run" && ready(queue) > 0) {
+            if ((await queue.take())?.priority === urgent) urgentRuns += 1;
+            queue.done(key("a"));
+          }
+        }
+        // The workers of everything else are held up by keys of their own.
+        const at = clock.monotonic();
+        const reserved = queue.take(urgent);
+        let servedAt: number | undefined;
+        void reserved.then(() => {
+          servedAt = clock.monotonic();
+        });
+        queue.add(key("a"), { priority: urgent });
+        await clock.advance(1_000);
+        expect(servedAt).toBeDefined();
+        expect((servedAt ?? Number.POSITIVE_INFINITY) - at).toBeLessThanOrEqual(urgentRuns < 2 ? 0 : 1_000);
+        queue.shutDown();
+      }),
+      { numRuns: 200 },
+    );
+  }, 60_000);
 });
 
 it("hands out 50,000 keys in their order without ever looking at all of them", async () => {

@@ -29,6 +29,9 @@ import { type Key, PRIORITIES, type Priority } from "./types.ts";
  *   an event, while the key runs and the run succeeds  one further run, at once
  *   an event, after a failure of single steps          runs it: those have a backoff of their own (`step-retries.ts`)
  *   new input (the resource itself was edited)         forgets the backoff and runs at once: what failed was another task
+ *   an urgent add (only sources make them)             runs it at once; the backoff of what fails again goes on growing
+ *
+ * An urgent add does not wait for the key's pace either: where that is used up it has one of its own.
  */
 
 /** A key that was taken; give it back with `done`. */
@@ -69,8 +72,8 @@ export interface Queue {
   addRetry(key: Key, afterMs: number, priority?: Priority): void;
   /** Resets the key's backoff. */
   forget(key: Key): void;
-  /** The next key, when there is one; `undefined` after `shutDown`. */
-  take(): Promise<QueueItem | undefined>;
+  /** The next key of this priority or a higher one (any, unless told), when there is one; `undefined` after `shutDown`. */
+  take(atLeast?: Priority): Promise<QueueItem | undefined>;
   /** Ends the processing of a taken key. */
   done(key: Key): void;
   /** No key is handed out any more; what is processed may end. */
@@ -82,6 +85,8 @@ export interface QueueOptions {
   readonly clock: Clock;
   /** How often one key may run; without bounds unless told. */
   readonly pace?: Pace;
+  /** How often urgent adds may run one key, besides; without bounds unless told. */
+  readonly urgentPace?: Pace;
   /** A key that was in no list becomes ready, or will run again after the run that is going on. */
   readonly onAdd?: () => void;
   /** Each `addRateLimited`. */
@@ -122,12 +127,18 @@ interface Places {
   readonly again: Map<string, Entry>;
   /** What keeps an entry from being ready. */
   readonly retries: Retries;
-  readonly takers: ((item: QueueItem | undefined) => void)[];
+  /** Workers that wait, in their order. */
+  takers: Taker[];
+}
+
+interface Taker {
+  readonly atLeast: Priority;
+  readonly give: (item: QueueItem | undefined) => void;
 }
 
 /** An empty queue. */
 export function createQueue(options: QueueOptions): Queue {
-  const { clock, pace = unboundedPace } = options;
+  const { clock } = options;
   const places: Places = {
     ready: createLanes<Entry>(Object.values(PRIORITIES)),
     waiting: createTimetable<Entry>(clock, (entry) => makeReady(places, entry, options)),
@@ -136,7 +147,7 @@ export function createQueue(options: QueueOptions): Queue {
     retries: createRetries(),
     takers: [],
   };
-  const { ready, waiting, processing, again, retries, takers } = places;
+  const { ready, waiting, processing, again, retries } = places;
   let closed = false;
 
   const put = (entry: Entry): void => {
@@ -147,7 +158,8 @@ export function createQueue(options: QueueOptions): Queue {
   };
   /** The entry as it may be served: later when its key waits after a failure, and then with that retry. */
   const held = (entry: Entry): Entry => {
-    const earliest = entry.isNewInput ? undefined : retries.earliest(entry.id);
+    const passes = entry.isNewInput || entry.priority === PRIORITIES.urgent;
+    const earliest = passes ? undefined : retries.earliest(entry.id);
     if (earliest === undefined || earliest <= clock.monotonic()) return entry;
     return { ...entry, readyAt: Math.max(entry.readyAt, earliest), isPaced: false };
   };
@@ -158,7 +170,7 @@ export function createQueue(options: QueueOptions): Queue {
     if (waited !== undefined) put(held(waited));
   };
   const paced = (entry: Entry): Entry => {
-    const allowed = pace.earliest(entry.id);
+    const allowed = earliestOf(entry, options);
     if (!entry.isPaced || allowed <= entry.readyAt) return entry;
     if (waiting.get(entry.id) === undefined) options.onPaced?.();
     return { ...entry, readyAt: allowed };
@@ -189,10 +201,11 @@ export function createQueue(options: QueueOptions): Queue {
       put({ id: idOf(key), key, priority, readyAt: clock.monotonic() + afterMs, isPaced: false, isNewInput: false });
     },
     forget: (key) => retries.forget(idOf(key)),
-    take: () => {
+    take: (atLeast = PRIORITIES.start) => {
       if (closed) return Promise.resolve(undefined);
-      const item = takeReady(places, options);
-      return item === undefined ? new Promise((resolve) => takers.push(resolve)) : Promise.resolve(item);
+      const item = takeReady(places, options, atLeast);
+      if (item !== undefined) return Promise.resolve(item);
+      return new Promise((give) => places.takers.push({ atLeast, give }));
     },
     done: (key) => {
       const id = idOf(key);
@@ -210,7 +223,7 @@ export function createQueue(options: QueueOptions): Queue {
     shutDown: () => {
       closed = true;
       waiting.stop();
-      for (const taker of takers.splice(0)) taker(undefined);
+      for (const { give } of places.takers.splice(0)) give(undefined);
     },
     state: () => ({ depth: ready.sizes(), waiting: waiting.size(), processing: [...processing.values()] }),
   };
@@ -234,20 +247,35 @@ function makeReady(places: Places, entry: Entry, options: QueueOptions): void {
 }
 
 function handOut(places: Places, options: QueueOptions): void {
-  while (places.takers.length > 0) {
-    const item = takeReady(places, options);
-    if (item === undefined) return;
-    places.takers.shift()?.(item);
-  }
+  places.takers = places.takers.filter(({ atLeast, give }) => {
+    const item = takeReady(places, options, atLeast);
+    if (item !== undefined) give(item);
+    return item === undefined;
+  });
 }
 
-function takeReady({ ready, processing, retries }: Places, { clock, pace }: QueueOptions): QueueItem | undefined {
-  const entry = ready.shift();
+function takeReady(
+  { ready, processing, retries }: Places,
+  options: QueueOptions,
+  atLeast: Priority,
+): QueueItem | undefined {
+  const entry = ready.shift(atLeast);
   if (entry === undefined) return undefined;
-  if (entry.isPaced) pace?.spend(entry.id);
+  if (entry.isPaced) paceOf(entry, options).spend(entry.id);
   retries.begin(entry.id);
-  processing.set(entry.id, clock.monotonic());
+  processing.set(entry.id, options.clock.monotonic());
   return { key: entry.key, priority: entry.priority, readyAt: entry.readyAt };
+}
+
+function earliestOf({ id, priority }: Entry, { pace, urgentPace }: QueueOptions): number {
+  const earliest = (pace ?? unboundedPace).earliest(id);
+  return priority === PRIORITIES.urgent ? Math.min(earliest, (urgentPace ?? unboundedPace).earliest(id)) : earliest;
+}
+
+/** Whose run it is: an urgent one takes one of its own only where the key has none left. */
+function paceOf({ id, priority }: Entry, { clock, pace = unboundedPace, urgentPace }: QueueOptions): Pace {
+  const isOwn = priority === PRIORITIES.urgent && pace.earliest(id) > clock.monotonic();
+  return isOwn ? (urgentPace ?? unboundedPace) : pace;
 }
 
 function idOf(key: Key): string {

@@ -76,6 +76,15 @@ describe("a channel", () => {
     expect(added).toHaveLength(4);
   });
 
+  it("tells with the priority that it was given, also what was kept", () => {
+    const { context, added } = begin();
+    const channel = createChannel("c", (name: string) => [key(name)], PRIORITIES.urgent);
+    channel.push("a");
+    void channel.source.run(context);
+    channel.push("b");
+    expect(added).toEqual(["0 a 50", "0 b 50"]);
+  });
+
   it("gives what its map throws to who pushes", () => {
     const channel = createChannel<string>("c", () => {
       throw new TypeError("injected");

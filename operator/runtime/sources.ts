@@ -41,21 +41,28 @@ export function timerSource(options: TimerOptions): Source {
 export interface Channel<T> {
   readonly source: Source;
   /**
-   * Asks for the keys of a value, as live events. What is pushed while nobody leads here is kept as keys, each once, and
+   * Asks for the keys of a value. What is pushed while nobody leads here is kept as keys, each once, and
    * told when this replica begins to work.
    */
   push(value: T): void;
 }
 
-/** @param keys tells which keys a value concerns; when it throws, `push` throws */
-export function createChannel<T>(name: string, keys: (value: T) => Iterable<Key>): Channel<T> {
+/**
+ * @param keys tells which keys a value concerns; when it throws, `push` throws
+ * @param priority that of a live event unless told
+ */
+export function createChannel<T>(
+  name: string,
+  keys: (value: T) => Iterable<Key>,
+  priority: Priority = PRIORITIES.live,
+): Channel<T> {
   const kept = new Map<string, Key>();
   let add: ((key: Key) => void) | undefined;
   return {
     source: {
       name,
       run: async (context) => {
-        add = context.add;
+        add = (key) => context.add(key, priority);
         for (const key of kept.values()) add(key);
         kept.clear();
         await new Promise<void>((resolve) => {

@@ -40,6 +40,8 @@ const AFTER_DEFAULT_SECONDS = 5;
 const AFTER_MAX_SECONDS = 1_000;
 /** Nobody tells that a quota or a right was changed: what was refused is asked for again this often at least. */
 const REFUSED_MAX_MS = 60_000;
+/** What undoes something is tried again this often at least, however long it has failed: its cause may end at any moment. */
+const URGENT_MAX_MS = 5_000;
 /** Nobody asks for a step for so long unless its resource is gone: longer than any backoff. */
 const FORGET_AFTER_MS = 2 * AFTER_MAX_SECONDS * 1_000;
 
@@ -76,7 +78,9 @@ export function createStepRetries(clock: Pick<Clock, "monotonic">): StepRetries 
       const now = clock.monotonic();
       sweep(now);
       const afterMs =
-        error.retry === "after" ? afterSecondsOf(error) * 1_000 : retries.failed(id, now, longestWaitMs(error));
+        error.retry === "after"
+          ? afterSecondsOf(error) * 1_000
+          : retries.failed(id, now, longestWaitMs(error, action.type !== "event" && action.urgent === true));
       if (error.retry === "after") retries.failedUntil(id, { now, until: now + afterMs });
       failed.delete(id);
       failed.set(id, {
@@ -106,7 +110,8 @@ export function afterSecondsOf({ retryAfterSeconds: asked = AFTER_DEFAULT_SECOND
 }
 
 /** The longest that a failure waits, where that is less than the backoff's own. */
-export function longestWaitMs({ code }: OperatorError): number | undefined {
+export function longestWaitMs({ code }: OperatorError, isUrgent: boolean): number | undefined {
+  if (isUrgent) return URGENT_MAX_MS;
   return code === "KUBE_FORBIDDEN" ? REFUSED_MAX_MS : undefined;
 }
 

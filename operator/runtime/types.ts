@@ -47,7 +47,7 @@ interface WriteStep extends Step {
   readonly urgent?: true;
 }
 
-/** One step of a plan. What is `urgent` is for writes that undo something. */
+/** One step of a plan. What is `urgent` is for writes that undo something; one that fails is tried again every 5 s at least. */
 export type Action =
   /** Server-side apply of the whole desired object; no write when its hash is unchanged. */
   | (WriteStep & { readonly type: "apply"; readonly object: KubeObject })
@@ -124,15 +124,19 @@ export interface Result {
   readonly error?: Error;
   /** The error is of steps alone: events run the key as after a success, and the steps keep to their own backoff. */
   readonly steps?: StepFailures;
-  /** Priority of the next run; the same as of this one unless told. */
+  /** Priority of the next run; the same as of this one unless told, and that of a live event after an urgent one. */
   readonly priority?: Priority;
 }
 
 /**
- * Which keys go first: what users and the world change now, then what a resync looks at again, then the list of a start.
- * controller-runtime gives -100 to a resync and to a start; here a resync goes before a start.
+ * Which keys go first: what has to be undone, then what users and the world change now, then what a resync looks at again,
+ * then the list of a start. controller-runtime gives -100 to a resync and to a start; here a resync goes before a start.
+ *
+ * `urgent` is for sources alone. It passes the backoff after a failure and the pace of its key, has one of its own where that is used up
+ * (5 runs in a row, then one a second), and a worker that nothing else may hold up. What is left to wait for is a run of the same
+ * key that goes on, `deadlineSeconds` at most (docs/adr/0011-pace-of-a-key.md).
  */
-export const PRIORITIES = { live: 0, resync: -50, start: -100 } as const;
+export const PRIORITIES = { urgent: 50, live: 0, resync: -50, start: -100 } as const;
 export type Priority = (typeof PRIORITIES)[keyof typeof PRIORITIES];
 
 /** What a reconcile may use. */
@@ -258,7 +262,7 @@ export interface Controller<T extends KubeObject = KubeObject> {
   readonly indexes?: Readonly<Record<string, IndexFunction<T>>>;
   /** Which updates of the kind itself count; every one unless told. */
   changed?(previous: T, current: T): boolean;
-  /** Keys reconciled at once. */
+  /** Keys reconciled at once; one more when it is urgent. */
   readonly concurrency: number;
   /** How often one key may run (20 times in a row, then once a second, unless told; docs/adr/0011-pace-of-a-key.md). */
   readonly pace?: PaceLimits | "unbounded";
