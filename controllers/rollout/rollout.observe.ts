@@ -20,7 +20,7 @@ import { routeType } from "./rollout.objects.ts";
 import { BEGINNING } from "./rollout.phases.ts";
 import type { Progress } from "./rollout.progress.ts";
 import { type Unusable, type Wanted, wantedOf } from "./rollout.template.ts";
-import type { Standing } from "./sampling/sampler.ts";
+import type { Standing } from "./sampling/release.ts";
 
 /** Rollouts by the Deployment that they release. */
 export const ON_DEPLOYMENT = "deployment";

@@ -5,7 +5,7 @@ import { contentHash } from "../../lib/core/canonical.ts";
 import { runName } from "./rollout.decide.ts";
 import type { World } from "./rollout.observe.ts";
 import { stageBps, stageIndex } from "./rollout.weights.ts";
-import type { SampleTask, ScrapeTarget } from "./sampling/sampler.ts";
+import type { SampleTask, ScrapeTarget } from "./sampling/task.ts";
 
 /** Hex digits that tell policies apart in the name of a run. */
 const POLICY_DIGITS = 6;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import type { CounterSample } from "../../../crds/rollout-run.ts";
-import { addCounts, ticksOf } from "./counters.ts";
+import { addCounts, countSample, NOTHING_COUNTED, ticksOf } from "./counters.ts";
 
 // Goal: counters become counts of intervals, whatever restarts, comes, goes and falls silent.
 
@@ -89,6 +89,34 @@ describe("ticksOf", () => {
     const before = { a: { requests: 100, errors: 0, latency: [50, 90] } };
     const after = { a: { requests: 160, errors: 0, latency: [80, 140] } };
     expect(countsOf(canary(before, after))).toEqual([{ requests: 60, errors: 0, latency: [30, 20, 10] }]);
+  });
+});
+
+describe("countSample", () => {
+  const [first, second, third] = canary(
+    { a: { requests: 10, errors: 0 } },
+    { a: { requests: 15, errors: 0 }, b: { requests: 500, errors: 400 } },
+    { a: { requests: 15, errors: 1 }, b: { requests: 506, errors: 402 } },
+  ) as [CounterSample, CounterSample, CounterSample];
+
+  it("begins a series with its first answer when asked", () => {
+    const begun = countSample(NOTHING_COUNTED, first, "answer");
+    expect(begun.tick).toBeUndefined();
+    const joined = countSample(begun.counting, second, "answer");
+    expect(joined.tick?.canary).toEqual({ requests: 5, errors: 0 });
+    expect(countSample(joined.counting, third, "answer").tick?.canary).toEqual({ requests: 7, errors: 3 });
+  });
+
+  it("counts latency from where it was first seen with it", () => {
+    const withLatency = (requests: number, upTo: number): CounterSample => ({
+      ...second,
+      canary: { a: { requests, errors: 0, latency: [upTo] } },
+    });
+    const begun = countSample(NOTHING_COUNTED, first, "answer").counting;
+    const told = countSample(begun, withLatency(15, 12), "answer");
+    expect(told.tick?.canary).toEqual({ requests: 5, errors: 0 });
+    const next = countSample(told.counting, { ...withLatency(25, 20), at: third.at }, "answer");
+    expect(next.tick?.canary).toEqual({ requests: 10, errors: 0, latency: [8, 2] });
   });
 });
 

@@ -30,6 +30,11 @@ export function appendTick({ run, state }: OpenRun, tick: Tick): OpenRun {
   return { run: { ...room, rows: [...room.rows, { ...tick, ...next.judgement }] }, state: next.state };
 }
 
+/** Goes on with a stored run. */
+export function resumeRun(run: RolloutRun): OpenRun {
+  return { run, state: stateAfter(run, run.rows.length) };
+}
+
 /** The judge's memory after some rows, from where it is known. */
 function stateAfter({ rows, merged, policy }: RolloutRun, count: number): JudgeState {
   return rows

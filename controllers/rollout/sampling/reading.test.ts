@@ -7,7 +7,7 @@ import { type CountNames, readingOf, seriesOf } from "./reading.ts";
 // Goal: the sums are those of the program, and a name that nothing has is told by name.
 
 const NAMES = { requests: "http_requests_total", errors: { label: "code", pattern: "5.." } };
-const WITH_LATENCY = { ...NAMES, latency: "http_request_duration_seconds" };
+const WITH_LATENCY = { ...NAMES, latency: { histogram: "http_request_duration_seconds", unitMs: 1_000 } };
 const REQUESTS =
   'http_requests_total{code="200"} 90\nhttp_requests_total{code="503"} 3\nhttp_requests_total{code="404"} 7\n';
 
@@ -37,7 +37,7 @@ describe("readingOf", () => {
     ["03", 0],
     ["500|501", 0],
   ])("takes the whole value of the label for %s", (pattern, errors) => {
-    expect(read(REQUESTS, { ...NAMES, errors: { label: "code", pattern } }).counters.errors).toBe(errors);
+    expect(read(REQUESTS, { ...NAMES, errors: { label: "code", pattern } }).counters?.errors).toBe(errors);
   });
 
   it("takes only series of one version when told which", () => {
@@ -61,7 +61,6 @@ describe("readingOf", () => {
 
   it("tells what is neither counted nor announced", () => {
     expect(read("up 1\n", WITH_LATENCY)).toEqual({
-      counters: { requests: 0, errors: 0 },
       missing: ["http_requests_total", "http_request_duration_seconds"],
     });
   });
@@ -76,8 +75,8 @@ describe("readingOf", () => {
     expect(read(page, WITH_LATENCY).histogram).toEqual({ boundsMs: [100], upTo: [10] });
   });
 
-  it("takes bounds for milliseconds where the name says so", () => {
-    const names = { ...NAMES, latency: "t_ms" };
+  it("takes bounds in their unit", () => {
+    const names = { ...NAMES, latency: { histogram: "t_ms", unitMs: 1 } };
     expect(read('t_ms_bucket{le="2.5"} 1\nt_ms_bucket{le="+Inf"} 1\n', names).histogram?.boundsMs).toEqual([2.5]);
   });
 

@@ -16,13 +16,14 @@ export interface CountNames {
   readonly requests: string;
   /** Label of that counter, and its values that mean failure: '.' is any one character, '|' parts alternatives. */
   readonly errors: { readonly label: string; readonly pattern: string };
-  /** Histogram, without `_bucket`. */
-  readonly latency?: string;
+  /** Histogram of the time they took, without `_bucket`, and milliseconds of its unit. */
+  readonly latency?: { readonly histogram: string; readonly unitMs: number };
 }
 
 /** What one process has counted of one version since it began. */
 export interface Reading {
-  readonly counters: Omit<Counters, "latency">;
+  /** Absent when the requests are neither counted nor announced. */
+  readonly counters?: Omit<Counters, "latency">;
   /** Absent before its first event. */
   readonly histogram?: Histogram;
   /** Metrics that were neither counted nor announced. */
@@ -34,7 +35,7 @@ const COUNT_MAX = 1e12;
 
 /** Series that `readingOf` needs of a page. */
 export function seriesOf({ requests, latency }: CountNames): Set<string> {
-  return new Set([requests, ...(latency === undefined ? [] : [`${latency}_bucket`])]);
+  return new Set([requests, ...(latency === undefined ? [] : [`${latency.histogram}_bucket`])]);
 }
 
 /**
@@ -46,16 +47,19 @@ export function readingOf(
   names: CountNames,
   isOurs: (labels: Sample["labels"]) => boolean = () => true,
 ): Reading {
+  const { latency } = names;
   const ours = samples.filter(({ labels }) => isOurs(labels));
   const requests = ours.filter(({ name }) => name === names.requests);
-  const buckets = ours.filter(({ name }) => name === `${names.latency ?? ""}_bucket`);
-  const missing = [
-    ...(requests.length === 0 && !isAnnounced(names.requests, families) ? [names.requests] : []),
-    ...(names.latency !== undefined && buckets.length === 0 && !families.has(names.latency) ? [names.latency] : []),
-  ];
-  const counters = { requests: sumOf(requests, names.requests), errors: errorsOf(requests, names) };
-  if (names.latency === undefined || buckets.length === 0) return { counters, missing };
-  return { counters, histogram: histogramOf(buckets, names.latency), missing };
+  const buckets = latency === undefined ? [] : ours.filter(({ name }) => name === `${latency.histogram}_bucket`);
+  const isCounted = requests.length > 0 || isAnnounced(names.requests, families);
+  const isTimed = latency === undefined || buckets.length > 0 || families.has(latency.histogram);
+  return {
+    ...(isCounted
+      ? { counters: { requests: sumOf(requests, names.requests), errors: errorsOf(requests, names) } }
+      : {}),
+    ...(latency === undefined || buckets.length === 0 ? {} : { histogram: histogramOf(buckets, latency) }),
+    missing: [...(isCounted ? [] : [names.requests]), ...(isTimed ? [] : [latency.histogram])],
+  };
 }
 
 /** OpenMetrics announces `x_total` as `x`; the count of a histogram or summary is announced by the name of that. */
@@ -87,8 +91,10 @@ function countOf(value: number, name: string): number {
 }
 
 /** Only bounds of all series: a sum over fewer would fall from one bound to the next. */
-function histogramOf(buckets: readonly Sample[], name: string): Histogram {
-  const unit = /_(?:milliseconds|ms)$/.test(name) ? 1 : 1_000;
+function histogramOf(
+  buckets: readonly Sample[],
+  { histogram: name, unitMs }: NonNullable<CountNames["latency"]>,
+): Histogram {
   const byBound = new Map<number, Sample[]>();
   for (const sample of buckets) {
     const bound = numberOf(sample.labels.get("le") ?? "");
@@ -109,5 +115,5 @@ function histogramOf(buckets: readonly Sample[], name: string): Histogram {
   if (sorted.length > BOUNDS_MAX) {
     throw new OperatorError("METRICS_INVALID", `metrics: ${name} has more than ${BOUNDS_MAX} bounds`);
   }
-  return { boundsMs: sorted.map(([bound]) => Number((bound * unit).toPrecision(12))), upTo };
+  return { boundsMs: sorted.map(([bound]) => Number((bound * unitMs).toPrecision(12))), upTo };
 }

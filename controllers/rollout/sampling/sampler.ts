@@ -1,37 +1,184 @@
-import type { RolloutAnalysis } from "../../../crds/rollout-analysis.ts";
-import type { RolloutPolicy } from "../../../crds/rollout-policy.ts";
-import type { RolloutRun, Verdict } from "../../../crds/rollout-run.ts";
-import type { Key, Source } from "../../../operator/runtime/types.ts";
-export interface ScrapeTarget {
-  readonly name: string;
-  readonly uid: string;
-  readonly ip: string;
-}
-export interface SampleTask {
-  readonly key: Key;
-  readonly revision: string;
-  readonly policy: RolloutPolicy;
-  readonly analysis: RolloutAnalysis;
-  readonly stage: number;
-  readonly weightBps: number;
-  readonly canary: readonly ScrapeTarget[];
-  readonly stable: readonly ScrapeTarget[];
-  readonly services: { readonly canary: string; readonly stable: string };
-  readonly route: string;
-}
-export interface Standing {
-  readonly revision: string;
-  readonly run: RolloutRun;
-  readonly verdict: Verdict | undefined;
-  readonly failure: Verdict | undefined;
-  readonly failedAt?: number;
-  readonly unknownSinceMs?: number;
-  readonly measured: { readonly canary: number; readonly stable: number };
-  readonly lastSampleAt?: number;
-  readonly trouble?: string;
-}
+/**
+ * Asks the sources of counts for all releases that are followed, each by a loop of its own, so that a slow one holds up none, while
+ * this replica leads. Questions of one release never overlap. An answer that was under way when the release moved on is thrown
+ * away: nobody can tell at which weight it was counted.
+ */
+
+import type { RolloutRun } from "../../../crds/rollout-run.ts";
+import { assert } from "../../../lib/core/assert.ts";
+import { canonicalJson } from "../../../lib/core/canonical.ts";
+import { toOperatorError } from "../../../lib/core/errors.ts";
+import { PRIORITIES, type Source, type SourceContext } from "../../../operator/runtime/types.ts";
+import type { CountSource, Scrape } from "./answer.ts";
+import { gatewaySource, type Resolve } from "./gateway.ts";
+import { podSource } from "./pods.ts";
+import {
+  beginRelease,
+  enterPlace,
+  type Release,
+  type Standing,
+  standingOf,
+  takeAnswer,
+  withTrouble,
+} from "./release.ts";
+import type { SampleTask } from "./task.ts";
+
 export interface Sampler {
+  /**
+   * Follows a release; the same task again changes nothing. Another stage or weight begins a new place at once: verdict and
+   * measured requests are those of the new one from this call on. Another revision or policy is another run. `undefined` ends it.
+   * @param stored a run of the same revision to go on with, for the first call after a change of leader; later ones are not looked at
+   */
   follow(uid: string, task: SampleTask | undefined, stored?: RolloutRun): void;
+  /** Where a followed release stands. */
   standing(uid: string): Standing | undefined;
+  /**
+   * Runs the loops while this replica leads, and forgets all releases with that. Asks for a reconcile when verdict or reason change
+   * and when trouble begins or ends; for an urgent one when a failure appears.
+   */
   readonly source: Source;
+}
+
+/** What sampling takes from outside. */
+export interface SamplerDeps {
+  readonly scrape: Scrape;
+  readonly resolve: Resolve;
+}
+
+interface Followed {
+  task: SampleTask;
+  ask: CountSource;
+  release: Release;
+  /** What was last told by a reconcile. */
+  told: string;
+  /** Ends the wait, and the question that is under way. */
+  wake: () => void;
+  isEnded: boolean;
+}
+
+export function createSampler(deps: SamplerDeps): Sampler {
+  const followed = new Map<string, Followed>();
+  let begin: ((of: Followed) => void) | undefined;
+
+  const end = (uid: string): void => {
+    const of = followed.get(uid);
+    if (of === undefined) return;
+    followed.delete(uid);
+    of.isEnded = true;
+    of.wake();
+  };
+  const start = (uid: string, task: SampleTask, stored: RolloutRun | undefined): void => {
+    const release = beginRelease(task, stored);
+    const told = newsOf(release);
+    const of = { task, ask: sourceOf(task, deps), release, told, wake: () => undefined, isEnded: false };
+    followed.set(uid, of);
+    begin?.(of);
+  };
+
+  return {
+    follow: (uid, task, stored) => {
+      const of = followed.get(uid);
+      if (task === undefined) return end(uid);
+      if (of === undefined) return start(uid, task, stored);
+      // Followed without a sample since before this replica led: what was stored meanwhile is newer.
+      const isNewer = of.release.moment === undefined && (stored?.rows.length ?? 0) > of.release.open.run.rows.length;
+      if (of.task.revision !== task.revision || isOther(of.task.policy, task.policy) || isNewer) {
+        end(uid);
+        return start(uid, task, stored);
+      }
+      moveTo(of, task, deps);
+    },
+    standing: (uid) => {
+      const of = followed.get(uid);
+      return of && standingOf(of.release);
+    },
+    source: {
+      name: "samples",
+      run: async (context) => {
+        const loops = new Set<Promise<void>>();
+        begin = (of) => {
+          const loop = work(of, context).finally(() => loops.delete(loop));
+          loops.add(loop);
+        };
+        for (const of of followed.values()) begin(of);
+        await aborted(context.signal);
+        begin = undefined;
+        // Another replica goes on with what was stored; what is here is old when it comes back.
+        for (const uid of [...followed.keys()]) end(uid);
+        await Promise.all(loops);
+      },
+    },
+  };
+}
+
+/** The same run, maybe at another place or from another source. */
+function moveTo(of: Followed, task: SampleTask, deps: SamplerDeps): void {
+  const sourceOfTask = ({ analysis, route, services }: SampleTask) => ({ source: analysis.source, route, services });
+  const isOtherSource = isOther(sourceOfTask(of.task), sourceOfTask(task));
+  const isElsewhere = of.task.stage !== task.stage || of.task.weightBps !== task.weightBps;
+  of.task = task;
+  if (isOtherSource) of.ask = sourceOf(task, deps);
+  if (!isOtherSource && !isElsewhere) return;
+  of.release = enterPlace(of.release, task);
+  of.told = newsOf(of.release);
+  of.wake();
+}
+
+/** Samples one release until it is ended. */
+async function work(of: Followed, context: SourceContext): Promise<void> {
+  const { clock, log } = context;
+  while (!of.isEnded && !context.signal.aborted) {
+    const controller = new AbortController();
+    of.wake = () => controller.abort();
+    const began = clock.monotonic();
+    try {
+      await sampleOnce(of, context, controller.signal);
+    } catch (error) {
+      const { namespace, name } = of.task.key;
+      const { message } = toOperatorError(error);
+      log.error({ rollout: `${namespace}/${name}`, error: message }, "a release could not be sampled");
+      tell(of, withTrouble(of.release, message, clock.now()), context);
+    }
+    const left = began + of.task.analysis.intervalSeconds * 1_000 - clock.monotonic();
+    await clock.sleep(Math.max(0, left), controller.signal);
+  }
+}
+
+async function sampleOnce(of: Followed, context: SourceContext, signal: AbortSignal): Promise<void> {
+  const { clock } = context;
+  const now = { wallMs: clock.now(), monotonicMs: clock.monotonic() };
+  const answer = await of.ask(of.task, signal);
+  if (signal.aborted) return;
+  tell(of, takeAnswer(of.release, answer, now), context);
+}
+
+function tell(of: Followed, release: Release, { add }: SourceContext): void {
+  const isFailed = of.release.failure === undefined && release.failure !== undefined;
+  of.release = release;
+  const news = newsOf(release);
+  if (news === of.told) return;
+  of.told = news;
+  add(of.task.key, isFailed ? PRIORITIES.urgent : PRIORITIES.live);
+}
+
+/** What a reconcile should hear of at once. */
+function newsOf({ verdict, failure, trouble }: Release): string {
+  return [verdict?.verdict, verdict?.reason, failure !== undefined, trouble !== undefined].join(" ");
+}
+
+function sourceOf({ analysis: { source, latency } }: SampleTask, deps: SamplerDeps): CountSource {
+  if (source.gateway !== undefined) return gatewaySource(deps, source.gateway, latency !== undefined);
+  assert(source.pods !== undefined, "an analysis has a source");
+  return podSource(deps.scrape, source.pods);
+}
+
+function isOther(one: unknown, other: unknown): boolean {
+  return one !== other && canonicalJson(one) !== canonicalJson(other);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 }

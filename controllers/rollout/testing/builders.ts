@@ -1,7 +1,9 @@
 import { ROLLOUT, type Rollout, type RolloutSpec, rolloutSpec } from "../../../crds/rollout.ts";
 import type { Verdict } from "../../../crds/rollout-run.ts";
 import type { KubeObject } from "../../../lib/kube/types.ts";
-import type { Sampler, SampleTask, Standing } from "../sampling/sampler.ts";
+import type { Standing } from "../sampling/release.ts";
+import type { Sampler } from "../sampling/sampler.ts";
+import type { SampleTask } from "../sampling/task.ts";
 
 export const NAMESPACE = "shop";
 export const NAME = "web";

@@ -1,0 +1,40 @@
+/** Counts from the pods of both versions, each of which counts by itself. */
+import type { PodMetrics } from "../../../crds/rollout-analysis.ts";
+import { toOperatorError } from "../../../lib/core/errors.ts";
+import { ANSWER_TIMEOUT_MS, type CountSource, type Scrape, type SideAnswer, sideOf } from "./answer.ts";
+import { parseExposition } from "./exposition.ts";
+import { type CountNames, type Reading, readingOf, seriesOf } from "./reading.ts";
+import type { ScrapeTarget } from "./task.ts";
+
+/** Where the pods are asked, and for what. */
+interface PodSource {
+  readonly port: number;
+  readonly path: string;
+  readonly metrics: PodMetrics;
+}
+
+export function podSource(scrape: Scrape, { port, path, metrics }: PodSource): CountSource {
+  const names = namesOf(metrics);
+  const wanted = seriesOf(names);
+
+  const askOne = async ({ name, ip }: ScrapeTarget, signal: AbortSignal): Promise<Reading | string> => {
+    try {
+      const page = await scrape({ host: ip, port, path, timeoutMs: ANSWER_TIMEOUT_MS, signal });
+      return readingOf(parseExposition(page, wanted), names);
+    } catch (error) {
+      return `pod ${name}: ${toOperatorError(error).message}`;
+    }
+  };
+  const askSide = async (targets: readonly ScrapeTarget[], signal: AbortSignal): Promise<SideAnswer> =>
+    sideOf(await Promise.all(targets.map(async (target) => [target.uid, await askOne(target, signal)] as const)));
+
+  return async (task, signal) => {
+    const [canary, stable] = await Promise.all([askSide(task.canary, signal), askSide(task.stable, signal)]);
+    return { canary, stable };
+  };
+}
+
+function namesOf({ latency, ...names }: PodMetrics): CountNames {
+  if (latency === undefined) return names;
+  return { ...names, latency: { histogram: latency, unitMs: /_(?:milliseconds|ms)$/.test(latency) ? 1 : 1_000 } };
+}

@@ -1,0 +1,62 @@
+import { request } from "node:http";
+import { OperatorError } from "../core/errors.ts";
+
+/** One question over HTTP, to an address. */
+export interface TextRequest {
+  readonly host: string;
+  readonly port: number;
+  /** With a leading slash. */
+  readonly path: string;
+  /** For name, connection and answer together. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Far above what a program of sane labels tells; more would hold up the event loop that reads it. */
+const BODY_BYTES_MAX = 4 * 1024 * 1024;
+
+/**
+ * Gets a page of metrics by plain HTTP, directly: no proxy is asked and no redirect is followed.
+ * @throws OperatorError METRICS_UNREACHABLE for everything that is not an answer 200; the message has address and reason, no path
+ */
+export function getText({ host, port, path, timeoutMs, signal }: TextRequest): Promise<string> {
+  const deadline = AbortSignal.timeout(timeoutMs);
+  const failure = (message: string, cause?: unknown): OperatorError =>
+    new OperatorError("METRICS_UNREACHABLE", `${host}:${port}: ${message}`, { cause });
+  return new Promise((resolve, reject) => {
+    const sent = request({
+      host,
+      port,
+      path,
+      headers: { accept: "text/plain;version=0.0.4" },
+      // A connection for each question: they are seconds apart, which is when servers close idle ones.
+      agent: false,
+      signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
+    });
+    const fail = (error: NodeJS.ErrnoException): void => {
+      if (deadline.aborted) reject(failure(`no answer within ${timeoutMs} ms`, error));
+      else reject(failure(error.code ?? error.message, error));
+    };
+    sent.on("error", fail);
+    sent.on("response", (response) => {
+      if (response.statusCode !== 200) {
+        reject(failure(`status ${response.statusCode ?? 0}`));
+        sent.destroy();
+        return;
+      }
+      const parts: Buffer[] = [];
+      let size = 0;
+      response.on("data", (part: Buffer) => {
+        size += part.length;
+        if (size <= BODY_BYTES_MAX) parts.push(part);
+        else {
+          reject(failure(`the answer has more than ${BODY_BYTES_MAX} bytes`));
+          sent.destroy();
+        }
+      });
+      response.on("error", fail);
+      response.on("end", () => resolve(Buffer.concat(parts).toString("utf8")));
+    });
+    sent.end();
+  });
+}
