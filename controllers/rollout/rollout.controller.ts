@@ -9,6 +9,7 @@ import { createThrottle } from "../../operator/runtime/throttle.ts";
 import type { Controller, Watch } from "../../operator/runtime/types.ts";
 import { type Assessment, assessRollout } from "./rollout.assess.ts";
 import { observePod } from "./rollout.facts.ts";
+import type { RolloutMetrics } from "./rollout.metrics.ts";
 import { ON_DEPLOYMENT, observeRollout, suspectsOf, type World } from "./rollout.observe.ts";
 import { planRollout } from "./rollout.plan.ts";
 import { numbersMoved, reportRollout } from "./rollout.report.ts";
@@ -19,6 +20,8 @@ import type { Sampler } from "./sampling/sampler.ts";
 export interface RolloutDeps {
   /** Looks at the counters of both versions and judges them. */
   readonly sampler: Sampler;
+  /** Counts what becomes of releases. */
+  readonly metrics: RolloutMetrics;
 }
 
 /** Keys reconciled at once: a reconcile waits for nothing but the API server. */
@@ -31,9 +34,30 @@ export const NUMBERS_INTERVAL_SECONDS = 10;
 const ON_SERVICE = "service";
 
 /** Controller of Rollouts: observe, assess, plan, report (docs/lifecycle.md). */
-export function createRolloutController({ sampler }: RolloutDeps): Controller<Rollout> {
+export function createRolloutController({ sampler, metrics }: RolloutDeps): Controller<Rollout> {
   const readClues = createClueReader();
   const numbers = createThrottle(NUMBERS_INTERVAL_SECONDS);
+  const reconcile = createReconciler<Rollout, World, Assessment>({
+    resource: ROLLOUT,
+    holdsDeletion: false,
+    observe: async (rollout, context) => {
+      const seen = observeRollout(context.cache, rollout);
+      const { uid = "" } = rollout.metadata;
+      // The place is told before the verdict is read, so that no verdict of an earlier place counts at this one.
+      sampler.follow(uid, sampleTask(seen));
+      return { ...seen, standing: sampler.standing(uid), clues: await readClues(suspectsOf(seen), context) };
+    },
+    assess: assessRollout,
+    plan: planRollout,
+    report: (assessment, _run, { clock }) => {
+      const { uid } = assessment.world.target.owner;
+      const moved = numbersMoved(assessment);
+      const waitSeconds = moved ? numbers.waitSeconds(uid, clock) : 0;
+      const publish = moved && waitSeconds === 0;
+      if (publish) numbers.mark(uid, clock, true);
+      return { ...reportRollout(assessment, publish), requeueAfterSeconds: waitSeconds };
+    },
+  });
   return {
     name: "rollout",
     resource: ROLLOUT,
@@ -45,27 +69,12 @@ export function createRolloutController({ sampler }: RolloutDeps): Controller<Ro
     },
     reads: [RESOURCES.Event],
     sources: [sampler.source],
-    reconcile: createReconciler<Rollout, World, Assessment>({
-      resource: ROLLOUT,
-      holdsDeletion: false,
-      observe: async (rollout, context) => {
-        const seen = observeRollout(context.cache, rollout);
-        const { uid = "" } = rollout.metadata;
-        // The place is told before the verdict is read, so that no verdict of an earlier place counts at this one.
-        sampler.follow(uid, sampleTask(seen));
-        return { ...seen, standing: sampler.standing(uid), clues: await readClues(suspectsOf(seen), context) };
-      },
-      assess: assessRollout,
-      plan: planRollout,
-      report: (assessment, _run, { clock }) => {
-        const { uid } = assessment.world.target.owner;
-        const moved = numbersMoved(assessment);
-        const waitSeconds = moved ? numbers.waitSeconds(uid, clock) : 0;
-        const publish = moved && waitSeconds === 0;
-        if (publish) numbers.mark(uid, clock, true);
-        return { ...reportRollout(assessment, publish), requeueAfterSeconds: waitSeconds };
-      },
-    }),
+    reconcile: (key, context) => {
+      const rollout = context.cache.get(ROLLOUT, key.namespace, key.name);
+      const standing = sampler.standing(rollout?.metadata.uid ?? "");
+      metrics.look(key, rollout && { rollout, unknownSinceMs: standing?.unknownSinceMs }, context.clock);
+      return reconcile(key, context);
+    },
   };
 }
 
