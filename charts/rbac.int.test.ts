@@ -27,7 +27,7 @@ import { startControlPlane, type TestControlPlane } from "../testkit/kube-apiser
 import { makeNamespace } from "../testkit/namespaces.ts";
 import { eventually } from "../testkit/wait.ts";
 import { type Access, type Right, type RoleRule, recordAccesses, rightsOf } from "./testing/accesses.ts";
-import { createLife } from "./testing/life.ts";
+import { createLife, SLOW_TO_BIND_MS } from "./testing/life.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const SYSTEM = "shieldx-system";
@@ -100,7 +100,8 @@ async function live(): Promise<void> {
     clock: systemClock,
     random: () => 0.5,
   });
-  const life = createLife(user, NAMESPACE, "s");
+  // The controller asks why: that right is used too.
+  const life = createLife(user, { namespace: NAMESPACE, shardSet: "s", bindAfterMs: SLOW_TO_BIND_MS });
   const images = { shieldx: "example/shieldx:1", postgres: "example/shieldx-postgres:1" };
   const clusterDomain = "cluster.local";
   const apiServerPorts = [443];

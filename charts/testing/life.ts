@@ -18,10 +18,14 @@ export interface Life {
 const POLL_MS = 50;
 
 /** The controller asks after 3 s why a claim has no volume; times of the server are whole seconds. */
-const BIND_AFTER_MS = 6_000;
+export const SLOW_TO_BIND_MS = 6_000;
 
-/** Life in one namespace with one ShardSet. */
-export function createLife(kube: KubeClient, namespace: string, shardSet: string): Life {
+/** Life in one namespace with one ShardSet. @param how `bindAfterMs`: age at which a claim gets its volume; 0 unless told */
+export function createLife(
+  kube: KubeClient,
+  how: { readonly namespace: string; readonly shardSet: string; readonly bindAfterMs?: number },
+): Life {
+  const { namespace, shardSet, bindAfterMs = 0 } = how;
   const setStatus = async (type: ResourceType, { metadata }: KubeObject, status: unknown): Promise<void> => {
     const ref = { namespace, name: metadata.name };
     await kube.patch(type, ref, { format: "merge", patch: { status }, subresource: "status" });
@@ -63,9 +67,8 @@ export function createLife(kube: KubeClient, namespace: string, shardSet: string
       RESOURCES.PersistentVolumeClaim,
       async (claim) => {
         if (statusOf(claim)["phase"] === "Bound") return;
-        // Slow enough to be asked why: the right to do so is used too.
         const age = systemClock.now() - Date.parse(claim.metadata.creationTimestamp ?? "");
-        if (age < BIND_AFTER_MS) return;
+        if (age < bindAfterMs) return;
         const { resources } = claim["spec"] as { resources: { requests: object } };
         await setStatus(RESOURCES.PersistentVolumeClaim, claim, { phase: "Bound", capacity: resources.requests });
       },
