@@ -101,7 +101,7 @@ chart: deps tools ## Lints the chart and runs its template tests
 	SHIELDX_TIER=int $(NPM) run -s jest -- charts/
 
 .PHONY: demo
-demo: deps ## One command from nothing to a ledger with a year of transactions in it; DATA=file.csv takes your own
+demo: deps ## One command from nothing to a ledger with a year of transactions in it, and to a release that is judged; DEMO=bank or DEMO=rollout plays one act, DATA=file.csv takes a file of your own
 	$(NODE) e2e/demo.ts
 
 .PHONY: bench

@@ -178,8 +178,13 @@ export async function collectEvidence(target: Cluster, name: string, namespaces:
       writeFileSync(join(folder, `${namespace}-${file}`), finished.stdout + finished.stderr);
     };
     await save("events.txt", ["get", "events", "--sort-by=.lastTimestamp"]);
-    await save("objects.txt", ["get", "all,pvc,leases,secrets,configmaps,shardsets,creditledgers", "-o", "wide"]);
-    await save("resources.yaml", ["get", "shardsets,creditledgers,pods,leases", "-o", "yaml"]);
+    await save("objects.txt", [
+      "get",
+      "all,pvc,leases,secrets,configmaps,shardsets,creditledgers,rollouts",
+      "-o",
+      "wide",
+    ]);
+    await save("resources.yaml", ["get", "shardsets,creditledgers,rollouts,pods,leases", "-o", "yaml"]);
     const pods = await target.tryKubectl(["-n", namespace, "get", "pods", "-o", "name"]);
     for (const pod of pods.stdout.split("\n").filter(Boolean)) {
       await save(`${pod.replace("pod/", "")}.log`, ["logs", pod, "--all-containers", "--timestamps"]);

@@ -57,6 +57,7 @@ export function suite(name: string, namespaces: readonly string[], body: (suite:
 async function removeNamespaces(cluster: Cluster, namespaces: readonly string[]): Promise<void> {
   for (const namespace of namespaces) {
     if ((await cluster.get("namespace", namespace)) === undefined) continue;
+    await cluster.kubectl(["delete", "rollouts", "--all", "-n", namespace, "--timeout=120s"]);
     await cluster.kubectl(["delete", "creditledgers", "--all", "-n", namespace, "--timeout=120s"]);
     await cluster.kubectl(["delete", "shardsets", "--all", "-n", namespace, "--timeout=120s"]);
     await cluster.kubectl(["delete", "namespace", namespace, "--timeout=120s"]);

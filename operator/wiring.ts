@@ -1,7 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { createCreditLedgerController } from "../controllers/creditledger/creditledger.controller.ts";
+import { createRolloutController } from "../controllers/rollout/rollout.controller.ts";
+import { createSampler } from "../controllers/rollout/sampling/sampler.ts";
 import { createShardSetController } from "../controllers/shardset/shardset.controller.ts";
+import { addressesOf } from "../lib/node/addresses.ts";
 import * as certificates from "../lib/node/certificates.ts";
+import { getText } from "../lib/node/http-text.ts";
 import { getJson } from "../lib/node/https-json.ts";
 import { scramVerifier } from "../lib/node/scram.ts";
 import type { ControllerConfig } from "./config.ts";
@@ -14,5 +18,6 @@ export function createControllers(config: ControllerConfig): readonly Controller
   return [
     createShardSetController({ images, clusterDomain, apiServerPorts, certificates, getJson }),
     createCreditLedgerController({ images, clusterDomain, apiServerPorts, certificates, scramVerifier, randomBytes }),
+    createRolloutController({ sampler: createSampler({ scrape: getText, resolve: addressesOf }) }),
   ];
 }

@@ -9,7 +9,6 @@ import { createThrottle } from "../../operator/runtime/throttle.ts";
 import type { Controller, Watch } from "../../operator/runtime/types.ts";
 import { type Assessment, assessRollout } from "./rollout.assess.ts";
 import { observePod } from "./rollout.facts.ts";
-import type { RolloutMetrics } from "./rollout.metrics.ts";
 import { ON_DEPLOYMENT, observeRollout, suspectsOf, type World } from "./rollout.observe.ts";
 import { planRollout } from "./rollout.plan.ts";
 import { numbersMoved, reportRollout } from "./rollout.report.ts";
@@ -20,8 +19,6 @@ import type { Sampler } from "./sampling/sampler.ts";
 export interface RolloutDeps {
   /** Looks at the counters of both versions and judges them. */
   readonly sampler: Sampler;
-  /** Counts what becomes of releases. */
-  readonly metrics: RolloutMetrics;
 }
 
 /** Keys reconciled at once: a reconcile waits for nothing but the API server. */
@@ -34,15 +31,21 @@ export const NUMBERS_INTERVAL_SECONDS = 10;
 const ON_SERVICE = "service";
 
 /** Controller of Rollouts: observe, assess, plan, report (docs/lifecycle.md). */
-export function createRolloutController({ sampler, metrics }: RolloutDeps): Controller<Rollout> {
+export function createRolloutController({ sampler }: RolloutDeps): Controller<Rollout> {
   const readClues = createClueReader();
   const numbers = createThrottle(NUMBERS_INTERVAL_SECONDS);
+  /** Who is followed, by key: a Rollout that is gone has no uid any more. */
+  const followed = new Map<string, string>();
   const reconcile = createReconciler<Rollout, World, Assessment>({
     resource: ROLLOUT,
     holdsDeletion: false,
     observe: async (rollout, context) => {
       const seen = observeRollout(context.cache, rollout);
-      const { uid = "" } = rollout.metadata;
+      const { uid, namespace, name } = seen.target.owner;
+      const key = `${namespace}/${name}`;
+      const before = followed.get(key);
+      if (before !== undefined && before !== uid) sampler.follow(before, undefined);
+      followed.set(key, uid);
       // The place is told before the verdict is read, so that no verdict of an earlier place counts at this one.
       sampler.follow(uid, sampleTask(seen));
       return { ...seen, standing: sampler.standing(uid), clues: await readClues(suspectsOf(seen), context) };
@@ -69,11 +72,15 @@ export function createRolloutController({ sampler, metrics }: RolloutDeps): Cont
     },
     reads: [RESOURCES.Event],
     sources: [sampler.source],
-    reconcile: (key, context) => {
-      const rollout = context.cache.get(ROLLOUT, key.namespace, key.name);
-      const standing = sampler.standing(rollout?.metadata.uid ?? "");
-      metrics.look(key, rollout && { rollout, unknownSinceMs: standing?.unknownSinceMs }, context.clock);
-      return reconcile(key, context);
+    reconcile: async (key, context) => {
+      const result = await reconcile(key, context);
+      const name = `${key.namespace}/${key.name}`;
+      const uid = followed.get(name);
+      if (uid !== undefined && context.cache.get(ROLLOUT, key.namespace, key.name) === undefined) {
+        sampler.follow(uid, undefined);
+        followed.delete(name);
+      }
+      return result;
     },
   };
 }

@@ -53,7 +53,7 @@ export function releaseFacts({ rollout, wanted, colours, pods, route, standing }
     const ready = pods.filter((pod) => pod.colour === colour && pod.revision === revision && pod.ready).length;
     return { revision, replicas: colours[colour]?.replicas ?? 0, ready };
   };
-  const isSame = standing?.revision.startsWith(`${runName(rollout) ?? ""}#`) === true;
+  const isSame = standing !== undefined && standing.revision === runName(rollout);
   return {
     spec: rollout.spec,
     wanted: isUsable(wanted) ? wanted.revision : undefined,
@@ -67,7 +67,8 @@ export function releaseFacts({ rollout, wanted, colours, pods, route, standing }
       retreat: route?.retreat,
     },
     judged: {
-      verdict: isSame ? standing?.verdict : undefined,
+      // Nobody goes on to more requests while something is not told.
+      verdict: isSame && standing?.trouble === undefined ? standing?.verdict : undefined,
       failure: isSame ? standing?.failure : undefined,
       unknownSince: isSame ? standing?.unknownSinceMs : undefined,
     },

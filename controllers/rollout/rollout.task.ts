@@ -1,14 +1,10 @@
 /** What is to be looked at to judge the release under way. */
 import type { Colour } from "../../crds/rollout.ts";
 import { policyOf } from "../../crds/rollout-analysis.ts";
-import { contentHash } from "../../lib/core/canonical.ts";
 import { runName } from "./rollout.decide.ts";
 import type { World } from "./rollout.observe.ts";
 import { stageBps, stageIndex } from "./rollout.weights.ts";
 import type { SampleTask, ScrapeTarget } from "./sampling/task.ts";
-
-/** Hex digits that tell policies apart in the name of a run. */
-const POLICY_DIGITS = 6;
 
 /** Phases in which both versions are looked at: the stable one alone, too, before the first share. */
 const LOOKED_AT = new Set(["Preparing", "Canary", "Baking"]);
@@ -19,16 +15,14 @@ export function sampleTask({ rollout, target, progress, pods }: World): SampleTa
   if (stable === undefined || canary === undefined || name === undefined) return undefined;
   if (isFastTrack === true || !LOOKED_AT.has(progress.phase)) return undefined;
   const { spec, owner, names } = target;
-  const policy = policyOf(spec.analysis, spec.stages);
   const targetsOf = (version: { readonly colour: Colour; readonly revision: string }): readonly ScrapeTarget[] =>
     pods
       .filter(({ colour, revision, ready }) => colour === version.colour && revision === version.revision && ready)
       .flatMap(({ name: pod, uid, ip }) => (uid === undefined || ip === undefined ? [] : [{ name: pod, uid, ip }]));
   return {
     key: { namespace: owner.namespace, name: owner.name },
-    // A run has one policy: another one begins another run.
-    revision: `${name}#${contentHash(policy, POLICY_DIGITS)}`,
-    policy,
+    revision: name,
+    policy: policyOf(spec.analysis, spec.stages),
     analysis: spec.analysis,
     ...placeOf(progress, spec),
     canary: targetsOf(canary),

@@ -1,5 +1,8 @@
+/** Does a step of the demo and prints it. */
+export type Step = <T>(title: string, work: () => Promise<T>) => Promise<T>;
+
 /** Prints numbered steps with their duration, one line each. */
-export function createSteps(total: number): <T>(title: string, work: () => Promise<T>) => Promise<T> {
+export function createSteps(total: number): Step {
   let number = 0;
   return async (title, work) => {
     number += 1;
