@@ -1,8 +1,8 @@
 // Who may import whom: the table of ARCHITECTURE.md as rules. Tests and test support may look everywhere.
 const TEST = "\\.test\\.ts$|/testing/|^testkit/";
 
-/** Files that read, write, listen, run, or use keys and randomness. */
-const IO_ROLES = "\\.(agents|controller|make|migrate|store|server|main)\\.ts$|^controllers/kit/pki/make\\.ts$";
+/** Files that read, write, listen, count, run, or use keys and randomness. */
+const IO_ROLES = "\\.(agents|controller|make|metrics|migrate|store|server|main)\\.ts$|^controllers/kit/pki/make\\.ts$";
 
 /** Files that decide and describe: all of the controllers but those; no I/O, no clock, no process. */
 const PURE = { path: "^controllers/|\\.decider\\.ts$", pathNot: `${TEST}|${IO_ROLES}` };

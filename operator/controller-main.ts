@@ -45,7 +45,7 @@ export async function run(args: readonly string[]): Promise<number> {
   });
   const manager = createManager({
     client,
-    controllers: createControllers(config),
+    controllers: createControllers(config, metrics),
     namespace: config.namespace ?? client.namespace,
     identity: identityOf(config),
     watchNamespaces: config.watchNamespaces,

@@ -13,6 +13,7 @@ import { createMetrics } from "../lib/node/metrics.ts";
 import { startControlPlane, type TestControlPlane } from "../testkit/kube-apiserver.ts";
 import { waitForKind } from "../testkit/kube-contract.ts";
 import { eventually } from "../testkit/wait.ts";
+import type { ControllerConfig } from "./config.ts";
 import { createManager, type Manager } from "./manager.ts";
 import { createControllers } from "./wiring.ts";
 
@@ -120,22 +121,24 @@ function start(identity: string): Running {
     random: () => 0.5,
   });
   const environment = { SHIELDX_NAMESPACE: "default" };
+  const metrics = createMetrics();
+  const config: ControllerConfig = {
+    shieldxImage: "shieldx:test",
+    postgresImage: "shieldx-postgres:test",
+    clusterDomain: "cluster.local",
+    logLevel: "silent",
+    listen: 0,
+    watchNamespaces: [],
+    namespace: environment.SHIELDX_NAMESPACE,
+  };
   const manager = createManager({
     client,
-    controllers: createControllers({
-      shieldxImage: "shieldx:test",
-      postgresImage: "shieldx-postgres:test",
-      clusterDomain: "cluster.local",
-      logLevel: "silent",
-      listen: 0,
-      watchNamespaces: [],
-      namespace: environment.SHIELDX_NAMESPACE,
-    }),
+    controllers: createControllers(config, metrics),
     namespace: "default",
     identity,
     watchNamespaces: [],
     port: 0,
-    metrics: createMetrics(),
+    metrics,
     clock: systemClock,
     random: () => 0.5,
     log: silentLogger,

@@ -6,9 +6,10 @@ import { labelKeys, owned, references, referringKeys } from "../../operator/runt
 import { factsChanged } from "../../operator/runtime/predicates.ts";
 import { createReconciler } from "../../operator/runtime/reconciler.ts";
 import { createThrottle } from "../../operator/runtime/throttle.ts";
-import type { Controller, Watch } from "../../operator/runtime/types.ts";
+import type { Controller, Key, Watch } from "../../operator/runtime/types.ts";
 import { type Assessment, assessRollout } from "./rollout.assess.ts";
 import { observePod } from "./rollout.facts.ts";
+import type { RolloutMetrics } from "./rollout.metrics.ts";
 import { ON_DEPLOYMENT, observeRollout, suspectsOf, type World } from "./rollout.observe.ts";
 import { planRollout } from "./rollout.plan.ts";
 import { numbersMoved, reportRollout } from "./rollout.report.ts";
@@ -19,6 +20,8 @@ import type { Sampler } from "./sampling/sampler.ts";
 export interface RolloutDeps {
   /** Looks at the counters of both versions and judges them. */
   readonly sampler: Sampler;
+  /** Counts what becomes of releases. */
+  readonly metrics: RolloutMetrics;
 }
 
 /** Keys reconciled at once: a reconcile waits for nothing but the API server. */
@@ -31,7 +34,7 @@ export const NUMBERS_INTERVAL_SECONDS = 10;
 const ON_SERVICE = "service";
 
 /** Controller of Rollouts: observe, assess, plan, report (docs/lifecycle.md). */
-export function createRolloutController({ sampler }: RolloutDeps): Controller<Rollout> {
+export function createRolloutController({ sampler, metrics }: RolloutDeps): Controller<Rollout> {
   const readClues = createClueReader();
   const numbers = createThrottle(NUMBERS_INTERVAL_SECONDS);
   /** Who is followed, by key: a Rollout that is gone has no uid any more. */
@@ -61,6 +64,11 @@ export function createRolloutController({ sampler }: RolloutDeps): Controller<Ro
       return { ...reportRollout(assessment, publish), requeueAfterSeconds: waitSeconds };
     },
   });
+  const unfollow = ({ namespace, name }: Key): void => {
+    const uid = followed.get(`${namespace}/${name}`);
+    if (uid !== undefined) sampler.follow(uid, undefined);
+    followed.delete(`${namespace}/${name}`);
+  };
   return {
     name: "rollout",
     resource: ROLLOUT,
@@ -73,14 +81,11 @@ export function createRolloutController({ sampler }: RolloutDeps): Controller<Ro
     reads: [RESOURCES.Event],
     sources: [sampler.source],
     reconcile: async (key, context) => {
-      const result = await reconcile(key, context);
-      const name = `${key.namespace}/${key.name}`;
-      const uid = followed.get(name);
-      if (uid !== undefined && context.cache.get(ROLLOUT, key.namespace, key.name) === undefined) {
-        sampler.follow(uid, undefined);
-        followed.delete(name);
-      }
-      return result;
+      const rollout = context.cache.get(ROLLOUT, key.namespace, key.name);
+      const standing = sampler.standing(rollout?.metadata.uid ?? "");
+      metrics.look(key, rollout && { rollout, unknownSinceMs: standing?.unknownSinceMs }, context.clock);
+      if (rollout === undefined) unfollow(key);
+      return reconcile(key, context);
     },
   };
 }

@@ -1,8 +1,10 @@
 import { expect, test } from "@jest/globals";
 import { ROLLOUT, type RolloutSpec, type RolloutStatus } from "../../crds/rollout.ts";
+import { createMetrics } from "../../lib/node/metrics.ts";
 import { createMemoryWorld, type MemoryWorld } from "../../testkit/memory-world.ts";
 import { conditionOf, expectGolden, type StoryCast, toRest } from "../../testkit/story.ts";
 import { createRolloutController } from "./rollout.controller.ts";
+import { createRolloutMetrics } from "./rollout.metrics.ts";
 import {
   deployment,
   NAME,
@@ -25,7 +27,7 @@ interface Stage extends StoryCast {
 
 function begin(given: Partial<RolloutSpec> = {}): Stage {
   const sampler = scriptedSampler();
-  const controller = createRolloutController({ sampler });
+  const controller = createRolloutController({ sampler, metrics: createRolloutMetrics(createMetrics()) });
   const world = createMemoryWorld({ namespace: NAMESPACE, indexes: controller.indexes, verbWidth: "create".length });
   world.put(deployment("web:1"));
   world.put(service());

@@ -188,6 +188,43 @@ export const METRICS = {
     help: "End of the certificate that the webhook server shows, in seconds since the epoch; 0 without one.",
   }),
 
+  // --- controller: Rollouts ---
+  deployment_duration_seconds: metric("histogram", "controller", {
+    help: "Time from the beginning of a release to its end, by outcome: Promoted, FastPromoted, RolledBack, Aborted or Superseded.",
+    labels: ["outcome"],
+  }),
+  canary_traffic_percentage: metric("gauge", "controller", {
+    help: "Share of the requests of the version under release: that it is to get (desired), that the gateway has taken (observed), that it answered (measured). Only while a release is under way.",
+    labels: ["namespace", "name", "kind"],
+  }),
+  rollback_count_total: metric("counter", "controller", {
+    help: "Releases that were taken back, by reason: Harm, SloBreach, ProgressDeadlineExceeded, NoData, Aborted (somebody asked for it) or Other. A release that another version replaced is none.",
+    labels: ["reason"],
+  }),
+  rollback_duration_seconds: metric("histogram", "controller", {
+    help: "Time from the decision to take a release back until the gateway was seen to have taken weight 0.",
+  }),
+  analysis_unknown_seconds_total: metric("counter", "controller", {
+    help: "Time in which a release got requests and nothing could be judged, for want of data or requests, or since both versions were ill.",
+    labels: ["namespace", "name"],
+  }),
+  rollout_phase: metric("gauge", "controller", {
+    help: "1 for the phase of a Rollout.",
+    labels: ["namespace", "name", "phase"],
+  }),
+  rollout_state: metric("gauge", "controller", {
+    help: "1 for the reason that condition Ready of a Rollout gives.",
+    labels: ["namespace", "name", "reason"],
+  }),
+  rollout_verdict: metric("gauge", "controller", {
+    help: "1 for what the judge last said of the release under way.",
+    labels: ["namespace", "name", "verdict", "reason"],
+  }),
+  rollout_step_deadline_timestamp_seconds: metric("gauge", "controller", {
+    help: "When the present step of a release ends at the latest by its spec, in seconds since the epoch; absent at rest, while it waits for a person, and where the spec sets no limit.",
+    labels: ["namespace", "name"],
+  }),
+
   // --- ledger ---
   event_store_events_total: metric("counter", "ledger", {
     help: "Events that were committed to the journal.",

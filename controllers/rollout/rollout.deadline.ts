@@ -1,0 +1,35 @@
+/** By when a step of a release is to be over. */
+import type { RolloutSpec, RolloutStatus } from "../../crds/rollout.ts";
+import { stageIndex } from "./rollout.weights.ts";
+
+/** Time in which a gateway takes weight 0, far more than it needs. */
+const TAKE_BACK_SECONDS = 60;
+
+/**
+ * When the present step ends at the latest, in milliseconds since the epoch: then the release has gone on, gone back, or waits for a
+ * person.
+ * @returns `undefined` at rest, while it waits for a person, and where the spec sets no limit
+ */
+export function stepDeadline(status: RolloutStatus, spec: RolloutSpec): number | undefined {
+  const { phase, phaseSince } = status;
+  if (phase === undefined || phaseSince === undefined || phase === "Idle") return undefined;
+  if (phase === "RollingBack") return retreatDeadline(status, spec);
+  if (phase === "Retiring") return after(phaseSince, spec.drainSeconds);
+  if (status.pause !== undefined || status.heldSince !== undefined || spec.paused) return undefined;
+  const isJudged = (phase === "Canary" || phase === "Baking") && status.verifiedAt !== undefined;
+  if (!isJudged) return after(phaseSince, spec.progressDeadlineSeconds);
+  const holdSeconds = spec.stages[stageIndex({ ...status, phase }, spec)]?.maxHoldSeconds ?? 0;
+  if (holdSeconds === 0) return undefined;
+  return after(phaseSince, holdSeconds + (phase === "Baking" ? spec.bakeSeconds : 0));
+}
+
+function retreatDeadline({ retreat }: RolloutStatus, { drainSeconds }: RolloutSpec): number | undefined {
+  if (retreat === undefined) return undefined;
+  return retreat.observedAt === undefined
+    ? after(retreat.decidedAt, TAKE_BACK_SECONDS)
+    : after(retreat.observedAt, drainSeconds);
+}
+
+function after(time: string, seconds: number): number {
+  return Date.parse(time) + seconds * 1_000;
+}
