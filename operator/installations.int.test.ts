@@ -221,7 +221,7 @@ describe("two installations that want the same namespaces", () => {
   it("of different namespaces lead side by side", async () => {
     const pods = [install("one", ["bank"]), install("two", ["shop"])];
     await eventually("both lead", () => pods.every((pod) => pod.manager().isLeader()));
-    for (const { namespace } of pods) await renewals(user, leaseOf(namespace), RENEWALS);
+    await Promise.all(pods.map(({ namespace }) => renewals(user, leaseOf(namespace), RENEWALS)));
     expect(pods.map((pod) => pod.manager().isLeader())).toEqual([true, true]);
   });
 });

@@ -35,6 +35,23 @@ export interface Fixture {
 
 /** To be called inside a `describe`. */
 export function useFixture(server: () => AcceptanceServer): Fixture {
+  const fixture = openFixture(server);
+  // Before and not after: what the last test of an item leaves goes with its server.
+  beforeEach(fixture.clean);
+  afterEach(fixture.end);
+  return fixture;
+}
+
+/** A fixture that its user opens and ends. */
+export interface OpenFixture extends Fixture {
+  /** Takes away what others have left on the server. */
+  clean(): Promise<void>;
+  /** Heals the link and stops all replicas. */
+  end(): Promise<void>;
+}
+
+/** A fixture without hooks. */
+export function openFixture(server: () => AcceptanceServer): OpenFixture {
   let replicas: Replica[] = [];
   const refOf = (name: string) => ({ namespace: server().namespace, name });
   const widgets = async () => (await server().user.list(WIDGET, { namespace: server().namespace })).items;
@@ -51,8 +68,7 @@ export function useFixture(server: () => AcceptanceServer): Fixture {
   const ready = async (name: string) =>
     findCondition((await find(name))?.status?.["conditions"] as readonly Condition[] | undefined, "Ready");
 
-  // Before and not after: what the last test of an item leaves goes with its server.
-  beforeEach(async () => {
+  const clean = async (): Promise<void> => {
     for (const { metadata } of await widgets()) {
       if (metadata.finalizers !== undefined) await patch(metadata.name, { metadata: { finalizers: null } });
       await removeIfThere(WIDGET, metadata.name);
@@ -60,12 +76,12 @@ export function useFixture(server: () => AcceptanceServer): Fixture {
     for (const { metadata } of await children()) await removeIfThere(ConfigMap, metadata.name);
     await removeIfThere(Lease, LEASE_NAME);
     server().link.forgetRequests();
-  });
-  afterEach(async () => {
+  };
+  const end = async (): Promise<void> => {
     server().link.heal();
     await Promise.all(replicas.map((replica) => replica.stop()));
     replicas = [];
-  });
+  };
 
   const removeIfThere = async (type: ResourceType, name: string): Promise<void> => {
     try {
@@ -76,6 +92,8 @@ export function useFixture(server: () => AcceptanceServer): Fixture {
   };
 
   return {
+    clean,
+    end,
     start: (identity, options = {}) => {
       const replica = startReplica({ link: server().link, namespace: server().namespace, identity, ...options });
       replicas.push(replica);

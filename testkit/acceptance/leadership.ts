@@ -1,6 +1,6 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, expect, it } from "@jest/globals";
+import { expect, it } from "@jest/globals";
 import { systemClock } from "../../lib/core/clock.ts";
 import { createManualClock } from "../../lib/core/manual-clock.ts";
 import type { Transport } from "../../lib/kube/transport.ts";
@@ -8,12 +8,13 @@ import { temporaryFolder } from "../../lib/node/testing/leftovers.ts";
 import type { SeenRequest } from "../faults.ts";
 import { eventually } from "../wait.ts";
 import { createWidgetOperator } from "../widget-operator.ts";
+import { describeAtOnce, type OwnCase } from "./at-once.ts";
 import { type EpochRecord, recordEpochs } from "./epochs.ts";
-import { useFixture } from "./fixture.ts";
+import { type Fixture, useFixture } from "./fixture.ts";
 import { createGate } from "./gate.ts";
 import { type AcceptanceSuite, describeItem } from "./items.ts";
-import { type ReplicaProcess, startReplicaProcess } from "./replica-process.ts";
-import type { Link } from "./server.ts";
+import { startReplicaProcess } from "./replica-process.ts";
+import type { AcceptanceServer, Link } from "./server.ts";
 
 /** A fifth of the product's times. A right of 2 s is what a busy machine does not lose by accident. */
 const LEASE = { durationSeconds: 3, renewSeconds: 2, retrySeconds: 0.4 } as const;
@@ -48,194 +49,140 @@ function writesAfterTakeover(link: Link, former: string, next: string): string[]
 
 /** Items 7 to 9: one leader at a time, and what the former one may not do any more. */
 export function describeLeadershipItems(suite: AcceptanceSuite): void {
-  describeItem(suite, 7, (server) => {
-    const { start, create, isReady, child, lease } = useFixture(server);
+  describeAtOnce(suite, 7, {
+    "the leader that cannot reach the server ends by itself, with a plan half done": async (
+      { start, create, isReady, child, lease },
+      server,
+    ) => {
+      const record = await recordEpochs(server);
+      const [linkA, linkB] = [await server.openLink(), await server.openLink()];
+      const gate = createGate();
+      const first = start("a", {
+        link: linkA,
+        lease: LEASE,
+        controller: stamped({ before: ({ name }) => (name === "contested" ? gate.opened : undefined) }),
+      });
+      await first.leads();
+      await create("before");
+      await eventually("the first works", () => isReady("before", 1));
+      const second = start("b", { link: linkB, lease: LEASE, controller: stamped() });
+      await eventually("the second stands by", () => second.manager.ready().ok);
+      await create("contested");
+      await eventually("a plan is begun", () => first.runs.includes("contested"));
 
-    it(
-      "the leader that cannot reach the server ends by itself, with a plan half done",
-      async () => {
-        const record = await recordEpochs(server());
-        const [linkA, linkB] = [await server().openLink(), await server().openLink()];
-        const gate = createGate();
-        const first = start("a", {
-          link: linkA,
-          lease: LEASE,
-          controller: stamped({ before: ({ name }) => (name === "contested" ? gate.opened : undefined) }),
-        });
-        await first.leads();
-        await create("before");
-        await eventually("the first works", () => isReady("before", 1));
-        const second = start("b", { link: linkB, lease: LEASE, controller: stamped() });
-        await eventually("the second stands by", () => second.manager.ready().ok);
-        await create("contested");
-        await eventually("a plan is begun", () => first.runs.includes("contested"));
+      linkA.inject({ times: Number.POSITIVE_INFINITY, action: { type: "hang" } });
+      linkA.stallWatches();
+      await eventually("the second leads", () => {
+        const both = first.manager.isLeader() && second.manager.isLeader();
+        if (both) throw new Error("two replicas lead at once");
+        return second.manager.isLeader();
+      });
+      expect(first.manager.isLeader()).toBe(false);
 
-        linkA.inject({ times: Number.POSITIVE_INFINITY, action: { type: "hang" } });
-        linkA.stallWatches();
-        await eventually("the second leads", () => {
-          const both = first.manager.isLeader() && second.manager.isLeader();
-          if (both) throw new Error("two replicas lead at once");
-          return second.manager.isLeader();
-        });
-        expect(first.manager.isLeader()).toBe(false);
+      linkA.heal();
+      linkA.cutWatches();
+      linkA.forgetRequests();
+      gate.open();
+      expect(await first.exited).toBe(1);
+      await eventually("the second has carried it out", () => isReady("contested", 1));
+      expect(writesOf(linkA.writes(), "a")).toEqual([]);
+      expect((await child("contested"))?.data).toMatchObject({ epoch: "2" });
+      expect((await lease())?.spec).toMatchObject({ holderIdentity: "b", leaseTransitions: 2 });
+      await second.rests();
+      expect(await record.finish()).toMatchObject({ epochs: [1, 2], stale: [] });
+    },
 
-        linkA.heal();
-        linkA.cutWatches();
-        linkA.forgetRequests();
-        gate.open();
-        expect(await first.exited).toBe(1);
-        await eventually("the second has carried it out", () => isReady("contested", 1));
-        expect(writesOf(linkA.writes(), "a")).toEqual([]);
-        expect((await child("contested"))?.data).toMatchObject({ epoch: "2" });
-        expect((await lease())?.spec).toMatchObject({ holderIdentity: "b", leaseTransitions: 2 });
-        await second.rests();
-        expect(await record.finish()).toMatchObject({ epochs: [1, 2], stale: [] });
-      },
-      TIMEOUT_MS,
-    );
-
-    it.each([0, 700, 1_400])(
-      "with the times of the product, on a clock that waits for each answer, %i ms after a renewal",
-      async (phaseMs) => {
-        const clock = createManualClock();
-        const [linkA, linkB] = [await server().openLink(), await server().openLink()];
-        let underWay = 0;
-        const counted = (transport: Transport): Transport => ({
-          ...transport,
-          send: async (request) => {
-            if (request.stream === true) return transport.send(request);
-            underWay += 1;
-            return transport.send(request).finally(() => {
-              underWay -= 1;
-            });
-          },
-        });
-        /** Moves on by a step, once everything that was asked has been answered. */
-        const step = async (): Promise<void> => {
-          await eventually("all answers are here", async () => {
-            await clock.advance(0);
-            return underWay === 0;
+    ...Object.fromEntries(
+      [0, 700, 1_400].map((phaseMs) => [
+        `with the times of the product, on a clock that waits for each answer, ${phaseMs} ms after a renewal`,
+        async ({ start }: Fixture, server: AcceptanceServer) => {
+          const clock = createManualClock();
+          const [linkA, linkB] = [await server.openLink(), await server.openLink()];
+          let underWay = 0;
+          const counted = (transport: Transport): Transport => ({
+            ...transport,
+            send: async (request) => {
+              if (request.stream === true) return transport.send(request);
+              underWay += 1;
+              return transport.send(request).finally(() => {
+                underWay -= 1;
+              });
+            },
           });
-          await clock.advance(STEP_MS);
-        };
-        const first = start("a", { link: linkA, lease: {}, clock, transport: counted });
-        await eventually("the first leads", async () => {
-          await step();
-          return first.manager.isLeader();
-        });
-        const second = start("b", { link: linkB, lease: {}, clock, transport: counted });
-        await eventually("the second stands by", async () => {
-          await step();
-          return second.manager.ready().ok;
-        });
-        const renewals = () => linkA.writes().length;
-        const before = renewals();
-        while (renewals() === before) await step();
-        for (let elapsed = 0; elapsed < phaseMs; elapsed += STEP_MS) await step();
+          /** Moves on by a step, once everything that was asked has been answered. */
+          const step = async (): Promise<void> => {
+            await eventually("all answers are here", async () => {
+              await clock.advance(0);
+              return underWay === 0;
+            });
+            await clock.advance(STEP_MS);
+          };
+          const first = start("a", { link: linkA, lease: {}, clock, transport: counted });
+          await eventually("the first leads", async () => {
+            await step();
+            return first.manager.isLeader();
+          });
+          const second = start("b", { link: linkB, lease: {}, clock, transport: counted });
+          await eventually("the second stands by", async () => {
+            await step();
+            return second.manager.ready().ok;
+          });
+          const renewals = () => linkA.writes().length;
+          const before = renewals();
+          while (renewals() === before) await step();
+          for (let elapsed = 0; elapsed < phaseMs; elapsed += STEP_MS) await step();
 
-        linkA.inject({ times: Number.POSITIVE_INFINITY, action: { type: "reset" } });
-        linkA.cutWatches();
-        const partedAt = clock.monotonic();
-        while (!second.manager.isLeader()) {
-          await step();
-          expect(first.manager.isLeader() && second.manager.isLeader()).toBe(false);
-          expect(clock.monotonic() - partedAt).toBeLessThanOrEqual(PRODUCT_LEASE_MS + PRODUCT_RETRY_MS + STEP_MS);
-        }
-        expect(first.manager.isLeader()).toBe(false);
-        expect(await first.exited).toBe(1);
-      },
-      TIMEOUT_MS,
-    );
+          linkA.inject({ times: Number.POSITIVE_INFINITY, action: { type: "reset" } });
+          linkA.cutWatches();
+          const partedAt = clock.monotonic();
+          while (!second.manager.isLeader()) {
+            await step();
+            expect(first.manager.isLeader() && second.manager.isLeader()).toBe(false);
+            expect(clock.monotonic() - partedAt).toBeLessThanOrEqual(PRODUCT_LEASE_MS + PRODUCT_RETRY_MS + STEP_MS);
+          }
+          expect(first.manager.isLeader()).toBe(false);
+          expect(await first.exited).toBe(1);
+        },
+      ]),
+    ),
 
-    it(
-      "a write that is on its way when the connection breaks does not arrive late",
-      async () => {
-        const record = await recordEpochs(server());
-        const [linkA, linkB] = [await server().openLink(), await server().openLink()];
-        const first = start("a", { link: linkA, lease: LEASE, controller: stamped() });
-        await first.leads();
-        const second = start("b", { link: linkB, lease: LEASE, controller: stamped() });
-        await eventually("the second stands by", () => second.manager.ready().ok);
-        const road = createGate();
-        linkA.inject({ path: /configmaps\/late/, action: { type: "wait", until: road.opened } });
-        await create("late");
-        await eventually("the write is on its way", () =>
-          linkA.writes().some(({ path }) => path.endsWith("/configmaps/late")),
-        );
-        linkA.inject({ times: Number.POSITIVE_INFINITY, action: { type: "hang" } });
-        linkA.stallWatches();
-        await second.leads();
-        road.open();
-        linkA.heal();
-        expect(await first.exited).toBe(1);
-        await eventually("the second has carried it out", () => isReady("late", 1));
-        await second.rests();
-        expect((await child("late"))?.data).toMatchObject({ epoch: "2" });
-        expect(await record.finish()).toMatchObject({ epochs: [1, 2], stale: [] });
-      },
-      TIMEOUT_MS,
-    );
+    "a write that is on its way when the connection breaks does not arrive late": async (
+      { start, create, isReady, child },
+      server,
+    ) => {
+      const record = await recordEpochs(server);
+      const [linkA, linkB] = [await server.openLink(), await server.openLink()];
+      const first = start("a", { link: linkA, lease: LEASE, controller: stamped() });
+      await first.leads();
+      const second = start("b", { link: linkB, lease: LEASE, controller: stamped() });
+      await eventually("the second stands by", () => second.manager.ready().ok);
+      const road = createGate();
+      linkA.inject({ path: /configmaps\/late/, action: { type: "wait", until: road.opened } });
+      await create("late");
+      await eventually("the write is on its way", () =>
+        linkA.writes().some(({ path }) => path.endsWith("/configmaps/late")),
+      );
+      linkA.inject({ times: Number.POSITIVE_INFINITY, action: { type: "hang" } });
+      linkA.stallWatches();
+      await second.leads();
+      road.open();
+      linkA.heal();
+      expect(await first.exited).toBe(1);
+      await eventually("the second has carried it out", () => isReady("late", 1));
+      await second.rests();
+      expect((await child("late"))?.data).toMatchObject({ epoch: "2" });
+      expect(await record.finish()).toMatchObject({ epochs: [1, 2], stale: [] });
+    },
   });
 
-  describeItem(suite, 8, (server) => {
-    const { start, create, patch, isReady, child } = useFixture(server);
-    let directory: string | undefined;
-    let processes: ReplicaProcess[] = [];
-    afterEach(async () => {
-      await Promise.all(processes.map((process) => process.kill()));
-      processes = [];
-      if (directory !== undefined) await rm(directory, { recursive: true });
-      directory = undefined;
-    });
-
-    /** A leader in a process of its own that stands still in the middle of a plan, and a stand-by. */
-    const stall = async (how: "stop" | "block") => {
-      const { link, namespace } = server();
-      directory = temporaryFolder("stall");
-      const untilFile = join(directory, "go-on");
-      const record: EpochRecord = await recordEpochs(server());
-      await create("contested");
-      const first = startReplicaProcess({
-        server: link.server,
-        namespace,
-        identity: "a",
-        lease: LEASE,
-        stall: how === "stop" ? { how } : { how, untilFile },
-      });
-      processes.push(first);
-      await eventually("the leader stands still", () => first.reports.some(({ type }) => type === "stalled"), 20_000);
-      if (how === "stop") await first.standsStill();
-      const goOn = async (): Promise<void> => {
-        if (how === "stop") first.signal("SIGCONT");
-        else await writeFile(untilFile, "");
-      };
-      const second = start("b", { lease: LEASE, controller: stamped() });
-      return { first, second, record, goOn };
-    };
-
-    it.each([
-      ["the process is stopped between two writes of a plan", "stop", false],
-      ["its event loop is blocked between two writes of a plan", "block", false],
-      ["the process is stopped between two attempts of one write", "stop", true],
-    ] as const)(
-      "%s",
-      async (_name, how, isRefused) => {
-        const { link } = server();
-        if (isRefused)
-          link.inject({ method: "PATCH", path: /configmaps\/contested/, action: { type: "answer", status: 503 } });
-        const { first, second, record, goOn } = await stall(how);
-        await second.leads();
-        await patch("contested", { spec: { size: 2 } });
-        await eventually("the second has carried it out", () => isReady("contested", 2));
-        await goOn();
-        expect(await first.exited).toBe(1);
-        await second.rests();
-        expect(writesAfterTakeover(link, "a", "b")).toEqual([]);
-        expect((await child("contested"))?.data).toEqual({ text: "", size: "2", epoch: "2" });
-        expect(await record.finish()).toMatchObject({ epochs: [1, 2], stale: [] });
-      },
-      TIMEOUT_MS,
-    );
+  describeAtOnce(suite, 8, {
+    "the process is stopped between two writes of a plan": stalled("stop"),
+    "its event loop is blocked between two writes of a plan": stalled("block"),
+    "the process is stopped between two attempts of one write": async (fixture, server) => {
+      const path = /configmaps\/contested/;
+      server.link.inject({ method: "PATCH", path, action: { type: "answer", status: 503 } });
+      await stalled("stop")(fixture, server);
+    },
   });
 
   describeItem(suite, 9, (server) => {
@@ -262,4 +209,35 @@ export function describeLeadershipItems(suite: AcceptanceSuite): void {
       TIMEOUT_MS,
     );
   });
+}
+
+/** A leader in a process of its own that stands still in the middle of a plan, and a stand-by that takes over meanwhile. */
+function stalled(how: "stop" | "block"): OwnCase {
+  return async ({ start, create, patch, isReady, child }, server) => {
+    const { link, namespace } = server;
+    const directory = temporaryFolder("stall");
+    const untilFile = join(directory, "go-on");
+    const record: EpochRecord = await recordEpochs(server);
+    await create("contested");
+    const stall = how === "stop" ? ({ how } as const) : ({ how, untilFile } as const);
+    const first = startReplicaProcess({ server: link.server, namespace, identity: "a", lease: LEASE, stall });
+    try {
+      await eventually("the leader stands still", () => first.reports.some(({ type }) => type === "stalled"), 20_000);
+      if (how === "stop") await first.standsStill();
+      const second = start("b", { lease: LEASE, controller: stamped() });
+      await second.leads();
+      await patch("contested", { spec: { size: 2 } });
+      await eventually("the second has carried it out", () => isReady("contested", 2));
+      if (how === "stop") first.signal("SIGCONT");
+      else await writeFile(untilFile, "");
+      expect(await first.exited).toBe(1);
+      await second.rests();
+      expect(writesAfterTakeover(link, "a", "b")).toEqual([]);
+      expect((await child("contested"))?.data).toEqual({ text: "", size: "2", epoch: "2" });
+      expect(await record.finish()).toMatchObject({ epochs: [1, 2], stale: [] });
+    } finally {
+      await first.kill();
+      await rm(directory, { recursive: true });
+    }
+  };
 }

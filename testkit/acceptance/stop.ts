@@ -1,28 +1,27 @@
-import { afterEach, expect, it } from "@jest/globals";
+import { expect } from "@jest/globals";
 import { createScaledClock } from "../scaled-clock.ts";
 import { eventually } from "../wait.ts";
 import { createWidgetOperator } from "../widget-operator.ts";
-import { useFixture } from "./fixture.ts";
+import { describeAtOnce } from "./at-once.ts";
 import { createGate } from "./gate.ts";
-import { type AcceptanceSuite, describeItem } from "./items.ts";
+import type { AcceptanceSuite } from "./items.ts";
 import { type ReplicaProcess, startReplicaProcess } from "./replica-process.ts";
 
 const LEASE = { durationSeconds: 15, renewSeconds: 10, retrySeconds: 2 } as const;
-const TIMEOUT_MS = 60_000;
 
 /** Item 10: the end of a process, in its order. */
 export function describeStopItems(suite: AcceptanceSuite): void {
-  describeItem(suite, 10, (server) => {
-    const { start, create, lease, child } = useFixture(server);
-    let replica: ReplicaProcess | undefined;
-    afterEach(() => replica?.kill());
-
-    it(
-      "a process with a reconcile under way",
-      async () => {
-        const { link, namespace } = server();
-        const holder = async () => (await lease())?.spec?.holderIdentity ?? "";
-        replica = startReplicaProcess({ server: link.server, namespace, identity: "a", lease: LEASE, hold: "running" });
+  describeAtOnce(suite, 10, {
+    "a process with a reconcile under way": async ({ create, lease, child }, { link, namespace }) => {
+      const holder = async () => (await lease())?.spec?.holderIdentity ?? "";
+      const replica = startReplicaProcess({
+        server: link.server,
+        namespace,
+        identity: "a",
+        lease: LEASE,
+        hold: "running",
+      });
+      try {
         await eventually("it leads", async () => (await holder()) === "a", 20_000);
         await create("running");
         const { reports } = replica;
@@ -52,11 +51,13 @@ export function describeStopItems(suite: AcceptanceSuite): void {
         // Aborted means: no write was begun after the signal.
         expect(await child("running")).toBeUndefined();
         expect(link.writes().at(-1)?.path).toContain("/leases/");
-      },
-      TIMEOUT_MS,
-    );
+      } finally {
+        await replica.kill();
+      }
+    },
 
-    it("a reconcile that does not end is left after the grace time, and the exit code says so", async () => {
+    "a reconcile that does not end is left after the grace time, and the exit code says so": async (fixture) => {
+      const { start, create, lease } = fixture;
       const gate = createGate();
       // Half a minute passes in half a second.
       const clock = createScaledClock(60);
@@ -70,30 +71,27 @@ export function describeStopItems(suite: AcceptanceSuite): void {
       // Not given back: who takes it over must not meet what may still go on here.
       expect((await lease())?.spec?.holderIdentity).toBe("a");
       gate.open();
-    });
+    },
 
-    it(
-      "a stand-by, which has nothing to hand over",
-      async () => {
-        const { link, namespace } = server();
-        const common = { server: link.server, namespace, lease: LEASE };
-        const leader = startReplicaProcess({ ...common, identity: "a" });
-        try {
-          await eventually("it leads", async () => (await lease())?.spec?.holderIdentity === "a", 20_000);
-          replica = startReplicaProcess({ ...common, identity: "b" });
-          await eventually(
-            "the second stands by",
-            () => link.requests().some(({ userAgent, path }) => userAgent.includes("(b)") && path.includes("/leases")),
-            20_000,
-          );
-          replica.signal("SIGTERM");
-          expect(await replica.exited).toBe(0);
-          expect((await lease())?.spec?.holderIdentity).toBe("a");
-        } finally {
-          await leader.kill();
-        }
-      },
-      TIMEOUT_MS,
-    );
+    "a stand-by, which has nothing to hand over": async ({ lease }, { link, namespace }) => {
+      const common = { server: link.server, namespace, lease: LEASE };
+      const leader = startReplicaProcess({ ...common, identity: "a" });
+      let replica: ReplicaProcess | undefined;
+      try {
+        await eventually("it leads", async () => (await lease())?.spec?.holderIdentity === "a", 20_000);
+        replica = startReplicaProcess({ ...common, identity: "b" });
+        await eventually(
+          "the second stands by",
+          () => link.requests().some(({ userAgent, path }) => userAgent.includes("(b)") && path.includes("/leases")),
+          20_000,
+        );
+        replica.signal("SIGTERM");
+        expect(await replica.exited).toBe(0);
+        expect((await lease())?.spec?.holderIdentity).toBe("a");
+      } finally {
+        await leader.kill();
+        await replica?.kill();
+      }
+    },
   });
 }
