@@ -62,6 +62,10 @@ function start(identity: string, change: Partial<ManagerOptions> = {}) {
 const stops: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   await Promise.all(stops.splice(0).map((stop) => stop()));
+  // Whatever namespace it is in, a Lease that nobody has given back is a live installation to the next test.
+  const user = controlPlane.client();
+  for (const { metadata } of (await user.list(RESOURCES.Lease, { fieldSelector: `metadata.name=${LEASE_NAME}` })).items)
+    await user.delete(RESOURCES.Lease, { namespace: metadata.namespace, name: LEASE_NAME });
 });
 
 /** The epoch that the Lease says. */
@@ -110,7 +114,6 @@ describe("a stop while the API server is frozen", () => {
       const name = `frozen-${String(graceMs)}`;
       const user = controlPlane.client();
       await user.create(WIDGET, widget(name));
-      // What it leaves behind, a Lease of a place of its own and a widget, is in nobody's way.
       const namespace = "default";
       const { manager, abort, exited } = start(name, {
         namespace,
@@ -131,7 +134,6 @@ describe("a stop while the API server is frozen", () => {
         controlPlane.resume();
         held.resolve(undefined);
       }
-      await user.delete(RESOURCES.Lease, { namespace, name: LEASE_NAME });
       await user.delete(WIDGET, { namespace: "default", name });
     },
     60_000,
