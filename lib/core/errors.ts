@@ -249,6 +249,30 @@ export const ERRORS = {
     "The run of a rollout, or its policy, cannot be read",
     "Correct the field that the detail names; docs/judging.md has the format.",
   ),
+  ROLLOUT_NOT_FOUND: entry(
+    404,
+    "terminal",
+    "The Rollout does not exist",
+    "Check name and namespace with 'shieldx rollout list'.",
+  ),
+  ROLLOUT_REQUEST_REFUSED: entry(
+    409,
+    "terminal",
+    "The request was not carried out",
+    "See where the release stands with 'shieldx rollout status NAME'; the detail says why it was refused.",
+  ),
+  ROLLOUT_UNANSWERED: entry(
+    504,
+    "after",
+    "No controller has answered the request",
+    "Look whether the controller runs and serves the namespace, as the detail says; nothing has to be asked again.",
+  ),
+  ROLLOUT_UNCONVERTIBLE: entry(
+    400,
+    "terminal",
+    "A document cannot be converted into a Rollout",
+    "Correct what the detail names, or give the option that it names; nothing was printed.",
+  ),
 
   // --- counts of a release ---
   METRICS_UNREACHABLE: entry(
