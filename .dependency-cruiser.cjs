@@ -146,6 +146,11 @@ module.exports = {
       allowed: "^operator/(admission|runtime)/|^lib/|^crds/|node_modules/zod/",
       comment: "operator/admission serves webhooks: it knows no controller and no cache.",
     }),
+    room("operator-rollout", {
+      path: "^operator/rollout/",
+      allowed: "^operator/rollout/|^lib/|^crds/|node_modules/(commander|yaml|zod)/",
+      comment: "operator/rollout is the command line: it asks controllers through the API, and knows none.",
+    }),
     {
       name: "wiring-alone-imports-controllers",
       comment: "operator/wiring.ts is the only file that names the controllers.",

@@ -22,10 +22,13 @@ CHAOS_NAMES := runtime dataplane api border
 E2E ?=
 export E2E
 
+# Where programs for people go.
+PREFIX ?= /usr/local/bin
+
 .PHONY: help
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "Variables: CLUSTERS=\"a b\" WORKERS=2 KUBECONFIG_CLUSTER=1 E2E=name TIERS=\"unit int\" BENCH=name CHAOS=name SEED=n CHAOS_SECONDS=n DATA=file.csv"
+	@echo "Variables: CLUSTERS=\"a b\" WORKERS=2 KUBECONFIG_CLUSTER=1 E2E=name TIERS=\"unit int\" BENCH=name CHAOS=name SEED=n CHAOS_SECONDS=n DATA=file.csv PREFIX=folder"
 
 .PHONY: deps
 deps: $(DEPS) ## Installs the npm packages of the lock file, unless they are there
@@ -140,6 +143,12 @@ chaos-api: deps
 .PHONY: chaos-border
 chaos-border: deps
 	@images/build.sh && $(NODE) e2e/chaos/border.chaos.ts
+
+# A link: it runs the sources of this folder. kubectl finds programs named kubectl-<word> on the PATH.
+.PHONY: plugin
+plugin: ## Makes "kubectl shieldx ..." of the program: links PREFIX/kubectl-shieldx (PREFIX=/usr/local/bin)
+	@mkdir -p "$(PREFIX)"
+	ln -sf "$(CURDIR)/bin/shieldx" "$(PREFIX)/kubectl-shieldx"
 
 .PHONY: clean
 clean: ## Removes what was built here; clusters, images and the cache of downloads stay

@@ -6,6 +6,9 @@ export const API_VERSION = `${GROUP}/${VERSION}`;
 /** Field manager of every server-side apply of the controllers. */
 export const FIELD_MANAGER = "shieldx-controller";
 
+/** Field manager of what people ask for on the command line. */
+export const COMMAND_LINE_MANAGER = "shieldx-command-line";
+
 /** Labels. Values are names of resources or small numbers. */
 export const LABELS = {
   /** Kind of the resource that an object belongs to, for example `ShardSet`. */

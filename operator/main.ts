@@ -23,7 +23,7 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
     load: () => import("./shardset-main.ts"),
   },
   rollout: {
-    purpose: "judge a release from its counts, stored or scraped",
+    purpose: "show and steer releases, and judge them again from their counts",
     load: () => import("./rollout-main.ts"),
   },
   ledger: {
@@ -45,6 +45,7 @@ const REFUSED: ReadonlySet<ErrorCode> = new Set([
   "CSV_CURRENCY_UNCLEAR",
   "FILE_EXISTS",
   "ROLLOUT_RUN_INVALID",
+  "ROLLOUT_UNCONVERTIBLE",
 ]);
 
 function usage(): string {

@@ -1,6 +1,4 @@
 /** `shieldx rollout ...`: the command line of what people do with releases. */
-import { readFile } from "node:fs/promises";
-import { text } from "node:stream/consumers";
 import { Command, CommanderError } from "commander";
 import { ticksOf } from "../controllers/rollout/judge/counters.ts";
 import { replay } from "../controllers/rollout/judge/replay.ts";
@@ -8,6 +6,10 @@ import { replayText } from "../controllers/rollout/judge/replay-text.ts";
 import { judgeRun } from "../controllers/rollout/judge/run.ts";
 import { parsePolicy, parseRollout } from "../crds/rollout-run.ts";
 import { OperatorError } from "../lib/core/errors.ts";
+import { askVerbs } from "./rollout/ask-verbs.ts";
+import { verb } from "./rollout/command.ts";
+import { convertVerb, readText } from "./rollout/convert-verb.ts";
+import { showVerbs } from "./rollout/show-verbs.ts";
 
 interface ReplayFlags {
   readonly policy?: string;
@@ -29,24 +31,14 @@ command line or a document is refused.
 /** Runs one subcommand. @returns the exit code */
 export async function run(args: readonly string[]): Promise<number> {
   let code = 0;
+  const end = (value: number): void => {
+    code = value;
+  };
   const program = new Command("shieldx rollout")
-    .description("What people do with releases.")
+    .description("What people do with releases. Each command has a --help with examples and exit codes.")
     .exitOverride()
     .configureOutput({ writeErr: () => undefined });
-  program.addCommand(
-    new Command("replay")
-      .description("judge a stored run again, or counters of your own")
-      .exitOverride()
-      .configureOutput({ writeErr: () => undefined })
-      .allowExcessArguments(false)
-      .argument("<file>", "run or counters as JSON, or - for standard input")
-      .option("--policy <file>", "judge by this policy (JSON) in place of the document's own")
-      .option("--json", "print the outcome as one line of JSON")
-      .addHelpText("after", REPLAY_HELP)
-      .action(async (file: string, flags: ReplayFlags) => {
-        code = await replayCommand(file, flags);
-      }),
-  );
+  for (const command of [...showVerbs(end), ...askVerbs(), convertVerb(), replayVerb(end)]) program.addCommand(command);
   try {
     await program.parseAsync(args, { from: "user" });
   } catch (error) {
@@ -57,10 +49,18 @@ export async function run(args: readonly string[]): Promise<number> {
   return code;
 }
 
+function replayVerb(end: (code: number) => void): Command {
+  return verb("replay", "judge a stored run again, or counters of your own", REPLAY_HELP)
+    .argument("<file>", "run or counters as JSON, or - for standard input")
+    .option("--policy <file>", "judge by this policy (JSON) in place of the document's own")
+    .option("--json", "print the outcome as one line of JSON")
+    .action(async (file: string, flags: ReplayFlags) => end(await replayCommand(file, flags)));
+}
+
 /** @throws OperatorError FILE_UNREADABLE, ROLLOUT_RUN_INVALID */
 async function replayCommand(file: string, flags: ReplayFlags): Promise<number> {
-  const document = parseRollout(await read(file), file === "-" ? "standard input" : file);
-  const policy = flags.policy === undefined ? undefined : parsePolicy(await read(flags.policy), flags.policy);
+  const document = parseRollout(await readText(file), file === "-" ? "standard input" : file);
+  const policy = flags.policy === undefined ? undefined : parsePolicy(await readText(flags.policy), flags.policy);
   const isRecorded = document.kind === "RolloutRun";
   const judged = isRecorded
     ? document
@@ -73,13 +73,4 @@ async function replayCommand(file: string, flags: ReplayFlags): Promise<number> 
     process.stdout.write(`${JSON.stringify(isRecorded ? told : { ...told, run: judged })}\n`);
   } else process.stdout.write(replayText(replayed, isRecorded));
   return differences.length > 0 && !replayed.isOtherPolicy ? 1 : 0;
-}
-
-async function read(file: string): Promise<string> {
-  if (file === "-") return text(process.stdin);
-  try {
-    return await readFile(file, "utf8");
-  } catch (cause) {
-    throw new OperatorError("FILE_UNREADABLE", `${file}: ${(cause as Error).message}`, { cause });
-  }
 }
