@@ -48,6 +48,22 @@ export function routeObject(kind: "HTTPRoute" | "GRPCRoute", options: RouteOptio
   };
 }
 
+/**
+ * The same, each with a filter of its own that names it in a header. Envoy Gateway makes one cluster of a rule's backends, and
+ * one of each only if one of them has a filter: then its metrics tell them apart.
+ */
+export function namedBackendRefs(backends: readonly Backend[]): object[] {
+  return backendRefs(backends).map((ref, at) => ({
+    ...ref,
+    filters: [
+      {
+        type: "RequestHeaderModifier",
+        requestHeaderModifier: { set: [{ name: "x-backend", value: backends[at]?.[0] }] },
+      },
+    ],
+  }));
+}
+
 /** `backendRefs` of a rule. */
 export function backendRefs(backends: readonly Backend[], port: keyof typeof APPLICATION_PORTS = "http"): object[] {
   return backends.map(([name, weight]) => ({ name, port: APPLICATION_PORTS[port], weight }));

@@ -122,7 +122,8 @@ func (s *Server) counted(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// copyOf tells a mirrored request: by a header that the route sets, or by the host, to which gateways add "-shadow".
+// copyOf tells a mirrored request: by a header that somebody set, by the host, to which some gateways add "-shadow", or by
+// what Envoy adds to copies alone when its own host suffix is switched off, as under Envoy Gateway.
 func copyOf(r *http.Request) mirrored {
 	host, _, _ := strings.Cut(r.Host, ":")
 	switch {
@@ -130,6 +131,8 @@ func copyOf(r *http.Request) mirrored {
 		return mirrored{by: "header", method: r.Method}
 	case strings.HasSuffix(host, "-shadow"):
 		return mirrored{by: "host", method: r.Method}
+	case r.Header.Get("x-envoy-internal") == "true":
+		return mirrored{by: "envoy", method: r.Method}
 	default:
 		return mirrored{}
 	}

@@ -1,54 +1,50 @@
-import { gatewayUrl } from "../gateways.ts";
 import { backendRefs } from "../routes.ts";
 import { CANARY, STABLE, type Stage } from "./stage.ts";
 
 const RATE = 500;
-const SECONDS = 10;
+const SECONDS = 6;
 /** `undefined`: a mirror without a percentage, which is all of the requests. */
 const PERCENTS = [undefined, 10, 25] as const;
 
-/** Whether RequestMirror copies requests, which part of them, and what the copies look like to the one that gets them. */
+/**
+ * Whether RequestMirror copies requests, which part of them, whether a match of methods keeps the others out, and whether a slow
+ * and broken copy is felt by users.
+ */
 export async function mirror(stage: Stage): Promise<unknown> {
-  const filter = (percent: number | undefined) => ({
-    type: "RequestMirror",
-    requestMirror: {
-      backendRef: { name: CANARY, port: 80 },
-      ...(percent === undefined ? {} : { percent }),
-    },
-  });
-  const rule = (percent: number | undefined) => ({
-    filters: [filter(percent)],
-    backendRefs: backendRefs([[STABLE, 1]]),
-  });
-  const scrape = () => canaryMetrics(stage);
   const answers: Record<string, unknown> = {};
   for (const percent of PERCENTS) {
-    await stage.route([rule(percent)]);
-    const before = await scrape();
-    const load = await stage.load({ rate: RATE, seconds: SECONDS });
-    const { counts, sent } = await load.ended();
-    await load.stop();
-    const after = await scrape();
-    const copies = sum(after, "http_requests_total") - sum(before, "http_requests_total");
-    const conditions = (await stage.readRoute()).status?.parents?.flatMap((parent) => parent.conditions ?? []);
-    answers[`percent ${percent ?? "left out"}`] = { sent, counts, copies, share: copies / sent, conditions };
+    await stage.route([mirrored(percent)]);
+    answers[`percent ${percent ?? "left out"}`] = { ...(await copiesOf(stage, "GET")), ...(await conditions(stage)) };
   }
-  await stage.route([rule(undefined)]);
-  for (const method of ["GET", "POST", "DELETE"]) {
-    const load = await stage.load({
-      rate: 10,
-      seconds: 1,
-      url: `${echoUrl(stage)}?${method}`,
-      flags: ["-method", method],
-    });
-    await load.ended();
-    await load.stop();
-  }
-  return { ...answers, metrics: await scrape() };
+  await stage.route([
+    { ...mirrored(undefined), matches: [{ method: "GET" }, { method: "HEAD" }] },
+    { backendRefs: backendRefs([[STABLE, 1]]) },
+  ]);
+  for (const method of ["GET", "POST"]) answers[`safe methods only, ${method}`] = await copiesOf(stage, method);
+  await stage.deploy({ name: "broken", version: "broken", env: { ERRORS: "1", LATENCY_MS: "2000" } });
+  await stage.route([mirrored(undefined, "broken")]);
+  answers["slow and broken copy"] = await copiesOf(stage, "GET");
+  return { ...answers, metricsOfCanary: await canaryMetrics(stage) };
 }
 
-function echoUrl({ gateway }: Stage): string {
-  return `${gatewayUrl(gateway)}/echo`;
+function mirrored(percent: number | undefined, to = CANARY): object {
+  const requestMirror = { backendRef: { name: to, port: 80 }, ...(percent === undefined ? {} : { percent }) };
+  return { filters: [{ type: "RequestMirror", requestMirror }], backendRefs: backendRefs([[STABLE, 1]]) };
+}
+
+async function copiesOf(stage: Stage, method: string): Promise<object> {
+  const total = async () => sum(await canaryMetrics(stage), "http_requests_total");
+  const before = await total();
+  const load = await stage.load({ rate: RATE, seconds: SECONDS, flags: ["-method", method] });
+  const { counts, sent } = await load.ended();
+  await load.stop();
+  return { sent, counts, copies: (await total()) - before };
+}
+
+async function conditions(stage: Stage): Promise<object> {
+  const parents = (await stage.readRoute()).status?.parents ?? [];
+  const told = parents.flatMap((parent) => parent.conditions ?? []);
+  return { conditions: told.map(({ type, status, reason, message }) => [type, status, reason, message].join(" ")) };
 }
 
 /** Lines of the canary's metrics that count requests. */
