@@ -10,7 +10,12 @@ export interface Application {
   readonly replicas?: number;
   /** ERRORS (share of 500s), LATENCY_MS, READY, GREETING, DRAIN_MS, SETTINGS: see e2e/gateway/README.md. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Name of a ConfigMap whose key `settings.json` goes before `env`. */
+  readonly settings?: string;
 }
+
+/** Where a ConfigMap of settings is mounted, as a folder: a single file would never change. */
+const SETTINGS_FOLDER = "/settings";
 
 /** Ports of the Service: HTTP, and HTTP/2 without TLS for gRPC. Both lead to the same server. */
 export const APPLICATION_PORTS = { http: 80, grpc: 81 } as const;
@@ -51,7 +56,12 @@ export function applicationObjects(application: Application): KubeObject[] {
   ];
 }
 
-function podSpec({ version, image, env = {} }: Application): object {
+function podSpec({ version, image, env = {}, settings }: Application): object {
+  const variables = {
+    VERSION: version,
+    ...env,
+    ...(settings === undefined ? {} : { SETTINGS: `${SETTINGS_FOLDER}/settings.json` }),
+  };
   return {
     automountServiceAccountToken: false,
     securityContext: RESTRICTED.pod,
@@ -61,13 +71,15 @@ function podSpec({ version, image, env = {} }: Application): object {
         image,
         imagePullPolicy: "IfNotPresent",
         args: ["serve"],
-        env: Object.entries({ VERSION: version, ...env }).map(([name, value]) => ({ name, value })),
+        env: Object.entries(variables).map(([name, value]) => ({ name, value })),
         ports: [{ name: "http", containerPort: 8080 }],
         readinessProbe: { httpGet: { port: "http", path: "/ready" }, periodSeconds: 1 },
         livenessProbe: { httpGet: { port: "http", path: "/live" } },
         resources: { requests: { cpu: "10m", memory: "16Mi" } },
         securityContext: RESTRICTED.container,
+        ...(settings === undefined ? {} : { volumeMounts: [{ name: "settings", mountPath: SETTINGS_FOLDER }] }),
       },
     ],
+    ...(settings === undefined ? {} : { volumes: [{ name: "settings", configMap: { name: settings } }] }),
   };
 }

@@ -3,7 +3,8 @@
  *
  *   node e2e/gateway/measure.ts CLUSTER [traefik|envoy] [NAME...]
  *
- * Without names all of them run: weights rollback changes status unready headers grpc mirror counters. Each prints one line of JSON.
+ * Without names all of them run: weights rollback changes status unready headers grpc mirror counters drain
+ * settings. Each prints one line of JSON.
  */
 import { systemClock } from "../../lib/core/clock.ts";
 import { prng } from "../../lib/core/prng.ts";
@@ -13,16 +14,18 @@ import { cluster as clusterOf } from "../cluster.ts";
 import { ensureGateway, GATEWAYS } from "./gateways.ts";
 import { changes } from "./measurements/changes.ts";
 import { counters } from "./measurements/counters.ts";
+import { drain } from "./measurements/drain.ts";
 import { grpc } from "./measurements/grpc.ts";
 import { headers } from "./measurements/headers.ts";
 import { mirror } from "./measurements/mirror.ts";
 import { rollback } from "./measurements/rollback.ts";
+import { settings } from "./measurements/settings.ts";
 import { openStage } from "./measurements/stage.ts";
 import { status } from "./measurements/status.ts";
 import { unready } from "./measurements/unready.ts";
 import { weights } from "./measurements/weights.ts";
 
-const MEASUREMENTS = { weights, rollback, changes, status, unready, headers, grpc, mirror, counters };
+const MEASUREMENTS = { weights, rollback, changes, status, unready, headers, grpc, mirror, counters, drain, settings };
 type Name = keyof typeof MEASUREMENTS;
 
 const NAMESPACE = resourceType("v1", ["Namespace", "namespaces"], false);

@@ -24,7 +24,10 @@ export const SETTLE_MS = 3000;
 /** What a measurement works on: a gateway, and a namespace of its own with both versions in it. */
 export interface Stage extends StageOptions {
   /** Applies an application and waits until it is ready, unless told not to. */
-  deploy(application: Omit<Application, "namespace" | "image">, options?: { readonly wait: boolean }): Promise<void>;
+  deploy(
+    application: Omit<Application, "namespace" | "image"> & { image?: string },
+    options?: { readonly wait: boolean },
+  ): Promise<void>;
   /** Applies the route with these rules, and waits until the gateway serves so. */
   route(rules: readonly object[], kind?: "HTTPRoute" | "GRPCRoute"): Promise<void>;
   /** The route as it is. */
@@ -64,7 +67,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   const stage: Stage = {
     ...options,
     deploy: async (application, { wait } = { wait: true }) => {
-      for (const object of applicationObjects({ ...application, namespace, image: images.image })) await apply(object);
+      for (const object of applicationObjects({ image: images.image, ...application, namespace })) await apply(object);
       if (wait) await deployed(client, namespace, application);
     },
     route: async (rules, kind = "HTTPRoute") => {
