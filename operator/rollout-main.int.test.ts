@@ -3,6 +3,8 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { encodeRun, RUN_DATA_KEY } from "../controllers/rollout/sampling/run.store.ts";
+import type { RolloutRun } from "../crds/rollout-run.ts";
 
 // Goal: a user tries the judge on counters of their own, keeps the run, and judges it again; what is wrong is named.
 
@@ -57,6 +59,17 @@ describe("shieldx rollout replay", () => {
       /\nother policy: decides otherwise at \d+ of 40 rows, first at tick \d+ .*: Fail \(Harm\) was recorded, now Inconclusive \(\w+\)\n$/,
     );
     expect(other.code).toBe(0);
+  });
+
+  it("reads a run where a Rollout keeps it", async () => {
+    const { run } = JSON.parse((await shieldx(["replay", EXAMPLE, "--json"])).stdout) as { run: RolloutRun };
+    const stored = (text: string) => ({ apiVersion: "v1", kind: "ConfigMap", data: { [RUN_DATA_KEY]: text } });
+    const { code, stdout } = await shieldx(["replay", "-"], JSON.stringify(stored(encodeRun(run))));
+    expect(stdout).toMatch(/\nrecorded: the same, bit for bit\n$/);
+    expect(code).toBe(0);
+    const broken = await shieldx(["replay", await inFolder("cm.json", stored("broken"))]);
+    expect(broken.code).toBe(2);
+    expect(broken.stderr).toContain("data: run.json.gz.base64: stored run: incorrect header check");
   });
 
   it("ends with code 1 when a record was changed", async () => {

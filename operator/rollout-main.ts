@@ -4,6 +4,7 @@ import { ticksOf } from "../controllers/rollout/judge/counters.ts";
 import { replay } from "../controllers/rollout/judge/replay.ts";
 import { replayText } from "../controllers/rollout/judge/replay-text.ts";
 import { judgeRun } from "../controllers/rollout/judge/run.ts";
+import { decodeRun, RUN_DATA_KEY } from "../controllers/rollout/sampling/run.store.ts";
 import { parsePolicy, parseRollout } from "../crds/rollout-run.ts";
 import { OperatorError } from "../lib/core/errors.ts";
 import { askVerbs } from "./rollout/ask-verbs.ts";
@@ -17,8 +18,8 @@ interface ReplayFlags {
 }
 
 const REPLAY_HELP = `
-FILE is a run (kind RolloutRun), as it was recorded, or counters as they were scraped (kind RolloutSamples), which are
-judged here for the first time; - reads standard input. --json of counters prints the run made of them as the member run.
+FILE is a run (kind RolloutRun), as it was recorded, the ConfigMap in which a Rollout keeps it (kubectl get cm <name>-run -o json),
+or counters as they were scraped (kind RolloutSamples), which are judged here for the first time; - reads standard input. --json of counters prints the run made of them as the member run.
 
 Columns: errors and requests of both versions; e-values of harm (worse than the stable version), slo (above the stage's
 limit), promote (good enough to go on early) and slow (latency); harm, slo and slow fail a release at the number of tests over
@@ -59,7 +60,7 @@ function replayVerb(end: (code: number) => void): Command {
 
 /** @throws OperatorError FILE_UNREADABLE, ROLLOUT_RUN_INVALID */
 async function replayCommand(file: string, flags: ReplayFlags): Promise<number> {
-  const document = parseRollout(await readText(file), file === "-" ? "standard input" : file);
+  const document = parseDocument(await readText(file), file === "-" ? "standard input" : file);
   const policy = flags.policy === undefined ? undefined : parsePolicy(await readText(flags.policy), flags.policy);
   const isRecorded = document.kind === "RolloutRun";
   const judged = isRecorded
@@ -73,4 +74,25 @@ async function replayCommand(file: string, flags: ReplayFlags): Promise<number> 
     process.stdout.write(`${JSON.stringify(isRecorded ? told : { ...told, run: judged })}\n`);
   } else process.stdout.write(replayText(replayed, isRecorded));
   return differences.length > 0 && !replayed.isOtherPolicy ? 1 : 0;
+}
+
+/** Reads what a Rollout has stored, or a document as it is. @throws OperatorError ROLLOUT_RUN_INVALID */
+function parseDocument(json: string, name: string): ReturnType<typeof parseRollout> {
+  const text = storedIn(json);
+  if (text === undefined) return parseRollout(json, name);
+  const { run, reason } = decodeRun(text);
+  if (run === undefined) throw new OperatorError("ROLLOUT_RUN_INVALID", `${name}: data: ${RUN_DATA_KEY}: ${reason}`);
+  return run;
+}
+
+/** Text of the run in a ConfigMap; undefined for anything else, also for what is not JSON: whoever parses that says why. */
+function storedIn(json: string): string | undefined {
+  let object: { readonly kind?: unknown; readonly data?: Readonly<Record<string, string>> } | null;
+  try {
+    object = JSON.parse(json) as typeof object;
+  } catch {
+    return undefined;
+  }
+  if (object?.kind !== "ConfigMap") return undefined;
+  return object.data?.[RUN_DATA_KEY] ?? "";
 }
