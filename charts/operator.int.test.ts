@@ -215,17 +215,33 @@ describe("what is rendered", () => {
     });
   });
 
-  test("the network policy denies all but DNS, API, agents and metrics", async () => {
+  test("the network policy denies all but DNS, API, agents, metrics and pods that are released", async () => {
     const policy = one(await render(), "NetworkPolicy", "shieldx-controller");
     expect(at(policy, "spec.policyTypes")).toEqual(["Ingress", "Egress"]);
     const ports = (direction: string): number[] =>
-      at<{ ports: { port: number }[] }[]>(policy, `spec.${direction}`).flatMap((rule) =>
-        rule.ports.map(({ port }) => port),
+      at<{ ports?: { port: number }[] }[]>(policy, `spec.${direction}`).flatMap((rule) =>
+        (rule.ports ?? []).map(({ port }) => port),
       );
     expect(ports("ingress")).toEqual([8080]);
     expect(ports("egress")).toEqual([53, 53, 443, 6443, 8443]);
-    const agents = at<{ to?: { podSelector?: { matchLabels: object } }[] }[]>(policy, "spec.egress").at(-1);
-    expect(agents?.to?.[0]?.podSelector?.matchLabels).toMatchObject({ "shieldx.dev/kind": "ShardSet" });
+    const [, , agents, released, ...others] = at<object[]>(policy, "spec.egress");
+    const kind = (name: string) => ({
+      namespaceSelector: {},
+      podSelector: { matchLabels: { "shieldx.dev/kind": name } },
+    });
+    expect(agents).toMatchObject({ to: [kind("ShardSet")] });
+    // Any port: which one it is stands in the Rollout.
+    expect(released).toEqual({ to: [kind("Rollout")] });
+    expect(others).toEqual([]);
+  });
+
+  test("the network policy lets the controllers reach gateways when told which", async () => {
+    const pods = "networkPolicy.gateways[0].podSelector.matchLabels.app=gateway";
+    const place = "networkPolicy.gateways[0].namespaceSelector.matchLabels.name=infra";
+    const policy = one(await render([pods, place]), "NetworkPolicy", "shieldx-controller");
+    expect(at<object[]>(policy, "spec.egress").at(-1)).toEqual({
+      to: [{ podSelector: { matchLabels: { app: "gateway" } }, namespaceSelector: { matchLabels: { name: "infra" } } }],
+    });
   });
 
   test("trial 11: no budget stands in the way of a drain, unless somebody asks for one", async () => {
