@@ -39,7 +39,7 @@ $(DEPS): package-lock.json
 	@rm -rf .build/deps && mkdir -p .build/deps && touch $@
 
 .PHONY: tools
-tools: ## Builds kube, kubectl, helm and kind into .build/bin (about 10 minutes cold)
+tools: ## Builds kube, kubectl, helm, kind and promtool into .build/bin (about 10 minutes cold)
 	e2e/cluster/toolchain.sh tools
 
 .PHONY: fmt

@@ -265,6 +265,29 @@ describe("what is rendered", () => {
     expect(JSON.stringify(await render())).toContain("aggregate-to-view");
   });
 
+  test("alerts and dashboard are there when asked for, with the labels and the base of the runbooks that were given", async () => {
+    const kinds = (objects: readonly KubeObject[]): string[] => objects.map(({ kind }) => kind);
+    expect(kinds(await render())).not.toContain("PrometheusRule");
+    expect(kinds(await render())).not.toContain("ConfigMap");
+    const objects = await render([
+      ...["metrics.prometheusRule.enabled=true", "metrics.prometheusRule.labels.release=prometheus"],
+      ...["metrics.prometheusRule.runbookBase=https://git.example/shieldx/", "metrics.dashboards.enabled=true"],
+    ]);
+    const rule = one(objects, "PrometheusRule", "shieldx-alerts");
+    expect(rule.metadata.labels).toMatchObject({ release: "prometheus" });
+    const read = (file: string): string => readFileSync(join(CHART, file), "utf8");
+    const rules = read("alerts/rollouts.yaml").replaceAll(
+      "docs/runbooks/",
+      "https://git.example/shieldx/docs/runbooks/",
+    );
+    expect(rule["spec"]).toEqual(parse(rules));
+    const dashboards = one(objects, "ConfigMap", "shieldx-dashboards");
+    expect(dashboards.metadata.labels).toMatchObject({ grafana_dashboard: "1" });
+    expect(at<Record<string, string>>(dashboards, "data")["shieldx-rollouts.json"]).toBe(
+      read("dashboards/rollouts.json"),
+    );
+  });
+
   test("the CRDs are the generated ones, kept on uninstall unless told otherwise", async () => {
     const kept = ofKind(await render(), "CustomResourceDefinition");
     expect(kept.map(({ spec }) => spec)).toEqual(
@@ -286,6 +309,11 @@ describe("what is refused, with a sentence", () => {
     ["no controller", "replicas=0", "at '/replicas'"],
     ["a level that does not exist", "log.level=loud", "at '/log/level'"],
     ["text for a switch", "crds.keep=sometimes", "at '/crds/keep'"],
+    [
+      "a base of runbooks that is no folder",
+      "metrics.prometheusRule.runbookBase=https://x/y",
+      "at '/metrics/prometheusRule/runbookBase'",
+    ],
     ["a namespace in upper case", "watchNamespaces={Bank}", "at '/watchNamespaces/0'"],
     ["no image", "image.reference=", "image.reference is required: build the images with 'make images'"],
     ["no PostgreSQL image", "postgresImage.reference=", "postgresImage.reference is required"],

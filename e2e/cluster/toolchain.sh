@@ -2,7 +2,7 @@
 # toolchain.sh [kube|tools|rootfs|node|all]: builds what a cluster needs and links the programs to .build/bin.
 #
 #   kube    the kube program alone (etcd, API server, kubectl ... in one file): all that integration tests need
-#   tools   kube, helm and kind
+#   tools   kube, helm, kind and promtool
 #   rootfs  the Debian base image of every image built here (Podman only)
 #   node    the kind node image (Podman only)
 #   all     tools, and on Podman rootfs and node; the default
@@ -111,6 +111,12 @@ cli() {
   tool kind "kind $kind_version" ""
   link helm helm
   link kind kind
+}
+
+# promtool tests alerts. Without what finds targets in clouds it builds in a fifth of the time.
+promtool() {
+  GOFLAGS=-tags=remove_all_sd tool promtool "Prometheus $(required promtool github.com/prometheus/prometheus), about 1 min cold" ""
+  link promtool promtool
 }
 
 node_programs() {
@@ -275,3 +281,5 @@ if [[ $subset == rootfs || $subset == node || $subset == all ]]; then
     fi
   fi
 fi
+# Last: what a node image is made of does not change with it.
+if [[ $subset == tools || $subset == all ]]; then promtool; fi
