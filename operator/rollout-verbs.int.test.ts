@@ -244,7 +244,7 @@ describe("shieldx rollout", () => {
     expect(await readFile(report, "utf8")).toContain("Canary apps/podinfo: converted, ");
     const applied = await run(KUBECTL, ["apply", "--validate=strict", "-f", "-"], made.stdout);
     expect(applied).toMatchObject({ code: 0, stderr: "" });
-    expect(applied.stdout.match(/rollout\.shieldx\.dev\/\w+ created/g)).toHaveLength(6);
+    expect(applied.stdout.match(/rollout\.shieldx\.dev\/\w+ created/g)).toHaveLength(7);
     const { items } = await kube.list(ROLLOUT, { namespace: "apps" });
     expect(items.map(({ metadata }) => metadata.name)).toEqual(["podinfo"]);
     expect(await run(KUBECTL, ["delete", "-f", "-"], made.stdout)).toMatchObject({ code: 0 });

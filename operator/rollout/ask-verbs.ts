@@ -34,19 +34,19 @@ export function askVerbs(): readonly Command[] {
   return [
     asking(
       "promote",
-      "lets a release go on that waits for a person",
+      "let a release go on that waits for a person",
       example("promote shop -n shop\n  shieldx rollout promote shop -n shop --full"),
       ({ full }) => ({ action: full === true ? "PromoteFull" : "Promote" }),
     ).option("--full", "end the ladder: all pods first, then all requests, without any further verdict"),
-    plain("abort", "Abort", "takes the release back: all requests go to the version that served before"),
-    plain("retry", "Retry", "releases a version again that was taken back"),
-    plain("skip", "Skip", "goes to the next stage without a verdict"),
-    asking("jump", "goes to a stage", example("jump shop -n shop --stage 3"), ({ stage = 1 }) => ({
+    plain("abort", "Abort", "take the release back: all requests go to the version that served before"),
+    plain("retry", "Retry", "release a version again that was taken back"),
+    plain("skip", "Skip", "go to the next stage without a verdict"),
+    asking("jump", "go to a stage", example("jump shop -n shop --stage 3"), ({ stage = 1 }) => ({
       action: "Jump",
       stage: stage - 1,
     })).requiredOption("--stage <n>", "the stage, from 1", wholeNumber(1, STAGE_MAX)),
-    holding("pause", true, "holds the release, and its weights, where they are", example("pause shop -n shop")),
-    holding("resume", false, "lets a release go on that pause holds", example("resume shop -n shop")),
+    holding("pause", true, "hold the release, and its weights, where they are", example("pause shop -n shop")),
+    holding("resume", false, "let a release go on that pause holds", example("resume shop -n shop")),
   ];
 }
 

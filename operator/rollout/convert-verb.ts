@@ -16,7 +16,7 @@ interface ConvertFlags {
 
 const CONVERT_HELP = `
 FILE holds Rollouts, AnalysisTemplates and ClusterAnalysisTemplates of Argo Rollouts, or Canaries and MetricTemplates of Flagger,
-as YAML or JSON; - reads standard input. Rollouts go to standard output. What is not translated, or means something else
+and the HTTPRoutes or GRPCRoutes that they moved weights in, as YAML or JSON; - reads standard input. Rollouts go to standard output. What is not translated, or means something else
 afterwards, goes to standard error, or to the file of --report: read it before you apply anything.
 
 Examples:

@@ -53,10 +53,10 @@ const INTERRUPTED = 130;
 /** @param end takes the exit code */
 export function showVerbs(end: (code: number) => void): readonly Command[] {
   return [
-    clusterVerb("list", "all Rollouts, one a line", LIST_HELP)
+    clusterVerb("list", "show all Rollouts, one a line", LIST_HELP)
       .addOption(outputOption())
       .action((flags: ShowFlags) => withCluster(flags, (client) => list(client, flags))),
-    clusterVerb("status", "where one Rollout stands, and what to type next", STATUS_HELP)
+    clusterVerb("status", "show where one Rollout stands, and what to type next", STATUS_HELP)
       .argument("<name>", "the Rollout")
       .addOption(outputOption())
       .option("-w, --watch", "show it again whenever it changes")
@@ -64,7 +64,7 @@ export function showVerbs(end: (code: number) => void): readonly Command[] {
       .action((name: string, flags: ShowFlags) =>
         withCluster(flags, async (client) => end(await status(client, placeOf(client, name, flags), flags))),
       ),
-    clusterVerb("history", "how the last releases ended", HISTORY_HELP)
+    clusterVerb("history", "show how the last releases ended", HISTORY_HELP)
       .argument("<name>", "the Rollout")
       .action((name: string, flags: ShowFlags) =>
         withCluster(flags, async (client) =>

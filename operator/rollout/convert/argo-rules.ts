@@ -117,6 +117,15 @@ export const ARGO_RULES: readonly Rule[] = [
     pattern: `${ROUTER}.plugins.argoproj-labs/gatewayAPI.namespace`,
     why: "the route is in the namespace of the Rollout",
   },
+  ...["httpRoutes[]", "grpcRoutes[]"].map((name) => ({
+    pattern: `${ROUTER}.plugins.argoproj-labs/gatewayAPI.${name}.useHeaderRoutes`,
+    why: "requests are divided by weights alone, not by headers",
+  })),
+  ...["httpRoutes[]", "grpcRoutes[]"].map((name) => ({
+    pattern: `${ROUTER}.plugins.argoproj-labs/gatewayAPI.${name}`,
+    why: "a Rollout has one route",
+    instead: "add its host names and matches to spec.traffic.gatewayAPI, if they lead to the same program",
+  })),
   {
     pattern: `${ROUTER}.plugins.argoproj-labs/gatewayAPI`,
     why: "the route is HTTPRoute or GRPCRoute <name>, made by the Rollout; other kinds are not",

@@ -17,6 +17,7 @@ import {
 } from "./frame.ts";
 import { ladderOf } from "./ladder.ts";
 import type { Path, Reading } from "./reading.ts";
+import { trafficOfRoute } from "./routes.ts";
 
 const CANARY: Path = ["spec", "strategy", "canary"];
 const BLUE_GREEN: Path = ["spec", "strategy", "blueGreen"];
@@ -39,7 +40,7 @@ export function fromArgo(entry: Entry, templates: Templates, options: ConvertOpt
       target: targetOf(reading),
       ...optional("replicas", wholeOf(reading, ["spec", "replicas"], [1, 1_000])),
       service: serviceOf(reading, options),
-      traffic: trafficOf(reading, options),
+      traffic: trafficOf(entry, templates, options),
       ...spec,
       ...optional("drainSeconds", drain),
       ...optional("progressDeadlineSeconds", wholeOf(reading, ["spec", "progressDeadlineSeconds"], [10, 86_400])),
@@ -110,20 +111,25 @@ function portsOf(containers: unknown): readonly object[] {
     });
 }
 
-function trafficOf(reading: Reading, options: ConvertOptions): object {
+function trafficOf({ reading, namespace }: Entry, entries: readonly Entry[], options: ConvertOptions): object {
   const plugin: Path = [...CANARY, "trafficRouting", "plugins", "argoproj-labs/gatewayAPI"];
-  const found = ["httpRoute", "httpRoutes", "grpcRoute", "grpcRoutes"].find(
+  const found = (["httpRoute", "httpRoutes", "grpcRoute", "grpcRoutes"] as const).find(
     (member) => reading.peek([...plugin, member]) !== undefined,
   );
-  if (found !== undefined) {
-    reading.change(
-      [...plugin, found],
-      "the Rollout makes a route of its own name and owns its weights",
-      "copy host names, matches and filters of that route to spec.traffic.gatewayAPI, and remove it when the Rollout's own route is accepted",
-    );
-  }
-  const kind = found?.startsWith("grpc") === true ? { kind: "GRPCRoute" } : {};
-  return { gatewayAPI: { ...kind, ...gatewayOf(reading, options) } };
+  if (found === undefined) return { gatewayAPI: gatewayOf(reading, options) };
+  const kind = found.startsWith("grpc") ? "GRPCRoute" : "HTTPRoute";
+  const at: Path = found.endsWith("s") ? [...plugin, found, 0, "name"] : [...plugin, found];
+  const name = textOf(reading, at) ?? "";
+  const isAlone = listOf(reading.peek([...plugin, found])).length <= 1;
+  const traffic = isAlone ? trafficOfRoute(entries, { kind, name, namespace }) : undefined;
+  const copied =
+    traffic === undefined ? "copy host names, matches and filters of that route to spec.traffic.gatewayAPI, and" : "";
+  reading.change(
+    at,
+    "the Rollout makes a route of its own name and owns its weights",
+    `${copied} remove ${kind} ${name} when the Rollout's own route is accepted`.trim(),
+  );
+  return { gatewayAPI: { kind, ...(traffic ?? gatewayOf(reading, options)) } };
 }
 
 interface Release {

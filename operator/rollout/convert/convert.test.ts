@@ -13,6 +13,7 @@ import { FLAGGER_RULES } from "./flagger-rules.ts";
 import { COMMON_RULES, type ConvertOptions } from "./frame.ts";
 import { leavesOf, type Path, pathText } from "./reading.ts";
 import { reportText } from "./report.ts";
+import { ROUTE_RULES } from "./routes.ts";
 import { EXAMPLES, OPTIONS } from "./testing/examples.ts";
 
 const converted = (text: string, options: ConvertOptions = OPTIONS): Conversion =>
@@ -89,6 +90,21 @@ describe("a canary of Argo Rollouts", () => {
       [10_000, 3_600],
     ]);
     expect(spec?.service).toEqual({ name: "search-ping" });
+  });
+
+  it("takes Gateways, host names and the rule of the route that it moved weights in", () => {
+    const [spec] = specsOf(example("argo-route"), { gateway: undefined, service: undefined });
+    expect(spec?.traffic.gatewayAPI).toEqual({
+      kind: "GRPCRoute",
+      parentRefs: [{ name: "public", namespace: "infra", sectionName: "grpc" }],
+      hostnames: ["prices.example.com"],
+      matches: [{ method: { service: "shop.Prices" } }],
+    });
+    const text = example("argo-route").replace("    - matches:", "    - name: other\n    - matches:");
+    expect(specsOf(text)[0]?.traffic.gatewayAPI.matches).toBeUndefined();
+    expect(reportText(converted(text).reports)).toContain(
+      "spec.rules: not translated: the route of a Rollout has one rule",
+    );
   });
 
   it("without weights has the usual ladder", () => {
@@ -265,7 +281,14 @@ describe("the report", () => {
 });
 
 /** Fields of which the converter says in its list that they need nothing here. */
-const NOTHING_TO_DO = [...COMMON_RULES, ...ARGO_RULES, ...TEMPLATE_RULES, ...FLAGGER_RULES, ...METRIC_TEMPLATE_RULES]
+const NOTHING_TO_DO = [
+  ...COMMON_RULES,
+  ...ARGO_RULES,
+  ...TEMPLATE_RULES,
+  ...FLAGGER_RULES,
+  ...METRIC_TEMPLATE_RULES,
+  ...ROUTE_RULES,
+]
   .filter(({ why }) => why === undefined)
   .map(({ pattern }) => pattern);
 

@@ -12,6 +12,7 @@ import { METRIC_TEMPLATE_RULES } from "./flagger-analysis.ts";
 import { FLAGGER_RULES } from "./flagger-rules.ts";
 import { COMMON_RULES, type ConvertOptions, type Draft } from "./frame.ts";
 import type { Finding, Rule } from "./reading.ts";
+import { ROUTE_RULES } from "./routes.ts";
 
 /** What is to be said of one document. */
 export interface DocumentReport {
@@ -39,6 +40,8 @@ const KINDS_OF_OTHERS: Readonly<Record<string, KindOfOther>> = {
   "argoproj.io Rollout": { rules: ARGO_RULES, convert: fromArgo },
   "argoproj.io AnalysisTemplate": TEMPLATE,
   "argoproj.io ClusterAnalysisTemplate": TEMPLATE,
+  "gateway.networking.k8s.io HTTPRoute": { rules: ROUTE_RULES },
+  "gateway.networking.k8s.io GRPCRoute": { rules: ROUTE_RULES },
   "flagger.app Canary": {
     rules: FLAGGER_RULES,
     convert: (entry, all, options) =>

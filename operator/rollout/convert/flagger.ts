@@ -15,8 +15,8 @@ import {
 } from "./frame.ts";
 import { ladderOf } from "./ladder.ts";
 import type { Path, Reading } from "./reading.ts";
+import { parentOf } from "./routes.ts";
 
-const GATEWAY_GROUP = "gateway.networking.k8s.io";
 const SERVICE: Path = ["spec", "service"];
 const TARGET: Path = ["spec", "targetRef"];
 
@@ -117,20 +117,6 @@ function trafficOf(reading: Reading, options: ConvertOptions): object {
     ...(hostnames.length === 0 ? {} : { hostnames }),
     ...(matches.length === 0 ? {} : { matches }),
   };
-}
-
-function parentOf(reading: Reading, path: Path): readonly object[] {
-  const kind = reading.peek([...path, "kind"]) ?? "Gateway";
-  const group = reading.peek([...path, "group"]) ?? GATEWAY_GROUP;
-  if (kind !== "Gateway" || group !== GATEWAY_GROUP) {
-    reading.drop(path, "it is no Gateway of the Gateway API");
-    return [];
-  }
-  for (const member of ["group", "kind"]) reading.use([...path, member]);
-  const members = ["namespace", "name", "sectionName", "port"].map(
-    (name) => [name, reading.use([...path, name])] as const,
-  );
-  return [Object.fromEntries(members.filter(([, value]) => value !== undefined))];
 }
 
 const PATH_TYPES: Readonly<Record<string, string>> = {
