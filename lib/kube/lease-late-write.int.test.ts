@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { json } from "node:stream/consumers";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { Agent, request } from "undici";
 import { startControlPlane, type TestControlPlane } from "../../testkit/kube-apiserver.ts";
 import { eventually } from "../../testkit/wait.ts";
@@ -86,25 +86,43 @@ async function startSlowWebhook(): Promise<Server> {
   return server;
 }
 
-let name: string;
-let begun: Map<number, number>;
-let round = 0;
-beforeEach(async () => {
-  round += 1;
-  begun = new Map();
-  name = `late-${round}`;
+/** One Lease with its holder, who has writes of its own. */
+interface Scene {
+  readonly name: string;
+  /** Revision at which each epoch began. */
+  readonly begun: Map<number, number>;
+  readonly former: KubeClient;
+  readonly holder: LeaseHolder;
+}
+
+const refOf = ({ name }: Pick<Scene, "name">, index: number) => ({ namespace: NAMESPACE, name: `${name}-${index}` });
+
+async function makeObjects(name: string): Promise<void> {
   for (let index = 0; index < WRITES; index += 1) {
     await observer.create(ConfigMap, {
       apiVersion: "v1",
       kind: "ConfigMap",
-      metadata: { namespace: NAMESPACE, name: `${name}-${index}` },
+      metadata: refOf({ name }, index),
       data: { by: "nobody" },
     });
   }
-});
+}
+
+/** A holder whose connections are open: with a frozen server a handshake would not get through. */
+async function begin(name: string): Promise<Scene> {
+  await makeObjects(name);
+  const former = plane.client();
+  const begun = new Map<number, number>();
+  const holder = compete({ name, begun }, former, "a");
+  void holder.run();
+  await eventually("a holds", () => holder.isHeld());
+  const scene = { name, begun, former, holder };
+  await Promise.all(Array.from({ length: WRITES }, (_, index) => former.get(ConfigMap, refOf(scene, index))));
+  return scene;
+}
 
 /** Takes part in the Lease, and notes the revision at which each epoch began. */
-function compete(client: KubeClient, identity: string): LeaseHolder {
+function compete({ name, begun }: Pick<Scene, "name" | "begun">, client: KubeClient, identity: string): LeaseHolder {
   return createLeaseHolder({
     client: {
       get: client.get,
@@ -129,79 +147,63 @@ function compete(client: KubeClient, identity: string): LeaseHolder {
   });
 }
 
-const refOf = (index: number) => ({ namespace: NAMESPACE, name: `${name}-${index}` });
-
 /**
- * Freezes the server with the holder's writes unread in its sockets. Nobody closes these: the server drops a request
+ * The holder's writes, unread in the sockets of the server that is frozen. Nobody closes these: the server drops a request
  * whose connection is closed when it can, but a holder that is frozen too, or a proxy in between, closes nothing.
- * @returns once the right has ended
+ * @returns what waits until all are over; there once the right has ended and the holder competes no more
  */
-async function freezeWithWrites(
-  holder: LeaseHolder,
-  client: KubeClient,
-): Promise<{ readonly settled: Promise<unknown> }> {
-  // Connections that are open already: a handshake would not get through.
-  await Promise.all(Array.from({ length: WRITES }, (_, index) => client.get(ConfigMap, refOf(index))));
-  plane.pause();
-  const writes = Array.from({ length: WRITES }, (_, index) =>
-    client.patch(ConfigMap, refOf(index), { format: "merge", patch: { data: { by: "former holder" } } }),
+async function writeInVain(scene: Scene): Promise<() => Promise<unknown>> {
+  const { former, holder } = scene;
+  const patch = { data: { by: "former holder" } };
+  const writes = Promise.allSettled(
+    Array.from({ length: WRITES }, (_, index) =>
+      former.patch(ConfigMap, refOf(scene, index), { format: "merge", patch }),
+    ),
   );
   await eventually("the right has ended", () => !holder.isHeld());
-  return { settled: Promise.allSettled(writes) };
+  await holder.stop();
+  return () => writes;
 }
 
-/** Revisions of the late writes that were carried out. */
-async function lateRevisions(): Promise<number[]> {
+/** Late writes were carried out, all before the next epoch began. */
+async function expectLateBeforeNext({ name, begun }: Scene): Promise<void> {
   const { items } = await observer.list<KubeObject & { data?: Record<string, string> }>(ConfigMap, {
     namespace: NAMESPACE,
   });
-  return items
+  const late = items
     .filter(({ metadata, data }) => metadata.name.startsWith(`${name}-`) && data?.["by"] === "former holder")
     .map(({ metadata }) => Number(metadata.resourceVersion));
+  expect(late.length).toBeGreaterThan(0);
+  expect(Math.max(...late)).toBeLessThan(begun.get(2) ?? 0);
 }
 
 describe("a write that a frozen API server carries out late", () => {
-  it("comes before the acquisition of another candidate", async () => {
-    const [former, next] = [plane.client(), plane.client()];
-    const [a, b] = [compete(former, "a"), compete(next, "b")];
-    void a.run();
-    await eventually("a holds", () => a.isHeld());
-    void b.run();
-    await eventually("b has seen it", () => b.record()?.holderIdentity === "a");
-    const { settled } = await freezeWithWrites(a, former);
-    await a.stop(); // It is not there to compete again.
+  // One freeze for both: it takes longer than all else.
+  it("comes before the acquisition of another candidate, and of the same pod's next process", async () => {
+    const other = await begin("other");
+    const candidate = compete(other, plane.client(), "b");
+    void candidate.run();
+    await eventually("b has seen it", () => candidate.record()?.holderIdentity === "a");
+    const same = await begin("same");
+    plane.pause();
+    const settled = await Promise.all([other, same].map(writeInVain));
+    const again = compete(same, plane.client(), "a");
+    void again.run();
     await systemClock.sleep(DURATION_SECONDS * 1000);
     const thawedAt = systemClock.monotonic();
     plane.resume();
-    await eventually("b holds", () => b.isHeld());
+    await eventually("b holds", () => candidate.isHeld());
     expect(systemClock.monotonic() - thawedAt).toBeLessThan((DURATION_SECONDS + 2) * 1000);
-    await settled;
-    const late = await lateRevisions();
-    expect(late.length).toBeGreaterThan(0);
-    expect(Math.max(...late)).toBeLessThan(begun.get(2) ?? 0);
-    await b.stop();
-  });
-
-  it("comes before the acquisition of the same pod's next process", async () => {
-    const [former, next] = [plane.client(), plane.client()];
-    const a = compete(former, "a");
-    void a.run();
-    await eventually("a holds", () => a.isHeld());
-    const { settled } = await freezeWithWrites(a, former);
-    await a.stop(); // It is not there to compete again.
-    const again = compete(next, "a");
-    void again.run();
-    await systemClock.sleep(DURATION_SECONDS * 1000);
-    plane.resume();
-    await eventually("it holds again", () => again.isHeld());
-    await settled;
-    const late = await lateRevisions();
-    expect(late.length).toBeGreaterThan(0);
-    expect(Math.max(...late)).toBeLessThan(begun.get(2) ?? 0);
+    await eventually("a holds again", () => again.isHeld());
+    for (const all of settled) await all();
+    for (const scene of [other, same]) await expectLateBeforeNext(scene);
+    await candidate.stop();
     await again.stop();
   });
 
   it("is ended by the server itself 5 s after it was read, also when nobody closes its connection", async () => {
+    const slow = { name: "slow" };
+    await makeObjects(slow.name);
     const { headers, tls } = await plane.endpoint().credentials();
     let sent: TransportRequest | undefined;
     const client = createKubeClient({
@@ -217,7 +219,7 @@ describe("a write that a frozen API server carries out late", () => {
     });
     const patch = { data: { by: "slow writer" } };
     const how = { format: "merge", patch, fence: () => undefined, retries: 0 } as const;
-    await expect(client.patch(ConfigMap, refOf(0), how)).rejects.toMatchObject({ code: "KUBE_UNREACHABLE" });
+    await expect(client.patch(ConfigMap, refOf(slow, 0), how)).rejects.toMatchObject({ code: "KUBE_UNREACHABLE" });
 
     // As ours: of a stream of HTTP/2 that the server resets behind its answer, the answer may be lost.
     const agent = new Agent({ allowH2: false, connect: { ca: tls.ca ?? "" } });
@@ -233,7 +235,7 @@ describe("a write that a frozen API server carries out late", () => {
       text: expect.stringContaining("did not complete within the allotted timeout"),
     });
     await eventually("admission would have let it pass", () => admitted.has("slow writer"));
-    const { data } = await observer.get<KubeObject & { data?: Record<string, string> }>(ConfigMap, refOf(0));
+    const { data } = await observer.get<KubeObject & { data?: Record<string, string> }>(ConfigMap, refOf(slow, 0));
     expect(data).toEqual({ by: "nobody" });
     await agent.close();
   });
