@@ -161,7 +161,7 @@ export type CreditLedgerReason = keyof typeof CREDIT_LEDGER_REASONS;
 /** Condition types of a Rollout. */
 export const ROLLOUT_CONDITIONS = {
   ...COMMON_CONDITIONS,
-  TargetFound: "Deployment and Service of the spec are there and fit each other.",
+  TargetFound: "Deployment, Service and configuration of the spec are there and fit each other.",
   RouteAccepted: "The gateway has taken the route with the weights that it is to have.",
   Serving: "The version that serves has all its pods ready.",
   Judged: "The release under way is being judged: both versions have fresh counts.",
@@ -179,6 +179,11 @@ export const ROLLOUT_REASONS = {
   ServiceMismatch:
     "The Service of the spec does not select the pods of the Deployment, or has no usable port: it belongs to something else. Name the Service by which the Deployment is reached.",
   TargetClaimed: "An older Rollout releases the same Deployment; the message names it. Delete one of the two.",
+  ConfigurationNotFound:
+    "The pod template reads a ConfigMap or Secret that is not in this namespace; the message names it. Create it, or make the reference optional.",
+  ConfigurationRefused:
+    "A ConfigMap or Secret that the pod template reads is not copied: it is too large, there are too many, or it proves who somebody is. Take it out, share it with annotation shieldx.dev/configuration: Shared, or set spec.configuration to Shared.",
+  ConfigurationPending: "The key with which names of copies are made is being made.",
   TemplateInvalid: "The pod template cannot be released; the message quotes what the API server says.",
   RouteAccepted: "The gateway has taken the route.",
   RoutePending: "The gateway has not taken the route, or its last weights, yet.",

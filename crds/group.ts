@@ -37,6 +37,8 @@ export const COMPONENTS = {
   shard: "shard",
   ledger: "ledger",
   release: "release",
+  configuration: "configuration",
+  configurationKey: "configuration-key",
   migration: "migration",
   webhookCertificates: "webhook-certificates",
 } as const;
@@ -81,6 +83,10 @@ export const ANNOTATIONS = {
   installation: `${GROUP}/installation`,
   /** On a route: why the share of the canary was taken away, as JSON, written with the weight itself. */
   retreat: `${GROUP}/retreat`,
+  /** On a ConfigMap or Secret that a Rollout's pods read: `Shared` leaves it out of the copies. */
+  configuration: `${GROUP}/configuration`,
+  /** On a copy of a ConfigMap or Secret: the name of what it is a copy of. */
+  copyOf: `${GROUP}/copy-of`,
   /** `"true"` pauses the reconciliation of the resource. */
   paused: `${GROUP}/paused`,
 } as const;

@@ -203,6 +203,13 @@ export const rolloutSpec = z.strictObject({
         .exactOptional(),
     })
     .meta({ description: "Ports to which requests go." }),
+  configuration: z
+    .enum(["Copy", "Shared"])
+    .meta({
+      description:
+        "What the pods of a version read of ConfigMaps and Secrets. Copy: copies that never change, made when it is released, so that a change of configuration is a release of its own and goes back with it. Shared: the objects themselves, as in a Deployment.",
+    })
+    .default("Copy"),
   traffic: rolloutTraffic.meta({ description: "How requests are divided among the versions." }),
   analysis: rolloutAnalysis
     .meta({ ...rolloutAnalysis.meta(), description: "By what, and how surely, a release is judged." })

@@ -26,6 +26,7 @@ export function createControllers(config: ControllerConfig, metrics: Metrics = c
     createRolloutController({
       sampler: createSampler({ scrape: getText, resolve: addressesOf }),
       metrics: createRolloutMetrics(metrics),
+      randomBytes,
     }),
   ];
 }

@@ -10,7 +10,7 @@ import type { Availability } from "../operator/kube/informer.ts";
 import type { IndexFunction } from "../operator/kube/object-index.ts";
 import { createStatusWriter, type StatusWriter } from "../operator/kube/status.ts";
 import { createExecutor } from "../operator/runtime/execute.ts";
-import type { Action, CacheReader, ReconcileContext } from "../operator/runtime/types.ts";
+import type { Action, CacheReader, ReconcileContext, Watch } from "../operator/runtime/types.ts";
 import type { FakeStore } from "./fake/store-types.ts";
 import { storeKey } from "./fake-kube.ts";
 import { createMemoryServer } from "./memory-server.ts";
@@ -50,6 +50,8 @@ export interface MemoryWorldOptions {
   readonly namespace: string;
   /** Indexes of the controller, by name. */
   readonly indexes?: Readonly<Record<string, IndexFunction<never>>> | undefined;
+  /** The controller's watches, for what their `transform` leaves in memory. */
+  readonly watches?: readonly Watch[];
   /** Kinds whose deletion somebody else has to carry out: they stay, marked, until `edit` takes them away. */
   readonly lingering?: readonly string[];
   /** Width to which the transcript pads the verbs; 0 unless told. */
@@ -73,7 +75,7 @@ export function createMemoryWorld(options: MemoryWorldOptions): MemoryWorld {
   const { store } = server;
   const client = lingeringClient(server.client, { store, kinds: lingering });
   const absent = new Map<string, Availability>();
-  const cache = cacheOf(store, indexes, absent);
+  const cache = cacheOf(store, { indexes, absent, watches: options.watches ?? [] });
   const failures = createFailures();
   const transcript: string[] = [];
 
@@ -156,16 +158,21 @@ function typeOf(kind: string): ResourceType {
 /** What informers would hold, without lag: objects without their bookkeeping, frozen. */
 function cacheOf(
   store: FakeStore,
-  indexes: Readonly<Record<string, IndexFunction<never>>>,
-  absent: ReadonlyMap<string, Availability>,
+  how: Pick<MemoryWorldOptions, "watches"> & {
+    readonly indexes: Readonly<Record<string, IndexFunction<never>>>;
+    readonly absent: ReadonlyMap<string, Availability>;
+  },
 ): CacheReader {
+  const { indexes, absent, watches = [] } = how;
+  const transforms = new Map(watches.map(({ resource, transform }) => [resource.kind, transform]));
   const availability = ({ kind }: ResourceType): Availability => absent.get(kind) ?? "served";
   const shown = new WeakMap<KubeObject, KubeObject>();
   const show = (object: KubeObject): KubeObject => {
     const known = shown.get(object);
     if (known !== undefined) return known;
     const { managedFields: _bulk, ...metadata } = object.metadata;
-    const slim = deepFreeze({ ...object, metadata });
+    const kept = { ...object, metadata };
+    const slim = deepFreeze(transforms.get(object.kind)?.(kept) ?? kept);
     shown.set(object, slim);
     return slim;
   };

@@ -28,7 +28,9 @@ function targetFound({ wanted, target }: World): Found {
   if ("reason" in wanted) return { reason: wanted.reason, message: wanted.message };
   const { deployment } = target.spec.target;
   const what = deployment === undefined ? "the template of the spec" : `Deployment ${deployment}`;
-  return { reason: "TargetFound", message: `${what} is revision ${wanted.revision}` };
+  const { length } = wanted.copies;
+  const copies = length === 0 ? "" : `, with copies of ${String(length)} ConfigMaps and Secrets`;
+  return { reason: "TargetFound", message: `${what} is revision ${wanted.revision}${copies}` };
 }
 
 function routeAccepted({ world, weights, acting }: Decision): Found {
@@ -64,7 +66,10 @@ function serving({ acting, facts, world }: Decision): Found {
 }
 
 /** Why pods of a colour do not come up; nothing while they start as pods do. */
-export function colourTrouble({ colours, pods, clues }: World, colour: Colour): Trouble | undefined {
+export function colourTrouble(world: World, colour: Colour): Trouble | undefined {
+  const { colours, pods, clues, sources, progress } = world;
+  if (sources.trouble !== undefined && progress.canary?.colour === colour)
+    return { text: sources.trouble, needsPerson: false };
   const refused = colours[colour]?.refused;
   if (refused !== undefined) return refusalTrouble(refused);
   for (const pod of pods.filter((it) => it.colour === colour && !it.ready)) {

@@ -8,10 +8,14 @@ import { createReconciler } from "../../operator/runtime/reconciler.ts";
 import { createThrottle } from "../../operator/runtime/throttle.ts";
 import type { Controller, Key, Watch } from "../../operator/runtime/types.ts";
 import { type Assessment, assessRollout } from "./rollout.assess.ts";
+import { isKeyMissing } from "./rollout.configuration.ts";
+import { missingCopies } from "./rollout.copies.ts";
 import { observePod } from "./rollout.facts.ts";
 import type { RolloutMetrics } from "./rollout.metrics.ts";
 import { ON_DEPLOYMENT, observeRollout, suspectsOf, type World } from "./rollout.observe.ts";
 import { planRollout } from "./rollout.plan.ts";
+import { readSources } from "./rollout.reader.ts";
+import { configurationIndexes, configurationWatches, deploymentIndexes } from "./rollout.readers.ts";
 import { numbersMoved, reportRollout } from "./rollout.report.ts";
 import { sampleTask } from "./rollout.task.ts";
 import type { Sampler } from "./sampling/sampler.ts";
@@ -22,7 +26,12 @@ export interface RolloutDeps {
   readonly sampler: Sampler;
   /** Counts what becomes of releases. */
   readonly metrics: RolloutMetrics;
+  /** Random bytes of this number, for keys. */
+  readonly randomBytes: (size: number) => Uint8Array;
 }
+
+/** Bytes of the key that names of copies depend on. */
+const KEY_BYTES = 32;
 
 /** Keys reconciled at once: a reconcile waits for nothing but the API server. */
 const CONCURRENCY = 8;
@@ -34,12 +43,12 @@ export const NUMBERS_INTERVAL_SECONDS = 10;
 const ON_SERVICE = "service";
 
 /** Controller of Rollouts: observe, assess, plan, report (docs/lifecycle.md). */
-export function createRolloutController({ sampler, metrics }: RolloutDeps): Controller<Rollout> {
+export function createRolloutController({ sampler, metrics, randomBytes }: RolloutDeps): Controller<Rollout> {
   const readClues = createClueReader();
   const numbers = createThrottle(NUMBERS_INTERVAL_SECONDS);
   /** Who is followed, by key: a Rollout that is gone has no uid any more. */
   const followed = new Map<string, string>();
-  const reconcile = createReconciler<Rollout, World, Assessment>({
+  const reconcile = createReconciler<Rollout, World, Assessment, string | undefined>({
     resource: ROLLOUT,
     holdsDeletion: false,
     observe: async (rollout, context) => {
@@ -51,8 +60,14 @@ export function createRolloutController({ sampler, metrics }: RolloutDeps): Cont
       followed.set(key, uid);
       // The place is told before the verdict is read, so that no verdict of an earlier place counts at this one.
       sampler.follow(uid, sampleTask(seen));
-      return { ...seen, standing: sampler.standing(uid), clues: await readClues(suspectsOf(seen), context) };
+      const [clues, sources] = await Promise.all([
+        readClues(suspectsOf(seen), context),
+        readSources(missingCopies(seen), seen.target.owner.namespace, context),
+      ]);
+      return { ...seen, standing: sampler.standing(uid), clues, sources };
     },
+    make: ({ wanted }) =>
+      isKeyMissing(wanted) ? Buffer.from(randomBytes(KEY_BYTES)).toString("base64url") : undefined,
     assess: assessRollout,
     plan: planRollout,
     report: (assessment, _run, { clock }) => {
@@ -77,6 +92,7 @@ export function createRolloutController({ sampler, metrics }: RolloutDeps): Cont
     indexes: {
       [ON_DEPLOYMENT]: references<Rollout>(({ spec }) => spec.target.deployment),
       [ON_SERVICE]: references<Rollout>(({ spec }) => spec.service.name),
+      ...configurationIndexes,
     },
     reads: [RESOURCES.Event],
     sources: [sampler.source],
@@ -110,13 +126,17 @@ function named(resource: ResourceType, index: string, read: (object: KubeObject)
 
 const WATCHES: readonly Watch[] = [
   // Only what is asked for counts, and whether pods were refused; how many are ready is read from the pods.
-  named(RESOURCES.Deployment, ON_DEPLOYMENT, (object) => [
-    inputOf(object),
-    ((object["status"] ?? {}) as { conditions?: { type: string; status: string }[] }).conditions?.find(
-      ({ type }) => type === "ReplicaFailure",
-    )?.status,
-  ]),
+  {
+    ...named(RESOURCES.Deployment, ON_DEPLOYMENT, (object) => [
+      inputOf(object),
+      ((object["status"] ?? {}) as { conditions?: { type: string; status: string }[] }).conditions?.find(
+        ({ type }) => type === "ReplicaFailure",
+      )?.status,
+    ]),
+    indexes: deploymentIndexes,
+  },
   named(RESOURCES.Service, ON_SERVICE, inputOf),
+  ...configurationWatches,
   ours(RESOURCES.ControllerRevision),
   ours(RESOURCES.Pod, { changed: factsChanged(observePod), writes: [] }),
   { ...ours(RESOURCES.HTTPRoute), optional: true },

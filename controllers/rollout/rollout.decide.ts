@@ -29,6 +29,15 @@ export function isUsable(wanted: Wanted | Unusable): wanted is Wanted {
   return "template" in wanted;
 }
 
+/** Revisions that have a part in the release, a colour or a pod. */
+export function runningRevisions({ colours, podRevisions }: World, progresses: readonly Progress[]): readonly string[] {
+  return [
+    ...progresses.flatMap(({ stable, canary }) => [stable?.revision, canary?.revision]),
+    ...COLOURS.map((colour) => colours[colour]?.revision),
+    ...podRevisions,
+  ].filter((revision) => revision !== undefined);
+}
+
 /** @param now milliseconds since the epoch */
 export function decide(world: World, now: number): Decision {
   const facts = releaseFacts(world);

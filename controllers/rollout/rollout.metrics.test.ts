@@ -139,7 +139,11 @@ describe("the controller", () => {
   async function stage(given: Partial<RolloutSpec> = {}) {
     const sampler = scriptedSampler();
     const metrics = createMetrics();
-    const controller = createRolloutController({ sampler, metrics: createRolloutMetrics(metrics) });
+    const controller = createRolloutController({
+      sampler,
+      metrics: createRolloutMetrics(metrics),
+      randomBytes: (size) => new Uint8Array(size),
+    });
     const world = createMemoryWorld({ namespace: NAMESPACE, indexes: controller.indexes });
     world.put(deployment("web:1"));
     world.put(service());

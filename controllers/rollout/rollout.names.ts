@@ -13,6 +13,10 @@ export interface RolloutNames {
   readonly route: string;
   /** ControllerRevision that keeps the pod template of a revision. */
   readonly revision: (revision: string) => string;
+  /** ConfigMap or Secret that is a copy, by the hash of its content. */
+  readonly copy: (hash: string) => string;
+  /** Secret with the key that names of copies depend on. */
+  readonly configurationKey: string;
   /** ConfigMap with the record of the last release. */
   readonly run: string;
 }
@@ -35,6 +39,8 @@ export function targetOf(rollout: Rollout): Target {
     colour: (colour) => `${name}-${colourLabel(colour)}`,
     route: name,
     revision: (revision) => `${name}-${revision}`,
+    copy: (hash) => `${name}-${hash}`,
+    configurationKey: `${name}-configuration-key`,
     run: `${name}-run`,
   };
   return { owner: ownerOf(ROLLOUT, rollout, COMPONENTS.release), spec: rollout.spec, names };

@@ -1,11 +1,13 @@
 /** The objects of a Rollout, as they are to be. */
-import { ANNOTATIONS, LABELS } from "../../crds/group.ts";
+import { ANNOTATIONS, COMPONENTS, LABELS } from "../../crds/group.ts";
 import type { Colour, RolloutPort } from "../../crds/rollout.ts";
-import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
-import { componentSelector, ownedObject } from "../kit/objects.ts";
+import { type KubeObject, RESOURCES, type ResourceType, type SecretObject } from "../../lib/kube/types.ts";
+import { componentLabels, componentSelector, ownedObject } from "../kit/objects.ts";
+import { textData } from "../kit/secrets.ts";
 import { COLOURS, colourLabel, type Target } from "./rollout.names.ts";
 import type { RouteFacts } from "./rollout.progress.ts";
-import type { VersionContent } from "./rollout.template.ts";
+import type { SourceContent } from "./rollout.sources.ts";
+import type { Copy, VersionContent } from "./rollout.template.ts";
 
 /** Labels that tell the pods of a colour from all others; they never change. */
 function colourSelector({ owner }: Target, colour: Colour): Record<string, string> {
@@ -100,4 +102,34 @@ export function revisionObject(target: Target, { revision, template, ports }: Ve
     data: { template, ports },
     revision: 1,
   });
+}
+
+/** ConfigMap or Secret `<name>-<hash>`: what a version reads, for as long as there is the version. Nobody can change it. */
+export function copyObject({ owner }: Target, { kind, name, source }: Copy, content: SourceContent): KubeObject {
+  return ownedObject(owner, RESOURCES[kind] as ResourceType, name, {
+    labels: componentLabels(owner, COMPONENTS.configuration),
+    annotations: { [ANNOTATIONS.copyOf]: source },
+    immutable: true,
+    // Whatever acts upon Secrets of a type is to leave the copy alone.
+    ...(kind === "Secret" ? { type: "Opaque" } : {}),
+    ...content,
+  });
+}
+
+/** Member of the Secret with the key. */
+const KEY_MEMBER = "key";
+
+/** Secret `<name>-configuration-key`: without it nobody can tell from the name of a copy what is in it. */
+export function keyObject({ owner, names }: Target, key: string): KubeObject {
+  return ownedObject(owner, RESOURCES.Secret, names.configurationKey, {
+    labels: componentLabels(owner, COMPONENTS.configurationKey),
+    immutable: true,
+    type: "Opaque",
+    data: textData({ [KEY_MEMBER]: key }),
+  });
+}
+
+/** The key in its Secret, as it was made; one that somebody emptied is no key, and is not made anew. */
+export function keyIn({ data }: SecretObject): string {
+  return data?.[KEY_MEMBER] ?? "";
 }

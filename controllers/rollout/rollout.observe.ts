@@ -5,6 +5,8 @@ import { RESOURCES } from "../../lib/kube/types.ts";
 import { type Clues, NO_CLUES, type Suspect } from "../../operator/runtime/clues.ts";
 import type { CacheReader } from "../../operator/runtime/types.ts";
 import { ownLabels } from "../kit/objects.ts";
+import { withCopies } from "./rollout.configuration.ts";
+import { type CopiesThere, NOTHING_READ, observeCopies, observeKey, type ReadSources } from "./rollout.copies.ts";
 import {
   type ColourPod,
   type KeptVersion,
@@ -19,6 +21,8 @@ import { COLOURS, type Target, targetOf } from "./rollout.names.ts";
 import { routeType } from "./rollout.objects.ts";
 import { BEGINNING } from "./rollout.phases.ts";
 import type { Progress } from "./rollout.progress.ts";
+import type { SourceKind } from "./rollout.references.ts";
+import { sourceOf } from "./rollout.sources.ts";
 import { type Unusable, type Wanted, wantedOf } from "./rollout.template.ts";
 import type { Standing } from "./sampling/release.ts";
 
@@ -34,6 +38,12 @@ export interface World {
   readonly colours: Readonly<Record<Colour, ObservedColour | undefined>>;
   /** Pods of both colours that are not being deleted. */
   readonly pods: readonly ColourPod[];
+  /** Revisions of all pods, also of those that are being deleted. */
+  readonly podRevisions: readonly string[];
+  /** Copies of configuration. */
+  readonly copies: CopiesThere;
+  /** What is to be copied, where something is. */
+  readonly sources: ReadSources;
   /** What versions run, by revision. */
   readonly versions: ReadonlyMap<string, KeptVersion>;
   readonly route: ObservedRoute | undefined;
@@ -48,7 +58,7 @@ export interface World {
 /** Reads it from the informers' memory. */
 export function observeRollout(cache: CacheReader, rollout: Rollout): World {
   const target = targetOf(rollout);
-  const { owner, names, spec } = target;
+  const { owner, names } = target;
   const { namespace } = owner;
   const labels = ownLabels(owner);
   const pods = cache.list(RESOURCES.Pod, namespace, labels).map(observePod);
@@ -67,21 +77,16 @@ export function observeRollout(cache: CacheReader, rollout: Rollout): World {
   const colours = { Blue: colourOf("Blue"), Green: colourOf("Green") };
   const route = isOurs ? observeRoute(type, object, names) : undefined;
   return {
+    copies: observeCopies(cache, target),
+    sources: NOTHING_READ,
     ...deepFreeze({
       rollout,
       target,
       progress: progressOf(rollout.status, { colours, route }),
-      wanted: wantedOf(spec, {
-        deployment:
-          spec.target.deployment === undefined
-            ? undefined
-            : cache.get(RESOURCES.Deployment, namespace, spec.target.deployment),
-        service:
-          spec.service.name === undefined ? undefined : cache.get(RESOURCES.Service, namespace, spec.service.name),
-        claimedBy: olderRollout(cache, rollout),
-      }),
+      wanted: observeWanted(cache, rollout, target),
       colours,
       pods: pods.filter(({ deleting }) => !deleting),
+      podRevisions: pods.flatMap(({ revision }) => revision ?? []),
       route,
       isRouteServed,
       clues: NO_CLUES,
@@ -91,6 +96,24 @@ export function observeRollout(cache: CacheReader, rollout: Rollout): World {
       versions.filter((version) => version !== undefined).map((version) => [version.revision, version]),
     ),
   };
+}
+
+function observeWanted(cache: CacheReader, rollout: Rollout, target: Target): Wanted | Unusable {
+  const { spec, owner, names } = target;
+  const { namespace } = owner;
+  const { deployment } = spec.target;
+  const service = spec.service.name;
+  const wanted = wantedOf(spec, {
+    deployment: deployment === undefined ? undefined : cache.get(RESOURCES.Deployment, namespace, deployment),
+    service: service === undefined ? undefined : cache.get(RESOURCES.Service, namespace, service),
+    claimedBy: olderRollout(cache, rollout),
+  });
+  if ("reason" in wanted) return wanted;
+  const find = (kind: SourceKind, name: string) => {
+    const object = cache.get(RESOURCES[kind], namespace, name);
+    return object && sourceOf(object);
+  };
+  return withCopies(wanted, { mode: spec.configuration, nameOf: names.copy, key: observeKey(cache, target), find });
 }
 
 /** Pods that do not run: whom to ask about. */

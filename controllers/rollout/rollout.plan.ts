@@ -3,7 +3,8 @@ import type { Colour } from "../../crds/rollout.ts";
 import { apply, create, remove, urgent, warn } from "../../operator/runtime/actions.ts";
 import type { Action, Plan, Write } from "../../operator/runtime/types.ts";
 import type { Assessment } from "./rollout.assess.ts";
-import { isUsable } from "./rollout.decide.ts";
+import { forgetCopies, isReadable, makeCopies } from "./rollout.copying.ts";
+import { isUsable, runningRevisions } from "./rollout.decide.ts";
 import { COLOURS } from "./rollout.names.ts";
 import { colourDeployment, colourService, revisionObject, route } from "./rollout.objects.ts";
 import type { RouteFacts } from "./rollout.progress.ts";
@@ -11,7 +12,7 @@ import { shareText } from "./rollout.sentences.ts";
 
 // A retreat writes the weights first, and waits for nothing. A release makes room first:
 //
-//   revision ─► Services ─► Deployments ─► (ready) ─► weights
+//   copies ─► revision ─► Services ─► Deployments ─► (ready) ─► weights
 //
 // Nothing is derived from what was made in the same run: weights follow pods that are seen.
 
@@ -24,13 +25,16 @@ export function planRollout(assessment: Assessment): Plan {
   if (world.rollout.metadata.deletionTimestamp !== undefined) return { actions: [] };
   const weights = routeActions(assessment);
   const isRetreat = acting.phase === "RollingBack";
+  const copies = makeCopies(assessment);
   const actions: Action[] = [
     ...(isRetreat ? weights.map(urgent) : []),
-    ...keepVersion(assessment),
+    ...copies,
+    ...keepVersion(assessment, copies),
     ...services(assessment),
-    ...deployments(assessment),
+    ...deployments(assessment, copies),
     ...(isRetreat ? [] : weights),
     ...forgetVersions(assessment),
+    ...forgetCopies(assessment),
     ...refusal(assessment),
   ];
   const isBusy = next.canary !== undefined || next.phase === "Retiring";
@@ -60,11 +64,12 @@ function keptRetreat({ canary }: Assessment["acting"], seen: RouteFacts["retreat
   return canary !== undefined && seen?.revision === canary.revision ? seen : undefined;
 }
 
-function keepVersion({ world, acting }: Assessment): Write[] {
+function keepVersion(assessment: Assessment, copies: readonly Write[]): Write[] {
+  const { world, acting } = assessment;
   const { wanted, versions, target } = world;
   const revision = acting.canary?.revision;
   if (!isUsable(wanted) || wanted.revision !== revision || versions.has(wanted.revision)) return [];
-  return [create(revisionObject(target, wanted), "what this version runs")];
+  return [create(revisionObject(target, wanted), "what this version runs", copies)];
 }
 
 function services({ world, contents }: Assessment): Write[] {
@@ -75,25 +80,25 @@ function services({ world, contents }: Assessment): Write[] {
   );
 }
 
-function deployments({ world, contents, replicas, acting }: Assessment): Write[] {
+function deployments(assessment: Assessment, copies: readonly Write[]): Write[] {
+  const { world, contents, replicas, acting } = assessment;
   return COLOURS.flatMap((colour) => {
     const content = contents[colour];
     const pods = replicas[colour];
     const isNeeded = [acting.stable, acting.canary].some((version) => version?.colour === colour);
     if (content === undefined || (!isNeeded && world.colours[colour] === undefined)) return [];
+    if (!isReadable(assessment, colour)) return [];
     const note = `${String(pods)} pods of revision ${content.revision}`;
-    return [apply(colourDeployment(world.target, colour, { ...content, replicas: pods }), note)];
+    const isNew = world.colours[colour]?.revision !== content.revision;
+    const deployment = colourDeployment(world.target, colour, { ...content, replicas: pods });
+    return [apply(deployment, note, isNew ? copies : [])];
   });
 }
 
 /** Versions that nothing runs and no return leads to. */
 function forgetVersions({ world, next, acting }: Assessment): Write[] {
-  const { versions, colours } = world;
-  const kept = new Set([
-    ...[next, acting].flatMap(({ stable, canary }) => [stable?.revision, canary?.revision]),
-    ...COLOURS.map((colour) => colours[colour]?.revision),
-  ]);
-  return [...versions.values()]
+  const kept = new Set(runningRevisions(world, [next, acting]));
+  return [...world.versions.values()]
     .filter(({ revision }) => !kept.has(revision))
     .map((version) => remove(version, "no colour runs this version"));
 }

@@ -32,7 +32,8 @@ function retreat({ next, facts, shareBps }: Assessment): State | undefined {
 
 function target({ conditions }: Assessment): State | undefined {
   const { status, reason, message } = conditions.TargetFound;
-  return status === "True" ? undefined : stuck(reason, message);
+  if (status === "True") return undefined;
+  return reason === "ConfigurationPending" ? working(reason, message) : stuck(reason, message);
 }
 
 const FOR_PEOPLE: readonly RolloutReason[] = [

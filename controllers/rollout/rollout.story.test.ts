@@ -27,8 +27,17 @@ interface Stage extends StoryCast {
 
 function begin(given: Partial<RolloutSpec> = {}): Stage {
   const sampler = scriptedSampler();
-  const controller = createRolloutController({ sampler, metrics: createRolloutMetrics(createMetrics()) });
-  const world = createMemoryWorld({ namespace: NAMESPACE, indexes: controller.indexes, verbWidth: "create".length });
+  const controller = createRolloutController({
+    sampler,
+    metrics: createRolloutMetrics(createMetrics()),
+    randomBytes: (size) => new Uint8Array(size).fill(7),
+  });
+  const world = createMemoryWorld({
+    namespace: NAMESPACE,
+    indexes: controller.indexes,
+    watches: controller.watches,
+    verbWidth: "create".length,
+  });
   world.put(deployment("web:1"));
   world.put(service());
   world.put(rollout(given));

@@ -3,6 +3,7 @@ import type { RolloutReason } from "../../crds/conditions.ts";
 import type { RolloutPort, RolloutSpec } from "../../crds/rollout.ts";
 import { contentHash } from "../../lib/core/canonical.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
+import type { SourceKind } from "./rollout.references.ts";
 
 /** A pod template, as a Deployment has it. */
 export interface PodTemplate {
@@ -21,8 +22,21 @@ export interface VersionContent {
   readonly ports: readonly RolloutPort[];
 }
 
+/** A copy of a ConfigMap or Secret that a version reads. */
+export interface Copy {
+  readonly kind: SourceKind;
+  /** Name of the copy. */
+  readonly name: string;
+  /** Name of what it is a copy of. */
+  readonly source: string;
+  /** Of the content that it is to have. */
+  readonly digest: string;
+}
+
 /** What is to be released. */
 export interface Wanted extends VersionContent {
+  /** What the template reads; none where it shares it. */
+  readonly copies: readonly Copy[];
   /** Pods of a version that serves everything. */
   readonly replicas: number;
 }
@@ -94,10 +108,16 @@ export function wantedOf(spec: RolloutSpec, named: Named): Wanted | Unusable {
   const template = released({ labels, annotations: raw.metadata?.annotations, spec: raw.spec, selector });
   return {
     template,
-    revision: contentHash(template, REVISION_DIGITS),
+    revision: revisionOf(template),
+    copies: [],
     replicas: spec.replicas ?? Math.max(1, deploymentSpec(named.deployment)?.replicas ?? 1),
     ports,
   };
+}
+
+/** Names what a template runs: its hash. */
+export function revisionOf(template: PodTemplate): string {
+  return contentHash(template, REVISION_DIGITS);
 }
 
 function deploymentSpec(deployment: KubeObject | undefined): DeploymentShape["spec"] {
