@@ -189,8 +189,11 @@ export const ROLLOUT_REASONS = {
   RoutePending: "The gateway has not taken the route, or its last weights, yet.",
   RouteRejected: "The gateway refuses the route; the message quotes it.",
   RouteConflict:
-    "Another controller, or a person, writes the weights of the route; the message names the field manager.",
-  GatewayNotFound: "A Gateway of spec.traffic does not exist. Create it, or correct the reference.",
+    "Another controller, or a person, writes the weights of the route again each time that they are taken back; the message names the field manager. Let it leave the route alone.",
+  GatewayNotFound:
+    "A Gateway of spec.traffic, or the listener that is named of it, does not exist. Create it, or correct the reference.",
+  GatewayNotReady:
+    "A Gateway of spec.traffic is there and serves nothing: no controller has taken it, or its controller says why it cannot.",
   GatewayAPINotInstalled: "The cluster has no Gateway API (gateway.networking.k8s.io). Install its CRDs and a gateway.",
   Serving: "All pods of the version that serves are ready.",
   Deploying: "Pods of a version are being started.",

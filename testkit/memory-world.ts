@@ -75,7 +75,7 @@ export function createMemoryWorld(options: MemoryWorldOptions): MemoryWorld {
   const { store } = server;
   const client = lingeringClient(server.client, { store, kinds: lingering });
   const absent = new Map<string, Availability>();
-  const cache = cacheOf(store, { indexes, absent, watches: options.watches ?? [] });
+  const cache = cacheOf(store, { namespace, indexes, absent, watches: options.watches ?? [] });
   const failures = createFailures();
   const transcript: string[] = [];
 
@@ -158,12 +158,15 @@ function typeOf(kind: string): ResourceType {
 /** What informers would hold, without lag: objects without their bookkeeping, frozen. */
 function cacheOf(
   store: FakeStore,
-  how: Pick<MemoryWorldOptions, "watches"> & {
+  how: Pick<MemoryWorldOptions, "watches" | "namespace"> & {
     readonly indexes: Readonly<Record<string, IndexFunction<never>>>;
     readonly absent: ReadonlyMap<string, Availability>;
   },
 ): CacheReader {
   const { indexes, absent, watches = [] } = how;
+  // As for an operator of this one namespace.
+  const isForeign = ({ namespaced }: ResourceType, namespace: string): boolean =>
+    namespaced && namespace !== how.namespace;
   const transforms = new Map(watches.map(({ resource, transform }) => [resource.kind, transform]));
   const availability = ({ kind }: ResourceType): Availability => absent.get(kind) ?? "served";
   const shown = new WeakMap<KubeObject, KubeObject>();
@@ -179,7 +182,7 @@ function cacheOf(
   const listOf = (type: ResourceType, namespace: string | undefined): readonly KubeObject[] =>
     availability(type) === "served" ? store.list(storeKey(type, "", "").collection, namespace).map(show) : [];
   return {
-    availability,
+    availability: (type, namespace) => (isForeign(type, namespace) ? "forbidden" : availability(type)),
     get: <T extends KubeObject>(type: ResourceType<T>, namespace: string, name: string) => {
       const found = availability(type) === "served" ? store.get(storeKey(type, namespace, name)) : undefined;
       return found && (show(found) as T);

@@ -1,11 +1,13 @@
 /** The conditions of a Rollout, one sentence each. */
 import type { RolloutConditionType, RolloutReason } from "../../crds/conditions.ts";
 import type { Colour } from "../../crds/rollout.ts";
+import type { Statement } from "../../operator/runtime/types.ts";
 import { type OwnConditions, type Says, statementsOf } from "../kit/conditions.ts";
 import { podTrouble } from "../kit/explain/pods.ts";
 import { refusalTrouble } from "../kit/explain/refusals.ts";
 import type { Trouble } from "../kit/explain/trouble.ts";
 import type { Decision } from "./rollout.decide.ts";
+import { idleGateway, missingGateway, unseenGateways } from "./rollout.gateways.ts";
 import type { World } from "./rollout.observe.ts";
 import { doingText, shareText } from "./rollout.sentences.ts";
 
@@ -40,17 +42,43 @@ function routeAccepted({ world, weights, acting }: Decision): Found {
     const message = `the cluster has no ${kind} of gateway.networking.k8s.io/v1`;
     return { reason: "GatewayAPINotInstalled", message };
   }
+  const missing = missingGateway(world.parents);
+  if (missing !== undefined) return missing;
   const name = `${kind} ${target.names.route}`;
   if (route === undefined || weights === undefined)
     return { reason: "RoutePending", message: `${name} is not made yet` };
   if (route.refusal !== undefined) return { reason: "RouteRejected", message: route.refusal };
   const share = acting.canary === undefined ? 0 : weights[acting.canary.colour];
+  const idle = idleGateway(world.parents, route.isAccepted);
+  if (idle !== undefined) return idle;
   if (!route.isAccepted)
-    return { reason: "RoutePending", message: `no gateway has taken ${name} of this generation yet` };
+    return { reason: "RoutePending", message: `no gateway has taken ${name} of this generation yet${unseen(world)}` };
   const isWritten = route.weights?.Blue === weights.Blue && route.weights.Green === weights.Green;
   if (!isWritten)
     return { reason: "RoutePending", message: `${name} is being written: ${shareText(share)} to the new version` };
-  return { reason: "RouteAccepted", message: `${name} gives ${shareText(share)} of the requests to the new version` };
+  const message = `${name} gives ${shareText(share)} of the requests to the new version${rivalText(world)}`;
+  return { reason: "RouteAccepted", message };
+}
+
+/** A hint where a wrong name looks like a gateway that takes its time. */
+function unseen({ parents, route }: World): string {
+  const ids = unseenGateways(parents);
+  if (ids.length === 0 || route?.isSpokenOf !== false) return "";
+  return `; whether there is Gateway ${ids.join(", ")} is not to be seen from here`;
+}
+
+/** Routes of others that are named in a message. */
+const RIVALS_TOLD = 3;
+
+function rivalText({ rivals, target }: World): string {
+  if (rivals.length === 0) return "";
+  const { kind } = target.spec.traffic.gatewayAPI;
+  return `; beware: ${kind} ${rivals.slice(0, RIVALS_TOLD).join(", ")} leads the same requests to the same Gateway, and the oldest has them`;
+}
+
+/** What is said of a route whose weights somebody else writes again each time. */
+export function routeConflict(message: string): Statement<RolloutReason> {
+  return { status: "False", reason: "RouteConflict", message };
 }
 
 function serving({ acting, facts, world }: Decision): Found {

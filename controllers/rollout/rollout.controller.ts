@@ -11,6 +11,7 @@ import { type Assessment, assessRollout } from "./rollout.assess.ts";
 import { isKeyMissing } from "./rollout.configuration.ts";
 import { missingCopies } from "./rollout.copies.ts";
 import { observePod } from "./rollout.facts.ts";
+import { gatewayIndexes, gatewayWatches } from "./rollout.gateway-watches.ts";
 import type { RolloutMetrics } from "./rollout.metrics.ts";
 import { ON_DEPLOYMENT, observeRollout, suspectsOf, type World } from "./rollout.observe.ts";
 import { planRollout } from "./rollout.plan.ts";
@@ -70,13 +71,13 @@ export function createRolloutController({ sampler, metrics, randomBytes }: Rollo
       isKeyMissing(wanted) ? Buffer.from(randomBytes(KEY_BYTES)).toString("base64url") : undefined,
     assess: assessRollout,
     plan: planRollout,
-    report: (assessment, _run, { clock }) => {
+    report: (assessment, { error }, { clock }) => {
       const { uid } = assessment.world.target.owner;
       const moved = numbersMoved(assessment);
       const waitSeconds = moved ? numbers.waitSeconds(uid, clock) : 0;
       const publish = moved && waitSeconds === 0;
       if (publish) numbers.mark(uid, clock, true);
-      return { ...reportRollout(assessment, publish), requeueAfterSeconds: waitSeconds };
+      return { ...reportRollout(assessment, publish, error), requeueAfterSeconds: waitSeconds };
     },
   });
   const unfollow = ({ namespace, name }: Key): void => {
@@ -93,6 +94,7 @@ export function createRolloutController({ sampler, metrics, randomBytes }: Rollo
       [ON_DEPLOYMENT]: references<Rollout>(({ spec }) => spec.target.deployment),
       [ON_SERVICE]: references<Rollout>(({ spec }) => spec.service.name),
       ...configurationIndexes,
+      ...gatewayIndexes,
     },
     reads: [RESOURCES.Event],
     sources: [sampler.source],
@@ -139,6 +141,5 @@ const WATCHES: readonly Watch[] = [
   ...configurationWatches,
   ours(RESOURCES.ControllerRevision),
   ours(RESOURCES.Pod, { changed: factsChanged(observePod), writes: [] }),
-  { ...ours(RESOURCES.HTTPRoute), optional: true },
-  { ...ours(RESOURCES.GRPCRoute), optional: true },
+  ...gatewayWatches,
 ];

@@ -66,6 +66,8 @@ function colourOf(label: string | undefined): Colour | undefined {
 export interface ObservedRoute extends ObjectIdentity, RouteFacts {
   /** What a parent says against it. */
   readonly refusal: string | undefined;
+  /** A gateway has said something of it, whatever of. */
+  readonly isSpokenOf: boolean;
 }
 
 interface RouteShape {
@@ -115,6 +117,7 @@ export function observeRoute(
     ...identityOf(type, object),
     weights: weightsIn(spec, names),
     isAccepted: parents.length >= (spec?.parentRefs?.length ?? 1) && parents.every(isTaken),
+    isSpokenOf: parents.length > 0,
     retreat: readRetreat(annotations?.[ANNOTATIONS.retreat]),
     refusal:
       refusal === undefined

@@ -17,11 +17,13 @@ import {
   observeRoute,
   observeVersion,
 } from "./rollout.facts.ts";
+import { observeParents, type Parent } from "./rollout.gateways.ts";
 import { COLOURS, type Target, targetOf } from "./rollout.names.ts";
 import { routeType } from "./rollout.objects.ts";
 import { BEGINNING } from "./rollout.phases.ts";
 import type { Progress } from "./rollout.progress.ts";
 import type { SourceKind } from "./rollout.references.ts";
+import { rivalsOf } from "./rollout.rivals.ts";
 import { sourceOf } from "./rollout.sources.ts";
 import { type Unusable, type Wanted, wantedOf } from "./rollout.template.ts";
 import type { Standing } from "./sampling/release.ts";
@@ -49,6 +51,10 @@ export interface World {
   readonly route: ObservedRoute | undefined;
   /** False: the cluster has no such kind of route. */
   readonly isRouteServed: boolean;
+  /** The Gateways of the spec. */
+  readonly parents: readonly Parent[];
+  /** Routes of others with the same requests. */
+  readonly rivals: readonly string[];
   /** Why pods do not come up, where nothing of the above tells. */
   readonly clues: Clues;
   /** What the judge says of the release under way. */
@@ -89,6 +95,8 @@ export function observeRollout(cache: CacheReader, rollout: Rollout): World {
       podRevisions: pods.flatMap(({ revision }) => revision ?? []),
       route,
       isRouteServed,
+      parents: observeParents(cache, target),
+      rivals: isOurs ? rivalsOf(cache, type, object) : [],
       clues: NO_CLUES,
       standing: undefined,
     }),

@@ -36,12 +36,7 @@ function target({ conditions }: Assessment): State | undefined {
   return reason === "ConfigurationPending" ? working(reason, message) : stuck(reason, message);
 }
 
-const FOR_PEOPLE: readonly RolloutReason[] = [
-  "GatewayAPINotInstalled",
-  "RouteRejected",
-  "GatewayNotFound",
-  "RouteConflict",
-];
+const FOR_PEOPLE: readonly RolloutReason[] = ["GatewayAPINotInstalled", "RouteRejected", "GatewayNotFound"];
 
 function route({ conditions, acting }: Assessment): State | undefined {
   const { status, reason, message } = conditions.RouteAccepted;

@@ -1,16 +1,20 @@
 /** The status of a Rollout. */
 import type { CommonConditionType, RolloutConditionType, RolloutReason } from "../../crds/conditions.ts";
 import { WHOLE_BPS } from "../../crds/rollout.ts";
+import { failuresOf } from "../../operator/runtime/failures.ts";
 import type { Report } from "../../operator/runtime/report.ts";
 import { firstFinding } from "../kit/conditions.ts";
 import type { Assessment } from "./rollout.assess.ts";
+import { routeConflict } from "./rollout.conditions.ts";
+import { routeType } from "./rollout.objects.ts";
 import { ROLLOUT_POLICIES } from "./rollout.policies.ts";
 import { shareText, stepText } from "./rollout.sentences.ts";
 
-/** What is told of a Rollout. @param publishNumbers whether numbers that change all the time may change now */
+/** What is told of a Rollout. @param publishNumbers whether numbers that change all the time may change now @param error what the plan failed with */
 export function reportRollout(
   assessment: Assessment,
   publishNumbers: boolean,
+  error?: Error,
 ): Report<Exclude<RolloutConditionType, CommonConditionType>, RolloutReason> {
   const { next, facts, shareBps, world, conditions } = assessment;
   const before = world.rollout.status;
@@ -18,7 +22,7 @@ export function reportRollout(
   const isSteady = !publishNumbers && before?.conditions !== undefined;
   return {
     state: firstFinding(ROLLOUT_POLICIES, assessment),
-    conditions: isSteady ? withOldNumbers(conditions, assessment) : conditions,
+    conditions: withConflict(isSteady ? withOldNumbers(conditions, assessment) : conditions, assessment, error),
     status: {
       ...next,
       step: stepText(next, facts),
@@ -27,6 +31,19 @@ export function reportRollout(
       verdict: verdictOf(assessment, publishNumbers),
     },
   };
+}
+
+/** A war about the route's weights is more than a step that failed. */
+function withConflict(
+  conditions: Assessment["conditions"],
+  { world }: Assessment,
+  error: Error | undefined,
+): Assessment["conditions"] {
+  const { kind } = routeType(world.target);
+  const conflict = (error === undefined ? [] : failuresOf(error)).find(
+    ({ code, details }) => code === "KUBE_FIELD_CONFLICT" && details["kind"] === kind,
+  );
+  return conflict === undefined ? conditions : { ...conditions, RouteAccepted: routeConflict(conflict.message) };
 }
 
 /** True when a number has changed that the status shows. */

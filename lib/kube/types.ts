@@ -89,6 +89,8 @@ export const RESOURCES = {
   Lease: resourceType<LeaseObject>("coordination.k8s.io/v1", ["Lease", "leases"]),
   HTTPRoute: resourceType("gateway.networking.k8s.io/v1", ["HTTPRoute", "httproutes"]),
   GRPCRoute: resourceType("gateway.networking.k8s.io/v1", ["GRPCRoute", "grpcroutes"]),
+  Gateway: resourceType("gateway.networking.k8s.io/v1", ["Gateway", "gateways"]),
+  GatewayClass: resourceType("gateway.networking.k8s.io/v1", ["GatewayClass", "gatewayclasses"], false),
   StorageClass: resourceType("storage.k8s.io/v1", ["StorageClass", "storageclasses"], false),
   CustomResourceDefinition: resourceType(
     "apiextensions.k8s.io/v1",

@@ -4,8 +4,9 @@ import { type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
 import type { FakeKube } from "../../testkit/fake-kube.ts";
 import { eventually } from "../../testkit/wait.ts";
 import { WIDGET } from "../../testkit/widget.ts";
+import { urgent } from "../runtime/actions.ts";
 import { ensureFinalizer, removeFinalizer } from "../runtime/finalizers.ts";
-import type { Action } from "../runtime/types.ts";
+import type { Action, Write } from "../runtime/types.ts";
 import { createApplier } from "./apply.ts";
 import {
   type ApplyStage,
@@ -98,6 +99,21 @@ describe("apply", () => {
     expect(fake.store.get(configMapKey("a"))?.["data"]).toEqual({ x: "again" });
     await stage.clock.advance(120_000);
     expect(await process.execute(apply(owned("a", { x: "1" })))).toEqual({ written: 1 });
+  });
+
+  it("lets an urgent write have its say in a war, five times as well", async () => {
+    const process = await startProcess();
+    const spoil = async (wanted: Write) => {
+      fake.store.merge(configMapKey("a"), { data: { x: "9" } }, { manager: "else", subresource: undefined });
+      await process.settle();
+      return (await process.execute(wanted)).error;
+    };
+    await process.execute(apply(owned("a", { x: "1" })));
+    for (let round = 0; round < 5; round += 1) expect(await spoil(apply(owned("a", { x: "1" })))).toBeUndefined();
+    expect(await spoil(apply(owned("a", { x: "1" })))).toMatchObject({ code: "KUBE_FIELD_CONFLICT" });
+    for (let round = 0; round < 5; round += 1)
+      expect(await spoil(urgent(apply(owned("a", { x: "0" }))))).toBeUndefined();
+    expect(await spoil(urgent(apply(owned("a", { x: "0" }))))).toMatchObject({ code: "KUBE_FIELD_CONFLICT" });
   });
 
   it("takes over what a restore made again, with the owner reference of a resource that is gone (trial 13)", async () => {

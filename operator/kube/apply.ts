@@ -86,7 +86,7 @@ const ONLY_IF_ABSENT = "1";
 export function createApplier(options: ApplierOptions): Applier {
   const { client, cache, view, fence } = options;
   const applied = createAppliedMemory(options);
-  /** By uid. */
+  /** By uid and priority. */
   const takes = createPace(TAKE_BACK, options.clock);
   const { send, doubt, has: isUnsettled, settle } = createUnsettledWrites({ client, cache });
 
@@ -133,10 +133,11 @@ export function createApplier(options: ApplierOptions): Applier {
   };
 
   /** @throws the conflict when it is not the first time */
-  const allowTakingBack = (live: KubeObject, conflict: OperatorError): void => {
-    const { uid = "" } = live.metadata;
-    if (takes.earliest(uid) > options.clock.monotonic()) throw contested(live, conflict);
-    takes.spend(uid);
+  const allowTakingBack = (live: KubeObject, conflict: OperatorError, { priority }: RequestHow): void => {
+    // What undoes harm has takes of its own: a war about what was before it must not hold it up.
+    const taker = `${live.metadata.uid ?? ""} ${priority ?? ""}`;
+    if (takes.earliest(taker) > options.clock.monotonic()) throw contested(live, conflict);
+    takes.spend(taker);
     options.onTakenBack?.(live, conflict);
   };
 
@@ -176,7 +177,7 @@ export function createApplier(options: ApplierOptions): Applier {
         } catch (error) {
           if (!isOperatorError(error, "KUBE_FIELD_CONFLICT")) throw error;
           // Not by force at once: the refusal says what was taken, and by whom.
-          allowTakingBack(found, error);
+          allowTakingBack(found, error, how);
           return sendApply(precondition, taking("owned"));
         }
       };

@@ -51,7 +51,8 @@ export interface InformerOptions<T extends KubeObject> {
 }
 
 /**
- * Whether a kind can be read: `missing` when the server has no such kind, `forbidden` when it does not let us read it. Both
+ * Whether a kind can be read: `missing` when the server has no such kind, `forbidden` when it does not let us read it, or when
+ * the operator serves other namespaces alone. Both
  * stay until another answer comes, also while the server does not answer.
  */
 export type Availability = "served" | "missing" | "forbidden";
@@ -339,7 +340,10 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
     },
     firstList: firstList.promise,
     isFilled: (namespace) => filled.has(partOf(namespace)) || (isOptional && away.has(partOf(namespace))),
-    availability: (namespace) => away.get(partOf(namespace)) ?? "served",
+    availability: (namespace) =>
+      options.namespaces.length > 0 && !options.namespaces.includes(namespace)
+        ? "forbidden"
+        : (away.get(partOf(namespace)) ?? "served"),
     onAvailability: (listener) => void availabilityListeners.push(listener),
     subscribe: (listener) => void listeners.push(listener),
     run: async (signal) => void (await Promise.all(reflectors.map((reflector) => reflector.run(signal)))),

@@ -139,6 +139,8 @@ it("of several namespaces: each of its own, and none of them counts for the name
   const view = open({ namespaces: ["a", "b"] });
   await start(view);
   expect(["a", "b"].map((namespace) => view.availability(GADGET, namespace))).toEqual(["missing", "missing"]);
+  // Of a namespace that nobody reads nothing is known, of needed kinds neither.
+  expect([GADGET, WIDGET].map((type) => view.availability(type, "c"))).toEqual(["forbidden", "forbidden"]);
   expect(log).toHaveLength(1);
   fake.inject({ path: /namespaces.b.gadgets/, action: { type: "answer", status: 403 }, times });
   fake.define(GADGET);
