@@ -21,7 +21,7 @@ function begin(): StoryCast {
   });
   const world = createMemoryWorld({
     namespace: NAMESPACE,
-    indexes: { ...controller.indexes, [ROUTES_ON_GATEWAY]: gatewaysOfRoute as never },
+    indexes: { ...controller.indexes, [ROUTES_ON_GATEWAY]: gatewaysOfRoute },
     watches: controller.watches,
   });
   const traffic = { gatewayAPI: { kind: "HTTPRoute" as const, parentRefs: [{ name: "public" }] } };

@@ -17,7 +17,7 @@ function route(name: string, spec: object = {}): KubeObject {
 }
 
 function rivals(others: readonly KubeObject[], own = route("web")): readonly string[] {
-  const world = createMemoryWorld({ namespace: NAMESPACE, indexes: { [ROUTES_ON_GATEWAY]: gatewaysOfRoute as never } });
+  const world = createMemoryWorld({ namespace: NAMESPACE, indexes: { [ROUTES_ON_GATEWAY]: gatewaysOfRoute } });
   for (const object of [own, ...others]) world.put(object);
   return rivalsOf(world.cache, RESOURCES.HTTPRoute, world.find("HTTPRoute", own.metadata.name) ?? own);
 }

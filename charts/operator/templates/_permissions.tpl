@@ -34,6 +34,9 @@
   resources: [leases]
   verbs: [get, list, watch, create, update, patch, delete]
 - apiGroups: [gateway.networking.k8s.io]
+  resources: [gateways]
+  verbs: [get, list, watch]
+- apiGroups: [gateway.networking.k8s.io]
   resources: [grpcroutes, httproutes]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [networking.k8s.io]
@@ -55,4 +58,8 @@
 - apiGroups: [storage.k8s.io]
   resources: [storageclasses]
   verbs: [list]
+# What lies in no namespace; an operator of a few namespaces does without.
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [gatewayclasses]
+  verbs: [get, list, watch]
 {{- end }}
