@@ -1,5 +1,5 @@
 /** Routes of others that lead the same requests to the same Gateway: which of the two has them is the gateway's rule, not ours. */
-import { isDeepStrictEqual } from "node:util";
+import { canonicalJson } from "../../lib/core/canonical.ts";
 import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
 import type { CacheReader } from "../../operator/runtime/types.ts";
 import { gatewayId } from "./rollout.gateways.ts";
@@ -53,7 +53,7 @@ function overlap(one: KubeObject, other: KubeObject): boolean {
   return (
     isCommonHost(a.hostnames ?? [], b.hostnames ?? []) &&
     placesOf(one).some((mine) => placesOf(other).some((theirs) => isSamePlace(mine, theirs))) &&
-    matchesOf(a).some((mine) => matchesOf(b).some((theirs) => isDeepStrictEqual(mine, theirs)))
+    matchesOf(a).some((mine) => matchesOf(b).some((theirs) => canonicalJson(mine) === canonicalJson(theirs)))
   );
 }
 
