@@ -29,7 +29,11 @@ const PLACE = { namespace: NAMESPACE, name: NAME };
 /** A Rollout whose first stage waits for approval, with the first version at rest. */
 async function begin() {
   const sampler = scriptedSampler();
-  const controller = createRolloutController({ sampler, metrics: createRolloutMetrics(createMetrics()) });
+  const controller = createRolloutController({
+    sampler,
+    metrics: createRolloutMetrics(createMetrics()),
+    randomBytes: (size) => new Uint8Array(size),
+  });
   const world = createMemoryWorld({ namespace: NAMESPACE, indexes: controller.indexes });
   world.put(deployment("web:1"));
   world.put(service());
