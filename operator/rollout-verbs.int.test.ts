@@ -133,7 +133,7 @@ describe("shieldx rollout", () => {
   });
 
   it("shows them", async () => {
-    const [list, status] = await Promise.all([rollout("list"), rollout("status", "shop")]);
+    const [list, status] = await Promise.all([rollout("list", "-A"), rollout("status", "shop")]);
     expect(list).toMatchObject({ code: 0, stderr: "" });
     expect(list.stdout).toMatch(
       /^NAMESPACE .*\ndefault +alone .*\ndefault +shop +Canary +2\/5 +5 % +Inconclusive +aaaa000000 +bbbb000000 /,
@@ -203,6 +203,7 @@ describe("shieldx rollout", () => {
     ],
     ["a stage that the ladder lacks", ["jump", "shop", "--stage", "6"], 2, "has 5 stages"],
     ["a missing stage", ["jump", "shop"], 2, "USAGE: required option '--stage <n>' not specified"],
+    ["all namespaces and one", ["list", "-A", "-n", "default"], 2, "cannot be used with option '-n, --namespace"],
     ["an unknown verb", ["advance", "shop"], 2, "USAGE: unknown command 'advance'"],
     ["two names", ["abort", "shop", "other"], 2, "USAGE: too many arguments"],
     ["a kubeconfig that is not there", ["list", "--kubeconfig", "/nowhere"], 1, "KUBE_CONFIG_INVALID"],

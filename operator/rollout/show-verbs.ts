@@ -1,5 +1,5 @@
 /** The verbs that show: list, status, history. */
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { stringify } from "yaml";
 import type { Rollout } from "../../crds/rollout.ts";
 import { systemClock } from "../../lib/core/clock.ts";
@@ -55,6 +55,7 @@ export function showVerbs(end: (code: number) => void): readonly Command[] {
   return [
     clusterVerb("list", "show all Rollouts, one a line", LIST_HELP)
       .addOption(outputOption())
+      .addOption(new Option("-A, --all-namespaces", "as without -n; for habit").conflicts("namespace"))
       .action((flags: ShowFlags) => withCluster(flags, (client) => list(client, flags))),
     clusterVerb("status", "show where one Rollout stands, and what to type next", STATUS_HELP)
       .argument("<name>", "the Rollout")

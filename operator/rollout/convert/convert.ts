@@ -84,7 +84,7 @@ function objectOf({ reading, name }: Entry, { metadata, spec }: Draft): object {
     new OperatorError("ROLLOUT_UNCONVERTIBLE", `${reading.title}: ${what}`);
   if (name.length > RESOURCE_NAME_MAX_LENGTH || !/^[a-z]([-a-z0-9]*[a-z0-9])?$/.test(name)) {
     throw refuse(
-      `metadata.name: the name of a Rollout begins with a letter and has at most ${String(RESOURCE_NAME_MAX_LENGTH)} letters, digits and '-'`,
+      `metadata.name: the name of a Rollout begins with a letter and has at most ${String(RESOURCE_NAME_MAX_LENGTH)} letters, digits and '-': rename it in the document`,
     );
   }
   const parsed = rolloutSpec.safeParse(spec);
