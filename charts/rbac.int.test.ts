@@ -8,6 +8,9 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { parseAllDocuments } from "yaml";
 import { createCreditLedgerController } from "../controllers/creditledger/creditledger.controller.ts";
+import { createRolloutController } from "../controllers/rollout/rollout.controller.ts";
+import { createRolloutMetrics } from "../controllers/rollout/rollout.metrics.ts";
+import { scriptedSampler } from "../controllers/rollout/testing/builders.ts";
 import { createShardSetController } from "../controllers/shardset/shardset.controller.ts";
 import { CREDIT_LEDGER, type CreditLedger } from "../crds/creditledger.ts";
 import { LABELS } from "../crds/group.ts";
@@ -23,11 +26,13 @@ import { silentLogger } from "../lib/node/logger.ts";
 import { createMetrics } from "../lib/node/metrics.ts";
 import { scramVerifier } from "../lib/node/scram.ts";
 import { createManager } from "../operator/manager.ts";
+import { installGatewayApi } from "../testkit/gateway-api.ts";
 import { startControlPlane, type TestControlPlane } from "../testkit/kube-apiserver.ts";
 import { makeNamespace } from "../testkit/namespaces.ts";
 import { eventually } from "../testkit/wait.ts";
 import { type Access, type Right, type RoleRule, recordAccesses, rightsOf } from "./testing/accesses.ts";
 import { createLife, SLOW_TO_BIND_MS } from "./testing/life.ts";
+import { tellReleases } from "./testing/releases.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const SYSTEM = "shieldx-system";
@@ -48,6 +53,7 @@ beforeAll(async () => {
   plane = await startControlPlane();
   user = plane.client(NAMESPACE);
   await serveKinds(user, KINDS);
+  await installGatewayApi(user);
   const images = "image.reference=example/shieldx:1,postgresImage.reference=example/shieldx-postgres:1";
   const { stdout } = await run(
     join(ROOT, ".build/bin/helm"),
@@ -111,6 +117,11 @@ async function live(): Promise<void> {
     controllers: [
       createShardSetController({ images, clusterDomain, apiServerPorts, certificates, getJson: life.getJson }),
       createCreditLedgerController({ images, clusterDomain, apiServerPorts, certificates, scramVerifier, randomBytes }),
+      createRolloutController({
+        sampler: scriptedSampler(),
+        metrics: createRolloutMetrics(createMetrics()),
+        randomBytes,
+      }),
     ],
     namespace: SYSTEM,
     identity: "one",
@@ -124,6 +135,7 @@ async function live(): Promise<void> {
   const running = [manager.run(stop.signal), life.run(stop.signal)];
   try {
     await tellStory();
+    await tellReleases(user, NAMESPACE);
   } finally {
     stop.abort();
     await Promise.all(running);
@@ -205,8 +217,10 @@ const UNSEEN: readonly RegExp[] = [
   /^update \w+\.shieldx\.dev\/finalizers$/,
   // An event that is told again after a while becomes a series.
   /^patch events\.events\.k8s\.io$/,
-  // A label that somebody took off a Job which has not ended.
-  /^patch jobs\.batch$/,
+  // Takes our finalizer off a Rollout that brings one along: it gets none here.
+  /^patch rollouts\.shieldx\.dev$/,
+  // A label that somebody took off what is made once.
+  /^patch (jobs\.batch|controllerrevisions\.apps)$/,
   // Asked about an object that does not come up for some seconds; here most do.
   /^list (events\.events|storageclasses\.storage)\.k8s\.io$/,
 ];

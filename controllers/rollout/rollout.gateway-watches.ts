@@ -38,7 +38,7 @@ function routes(resource: ResourceType): Watch {
       isOurs(route) ? byLabel(route, cache) : gatewaysOfRoute(route).flatMap((gateway) => byGateway(gateway, cache)),
     // What gateways say of routes of others is no business of ours.
     changed: (previous, current) => isOurs(previous) || isOurs(current) || specOf(previous, current),
-    writes: ["create", "patch", "delete"],
+    writes: ["create", "patch"],
   };
 }
 

@@ -1,0 +1,54 @@
+import { rollout, service } from "../../controllers/rollout/testing/builders.ts";
+import { configMap, configuredDeployment, secret } from "../../controllers/rollout/testing/configured.ts";
+import { COMPONENTS, LABELS } from "../../crds/group.ts";
+import { ROLLOUT, type Rollout, type RolloutSpec } from "../../crds/rollout.ts";
+import type { KubeClient } from "../../lib/kube/client.ts";
+import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
+import { eventually } from "../../testkit/wait.ts";
+
+const DEADLINE_MS = 60_000;
+
+/** Two Rollouts, one with each kind of route: a version, the same with other configuration, and their end. */
+export async function tellReleases(user: KubeClient, namespace: string): Promise<void> {
+  const create = async <T extends KubeObject>(type: ResourceType<T>, object: T): Promise<void> => {
+    const { uid: _, generation: __, ...metadata } = object.metadata;
+    await user.create(type, { ...object, metadata: { ...metadata, namespace } });
+  };
+  const named = (name: string, given: Partial<RolloutSpec>): Rollout => {
+    const object = rollout(given);
+    return { ...object, metadata: { ...object.metadata, name } };
+  };
+  const traffic = { gatewayAPI: { kind: "GRPCRoute" as const, parentRefs: [{ name: "public" }] } };
+  await create(RESOURCES.ConfigMap, configMap("red"));
+  await create(RESOURCES.Secret, secret("one"));
+  await create(RESOURCES.Deployment, configuredDeployment("web:1"));
+  await create(RESOURCES.Service, service());
+  await create(ROLLOUT, named("web", {}));
+  const { template } = configuredDeployment("web:1")["spec"] as {
+    readonly template: Readonly<Record<string, unknown>>;
+  };
+  await create(
+    ROLLOUT,
+    named("calls", { target: { template }, service: { ports: [{ port: 80, targetPort: 8_080 }] }, traffic }),
+  );
+
+  const copies = async (type: ResourceType): Promise<string> => {
+    const labelSelector = `${LABELS.name}=web,${LABELS.component}=${COMPONENTS.configuration}`;
+    return (await user.list(type, { namespace, labelSelector })).items.map(({ metadata }) => metadata.name).join();
+  };
+  const isThere = (type: ResourceType, name: string) => async (): Promise<boolean> =>
+    (await user.find(type, { namespace, name })) !== undefined;
+  await eventually("HTTPRoute web is there", isThere(RESOURCES.HTTPRoute, "web"), DEADLINE_MS);
+  await eventually("GRPCRoute calls is there", isThere(RESOURCES.GRPCRoute, "calls"), DEADLINE_MS);
+  const [maps, secrets] = [await copies(RESOURCES.ConfigMap), await copies(RESOURCES.Secret)];
+  const changed = { format: "merge", patch: { data: { COLOR: "Z3JlZW4=" } } } as const;
+  await user.patch(RESOURCES.ConfigMap, { namespace, name: "settings" }, changed);
+  await user.patch(RESOURCES.Secret, { namespace, name: "keys" }, changed);
+  const isNew = async (type: ResourceType, before: string): Promise<boolean> => {
+    const now = await copies(type);
+    return now !== "" && !now.split(",").some((name) => before.split(",").includes(name));
+  };
+  await eventually("the copies are others", () => isNew(RESOURCES.ConfigMap, maps), DEADLINE_MS);
+  await eventually("those of the Secret too", () => isNew(RESOURCES.Secret, secrets), DEADLINE_MS);
+  for (const name of ["web", "calls"]) await user.delete(ROLLOUT, { namespace, name });
+}
