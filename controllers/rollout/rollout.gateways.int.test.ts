@@ -3,7 +3,7 @@
 
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { KINDS } from "../../crds/kinds.ts";
-import { ROLLOUT, type Rollout } from "../../crds/rollout.ts";
+import { ROLLOUT } from "../../crds/rollout.ts";
 import { serveKinds } from "../../crds/testing/served.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
@@ -65,7 +65,7 @@ async function says(reason: string, message: string): Promise<void> {
     `${reason}: ${message}`,
     async () => {
       const { status } = await user.get(ROLLOUT, { namespace: NAMESPACE, name: "web" });
-      const condition = (status as Rollout["status"])?.conditions?.find(({ type }) => type === "RouteAccepted");
+      const condition = status?.conditions?.find(({ type }) => type === "RouteAccepted");
       seen = `${condition?.reason ?? ""}: ${condition?.message ?? ""}`;
       return condition?.reason === reason && condition.message.includes(message);
     },
