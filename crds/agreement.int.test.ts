@@ -15,6 +15,7 @@ import { KINDS } from "./kinds.ts";
 import { houseProblems } from "./structural-rules.ts";
 import { nearValuesOf, type Overrides, withoutNulls } from "./testing/arbitraries.ts";
 import { BROKEN_SCHEMAS, rootWith } from "./testing/broken-schemas.ts";
+import { ROLLOUT_VALUES } from "./testing/rollout-values.ts";
 import { serveKinds } from "./testing/served.ts";
 import { TORTURE_KIND } from "./testing/torture.ts";
 
@@ -57,6 +58,7 @@ const OVERRIDES: Readonly<Record<string, Overrides>> = {
     ),
   },
   CreditLedger: resources,
+  Rollout: ROLLOUT_VALUES,
 };
 
 let plane: TestControlPlane;
