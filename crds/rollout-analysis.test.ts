@@ -33,6 +33,7 @@ describe("rolloutAnalysis", () => {
   it.each([
     ["a gateway", { source: { gateway } }],
     ["a gateway, with latency", { source: { gateway }, latency: {} }],
+    ["a Prometheus", { source: { prometheus: { url: "http://prometheus.monitoring.svc:9090/below" } } }],
     ["pods, with latency", { source: { pods: { metrics: { latency: "x_seconds" } } }, latency: {} }],
     [
       "failures in words",
@@ -47,6 +48,13 @@ describe("rolloutAnalysis", () => {
     ["two sources", { source: { gateway, pods: {} } }, "exactly one of"],
     ["latency that nothing measures", { latency: {} }, "go together"],
     ["a histogram that nobody judges", { source: { pods: { metrics: { latency: "x" } } } }, "go together"],
+    [
+      "latency that a Prometheus is not asked for",
+      { source: { prometheus: { url: "http://a" } }, latency: {} },
+      "go together",
+    ],
+    ["a Prometheus by TLS", { source: { prometheus: { url: "https://a" } } }, "pattern"],
+    ["a Prometheus by name and password", { source: { prometheus: { url: "http://a:b@c" } } }, "pattern"],
     ["a pattern with a repetition", { source: { pods: { metrics: { errors: { pattern: "(5+)+" } } } } }, "pattern"],
     ["an empty alternative", { source: { pods: { metrics: { errors: { pattern: "5..|" } } } } }, "pattern"],
     ["a path without a slash", { source: { pods: { path: "metrics" } } }, "pattern"],

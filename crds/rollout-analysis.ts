@@ -20,12 +20,14 @@ const path = z
   .max(512)
   .regex(/^\/[!-~]*$/);
 
+const labelName = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/);
+
 const errorSeries = z.strictObject({
-  label: z
-    .string()
-    .min(1)
-    .max(200)
-    .regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/)
+  label: labelName
     .meta({ description: "Label of the requests' counter that tells failed requests from others." })
     .default("code"),
   pattern: z
@@ -87,6 +89,27 @@ const gateway = z.strictObject({
 /** Where a gateway's counters are found. */
 export type GatewaySource = z.output<typeof gateway>;
 
+const prometheus = z.strictObject({
+  url: z
+    .string()
+    .max(512)
+    .regex(/^http:\/\/[A-Za-z0-9.-]+(:[0-9]{1,5})?(\/[A-Za-z0-9._~\/-]*)?$/)
+    .meta({
+      description:
+        "Address of the Prometheus, for example http://prometheus.monitoring.svc:9090; with a path when it serves below one.",
+    }),
+  namespaceLabel: labelName
+    .meta({ description: "Label by which its series tell the pod's namespace." })
+    .default("namespace"),
+  podLabel: labelName.meta({ description: "Label by which its series tell the pod's name." }).default("pod"),
+  metrics: metrics.meta({ description: "Names of what the pods count." }).default(METRICS),
+});
+/** Where a Prometheus is asked for what pods have told it. */
+export type PrometheusSource = z.output<typeof prometheus>;
+
+/** Of the sources, those in which pods are named by what they count. */
+const NAMED = ["pods", "prometheus"] as const;
+
 const source = withRules(
   z.strictObject({
     pods: pods
@@ -95,12 +118,18 @@ const source = withRules(
     gateway: gateway
       .meta({ description: "The gateway counts what each version answered; its pods are asked directly." })
       .exactOptional(),
+    prometheus: prometheus
+      .meta({
+        description:
+          "A Prometheus is asked for what the pods of both versions have told it: as old as its scrapes are, so that a bad version is seen later.",
+      })
+      .exactOptional(),
   }),
   [
     {
-      rule: "has(self.pods) != has(self.gateway)",
-      message: "counts come from exactly one of pods and gateway",
-      check: (of) => (of.pods === undefined) !== (of.gateway === undefined),
+      rule: "[has(self.pods), has(self.gateway), has(self.prometheus)].exists_one(x, x)",
+      message: "counts come from exactly one of pods, gateway and prometheus",
+      check: (of) => [of.pods, of.gateway, of.prometheus].filter((one) => one !== undefined).length === 1,
     },
   ],
 );
@@ -182,12 +211,17 @@ export const rolloutAnalysis = withRules(
     latency: latency.meta({ description: "How latency is judged; not at all when absent." }).exactOptional(),
   }),
   [
-    {
-      rule: "!has(self.source.pods) || has(self.latency) == has(self.source.pods.metrics.latency)",
-      message: "latency and source.pods.metrics.latency go together: how it is judged, and the histogram's name",
-      check: ({ source: { pods: of }, latency: judged }) =>
-        of === undefined || (judged === undefined) === (of.metrics.latency === undefined),
-    },
+    ...NAMED.map((name) => ({
+      rule: `!has(self.source.${name}) || has(self.latency) == has(self.source.${name}.metrics.latency)`,
+      message: `latency and source.${name}.metrics.latency go together: how it is judged, and the histogram's name`,
+      check: ({
+        source: of,
+        latency: judged,
+      }: {
+        readonly source: z.output<typeof source>;
+        readonly latency?: unknown;
+      }) => of[name] === undefined || (judged === undefined) === (of[name].metrics.latency === undefined),
+    })),
   ],
 );
 export type RolloutAnalysis = z.output<typeof rolloutAnalysis>;

@@ -30,13 +30,14 @@ function ladder(list: readonly { readonly weightBps: number }[]): unknown {
 
 /** One source, and a histogram only where latency is judged. */
 function judged({ source = { pods: {} }, latency, ...rest }: Fields): unknown {
-  const { pods, gateway } = exactlyOne(source as Fields, ["gateway", "pods"], { pods: {} });
-  if (gateway !== undefined) return { ...rest, source: { gateway }, ...(latency === undefined ? {} : { latency }) };
-  const { metrics = {}, ...where } = pods as Fields;
+  const one = exactlyOne(source as Fields, ["gateway", "prometheus", "pods"], { pods: {} });
+  const [name = "", of = {}] = Object.entries(one)[0] ?? [];
+  if (name === "gateway") return { ...rest, source: one, ...(latency === undefined ? {} : { latency }) };
+  const { metrics = {}, ...where } = of as Fields;
   const { latency: _, ...names } = metrics as Fields;
   const histogram = latency === undefined ? {} : { latency: "http_request_duration_seconds" };
-  const of = { ...where, metrics: { ...names, ...histogram } };
-  return { ...rest, source: { pods: of }, ...(latency === undefined ? {} : { latency }) };
+  const named = { ...where, metrics: { ...names, ...histogram } };
+  return { ...rest, source: { [name]: named }, ...(latency === undefined ? {} : { latency }) };
 }
 
 export const ROLLOUT_VALUES: Overrides = {

@@ -3,7 +3,7 @@ import type { PodMetrics } from "../../../crds/rollout-analysis.ts";
 import { toOperatorError } from "../../../lib/core/errors.ts";
 import { ANSWER_TIMEOUT_MS, type CountSource, type Scrape, type SideAnswer, sideOf } from "./answer.ts";
 import { parseExposition } from "./exposition.ts";
-import { type CountNames, type Reading, readingOf, seriesOf } from "./reading.ts";
+import { namesOf, type Reading, readingOf, seriesOf } from "./reading.ts";
 import type { ScrapeTarget } from "./task.ts";
 
 /** Where the pods are asked, and for what. */
@@ -32,9 +32,4 @@ export function podSource(scrape: Scrape, { port, path, metrics }: PodSource): C
     const [canary, stable] = await Promise.all([askSide(task.canary, signal), askSide(task.stable, signal)]);
     return { canary, stable };
   };
-}
-
-function namesOf({ latency, ...names }: PodMetrics): CountNames {
-  if (latency === undefined) return names;
-  return { ...names, latency: { histogram: latency, unitMs: /_(?:milliseconds|ms)$/.test(latency) ? 1 : 1_000 } };
 }

@@ -5,6 +5,7 @@
  * (TYPE, HELP) all the same, some say nothing. The first is a zero. The second may as well be a metric that does not exist, and
  * is told as `missing`: who has the pages of all pods can tell, for a metric that one of them has is only waiting on the others.
  */
+import type { PodMetrics } from "../../../crds/rollout-analysis.ts";
 import type { Counters } from "../../../crds/rollout-run.ts";
 import { OperatorError } from "../../../lib/core/errors.ts";
 import { type Exposition, numberOf, type Sample } from "./exposition.ts";
@@ -18,6 +19,12 @@ export interface CountNames {
   readonly errors: { readonly label: string; readonly pattern: string };
   /** Histogram of the time they took, without `_bucket`, and milliseconds of its unit. */
   readonly latency?: { readonly histogram: string; readonly unitMs: number };
+}
+
+/** Names by the words of a spec. */
+export function namesOf({ latency, ...names }: PodMetrics): CountNames {
+  if (latency === undefined) return names;
+  return { ...names, latency: { histogram: latency, unitMs: /_(?:milliseconds|ms)$/.test(latency) ? 1 : 1_000 } };
 }
 
 /** What one process has counted of one version since it began. */

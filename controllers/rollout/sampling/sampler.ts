@@ -12,6 +12,7 @@ import { PRIORITIES, type Source, type SourceContext } from "../../../operator/r
 import type { CountSource, Scrape } from "./answer.ts";
 import { gatewaySource, type Resolve } from "./gateway.ts";
 import { podSource } from "./pods.ts";
+import { prometheusSource } from "./prometheus.ts";
 import {
   beginRelease,
   enterPlace,
@@ -168,6 +169,7 @@ function newsOf({ verdict, failure, trouble }: Release): string {
 
 function sourceOf({ analysis: { source, latency } }: SampleTask, deps: SamplerDeps): CountSource {
   if (source.gateway !== undefined) return gatewaySource(deps, source.gateway, latency !== undefined);
+  if (source.prometheus !== undefined) return prometheusSource(deps.scrape, source.prometheus);
   assert(source.pods !== undefined, "an analysis has a source");
   return podSource(deps.scrape, source.pods);
 }
