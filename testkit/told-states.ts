@@ -7,36 +7,14 @@ import { createWorld as createShardSetWorld } from "../controllers/shardset/test
 import { FINALIZER } from "../crds/group.ts";
 import type { KubeObject } from "../lib/kube/types.ts";
 import { reconcileOnce, toRest } from "./story.ts";
+import { album, type ToldState } from "./told-album.ts";
+import { rolloutStates } from "./told-rollouts.ts";
 
-// Resources of both kinds as the controllers really tell of them, for whoever reads health out of a status.
+// Resources of all kinds as the controllers really tell of them, for whoever reads health out of a status.
 
-/** What somebody who waits for a resource should make of it. */
-export type Health = "Healthy" | "Progressing" | "Degraded" | "Suspended";
-
-/** A resource at one moment of its life. */
-export interface ToldState {
-  readonly name: string;
-  readonly object: KubeObject;
-  readonly health: Health;
-}
-
-/** Moments from the lives of both kinds: new, on the way, ready, changed, stuck, paused, deleted. */
+/** Moments from the lives of all kinds: new, on the way, ready, changed, stuck, paused, deleted. */
 export async function toldStates(): Promise<readonly ToldState[]> {
-  return [...(await shardSetStates()), ...(await ledgerStates())];
-}
-
-type Take = (name: string, health: Health) => void;
-
-function album(find: () => KubeObject | undefined): { readonly states: ToldState[]; readonly take: Take } {
-  const states: ToldState[] = [];
-  const take: Take = (name, health) => {
-    const found = find();
-    if (found === undefined) throw new Error(`${name}: the resource is gone`);
-    // The server fills it in at creation; the world in memory has no defaults.
-    const object = { status: { observedGeneration: -1 }, ...structuredClone(found) } as KubeObject;
-    states.push({ name: `${object.kind}: ${name}`, object, health });
-  };
-  return { states, take };
+  return [...(await shardSetStates()), ...(await ledgerStates()), ...(await rolloutStates())];
 }
 
 async function shardSetStates(): Promise<readonly ToldState[]> {
