@@ -36,6 +36,15 @@ interface Dashboard {
 const DASHBOARD = JSON.parse(read("charts/operator/dashboards/rollouts.json")) as Dashboard;
 const QUERIES = DASHBOARD.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr));
 
+/** Reasons that say that all is well or on its way, that somebody wants it so, or that are never those of condition Ready. */
+const NEEDS_NO_ALERT = [
+  ...["Ready", "Converged", "Releasing", "RollingBack", "Promoted", "Deploying", "ConfigurationPending", "Deleting"],
+  ...["Paused", "ReleasePaused", "RequestRefused"],
+  ...["TargetFound", "RouteAccepted", "Serving", "NotJudged", "Judging", "NoData", "NoTraffic", "CommonCause"],
+  // Deployments whose pods are not ready have alerts in every cluster, and this one is a Deployment like others.
+  "PodsUnavailable",
+];
+
 /** The metric's name without what a histogram adds. */
 function catalogued(name: string): string {
   const base = name.replace(/_(bucket|sum|count)$/, "");
@@ -97,6 +106,15 @@ describe("what alerts and dashboards ask for", () => {
       expect(asked(expressions, label).filter((value) => !known.includes(value))).toEqual([]);
     }
     expect(asked(expressions, "reason").length).toBeGreaterThan(10);
+  });
+
+  test("every reason has an alert, or is known to need none", () => {
+    const alerting = asked(
+      RULES.map(({ expr }) => expr),
+      "reason",
+    );
+    const silent = Object.keys(ROLLOUT_REASONS).filter((reason) => !alerting.includes(reason));
+    expect(silent.toSorted()).toEqual(NEEDS_NO_ALERT.toSorted());
   });
 
   test("every metric of releases is on the dashboard", () => {

@@ -19,8 +19,12 @@ import { album, type ToldState } from "./told-album.ts";
 /** Moments from the life of a Rollout. */
 export async function rolloutStates(): Promise<readonly ToldState[]> {
   const sampler = scriptedSampler();
-  const controller = createRolloutController({ sampler, metrics: createRolloutMetrics(createMetrics()) });
-  const world = createMemoryWorld({ namespace: NAMESPACE, indexes: controller.indexes });
+  const controller = createRolloutController({
+    sampler,
+    metrics: createRolloutMetrics(createMetrics()),
+    randomBytes: (size) => new Uint8Array(size),
+  });
+  const world = createMemoryWorld({ namespace: NAMESPACE, indexes: controller.indexes, watches: controller.watches });
   const key = { namespace: NAMESPACE, name: NAME };
   const cast: StoryCast = { world, controller, key, kind: ROLLOUT.kind, steps: LOWER_STEPS };
   const { states, take } = album(() => world.find(ROLLOUT.kind, NAME));
