@@ -85,7 +85,7 @@ async function promote(stage: Stage): Promise<void> {
   expect(statusOf(stage)).toMatchObject({ phase: "Idle", releases: [{ outcome: "Promoted" }, {}] });
 }
 
-test("a change of configuration alone is a release, and goes back with it", async () => {
+test("[17] a change of configuration alone is a release, and goes back with it", async () => {
   const stage = begin();
   const { world, sampler } = stage;
   const lines = await toRest(stage);
