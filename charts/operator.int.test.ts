@@ -188,7 +188,9 @@ describe("what is rendered", () => {
     const roles = ofKind(objects, "Role").filter(({ metadata }) => metadata.name === "shieldx-controller");
     expect(roles.map(({ metadata }) => metadata.namespace)).toEqual(["bank", "shop"]);
     // A Role grants nothing on kinds without a namespace: there the controller goes without what they tell.
-    const namespaced = (all["rules"] as Rule[]).filter(({ resources }) => !resources.includes("storageclasses"));
+    const isOfCluster = ({ resources }: Rule): boolean =>
+      ["storageclasses", "gatewayclasses"].some((resource) => resources.includes(resource));
+    const namespaced = (all["rules"] as Rule[]).filter((rule) => !isOfCluster(rule));
     for (const role of roles) expect(role["rules"]).toEqual(namespaced);
     const deployment = one(objects, "Deployment", "shieldx-controller");
     const [container] = at<{ args: string[] }[]>(deployment, "spec.template.spec.containers");
