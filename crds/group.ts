@@ -87,6 +87,8 @@ export const ANNOTATIONS = {
   configuration: `${GROUP}/configuration`,
   /** On a copy of a ConfigMap or Secret: the name of what it is a copy of. */
   copyOf: `${GROUP}/copy-of`,
+  /** On a route: the colour that serves, for a status that was lost. */
+  stable: `${GROUP}/stable`,
   /** `"true"` pauses the reconciliation of the resource. */
   paused: `${GROUP}/paused`,
 } as const;

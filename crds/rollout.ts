@@ -294,6 +294,9 @@ export type EndedRelease = z.output<typeof ended>;
 /** Releases that are remembered. */
 export const HISTORY_MAX = 10;
 
+/** Ids of requests that are remembered. */
+export const REQUESTS_MAX = 10;
+
 const bps = z.int().min(0).max(WHOLE_BPS);
 
 /** `status` of a Rollout. */
@@ -317,6 +320,17 @@ export const rolloutStatus = z.strictObject({
   phaseSince: time.meta({ description: "When the phase, or the stage, began." }).exactOptional(),
   verifiedAt: time
     .meta({ description: "When the gateway was seen to have taken the weight of the stage." })
+    .exactOptional(),
+  lostAt: time
+    .meta({
+      description: "Since when the weight of the stage is lost again: pods are not ready, or the gateway waits.",
+    })
+    .exactOptional(),
+  stageBps: bps
+    .meta({
+      description:
+        "Weight of the stage when it began, in hundredths of a percent. It holds its place where the ladder is edited meanwhile.",
+    })
     .exactOptional(),
   heldSince: time.meta({ description: "Since when spec.paused holds the release." }).exactOptional(),
   isFastTrack: z
@@ -363,6 +377,9 @@ export const rolloutStatus = z.strictObject({
       outcome: outcome.meta({ description: "How it will have ended." }),
       decidedAt: time.meta({ description: "When it was decided." }),
       observedAt: time.meta({ description: "When the gateway was seen to have taken weight 0." }).exactOptional(),
+      forcedAt: time
+        .meta({ description: "When its pods were stopped, for the gateway had not taken weight 0 in 30 seconds." })
+        .exactOptional(),
     })
     .meta({ description: "Why the release goes back, and when its last share was taken." })
     .exactOptional(),
@@ -378,6 +395,9 @@ export const rolloutStatus = z.strictObject({
       at: time.meta({ description: "When." }),
     })
     .meta({ description: "The request that was carried out, or refused, last." })
+    .exactOptional(),
+  requestIds: listAtomic(z.array(z.string().max(63)).max(REQUESTS_MAX))
+    .meta({ description: "The last requests that were carried out or refused, the newest first." })
     .exactOptional(),
   releases: listAtomic(z.array(ended).max(HISTORY_MAX))
     .meta({ description: "The last releases, the newest first." })

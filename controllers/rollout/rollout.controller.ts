@@ -18,7 +18,7 @@ import { planRollout } from "./rollout.plan.ts";
 import { readSources } from "./rollout.reader.ts";
 import { configurationIndexes, configurationWatches, deploymentIndexes } from "./rollout.readers.ts";
 import { numbersMoved, reportRollout } from "./rollout.report.ts";
-import { sampleTask } from "./rollout.task.ts";
+import { sampleTask, standingOf } from "./rollout.task.ts";
 import type { Sampler } from "./sampling/sampler.ts";
 
 /** What the controller of Rollouts is built from. */
@@ -56,16 +56,18 @@ export function createRolloutController({ sampler, metrics, randomBytes }: Rollo
       const seen = observeRollout(context.cache, rollout);
       const { uid, namespace, name } = seen.target.owner;
       const key = `${namespace}/${name}`;
-      const before = followed.get(key);
-      if (before !== undefined && before !== uid) sampler.follow(before, undefined);
+      const former = followed.get(key);
+      if (former !== undefined && former !== uid) sampler.follow(former, undefined);
       followed.set(key, uid);
+      const before = sampler.standing(uid);
       // The place is told before the verdict is read, so that no verdict of an earlier place counts at this one.
       sampler.follow(uid, sampleTask(seen));
       const [clues, sources] = await Promise.all([
         readClues(suspectsOf(seen), context),
         readSources(missingCopies(seen), seen.target.owner.namespace, context),
       ]);
-      return { ...seen, standing: sampler.standing(uid), clues, sources };
+      const standing = standingOf(seen, before, sampler.standing(uid));
+      return { ...seen, standing, clues, sources };
     },
     make: ({ wanted }) =>
       isKeyMissing(wanted) ? Buffer.from(randomBytes(KEY_BYTES)).toString("base64url") : undefined,

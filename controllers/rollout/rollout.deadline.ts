@@ -17,7 +17,7 @@ export function stepDeadline(status: RolloutStatus, spec: RolloutSpec): number |
   if (phase === "Retiring") return after(phaseSince, spec.drainSeconds);
   if (status.pause !== undefined || status.heldSince !== undefined || spec.paused) return undefined;
   const isJudged = (phase === "Canary" || phase === "Baking") && status.verifiedAt !== undefined;
-  if (!isJudged) return after(phaseSince, spec.progressDeadlineSeconds);
+  if (!isJudged) return after(status.lostAt ?? phaseSince, spec.progressDeadlineSeconds);
   const holdSeconds = spec.stages[stageIndex({ ...status, phase }, spec)]?.maxHoldSeconds ?? 0;
   if (holdSeconds === 0) return undefined;
   return after(phaseSince, holdSeconds + (phase === "Baking" ? spec.bakeSeconds : 0));

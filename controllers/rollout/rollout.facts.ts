@@ -1,6 +1,6 @@
 /** Turns raw objects into the few facts that decisions need. */
 import { ANNOTATIONS, LABELS } from "../../crds/group.ts";
-import type { Colour } from "../../crds/rollout.ts";
+import type { Colour, Outcome } from "../../crds/rollout.ts";
 import {
   identityOf,
   type KubeObject,
@@ -64,6 +64,10 @@ function colourOf(label: string | undefined): Colour | undefined {
 
 /** The route, and what its parents say of it. */
 export interface ObservedRoute extends ObjectIdentity, RouteFacts {
+  /** The colour that serves, as the route remembers it. */
+  readonly stable: Colour | undefined;
+  /** Port of each colour's Service to which it leads. */
+  readonly ports: Readonly<Record<Colour, number | undefined>>;
   /** What a parent says against it. */
   readonly refusal: string | undefined;
   /** A gateway has said something of it, whatever of. */
@@ -74,7 +78,7 @@ interface RouteShape {
   readonly spec?: {
     readonly parentRefs?: readonly unknown[];
     readonly rules?: readonly {
-      readonly backendRefs?: readonly { readonly name: string; readonly weight?: number }[];
+      readonly backendRefs?: readonly { readonly name: string; readonly port?: number; readonly weight?: number }[];
     }[];
   };
   readonly status?: { readonly parents?: readonly ParentShape[] };
@@ -116,6 +120,8 @@ export function observeRoute(
   return {
     ...identityOf(type, object),
     weights: weightsIn(spec, names),
+    ports: portsIn(spec, names),
+    stable: colourOf(annotations?.[ANNOTATIONS.stable]),
     isAccepted: parents.length >= (spec?.parentRefs?.length ?? 1) && parents.every(isTaken),
     isSpokenOf: parents.length > 0,
     retreat: readRetreat(annotations?.[ANNOTATIONS.retreat]),
@@ -133,18 +139,32 @@ function weightsIn(spec: RouteShape["spec"], names: RolloutNames): RouteFacts["w
   return refs.length === 0 ? undefined : { Blue: blue ?? 0, Green: green ?? 0 };
 }
 
-/** What somebody else wrote there counts for nothing. */
-function readRetreat(text: string | undefined): RouteFacts["retreat"] {
-  const said = parsed(text);
-  const { revision, reason, message } = said ?? {};
-  const isWhole = typeof revision === "string" && typeof reason === "string" && typeof message === "string";
-  return isWhole ? { revision, reason, message } : undefined;
+function portsIn(spec: RouteShape["spec"], names: RolloutNames): ObservedRoute["ports"] {
+  const refs = spec?.rules?.[0]?.backendRefs ?? [];
+  const portOf = (colour: Colour): number | undefined => refs.find(({ name }) => name === names.colour(colour))?.port;
+  return { Blue: portOf("Blue"), Green: portOf("Green") };
 }
 
-function parsed(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
+/** Outcomes of a release that went back. */
+const BACK = ["RolledBack", "Aborted", "Superseded"] as const satisfies readonly Outcome[];
+
+/** What somebody else wrote there counts for nothing. */
+function readRetreat(text: string | undefined): RouteFacts["retreat"] {
+  const said = parsed(text) as Readonly<Record<string, unknown>> | null | undefined;
+  const wordOf = (name: string, most: number): string | undefined => {
+    const value = said?.[name];
+    return typeof value === "string" && value.length <= most ? value : undefined;
+  };
+  const [revision, startedAt, reason] = ["revision", "startedAt", "reason"].map((name) => wordOf(name, 64));
+  const message = wordOf("message", 1_024);
+  const outcome = BACK.find((known) => known === said?.["outcome"]);
+  if (revision === undefined || startedAt === undefined || outcome === undefined) return undefined;
+  return reason === undefined || message === undefined ? undefined : { revision, startedAt, outcome, reason, message };
+}
+
+function parsed(text: string | undefined): unknown {
   try {
-    const value: unknown = text === undefined ? undefined : JSON.parse(text);
-    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
+    return text === undefined ? undefined : JSON.parse(text);
   } catch {
     return undefined;
   }

@@ -65,6 +65,8 @@ export interface RouteContent {
   readonly weights: Readonly<Record<Colour, number>>;
   /** Port of each colour's Service. */
   readonly ports: Readonly<Record<Colour, number>>;
+  /** The colour that serves. */
+  readonly stable: Colour | undefined;
   /** Why the share of the canary was taken away. */
   readonly retreat: RouteFacts["retreat"];
 }
@@ -80,7 +82,10 @@ export function route(target: Target, how: RouteContent): KubeObject {
     weight: how.weights[colour],
   }));
   return ownedObject(target.owner, routeType(target), target.names.route, {
-    ...(how.retreat === undefined ? {} : { annotations: { [ANNOTATIONS.retreat]: JSON.stringify(how.retreat) } }),
+    annotations: {
+      ...(how.stable === undefined ? {} : { [ANNOTATIONS.stable]: colourLabel(how.stable) }),
+      ...(how.retreat === undefined ? {} : { [ANNOTATIONS.retreat]: JSON.stringify(how.retreat) }),
+    },
     spec: {
       parentRefs: parentRefs.map((parent) => ({ group: "gateway.networking.k8s.io", kind: "Gateway", ...parent })),
       ...(hostnames === undefined ? {} : { hostnames }),

@@ -18,7 +18,7 @@ import {
   observeVersion,
 } from "./rollout.facts.ts";
 import { observeParents, type Parent } from "./rollout.gateways.ts";
-import { COLOURS, type Target, targetOf } from "./rollout.names.ts";
+import { type Target, targetOf } from "./rollout.names.ts";
 import { routeType } from "./rollout.objects.ts";
 import { BEGINNING } from "./rollout.phases.ts";
 import type { Progress } from "./rollout.progress.ts";
@@ -129,15 +129,26 @@ export function suspectsOf({ pods }: World): readonly Suspect[] {
   return pods.filter(({ phase }) => phase === "Pending");
 }
 
-/** A status that was lost is found again in what runs: the colour with most of the requests is the stable version. */
+/** A status that was lost is found again in what runs, and in what the route remembers. */
 function progressOf(status: RolloutStatus | undefined, seen: Pick<World, "colours" | "route">): Progress {
   if (status?.phase !== undefined) return pick(status, status.phase);
-  const weights = seen.route?.weights;
-  if (weights === undefined) return BEGINNING;
-  const [colour] = [...COLOURS].sort((a, b) => weights[b] - weights[a]);
-  const revision = colour === undefined ? undefined : seen.colours[colour]?.revision;
-  if (colour === undefined || revision === undefined) return BEGINNING;
-  return { ...BEGINNING, stable: { colour, revision, since: new Date(0).toISOString() } };
+  const kept = seen.route?.stable;
+  const colour = kept !== undefined && seen.colours[kept] !== undefined ? kept : busiest(seen);
+  const revision = seen.colours[colour]?.revision;
+  if (revision === undefined) return BEGINNING;
+  const stable = { colour, revision, since: new Date(0).toISOString() };
+  const retreat = seen.route?.retreat;
+  const isFailed = retreat !== undefined && retreat.revision !== revision && retreat.outcome !== "Superseded";
+  return { ...BEGINNING, stable, ...(isFailed ? { failedRevision: retreat.revision } : {}) };
+}
+
+/** The colour with most of the requests; without a route, with most of the pods. One without a Deployment serves nothing. */
+function busiest({ colours, route }: Pick<World, "colours" | "route">): Colour {
+  const share = (colour: Colour): number => {
+    const seen = colours[colour];
+    return seen === undefined ? -1 : (route?.weights?.[colour] ?? seen.replicas);
+  };
+  return share("Green") > share("Blue") ? "Green" : "Blue";
 }
 
 /** Members of the status that are memory; the others are told anew each time. */
@@ -147,12 +158,15 @@ const REMEMBERED = [
   "stage",
   "phaseSince",
   "verifiedAt",
+  "lostAt",
+  "stageBps",
   "heldSince",
   "isFastTrack",
   "pause",
   "retreat",
   "failedRevision",
   "lastRequest",
+  "requestIds",
   "releases",
   "releaseStartedAt",
 ] as const satisfies readonly (keyof Progress)[];

@@ -9,9 +9,10 @@
  * The first version, and a return to one that was stable a moment ago, go from Preparing to Switching.
  */
 import type { Phase } from "../../crds/rollout.ts";
-import { otherColour, type Progress, type ReleaseFacts } from "./rollout.progress.ts";
+import { onLadder, withStageBps } from "./rollout.ladder.ts";
+import { isToBegin, otherColour, type Progress, type ReleaseFacts } from "./rollout.progress.ts";
 import { answerRequest } from "./rollout.requests.ts";
-import { causeOfRetreat, isUnknownTooLong } from "./rollout.retreat.ts";
+import { causeOfRetreat, isToBeForced, isUnknownTooLong } from "./rollout.retreat.ts";
 import { begin, endRetreat, goTo, promoteCanary, retreatFor } from "./rollout.steps.ts";
 import { isCapacityReady, isWeightTaken, stageIndex } from "./rollout.weights.ts";
 
@@ -20,12 +21,13 @@ export const BEGINNING: Progress = { phase: "Idle" };
 
 /** What is remembered next. Asked again with its own answer and the same world it says the same. @param now milliseconds since the epoch */
 export function advance(progress: Progress, facts: ReleaseFacts, now: number): Progress {
-  const asked = answerRequest(held(progress, facts, now), facts, now);
+  const placed = onLadder(held(progress, facts, now), facts, now);
+  const asked = answerRequest(placed, facts, now);
   const cause = causeOfRetreat(asked, facts, now);
   if (cause !== undefined) return retreatFor(asked, cause, now);
   const paused = pauseFor(asked, facts, now);
-  if (isHeld(paused, facts)) return verified(paused, facts, now);
-  return STEPS[paused.phase](paused, facts, now);
+  const isStill = isHeld(paused, facts);
+  return withStageBps(isStill ? verified(paused, facts, now) : STEPS[paused.phase](paused, facts, now), facts);
 }
 
 /** Time during which somebody holds the release counts for nothing: what began before it begins that much later. */
@@ -35,10 +37,18 @@ function held(progress: Progress, { spec }: ReleaseFacts, now: number): Progress
   if (spec.paused && isUnderWay)
     return heldSince === undefined ? { ...rest, heldSince: new Date(now).toISOString() } : progress;
   if (heldSince === undefined) return progress;
-  const lost = now - Date.parse(heldSince);
-  const { phaseSince } = rest;
-  if (phaseSince === undefined) return rest;
-  return { ...rest, phaseSince: new Date(Math.min(now, Date.parse(phaseSince) + lost)).toISOString() };
+  return { ...rest, ...laterBy(rest, Date.parse(heldSince), now) };
+}
+
+const TIMERS = ["phaseSince", "verifiedAt", "lostAt"] as const satisfies readonly (keyof Progress)[];
+
+function laterBy(progress: Progress, heldSince: number, now: number): Pick<Progress, (typeof TIMERS)[number]> {
+  const later = (time: number): string => new Date(time + now - Math.max(heldSince, time)).toISOString();
+  const timers = TIMERS.flatMap((name) => {
+    const time = progress[name];
+    return time === undefined ? [] : [[name, later(Date.parse(time))] as const];
+  });
+  return Object.fromEntries(timers);
 }
 
 /** Steps wait for a person; a release that goes back waits for nobody. */
@@ -88,23 +98,20 @@ const STEPS: Readonly<Record<Phase, Step>> = {
   Idle: (progress, facts, now) => {
     const { wanted } = facts;
     const { stable, failedRevision } = progress;
-    if (wanted === undefined) return progress;
-    if (wanted === stable?.revision) {
+    if (wanted !== undefined && wanted === stable?.revision) {
       const { failedRevision: _, ...rest } = progress;
       return failedRevision === undefined ? progress : rest;
     }
-    if (wanted === failedRevision) return progress;
+    if (wanted === undefined || facts.spec.paused || !isToBegin(progress, facts)) return progress;
+    // The colour of the new version has no share of the requests, by the gateway's own word.
+    if (stable !== undefined && !isWeightTaken(progress, facts)) return progress;
     return begin(progress, wanted, { isFastTrack: isRecent(progress, facts, now), now });
   },
   Preparing: (progress, facts, now) => {
-    const { canary, stable, isFastTrack } = progress;
-    const { wanted } = facts;
-    // The first version has nothing to go back to: another one takes its place.
-    if (stable === undefined && canary !== undefined && wanted !== undefined && wanted !== canary.revision) {
-      return begin(progress, wanted, { isFastTrack: false, now });
-    }
-    if (!isCapacityReady(progress, facts)) return progress;
+    const { stable, isFastTrack } = progress;
     const isUnjudged = stable === undefined || isFastTrack === true;
+    const replaced = replaceFirst(progress, facts, now);
+    if (replaced !== undefined || !isCapacityReady(progress, facts)) return replaced ?? progress;
     return isUnjudged ? goTo(progress, "Switching", now) : goTo(progress, "Canary", now, 0);
   },
   Canary: (progress, facts, now) => {
@@ -115,31 +122,44 @@ const STEPS: Readonly<Record<Phase, Step>> = {
   },
   Baking: (progress, facts, now) => {
     const seen = verified(progress, facts, now);
-    const isOver = now - since(seen) >= facts.spec.bakeSeconds * 1_000;
-    return seen.verifiedAt !== undefined && isOver && isPassed(facts) ? goTo(seen, "Switching", now) : seen;
+    if (seen.verifiedAt === undefined || !isPassed(facts)) return seen;
+    const isOver = now - Date.parse(seen.verifiedAt) >= facts.spec.bakeSeconds * 1_000;
+    return isOver ? goTo(seen, "Switching", now) : seen;
   },
-  Switching: (progress, facts, now) =>
-    isCapacityReady(progress, facts) && isWeightTaken(progress, facts) ? promoteCanary(progress, now) : progress,
+  Switching: (progress, facts, now) => {
+    const isThere = isCapacityReady(progress, facts) && isWeightTaken(progress, facts);
+    return replaceFirst(progress, facts, now) ?? (isThere ? promoteCanary(progress, now) : progress);
+  },
   Retiring: (progress, facts, now) => (isDrained(progress, facts, now) ? goTo(progress, "Idle", now) : progress),
   RollingBack: (progress, facts, now) => {
     const { retreat } = progress;
     if (retreat === undefined) return endRetreat(progress, now);
+    const at = new Date(now).toISOString();
     if (retreat.observedAt === undefined) {
-      if (!isWeightTaken(progress, facts)) return progress;
-      return { ...progress, retreat: { ...retreat, observedAt: new Date(now).toISOString() } };
+      if (isWeightTaken(progress, facts)) return { ...progress, retreat: { ...retreat, observedAt: at } };
+      return isToBeForced(progress, now) ? { ...progress, retreat: { ...retreat, forcedAt: at } } : progress;
     }
     const drained = now - Date.parse(retreat.observedAt) >= facts.spec.drainSeconds * 1_000;
     return drained ? endRetreat(progress, now) : progress;
   },
 };
 
-/** Notes when the gateway was first seen with the weight of the step; where it has lost it, the step begins anew. */
+/** The first version has nothing to go back to: another one takes its place. */
+function replaceFirst(progress: Progress, { wanted }: ReleaseFacts, now: number): Progress | undefined {
+  const isOther = wanted !== undefined && wanted !== progress.canary?.revision;
+  return progress.stable === undefined && isOther ? begin(progress, wanted, { isFastTrack: false, now }) : undefined;
+}
+
+/**
+ * Notes when the gateway was seen with the weight of the step. Where that is lost, hold and bake begin anew; the stage's own time
+ * runs on, so that pods that come and go cannot keep it for ever.
+ */
 function verified(progress: Progress, facts: ReleaseFacts, now: number): Progress {
   if (progress.phase !== "Canary" && progress.phase !== "Baking") return progress;
-  const { verifiedAt, ...rest } = progress;
-  if (!isWeightTaken(progress, facts))
-    return verifiedAt === undefined ? progress : { ...rest, phaseSince: new Date(now).toISOString() };
-  return verifiedAt === undefined ? { ...progress, verifiedAt: new Date(now).toISOString() } : progress;
+  const { verifiedAt, lostAt: _, ...rest } = progress;
+  const at = new Date(now).toISOString();
+  if (!isWeightTaken(progress, facts)) return verifiedAt === undefined ? progress : { ...rest, lostAt: at };
+  return verifiedAt === undefined ? { ...rest, verifiedAt: at } : progress;
 }
 
 function isDrained(progress: Progress, { spec, colours }: ReleaseFacts, now: number): boolean {

@@ -7,7 +7,8 @@ import { forgetCopies, isReadable, makeCopies } from "./rollout.copying.ts";
 import { isUsable, runningRevisions } from "./rollout.decide.ts";
 import { COLOURS } from "./rollout.names.ts";
 import { colourDeployment, colourService, revisionObject, route } from "./rollout.objects.ts";
-import type { RouteFacts } from "./rollout.progress.ts";
+import type { Progress, RouteFacts } from "./rollout.progress.ts";
+import { isOfRelease } from "./rollout.retreat.ts";
 import { shareText } from "./rollout.sentences.ts";
 
 // A retreat writes the weights first, and waits for nothing. A release makes room first:
@@ -41,34 +42,44 @@ export function planRollout(assessment: Assessment): Plan {
   return { actions, ...(isBusy ? { requeueAfterSeconds: LOOK_SECONDS } : {}) };
 }
 
-function routeActions({ world, weights, contents, acting, shareBps }: Assessment): Write[] {
+function routeActions(assessment: Assessment): Write[] {
+  const { world, weights, contents, acting, shareBps } = assessment;
   const { target, isRouteServed, route: seen } = world;
   if (weights === undefined || !isRouteServed) return [];
-  const portOf = (colour: Colour): number | undefined => contents[colour]?.ports[0]?.port;
+  const portOf = (colour: Colour): number | undefined => contents[colour]?.ports[0]?.port ?? seen?.ports[colour];
   const blue = portOf("Blue") ?? portOf("Green");
   const green = portOf("Green") ?? blue;
   if (blue === undefined || green === undefined) return [];
-  const retreat = retreatOf(acting) ?? keptRetreat(acting, seen?.retreat);
-  const note =
-    retreat === undefined ? `${shareText(shareBps)} of the requests to the new version` : `back: ${retreat.message}`;
-  return [apply(route(target, { weights, ports: { Blue: blue, Green: green }, retreat }), note)];
+  const retreat = retreatOf(acting) ?? keptRetreat(assessment);
+  const content = { weights, ports: { Blue: blue, Green: green }, stable: acting.stable?.colour, retreat };
+  return [apply(route(target, content), routeNote(acting, shareBps))];
 }
 
-function retreatOf({ canary, retreat }: Assessment["acting"]): RouteFacts["retreat"] {
+function routeNote({ canary, stable, retreat }: Progress, shareBps: number): string {
+  if (retreat !== undefined) return `back: ${retreat.message}`;
+  if (canary === undefined) return `all requests to revision ${stable?.revision ?? ""}`;
+  return `${shareText(shareBps)} of the requests to the new version`;
+}
+
+function retreatOf({ canary, retreat, releaseStartedAt = "" }: Progress): RouteFacts["retreat"] {
   if (canary === undefined || retreat === undefined) return undefined;
-  return { revision: canary.revision, reason: retreat.reason, message: retreat.message };
+  const { outcome, reason, message } = retreat;
+  return { revision: canary.revision, startedAt: releaseStartedAt, outcome, reason, message };
 }
 
-/** What another replica wrote stays until it is known here. */
-function keptRetreat({ canary }: Assessment["acting"], seen: RouteFacts["retreat"]): RouteFacts["retreat"] {
-  return canary !== undefined && seen?.revision === canary.revision ? seen : undefined;
+/** What another replica wrote stays until it is known here, and then for as long as the revision must not come back. */
+function keptRetreat({ world, acting, next }: Assessment): RouteFacts["retreat"] {
+  const seen = world.route?.retreat;
+  if (seen === undefined) return undefined;
+  const isFailed = seen.revision === acting.failedRevision || seen.revision === next.failedRevision;
+  return isFailed || isOfRelease(acting, seen) ? seen : undefined;
 }
 
 function keepVersion(assessment: Assessment, copies: readonly Write[]): Write[] {
   const { world, acting } = assessment;
   const { wanted, versions, target } = world;
-  const revision = acting.canary?.revision;
-  if (!isUsable(wanted) || wanted.revision !== revision || versions.has(wanted.revision)) return [];
+  const runs = [acting.canary?.revision, acting.stable?.revision];
+  if (!isUsable(wanted) || !runs.includes(wanted.revision) || versions.has(wanted.revision)) return [];
   return [create(revisionObject(target, wanted), "what this version runs", copies)];
 }
 
@@ -86,10 +97,13 @@ function deployments(assessment: Assessment, copies: readonly Write[]): Write[] 
     const content = contents[colour];
     const pods = replicas[colour];
     const isNeeded = [acting.stable, acting.canary].some((version) => version?.colour === colour);
-    if (content === undefined || (!isNeeded && world.colours[colour] === undefined)) return [];
+    const seen = world.colours[colour];
+    if (seen === undefined && !isNeeded) return [];
+    // Nobody knows what it runs any more, and it is to run nothing.
+    if (content === undefined) return seen === undefined || pods > 0 ? [] : [remove(seen, "its version is not known")];
     if (!isReadable(assessment, colour)) return [];
     const note = `${String(pods)} pods of revision ${content.revision}`;
-    const isNew = world.colours[colour]?.revision !== content.revision;
+    const isNew = seen?.revision !== content.revision;
     const deployment = colourDeployment(world.target, colour, { ...content, replicas: pods });
     return [apply(deployment, note, isNew ? copies : [])];
   });

@@ -3,7 +3,8 @@ import { type ResourceState, ready, stuck, working } from "../../operator/runtim
 import type { Policy } from "../kit/conditions.ts";
 import type { Assessment } from "./rollout.assess.ts";
 import { colourTrouble } from "./rollout.conditions.ts";
-import { doingText, goOnCommand } from "./rollout.sentences.ts";
+import { isToBegin } from "./rollout.progress.ts";
+import { doingText, goOnCommand, isForced } from "./rollout.sentences.ts";
 
 type State = ResourceState<RolloutReason>;
 
@@ -27,7 +28,8 @@ function deletion({ world }: Assessment): State | undefined {
 
 function retreat({ next, facts, shareBps }: Assessment): State | undefined {
   if (next.phase !== "RollingBack") return undefined;
-  return { ...working("RollingBack", doingText(next, facts, shareBps)), news: "message" };
+  const doing = doingText(next, facts, shareBps);
+  return isForced(next) ? stuck("RollingBack", doing) : { ...working("RollingBack", doing), news: "message" };
 }
 
 function target({ conditions }: Assessment): State | undefined {
@@ -47,7 +49,7 @@ function route({ conditions, acting }: Assessment): State | undefined {
 }
 
 function waiting({ next, world, facts }: Assessment): State | undefined {
-  if (next.canary === undefined) return undefined;
+  if (next.canary === undefined && !isToBegin(next, facts)) return undefined;
   if (facts.spec.paused) return stuck("ReleasePaused", "spec.paused holds the release; set it to false to go on");
   if (next.pause === undefined) return undefined;
   const { verdict } = world.standing ?? {};

@@ -10,12 +10,15 @@ export type Progress = Pick<
   | "stage"
   | "phaseSince"
   | "verifiedAt"
+  | "lostAt"
+  | "stageBps"
   | "heldSince"
   | "isFastTrack"
   | "pause"
   | "retreat"
   | "failedRevision"
   | "lastRequest"
+  | "requestIds"
   | "releases"
   | "releaseStartedAt"
 > & { readonly phase: NonNullable<RolloutStatus["phase"]> };
@@ -37,7 +40,14 @@ export interface RouteFacts {
   /** Every parent has taken this very version of the route. */
   readonly isAccepted: boolean;
   /** Why a replica took the canary's share away, written with the weight itself: a crash after it forgets nothing. */
-  readonly retreat: { readonly revision: string; readonly reason: string; readonly message: string } | undefined;
+  readonly retreat: KeptRetreat | undefined;
+}
+
+/** A retreat, as the route itself remembers it. */
+export interface KeptRetreat extends Cause {
+  readonly revision: string;
+  /** When the release that goes back began: the same revision may be released again. */
+  readonly startedAt: string;
 }
 
 /** What the judge says of the release under way. */
@@ -78,6 +88,11 @@ export interface Release {
 /** A release that can be taken back; the first one has nothing to go back to. */
 export function releaseOf({ stable, canary }: Progress): Release | undefined {
   return stable === undefined || canary === undefined ? undefined : { stable, canary };
+}
+
+/** The spec asks for a revision that neither serves nor was taken back. */
+export function isToBegin({ stable, failedRevision }: Progress, { wanted }: Pick<ReleaseFacts, "wanted">): boolean {
+  return wanted !== undefined && wanted !== stable?.revision && wanted !== failedRevision;
 }
 
 /** Why a release ends. */

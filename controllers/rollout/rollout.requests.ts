@@ -1,5 +1,5 @@
 /** What people ask for, once for each id: a request that cannot be carried out is refused with a sentence, and not kept. */
-import type { RolloutRequest } from "../../crds/rollout.ts";
+import { REQUESTS_MAX, type RolloutRequest } from "../../crds/rollout.ts";
 import { type Progress, type ReleaseFacts, releaseOf } from "./rollout.progress.ts";
 import { goTo, retreatFor } from "./rollout.steps.ts";
 import { stageIndex } from "./rollout.weights.ts";
@@ -9,14 +9,20 @@ type Answer = { readonly progress: Progress; readonly message: string } | { read
 /** The progress after the spec's request, with what became of it. @param now milliseconds since the epoch */
 export function answerRequest(progress: Progress, facts: ReleaseFacts, now: number): Progress {
   const { request } = facts.spec;
-  if (request === undefined || request.id === progress.lastRequest?.id) return progress;
-  const answer = ACTIONS[request.action]({ progress, facts, request, now });
+  const { requestIds = [] } = progress;
+  if (request === undefined || requestIds.includes(request.id)) return progress;
+  const isHeld = facts.spec.paused && MOVES.has(request.action);
+  const answer = isHeld ? IS_HELD : ACTIONS[request.action]({ progress, facts, request, now });
   const told = { id: request.id, action: request.action, at: new Date(now).toISOString() };
+  const ids = { requestIds: [request.id, ...requestIds].slice(0, REQUESTS_MAX) };
   if ("refused" in answer) {
-    return { ...progress, lastRequest: { ...told, result: "Refused", message: answer.refused } };
+    return { ...progress, ...ids, lastRequest: { ...told, result: "Refused", message: answer.refused } };
   }
-  return { ...answer.progress, lastRequest: { ...told, result: "Done", message: answer.message } };
+  return { ...answer.progress, ...ids, lastRequest: { ...told, result: "Done", message: answer.message } };
 }
+
+/** What gives the new version more requests. */
+const MOVES: ReadonlySet<RolloutRequest["action"]> = new Set(["Promote", "PromoteFull", "Skip", "Jump"]);
 
 interface Asked {
   readonly progress: Progress;
@@ -35,6 +41,7 @@ const ACTIONS: Readonly<Record<RolloutRequest["action"], (asked: Asked) => Answe
 };
 
 const NONE: Answer = { refused: "no release is under way" };
+const IS_HELD: Answer = { refused: "spec.paused holds the release: set it to false with the request" };
 const IS_ENDING: Answer = { refused: "the release is going back already" };
 
 function promote({ progress, facts, now }: Asked): Answer {

@@ -1,7 +1,7 @@
 /** When a release goes back, and what is said of it. A retreat is decided once; it cannot be taken back, only tried again later. */
 import type { Policy } from "../kit/conditions.ts";
 import { firstOf } from "./rollout.first.ts";
-import { type Cause, type Progress, type ReleaseFacts, releaseOf } from "./rollout.progress.ts";
+import { type Cause, type KeptRetreat, type Progress, type ReleaseFacts, releaseOf } from "./rollout.progress.ts";
 
 interface Input {
   readonly progress: Progress;
@@ -33,8 +33,13 @@ function harm({ progress, facts }: Input): Cause | undefined {
 
 function guarded({ progress, facts }: Input): Cause | undefined {
   const { retreat } = facts.route;
-  if (retreat === undefined || retreat.revision !== progress.canary?.revision) return undefined;
-  return { outcome: "RolledBack", reason: retreat.reason, message: retreat.message };
+  if (retreat === undefined || !isOfRelease(progress, retreat)) return undefined;
+  return { outcome: retreat.outcome, reason: retreat.reason, message: retreat.message };
+}
+
+/** The retreat that a route remembers is of the release under way, not of an earlier one of the same revision. */
+export function isOfRelease({ canary, releaseStartedAt }: Progress, retreat: KeptRetreat): boolean {
+  return retreat.revision === canary?.revision && retreat.startedAt === releaseStartedAt;
 }
 
 function superseded({ progress, facts }: Input): Cause | undefined {
@@ -49,13 +54,14 @@ function superseded({ progress, facts }: Input): Cause | undefined {
 
 /** A release that somebody holds has all the time of the world. */
 function deadline({ progress, facts, now }: Input): Cause | undefined {
-  const { phase, phaseSince, verifiedAt, pause, heldSince } = progress;
-  const waits = phase === "Preparing" || phase === "Switching" || (phase === "Canary" && verifiedAt === undefined);
-  if (!waits || phaseSince === undefined || pause !== undefined || heldSince !== undefined || facts.spec.paused) {
+  const { phase, phaseSince, verifiedAt, lostAt = phaseSince, pause, heldSince } = progress;
+  const isJudged = phase === "Canary" || phase === "Baking";
+  const waits = phase === "Preparing" || phase === "Switching" || (isJudged && verifiedAt === undefined);
+  if (!waits || lostAt === undefined || pause !== undefined || heldSince !== undefined || facts.spec.paused) {
     return undefined;
   }
   const seconds = facts.spec.progressDeadlineSeconds;
-  if (now - Date.parse(phaseSince) < seconds * 1_000) return undefined;
+  if (now - Date.parse(lostAt) < seconds * 1_000) return undefined;
   const what =
     phase === "Preparing"
       ? "the pods of the new version are not ready"
@@ -67,6 +73,19 @@ function unknown({ progress, facts, now }: Input): Cause | undefined {
   if (facts.spec.rollback.onUnknown !== "Rollback" || !isUnknownTooLong(progress, facts, now)) return undefined;
   const seconds = String(facts.spec.rollback.unknownTimeoutSeconds);
   return { outcome: "RolledBack", reason: "NoData", message: `nothing could be judged for ${seconds} s` };
+}
+
+/** Time after which the pods of a version that was shown to do harm are stopped, though no gateway has taken weight 0. */
+const FORCE_AFTER_MS = 30_000;
+
+/**
+ * The version was shown to do harm, and the gateway does not take its share away: no pods do no harm. A version of which nothing
+ * bad is known keeps them, for without pods its share of the requests fails.
+ */
+export function isToBeForced({ retreat }: Progress, now: number): boolean {
+  if (retreat === undefined || retreat.observedAt !== undefined || retreat.forcedAt !== undefined) return false;
+  const isHarm = retreat.reason === "Harm" || retreat.reason === "SloBreach";
+  return isHarm && now - Date.parse(retreat.decidedAt) >= FORCE_AFTER_MS;
 }
 
 /** Nothing could be judged for longer than the spec allows. */

@@ -14,6 +14,13 @@ export function stepText(progress: Progress, { spec }: ReleaseFacts): string | u
   return `${String(stageIndex(progress, spec) + 1)}/${String(spec.stages.length)}`;
 }
 
+const FORCED = ". No gateway has taken its share away in 30 s, so its pods are stopped";
+
+/** The pods of a version that goes back were stopped before its share was. */
+export function isForced({ retreat }: Progress): boolean {
+  return retreat?.forcedAt !== undefined && retreat.observedAt === undefined;
+}
+
 /** What the release is doing; the same for as long as it does the same. */
 export function doingText(progress: Progress, facts: ReleaseFacts, shareBps: number): string {
   const revision = progress.canary?.revision ?? "";
@@ -36,7 +43,7 @@ export function doingText(progress: Progress, facts: ReleaseFacts, shareBps: num
     case "Retiring":
       return "the former version is drained";
     case "RollingBack":
-      return `revision ${revision} is taken back: ${progress.retreat?.message ?? ""}`;
+      return `revision ${revision} is taken back: ${progress.retreat?.message ?? ""}${isForced(progress) ? FORCED : ""}`;
   }
 }
 

@@ -4,10 +4,11 @@ import { policyOf } from "../../crds/rollout-analysis.ts";
 import { runName } from "./rollout.decide.ts";
 import type { World } from "./rollout.observe.ts";
 import { stageBps, stageIndex } from "./rollout.weights.ts";
+import type { Standing } from "./sampling/release.ts";
 import type { SampleTask, ScrapeTarget } from "./sampling/task.ts";
 
 /** Phases in which both versions are looked at: the stable one alone, too, before the first share. */
-const LOOKED_AT = new Set(["Preparing", "Canary", "Baking"]);
+const LOOKED_AT = new Set(["Preparing", "Canary", "Baking", "Switching"]);
 
 export function sampleTask({ rollout, target, progress, pods }: World): SampleTask | undefined {
   const { stable, canary, isFastTrack } = progress;
@@ -32,10 +33,23 @@ export function sampleTask({ rollout, target, progress, pods }: World): SampleTa
   };
 }
 
+/**
+ * What the judge says now. A failure that it found by the policy before counts too: an edit of the analysis
+ * that comes together with it must not make it forgotten.
+ */
+export function standingOf(
+  { rollout }: World,
+  before: Standing | undefined,
+  now: Standing | undefined,
+): Standing | undefined {
+  const failure = before?.revision === runName(rollout) ? before?.failure : undefined;
+  return now === undefined || failure === undefined ? now : { ...now, failure: now.failure ?? failure };
+}
+
 /** While weights are on their way the place before them counts: what is counted meanwhile belongs to no stage. */
 function placeOf(progress: World["progress"], spec: World["target"]["spec"]): Pick<SampleTask, "stage" | "weightBps"> {
-  const index = progress.phase === "Baking" ? spec.stages.length - 1 : stageIndex(progress, spec);
-  const isThere = progress.verifiedAt !== undefined || progress.phase === "Baking";
+  const index = stageIndex(progress, spec);
+  const isThere = progress.verifiedAt !== undefined || progress.phase === "Baking" || progress.phase === "Switching";
   if (progress.phase === "Preparing") return { stage: 0, weightBps: 0 };
   if (isThere) return { stage: index, weightBps: stageBps(index, spec) };
   return index === 0 ? { stage: 0, weightBps: 0 } : { stage: index - 1, weightBps: stageBps(index - 1, spec) };

@@ -1,12 +1,13 @@
 /** Which share of the requests, and how many pods, each colour is to have at a step of a release. */
-import { type Colour, WHOLE_BPS } from "../../crds/rollout.ts";
+import { type Colour, type Version, WHOLE_BPS } from "../../crds/rollout.ts";
 import { otherColour, type Progress, type ReleaseFacts } from "./rollout.progress.ts";
 
 type Spec = ReleaseFacts["spec"];
 
 /** The stage that a release is at; a ladder that was shortened meanwhile ends it at its last. */
-export function stageIndex({ stage = 0 }: Progress, { stages }: Spec): number {
-  return Math.min(stage, stages.length - 1);
+export function stageIndex({ phase, stage = 0 }: Progress, { stages }: Spec): number {
+  const last = stages.length - 1;
+  return phase === "Baking" || phase === "Switching" ? last : Math.min(stage, last);
 }
 
 /** Share of the canary at a stage: at the last one the stable version keeps its hold-back, or nothing could be compared. */
@@ -18,7 +19,8 @@ export function stageBps(index: number, { stages, holdbackBps }: Spec): number {
 function askedBps(progress: Progress, spec: Spec): number {
   switch (progress.phase) {
     case "Canary":
-      return stageBps(stageIndex(progress, spec), spec);
+      // A ladder that is edited moves no request before the release has found its new place.
+      return Math.min(progress.stageBps ?? stageBps(stageIndex(progress, spec), spec), WHOLE_BPS - spec.holdbackBps);
     case "Baking":
       return WHOLE_BPS - spec.holdbackBps;
     case "Switching":
@@ -64,19 +66,27 @@ export function weightsOf(progress: Progress, facts: ReleaseFacts): Readonly<Rec
 
 /** Pods that each colour is to have. A version that loses its share keeps its pods until it is drained. */
 export function replicasOf(progress: Progress, facts: ReleaseFacts): Readonly<Record<Colour, number>> {
-  const { canary, stable, phase } = progress;
+  const { canary, stable } = progress;
   const pods: Record<Colour, number> = { Blue: 0, Green: 0 };
-  if (stable !== undefined) pods[stable.colour] = facts.replicas;
-  if (phase === "Retiring" && stable !== undefined) {
-    const former = otherColour(stable.colour);
-    pods[former] = facts.colours[former].replicas;
+  if (stable !== undefined) {
+    const other = otherColour(stable.colour);
+    pods[stable.colour] = facts.replicas;
+    if (!isDrained(progress, facts, other)) pods[other] = facts.colours[other].replicas;
   }
-  if (canary !== undefined) {
-    const has = facts.colours[canary.colour];
-    const before = has.revision === canary.revision ? has.replicas : 0;
-    pods[canary.colour] = phase === "RollingBack" ? before : Math.max(before, wantedPods(progress, facts));
-  }
+  if (canary !== undefined) pods[canary.colour] = canaryPods(progress, facts, canary);
   return pods;
+}
+
+/** A colour that has no part in anything any more, and neither has nor had a moment ago a share of the requests. */
+function isDrained({ phase }: Progress, { route }: ReleaseFacts, colour: Colour): boolean {
+  return phase !== "Retiring" && route.isAccepted && route.weights?.[colour] === 0;
+}
+
+function canaryPods(progress: Progress, facts: ReleaseFacts, { colour, revision }: Version): number {
+  const has = facts.colours[colour];
+  const before = has.revision === revision ? has.replicas : 0;
+  if (progress.phase === "RollingBack") return progress.retreat?.forcedAt === undefined ? before : 0;
+  return Math.max(Math.min(before, facts.replicas), wantedPods(progress, facts));
 }
 
 function wantedPods(progress: Progress, facts: ReleaseFacts): number {

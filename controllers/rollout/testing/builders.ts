@@ -1,5 +1,6 @@
 import { ROLLOUT, type Rollout, type RolloutSpec, rolloutSpec } from "../../../crds/rollout.ts";
 import type { Verdict } from "../../../crds/rollout-run.ts";
+import { canonicalJson } from "../../../lib/core/canonical.ts";
 import type { KubeObject } from "../../../lib/kube/types.ts";
 import type { Standing } from "../sampling/release.ts";
 import type { Sampler } from "../sampling/sampler.ts";
@@ -85,7 +86,8 @@ export function scriptedSampler(): ScriptedSampler {
       said = { ...said, ...words };
     },
     follow: (_uid, next) => {
-      const isSameRun = next?.revision === task?.revision;
+      const isSameRun =
+        next?.revision === task?.revision && canonicalJson(next?.policy) === canonicalJson(task?.policy);
       const isSamePlace = isSameRun && next?.stage === task?.stage && next?.weightBps === task?.weightBps;
       if (!isSameRun) said = {};
       else if (!isSamePlace) said = { ...said, verdict: undefined };

@@ -1,0 +1,413 @@
+import { expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { type Colour, type RolloutRequest, type RolloutStatus, rolloutStatus, WHOLE_BPS } from "../../crds/rollout.ts";
+import type { Action } from "../../operator/runtime/types.ts";
+import { otherColour, type Progress } from "./rollout.progress.ts";
+import { deployment, scriptedSampler, spec, verdict } from "./testing/builders.ts";
+import { createSmallWorld, editWeights, type Look, type SmallWorld, weightsIn } from "./testing/small-world.ts";
+
+// Whatever happens, in whatever order: the rules that protect requests hold after every look, and a release comes to its end once
+// pods, gateway and judge behave.
+
+const STAGE = { holdSeconds: 60, maxHoldSeconds: 600, minSamples: 10, maxErrorRateBps: 100, approval: false };
+const ladder = (...weights: number[]) => weights.map((weightBps) => ({ ...STAGE, weightBps }));
+const LADDERS = [
+  ladder(10_000),
+  ladder(1_000, 10_000),
+  ladder(100, 2_500, 5_000, 10_000),
+  ladder(5_000, 10_000),
+  ladder(100, 500, 1_000, 2_500, 10_000),
+  ladder(1_000, 10_000).map((stage) => ({ ...stage, approval: true })),
+];
+
+type Event =
+  | { readonly type: "push"; readonly image: number }
+  | { readonly type: "scale"; readonly replicas: number }
+  | { readonly type: "say"; readonly says: "Pass" | "Inconclusive" | "Unknown" }
+  | { readonly type: "request"; readonly action: RolloutRequest["action"]; readonly stage: number }
+  | { readonly type: "again"; readonly back: number }
+  | { readonly type: "pause"; readonly paused: boolean }
+  | { readonly type: "ladder"; readonly index: number }
+  | { readonly type: "holdback"; readonly bps: number }
+  | { readonly type: "pods"; readonly most: number }
+  | { readonly type: "vanish"; readonly colour: Colour }
+  | { readonly type: "weights"; readonly blue: number }
+  | { readonly type: "lose"; readonly what: "status" | "route" | "blue" | "green" | "versions" | "target" }
+  | { readonly type: "killed"; readonly writes: number }
+  | { readonly type: "later"; readonly seconds: number }
+  | { readonly type: "go"; readonly rounds: number }
+  | { readonly type: "fail" | "accept" | "look" | "leader" | "restore" | "well" };
+
+const of = <T extends Event["type"]>(type: T) => fc.constant({ type });
+const event: fc.Arbitrary<Event> = fc.oneof(
+  { weight: 8, arbitrary: of("well") },
+  { weight: 14, arbitrary: fc.record({ type: fc.constant("go" as const), rounds: fc.integer({ min: 1, max: 9 }) }) },
+  { weight: 4, arbitrary: of("look") },
+  { weight: 3, arbitrary: of("accept") },
+  { weight: 4, arbitrary: fc.record({ type: fc.constant("push" as const), image: fc.integer({ min: 1, max: 4 }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ type: fc.constant("scale" as const), replicas: fc.integer({ min: 1, max: 6 }) }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      type: fc.constant("say" as const),
+      says: fc.constantFrom("Pass" as const, "Pass" as const, "Inconclusive" as const, "Unknown" as const),
+    }),
+  },
+  { weight: 1, arbitrary: of("fail") },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      type: fc.constant("request" as const),
+      action: fc.constantFrom("Promote", "PromoteFull", "Abort", "Retry", "Retry", "Skip", "Jump"),
+      stage: fc.integer({ min: 0, max: 5 }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant("again" as const), back: fc.integer({ min: 0, max: 8 }) }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant("pause" as const), paused: fc.boolean() }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constant("ladder" as const),
+      index: fc.integer({ min: 0, max: LADDERS.length - 1 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ type: fc.constant("holdback" as const), bps: fc.constantFrom(100, 500, 5_000) }),
+  },
+  { weight: 4, arbitrary: fc.record({ type: fc.constant("pods" as const), most: fc.constantFrom(0, 1, 2, 6) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ type: fc.constant("vanish" as const), colour: fc.constantFrom("Blue", "Green") }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constant("weights" as const),
+      blue: fc.constantFrom(0, 1_000, 5_000, 9_900, 10_000),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constant("lose" as const),
+      what: fc.constantFrom("status", "route", "blue", "green", "versions", "target"),
+    }),
+  },
+  { weight: 1, arbitrary: of("restore") },
+  { weight: 3, arbitrary: fc.record({ type: fc.constant("killed" as const), writes: fc.integer({ min: 0, max: 7 }) }) },
+  { weight: 1, arbitrary: of("leader") },
+  {
+    weight: 4,
+    arbitrary: fc.record({ type: fc.constant("later" as const), seconds: fc.constantFrom(2, 31, 61, 601, 4_000) }),
+  },
+);
+
+/** A world with the memory of what is allowed in it. */
+interface Tale {
+  readonly world: SmallWorld;
+  image: number;
+  /** Ids of requests that the status says were answered. */
+  readonly answered: Set<string>;
+  readonly asked: RolloutRequest[];
+  /** The judge has found harm in the release under way. */
+  harmIn: string | undefined;
+  /** Image whose share was taken away: it gets none before somebody asks for it. */
+  banned: string | undefined;
+  looks: number;
+}
+
+function begin(): Tale {
+  const world = createSmallWorld(spec({ stages: LADDERS[2] ?? [], drainSeconds: 30, bakeSeconds: 60 }));
+  const answered = new Set<string>();
+  return { world, image: 1, answered, asked: [], harmIn: undefined, banned: undefined, looks: 0 };
+}
+
+const HANDLERS: { readonly [T in Event["type"]]: (tale: Tale, event: Extract<Event, { type: T }>) => void } = {
+  push: (tale, { image }) => {
+    if (image !== tale.image) tale.banned = undefined;
+    tale.image = image;
+    target(tale.world, { image });
+  },
+  scale: ({ world }, { replicas }) => target(world, { replicas }),
+  say: ({ world }, { says }) => say(world, says),
+  fail: (tale) => {
+    const { world } = tale;
+    if (world.sampler.task() === undefined || world.status?.canary === undefined) return;
+    world.sampler.say({ failure: verdict("Fail", "Harm"), verdict: verdict("Fail", "Harm") });
+    tale.harmIn = releaseOf(world.status);
+  },
+  request: (tale, { action, stage }) => {
+    const request = { id: `r${String(tale.asked.length)}`, action, ...(action === "Jump" ? { stage } : {}) };
+    tale.asked.unshift(request);
+    tale.world.spec = { ...tale.world.spec, request };
+  },
+  again: (tale, { back }) => {
+    const request = tale.asked[back];
+    if (request !== undefined) tale.world.spec = { ...tale.world.spec, request };
+  },
+  pause: ({ world }, { paused }) => void (world.spec = { ...world.spec, paused }),
+  ladder: ({ world }, { index }) => void (world.spec = { ...world.spec, stages: LADDERS[index] ?? [] }),
+  holdback: ({ world }, { bps }) => void (world.spec = { ...world.spec, holdbackBps: bps }),
+  pods: ({ world }, { most }) => world.runPods(most),
+  vanish: ({ world }, { colour }) => {
+    const prefix = `Pod/web-${colour.toLowerCase()}`;
+    for (const key of [...world.objects.keys()]) if (key.startsWith(prefix)) world.objects.delete(key);
+  },
+  weights: ({ world }, { blue }) => editWeights(world, blue),
+  lose: (tale, { what }) => LOSSES[what](tale),
+  restore: (tale) => target(tale.world, { image: tale.image }),
+  killed: (tale, { writes }) => look(tale, writes),
+  leader: (tale) => {
+    tale.world.sampler = scriptedSampler();
+    tale.harmIn = undefined;
+  },
+  later: ({ world }, { seconds }) => void (world.now += seconds * 1_000),
+  accept: ({ world }) => world.accept(),
+  look: (tale) => look(tale),
+  go: (tale, { rounds }) => {
+    for (let round = 0; round < rounds; round += 1) goOn(tale);
+  },
+  well: (tale) => {
+    tale.world.runPods();
+    tale.world.accept();
+    look(tale);
+  },
+};
+
+/** Pods, gateway and judge behave for a while. */
+function goOn(tale: Tale): void {
+  const { world } = tale;
+  HANDLERS.well(tale, { type: "well" } as never);
+  if (world.sampler.task() !== undefined && world.status?.verifiedAt !== undefined) say(world, "Pass");
+  world.now += 21_000;
+}
+
+const LOSSES: Readonly<Record<Extract<Event, { type: "lose" }>["what"], (tale: Tale) => void>> = {
+  status: (tale) => {
+    tale.world.status = undefined;
+    // Who remembers nothing has no evidence of that release, and no request.
+    tale.harmIn = undefined;
+    tale.answered.clear();
+  },
+  route: (tale) => {
+    tale.world.objects.delete("HTTPRoute/web");
+    // A retreat that neither status nor route remembers is forgotten.
+    const { failedRevision, retreat } = tale.world.status ?? {};
+    if (failedRevision === undefined && retreat === undefined) tale.banned = undefined;
+  },
+  blue: ({ world }) => void world.objects.delete("Deployment/web-blue"),
+  green: ({ world }) => void world.objects.delete("Deployment/web-green"),
+  versions: ({ world }) => {
+    for (const key of [...world.objects.keys()]) if (key.startsWith("ControllerRevision/")) world.objects.delete(key);
+  },
+  target: ({ world }) => void world.objects.delete("Deployment/web"),
+};
+
+function target(world: SmallWorld, change: { readonly image?: number; readonly replicas?: number }): void {
+  const before = world.objects.get("Deployment/web") as { spec: { replicas: number } } | undefined;
+  const made = deployment("web:1", change.replicas ?? before?.spec.replicas ?? 4) as unknown as {
+    spec: { template: unknown };
+  };
+  const template =
+    change.image === undefined && before !== undefined
+      ? (before.spec as unknown as { template: unknown }).template
+      : (deployment(`web:${String(change.image ?? 1)}`) as unknown as { spec: { template: unknown } }).spec.template;
+  world.objects.set("Deployment/web", { ...made, spec: { ...made.spec, template } } as never);
+}
+
+function say(world: SmallWorld, says: "Pass" | "Inconclusive" | "Unknown"): void {
+  const reason = { Pass: "HoldOver", Inconclusive: "Holding", Unknown: "NoTraffic" } as const;
+  const before = world.sampler.standing("uid-web")?.unknownSinceMs;
+  world.sampler.say({
+    verdict: verdict(says, reason[says]),
+    ...(says === "Unknown" ? { unknownSinceMs: before ?? world.now } : { unknownSinceMs: undefined as never }),
+  });
+}
+
+function releaseOf(status: RolloutStatus | Progress | undefined): string {
+  return `${status?.canary?.revision ?? ""}@${status?.releaseStartedAt ?? ""}`;
+}
+
+const TOLD = rolloutStatus.omit({ conditions: true }).partial();
+
+/** One look, and all that must be so of it. */
+function look(tale: Tale, writes?: number): void {
+  tale.looks += 1;
+  const { world } = tale;
+  const before = world.objects.get("HTTPRoute/web");
+  const seen = world.reconcile(writes);
+  checkWeights(tale, seen);
+  checkStep(seen);
+  checkHarm(tale, seen);
+  checkPods(seen, before === undefined ? undefined : weightsIn(before));
+  checkRequests(tale, seen);
+  const { conditions: _, ...told } = world.status ?? {};
+  TOLD.parse(told);
+}
+
+/** Share of the requests that a step may give. */
+function mostOf({ phase, stageBps, canary, stable }: Progress, { holdbackBps }: SmallWorld["spec"]): number {
+  if (canary === undefined) return 0;
+  if (stable === undefined || phase === "Switching") return WHOLE_BPS;
+  if (phase === "Baking") return WHOLE_BPS - holdbackBps;
+  return phase === "Canary" ? Math.min(stageBps ?? 0, WHOLE_BPS - holdbackBps) : 0;
+}
+
+function routesIn(actions: readonly Action[]) {
+  return actions.flatMap((action) =>
+    action.type === "apply" && action.object.kind === "HTTPRoute" ? [{ action, ...weightsIn(action.object) }] : [],
+  );
+}
+
+function checkWeights(tale: Tale, { assessment, plan }: Look): void {
+  const { acting, facts } = assessment;
+  for (const { Blue, Green } of routesIn(plan.actions)) {
+    expect(Blue + Green).toBe(WHOLE_BPS);
+    expect(Math.min(Blue, Green)).toBeGreaterThanOrEqual(0);
+    if (acting.stable === undefined) continue;
+    const share = { Blue, Green }[otherColour(acting.stable.colour)];
+    expect(share).toBeLessThanOrEqual(mostOf(acting, tale.world.spec));
+    if (share === 0) continue;
+    const { ready, revision } = facts.colours[otherColour(acting.stable.colour)];
+    expect(ready).toBeGreaterThan(0);
+    expect(revision).toBe(acting.canary?.revision);
+    expect(acting.canary?.revision).not.toBe(tale.banned);
+  }
+}
+
+const ORDER: readonly Progress["phase"][] = [
+  "Idle",
+  "RollingBack",
+  "Retiring",
+  "Preparing",
+  "Canary",
+  "Baking",
+  "Switching",
+];
+
+/** How far a step is on its way to all of the requests. */
+function heightOf({ phase, stageBps = 0 }: Progress): number {
+  return ORDER.indexOf(phase) * 100_000 + (phase === "Canary" ? stageBps : 0);
+}
+
+function checkStep({ assessment: { world, next, facts } }: Look): void {
+  const { progress, standing } = world;
+  const isRise = heightOf(next) > heightOf(progress) && next.phase !== "Retiring" && next.phase !== "RollingBack";
+  if (!isRise || next.phase === "Preparing" || next.stable === undefined) return;
+  const isAsked = next.requestIds?.[0] !== progress.requestIds?.[0] && next.lastRequest?.result === "Done";
+  if (isAsked) {
+    expect(facts.spec.paused).toBe(false);
+    return;
+  }
+  if (next.isFastTrack === true) return;
+  // Any release may have the first stage.
+  if (next.phase === "Canary" && next.stage === 0) return;
+  expect(progress.phase === "Canary" || progress.phase === "Baking").toBe(true);
+  expect(standing?.verdict?.verdict).toBe("Pass");
+  expect(standing?.failure).toBeUndefined();
+  expect(progress.verifiedAt).toBeDefined();
+  expect([progress.pause, facts.spec.paused]).toEqual([undefined, false]);
+}
+
+function checkHarm(tale: Tale, { assessment, plan }: Look): void {
+  const { world, acting, next } = assessment;
+  const { progress } = world;
+  const isServed = progress.phase === "Canary" || progress.phase === "Baking" || progress.phase === "Switching";
+  if (isServed && progress.stable !== undefined && tale.harmIn === releaseOf(progress)) {
+    const [first] = routesIn(plan.actions.slice(0, 1));
+    expect(first?.[otherColour(progress.stable.colour)]).toBe(0);
+    expect(first?.action).toMatchObject({ urgent: true });
+  }
+  if (next.failedRevision === undefined && progress.failedRevision === tale.banned) tale.banned = undefined;
+  const isForGood = acting.retreat !== undefined && acting.retreat.outcome !== "Superseded";
+  const isDone = tale.world.objects.get("HTTPRoute/web")?.metadata.annotations?.["shieldx.dev/retreat"] !== undefined;
+  if (acting.phase === "RollingBack" && isForGood && isDone) tale.banned = acting.canary?.revision;
+}
+
+function checkPods({ assessment, plan }: Look, before: Readonly<Record<Colour, number>> | undefined): void {
+  const { acting, facts } = assessment;
+  for (const action of plan.actions) {
+    if (action.type !== "apply" || action.object.kind !== "Deployment") continue;
+    const colour = action.object.metadata.name === "web-blue" ? "Blue" : "Green";
+    const { replicas } = action.object["spec"] as { replicas: number };
+    if (acting.stable?.colour === colour) expect(replicas).toBe(facts.replicas);
+    const isCut = replicas === 0 && facts.colours[colour].replicas > 0;
+    if (isCut && acting.retreat?.forcedAt === undefined) expect(before?.[colour] ?? 0).toBe(0);
+  }
+}
+
+function checkRequests(tale: Tale, { assessment: { world, next }, written }: Look): void {
+  const id = next.requestIds?.[0];
+  if (id === undefined || id === world.progress.requestIds?.[0]) return;
+  expect(tale.answered.has(id)).toBe(false);
+  if (written) tale.answered.add(id);
+}
+
+/** Everybody behaves. @returns looks until the wanted version serves, and nothing moves any more */
+function toItsEnd(tale: Tale): void {
+  const { world } = tale;
+  world.spec = { ...world.spec, paused: false };
+  target(world, { image: tale.image });
+  world.sampler = scriptedSampler();
+  tale.harmIn = undefined;
+  for (let round = 0; round < 90; round += 1) {
+    goOn(tale);
+    const { status } = world;
+    const isFailed = status?.failedRevision !== undefined && status.canary === undefined;
+    const action = status?.pause === undefined ? (isFailed ? "Retry" : undefined) : "Promote";
+    if (action !== undefined && round % 3 === 0) HANDLERS.request(tale, { type: "request", action, stage: 0 });
+    if (round % 10 === 9 && status?.phase === "Idle" && !world.reconcile().changed) break;
+  }
+  const seen = world.reconcile();
+  expect(seen.assessment.next).toMatchObject({ phase: "Idle", stable: { revision: seen.assessment.facts.wanted } });
+  expect(seen.changed).toBe(false);
+  const { stable } = seen.assessment.next;
+  const other = otherColour(stable?.colour ?? "Blue");
+  expect(weightsIn(world.objects.get("HTTPRoute/web") as never)[other]).toBe(0);
+  expect(seen.assessment.facts.colours[other].replicas).toBe(0);
+  expect(seen.plan.requeueAfterSeconds).toBeUndefined();
+}
+
+const RUNS = 100;
+const tales = fc.array(event, { minLength: 5, maxLength: 60 });
+
+function tell(events: readonly Event[]): Tale {
+  const tale = begin();
+  for (const it of events) (HANDLERS[it.type] as (tale: Tale, event: Event) => void)(tale, it);
+  return tale;
+}
+
+test("the rules hold whatever happens, and a release comes to its end once everybody behaves", () => {
+  fc.assert(
+    fc.property(tales, (events) => toItsEnd(tell(events))),
+    { numRuns: RUNS },
+  );
+});
+
+test("what is at rest stays at rest", () => {
+  fc.assert(
+    fc.property(tales, (events) => {
+      const { world } = tell(events);
+      // Nobody else does anything, and no time passes.
+      for (let round = 0; round < 12; round += 1) world.reconcile();
+      expect(world.reconcile().changed).toBe(false);
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+test("of a Rollout that is deleted at any moment nothing is left to do", () => {
+  fc.assert(
+    fc.property(tales, (events) => {
+      const { world } = tell(events);
+      world.deleted = true;
+      const { plan } = world.reconcile();
+      expect(plan).toEqual({ actions: [] });
+    }),
+    { numRuns: RUNS },
+  );
+});
