@@ -1,10 +1,9 @@
 import { LABELS } from "../../../crds/group.ts";
 import { type Colour, ROLLOUT, type Rollout, type RolloutSpec, type RolloutStatus } from "../../../crds/rollout.ts";
 import { canonicalJson } from "../../../lib/core/canonical.ts";
-import { type KubeObject, RESOURCES } from "../../../lib/kube/types.ts";
+import type { KubeObject } from "../../../lib/kube/types.ts";
 import type { CacheReader, Plan } from "../../../operator/runtime/types.ts";
 import { type Assessment, assessRollout } from "../rollout.assess.ts";
-import { targetOf } from "../rollout.names.ts";
 import { observeRollout } from "../rollout.observe.ts";
 import { planRollout } from "../rollout.plan.ts";
 import { reportRollout } from "../rollout.report.ts";
@@ -170,14 +169,4 @@ export function editWeights(world: SmallWorld, blue: number): void {
     ...copy,
     metadata: { ...copy.metadata, generation: (copy.metadata.generation ?? 0) + 1 },
   });
-}
-
-/** The names of our objects of a kind. */
-export function namesOf(world: SmallWorld, kind: keyof typeof RESOURCES): string[] {
-  const { names } = targetOf(rolloutOf(world));
-  const known = new Set([names.colour("Blue"), names.colour("Green"), names.route]);
-  return [...world.objects.values()]
-    .filter((object) => object.kind === RESOURCES[kind].kind)
-    .map(({ metadata }) => metadata.name)
-    .filter((name) => known.has(name) || name.startsWith(`${NAME}-`));
 }
