@@ -121,6 +121,7 @@ async function live(): Promise<void> {
         sampler: scriptedSampler(),
         metrics: createRolloutMetrics(createMetrics()),
         randomBytes,
+        askHttp: async () => ({ status: 200, body: "" }),
       }),
     ],
     namespace: SYSTEM,

@@ -12,6 +12,8 @@ import { CREDIT_LEDGER, creditLedgerSpec } from "./creditledger.ts";
 import { API_VERSION } from "./group.ts";
 import { KINDS } from "./kinds.ts";
 import { fieldsOf } from "./reference-fields.ts";
+import { ROLLOUT } from "./rollout.ts";
+import { rolloutVerify } from "./rollout-verify.ts";
 import { SHARD_SET, type ShardSet, shardSetSpec } from "./shardset.ts";
 import { structural } from "./structural.ts";
 import { serveKinds } from "./testing/served.ts";
@@ -95,6 +97,61 @@ describe("samples", () => {
     expect(created.status).toEqual({ observedGeneration: -1 });
     const credit = await kube.create(CREDIT_LEDGER, ledger("defaults", {}) as never);
     expect(credit.spec).toEqual(creditLedgerSpec.parse((ledger("x", {}) as KubeObject)["spec"]));
+  });
+});
+
+describe("checks of a Rollout", () => {
+  const sample = parse(readFileSync(join(SAMPLES, "rollout-minimal.yaml"), "utf8")) as KubeObject;
+  const rollout = (name: string, verify: object): object => ({
+    ...sample,
+    metadata: { name, namespace: "default" },
+    spec: { ...(sample["spec"] as object), verify },
+  });
+  const http = { path: "/ok" };
+
+  test("are defaulted as zod does", async () => {
+    const verify = {
+      health: { http },
+      smoke: [
+        { name: "a", http },
+        { name: "b", job: { template: { spec: { x: 1 } } } },
+      ],
+    };
+    const created = await kube.create(ROLLOUT, rollout("verified", verify) as never);
+    expect(created.spec.verify).toEqual(rolloutVerify.parse(verify));
+  });
+
+  test.each<[string, object, string]>([
+    ["neither http nor job", {}, "a smoke test is either http or job"],
+    ["both", { http, job: { template: {} } }, "a smoke test is either http or job"],
+    ["the name of the health check", { name: "health", http }, "'health' is the name of the health check"],
+    ["a body of a GET", { http: { ...http, body: "x" } }, "only a POST has a body"],
+    [
+      "a text in the answer to HEAD",
+      { http: { ...http, method: "HEAD", expectBody: "x" } },
+      "the answer to HEAD has no body",
+    ],
+    [
+      "a header that frames",
+      { http: { ...http, headers: [{ name: "Connection", value: "x" }] } },
+      "are the controller's",
+    ],
+    ["a status in words", { http: { ...http, expectStatus: ["2xx"] } }, "expectStatus[0]"],
+    ["a path that is a URL", { http: { path: "http://elsewhere" } }, "path"],
+  ])("refuses %s", async (_, smoke, sentence) => {
+    await expectRefused(rollout("bad-check", { smoke: [{ name: "a", ...smoke }] }), sentence);
+  });
+
+  test("refuses a name twice", async () => {
+    await expectRefused(
+      rollout("bad-check", {
+        smoke: [
+          { name: "a", http },
+          { name: "a", http },
+        ],
+      }),
+      "Duplicate value",
+    );
   });
 });
 

@@ -39,6 +39,7 @@ export const COMPONENTS = {
   release: "release",
   configuration: "configuration",
   configurationKey: "configuration-key",
+  verification: "verification",
   migration: "migration",
   webhookCertificates: "webhook-certificates",
 } as const;

@@ -16,6 +16,7 @@ import { defineKind } from "./kind.ts";
 import { rolloutAnalysis } from "./rollout-analysis.ts";
 import { VERDICT_REASONS, VERDICTS } from "./rollout-run.ts";
 import { rolloutTraffic } from "./rollout-traffic.ts";
+import { rolloutChecks, rolloutVerify } from "./rollout-verify.ts";
 
 /** Most stages of a ladder. */
 const STAGES_MAX = 32;
@@ -214,6 +215,12 @@ export const rolloutSpec = z.strictObject({
   analysis: rolloutAnalysis
     .meta({ ...rolloutAnalysis.meta(), description: "By what, and how surely, a release is judged." })
     .default(rolloutAnalysis.parse({})),
+  verify: rolloutVerify
+    .meta({
+      description:
+        "What the new version must pass before it gets its first request; also the first version. A return within rollback.windowSeconds and request PromoteFull go without it.",
+    })
+    .default({ smoke: [] }),
   stages: stagesField.default(LADDER),
   bakeSeconds: seconds(604_800)
     .meta({
@@ -265,7 +272,16 @@ const revision = z.string().max(63);
 const time = z.iso.datetime();
 
 /** Where a release stands. */
-export const PHASES = ["Idle", "Preparing", "Canary", "Baking", "Switching", "Retiring", "RollingBack"] as const;
+export const PHASES = [
+  "Idle",
+  "Preparing",
+  "Verifying",
+  "Canary",
+  "Baking",
+  "Switching",
+  "Retiring",
+  "RollingBack",
+] as const;
 const phase = z.enum(PHASES);
 export type Phase = z.output<typeof phase>;
 
@@ -354,6 +370,12 @@ export const rolloutStatus = z.strictObject({
     .string()
     .max(16)
     .meta({ description: "Share that the new version is to get, as people read it: 5 %." })
+    .exactOptional(),
+  verify: rolloutChecks
+    .meta({
+      ...rolloutChecks.meta(),
+      description: "What came of the checks of spec.verify, for the release under way.",
+    })
     .exactOptional(),
   verdict: z
     .strictObject({

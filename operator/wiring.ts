@@ -6,6 +6,7 @@ import { createSampler } from "../controllers/rollout/sampling/sampler.ts";
 import { createShardSetController } from "../controllers/shardset/shardset.controller.ts";
 import { addressesOf } from "../lib/node/addresses.ts";
 import * as certificates from "../lib/node/certificates.ts";
+import { askHttp } from "../lib/node/http-question.ts";
 import { getText } from "../lib/node/http-text.ts";
 import { getJson } from "../lib/node/https-json.ts";
 import { createMetrics, type Metrics } from "../lib/node/metrics.ts";
@@ -27,6 +28,7 @@ export function createControllers(config: ControllerConfig, metrics: Metrics = c
       sampler: createSampler({ scrape: getText, resolve: addressesOf }),
       metrics: createRolloutMetrics(metrics),
       randomBytes,
+      askHttp,
     }),
   ];
 }

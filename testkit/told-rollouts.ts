@@ -23,6 +23,7 @@ export async function rolloutStates(): Promise<readonly ToldState[]> {
     sampler,
     metrics: createRolloutMetrics(createMetrics()),
     randomBytes: (size) => new Uint8Array(size),
+    askHttp: async () => ({ status: 200, body: "" }),
   });
   const world = createMemoryWorld({ namespace: NAMESPACE, indexes: controller.indexes, watches: controller.watches });
   const key = { namespace: NAMESPACE, name: NAME };

@@ -34,6 +34,7 @@ function begin(given: Partial<RolloutSpec> = {}, objects = [configMap("red"), se
     sampler,
     metrics: createRolloutMetrics(createMetrics()),
     randomBytes: (size) => new Uint8Array(size).fill(7),
+    askHttp: async () => ({ status: 200, body: "" }),
   });
   const world = createMemoryWorld({
     namespace: NAMESPACE,

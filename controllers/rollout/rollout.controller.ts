@@ -8,6 +8,7 @@ import { createReconciler } from "../../operator/runtime/reconciler.ts";
 import { createThrottle } from "../../operator/runtime/throttle.ts";
 import type { Controller, Key, Watch } from "../../operator/runtime/types.ts";
 import { type Assessment, assessRollout } from "./rollout.assess.ts";
+import { probeTasks } from "./rollout.checks.ts";
 import { isKeyMissing } from "./rollout.configuration.ts";
 import { missingCopies } from "./rollout.copies.ts";
 import { observePod } from "./rollout.facts.ts";
@@ -20,6 +21,9 @@ import { configurationIndexes, configurationWatches, deploymentIndexes } from ".
 import { numbersMoved, reportRollout } from "./rollout.report.ts";
 import { sampleTask, standingOf } from "./rollout.task.ts";
 import type { Sampler } from "./sampling/sampler.ts";
+import type { AskHttp } from "./verification/answers.ts";
+import { observeJob, observeJobPod } from "./verification/jobs.ts";
+import { createProber } from "./verification/prober.ts";
 
 /** What the controller of Rollouts is built from. */
 export interface RolloutDeps {
@@ -29,6 +33,8 @@ export interface RolloutDeps {
   readonly metrics: RolloutMetrics;
   /** Random bytes of this number, for keys. */
   readonly randomBytes: (size: number) => Uint8Array;
+  /** Asks the pods of a new version over HTTP. */
+  readonly askHttp: AskHttp;
 }
 
 /** Bytes of the key that names of copies depend on. */
@@ -44,11 +50,16 @@ export const NUMBERS_INTERVAL_SECONDS = 10;
 const ON_SERVICE = "service";
 
 /** Controller of Rollouts: observe, assess, plan, report (docs/lifecycle.md). */
-export function createRolloutController({ sampler, metrics, randomBytes }: RolloutDeps): Controller<Rollout> {
+export function createRolloutController({ sampler, metrics, randomBytes, askHttp }: RolloutDeps): Controller<Rollout> {
   const readClues = createClueReader();
+  const prober = createProber(askHttp);
   const numbers = createThrottle(NUMBERS_INTERVAL_SECONDS);
   /** Who is followed, by key: a Rollout that is gone has no uid any more. */
   const followed = new Map<string, string>();
+  const forget = (uid: string): void => {
+    sampler.follow(uid, undefined);
+    prober.forget(uid);
+  };
   const reconcile = createReconciler<Rollout, World, Assessment, string | undefined>({
     resource: ROLLOUT,
     holdsDeletion: false,
@@ -57,17 +68,19 @@ export function createRolloutController({ sampler, metrics, randomBytes }: Rollo
       const { uid, namespace, name } = seen.target.owner;
       const key = `${namespace}/${name}`;
       const former = followed.get(key);
-      if (former !== undefined && former !== uid) sampler.follow(former, undefined);
+      if (former !== undefined && former !== uid) forget(former);
       followed.set(key, uid);
       const before = sampler.standing(uid);
       // The place is told before the verdict is read, so that no verdict of an earlier place counts at this one.
       sampler.follow(uid, sampleTask(seen));
+      prober.follow(uid, { namespace, name }, probeTasks(seen));
+      const asked = (hash: string) => prober.seen(uid, hash);
       const [clues, sources] = await Promise.all([
         readClues(suspectsOf(seen), context),
         readSources(missingCopies(seen), seen.target.owner.namespace, context),
       ]);
       const standing = standingOf(seen, before, sampler.standing(uid));
-      return { ...seen, standing, clues, sources };
+      return { ...seen, asked, standing, clues, sources };
     },
     make: ({ wanted }) =>
       isKeyMissing(wanted) ? Buffer.from(randomBytes(KEY_BYTES)).toString("base64url") : undefined,
@@ -84,7 +97,7 @@ export function createRolloutController({ sampler, metrics, randomBytes }: Rollo
   });
   const unfollow = ({ namespace, name }: Key): void => {
     const uid = followed.get(`${namespace}/${name}`);
-    if (uid !== undefined) sampler.follow(uid, undefined);
+    if (uid !== undefined) forget(uid);
     followed.delete(`${namespace}/${name}`);
   };
   return {
@@ -99,7 +112,7 @@ export function createRolloutController({ sampler, metrics, randomBytes }: Rollo
       ...gatewayIndexes,
     },
     reads: [RESOURCES.Event],
-    sources: [sampler.source],
+    sources: [sampler.source, prober.source],
     reconcile: async (key, context) => {
       const rollout = context.cache.get(ROLLOUT, key.namespace, key.name);
       const standing = sampler.standing(rollout?.metadata.uid ?? "");
@@ -142,6 +155,7 @@ const WATCHES: readonly Watch[] = [
   named(RESOURCES.Service, ON_SERVICE, inputOf),
   ...configurationWatches,
   ours(RESOURCES.ControllerRevision),
-  ours(RESOURCES.Pod, { changed: factsChanged(observePod), writes: [] }),
+  ours(RESOURCES.Pod, { changed: factsChanged((pod) => [observePod(pod), observeJobPod(pod).job]), writes: [] }),
+  ours(RESOURCES.Job, { changed: factsChanged(observeJob), writes: ["create", "patch", "delete"] }),
   ...gatewayWatches,
 ];

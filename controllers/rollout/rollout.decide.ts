@@ -1,5 +1,6 @@
 /** What follows from the world: the next step of the release, and what each colour is to have. */
 import type { Colour, Rollout } from "../../crds/rollout.ts";
+import { checkFacts } from "./rollout.checks.ts";
 import { COLOURS } from "./rollout.names.ts";
 import type { World } from "./rollout.observe.ts";
 import { advance } from "./rollout.phases.ts";
@@ -56,7 +57,8 @@ export function decide(world: World, now: number): Decision {
 }
 
 /** The world as the phase machine sees it. */
-export function releaseFacts({ rollout, wanted, colours, pods, route, standing }: World): ReleaseFacts {
+export function releaseFacts(world: World): ReleaseFacts {
+  const { rollout, wanted, colours, pods, route, standing } = world;
   const factsOf = (colour: Colour): ColourFacts => {
     const revision = colours[colour]?.revision;
     const ready = pods.filter((pod) => pod.colour === colour && pod.revision === revision && pod.ready).length;
@@ -75,6 +77,7 @@ export function releaseFacts({ rollout, wanted, colours, pods, route, standing }
       isAccepted: route?.isAccepted ?? false,
       retreat: route?.retreat,
     },
+    checks: checkFacts(world),
     judged: {
       // Nobody goes on to more requests while something is not told.
       verdict: isSame && standing?.trouble === undefined ? standing?.verdict : undefined,

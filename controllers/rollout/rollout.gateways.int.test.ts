@@ -38,6 +38,7 @@ beforeAll(async () => {
         sampler: scriptedSampler(),
         metrics: createRolloutMetrics(createMetrics()),
         randomBytes: (size) => new Uint8Array(size).fill(7),
+        askHttp: async () => ({ status: 200, body: "" }),
       }),
     ],
     namespace: NAMESPACE,

@@ -18,6 +18,7 @@ function begin(): StoryCast {
     sampler: scriptedSampler(),
     metrics: createRolloutMetrics(createMetrics()),
     randomBytes: (size) => new Uint8Array(size).fill(7),
+    askHttp: async () => ({ status: 200, body: "" }),
   });
   const world = createMemoryWorld({
     namespace: NAMESPACE,

@@ -143,6 +143,7 @@ describe("the controller", () => {
       sampler,
       metrics: createRolloutMetrics(metrics),
       randomBytes: (size) => new Uint8Array(size),
+      askHttp: async () => ({ status: 200, body: "" }),
     });
     const world = createMemoryWorld({ namespace: NAMESPACE, indexes: controller.indexes });
     world.put(deployment("web:1"));

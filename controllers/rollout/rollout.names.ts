@@ -17,6 +17,8 @@ export interface RolloutNames {
   readonly copy: (hash: string) => string;
   /** Secret with the key that names of copies depend on. */
   readonly configurationKey: string;
+  /** Job of a smoke test. */
+  readonly smoke: (name: string, hash: string) => string;
   /** ConfigMap with the record of the last release. */
   readonly run: string;
 }
@@ -41,6 +43,7 @@ export function targetOf(rollout: Rollout): Target {
     revision: (revision) => `${name}-${revision}`,
     copy: (hash) => `${name}-${hash}`,
     configurationKey: `${name}-configuration-key`,
+    smoke: (check, hash) => `${name}-${check}-${hash}`,
     run: `${name}-run`,
   };
   return { owner: ownerOf(ROLLOUT, rollout, COMPONENTS.release), spec: rollout.spec, names };

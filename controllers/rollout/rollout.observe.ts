@@ -1,7 +1,8 @@
 /** Everything that a reconcile of a Rollout looks at: read once, plain and frozen. */
+import { COMPONENTS, LABELS } from "../../crds/group.ts";
 import { type Colour, ROLLOUT, type Rollout, type RolloutStatus } from "../../crds/rollout.ts";
 import { deepFreeze } from "../../lib/core/objects.ts";
-import { RESOURCES } from "../../lib/kube/types.ts";
+import { type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
 import { type Clues, NO_CLUES, type Suspect } from "../../operator/runtime/clues.ts";
 import type { CacheReader } from "../../operator/runtime/types.ts";
 import { ownLabels } from "../kit/objects.ts";
@@ -27,6 +28,8 @@ import { rivalsOf } from "./rollout.rivals.ts";
 import { sourceOf } from "./rollout.sources.ts";
 import { type Unusable, type Wanted, wantedOf } from "./rollout.template.ts";
 import type { Standing } from "./sampling/release.ts";
+import { type JobPod, type ObservedJob, observeJob, observeJobPod } from "./verification/jobs.ts";
+import type { Seen } from "./verification/memory.ts";
 
 /** Rollouts by the Deployment that they release. */
 export const ON_DEPLOYMENT = "deployment";
@@ -59,6 +62,11 @@ export interface World {
   readonly clues: Clues;
   /** What the judge says of the release under way. */
   readonly standing: Standing | undefined;
+  /** Jobs of smoke tests, and their pods. */
+  readonly jobs: readonly ObservedJob[];
+  readonly jobPods: readonly JobPod[];
+  /** What came of a check over HTTP, by its hash. */
+  readonly asked: (hash: string) => Seen;
 }
 
 /** Reads it from the informers' memory. */
@@ -67,7 +75,10 @@ export function observeRollout(cache: CacheReader, rollout: Rollout): World {
   const { owner, names } = target;
   const { namespace } = owner;
   const labels = ownLabels(owner);
-  const pods = cache.list(RESOURCES.Pod, namespace, labels).map(observePod);
+  const all = cache.list(RESOURCES.Pod, namespace, labels);
+  const isOfCheck = ({ metadata }: KubeObject): boolean =>
+    metadata.labels?.[LABELS.component] === COMPONENTS.verification;
+  const pods = all.filter((pod) => !isOfCheck(pod)).map(observePod);
   const colourOf = (colour: Colour): ObservedColour | undefined =>
     observeColour(
       cache
@@ -99,7 +110,10 @@ export function observeRollout(cache: CacheReader, rollout: Rollout): World {
       rivals: isOurs ? rivalsOf(cache, type, object) : [],
       clues: NO_CLUES,
       standing: undefined,
+      jobs: cache.list(RESOURCES.Job, namespace, labels).map(observeJob),
+      jobPods: all.filter(isOfCheck).map(observeJobPod),
     }),
+    asked: () => ({ state: "Absent" }),
     versions: new Map(
       versions.filter((version) => version !== undefined).map((version) => [version.revision, version]),
     ),
@@ -124,9 +138,10 @@ function observeWanted(cache: CacheReader, rollout: Rollout, target: Target): Wa
   return withCopies(wanted, { mode: spec.configuration, nameOf: names.copy, key: observeKey(cache, target), find });
 }
 
-/** Pods that do not run: whom to ask about. */
-export function suspectsOf({ pods }: World): readonly Suspect[] {
-  return pods.filter(({ phase }) => phase === "Pending");
+/** Pods that do not run, and Jobs without any: whom to ask about. */
+export function suspectsOf({ pods, jobs, jobPods }: World): readonly Suspect[] {
+  const without = jobs.filter(({ uid, state }) => state === "running" && jobPods.every(({ job }) => job !== uid));
+  return [...[...pods, ...jobPods].filter(({ phase }) => phase === "Pending"), ...without];
 }
 
 /** A status that was lost is found again in what runs, and in what the route remembers. */
@@ -162,6 +177,7 @@ const REMEMBERED = [
   "stageBps",
   "heldSince",
   "isFastTrack",
+  "verify",
   "pause",
   "retreat",
   "failedRevision",

@@ -2,19 +2,21 @@
  * The phase machine of a release: from what is remembered and what is so, to what is remembered next. It is asked at every
  * reconcile, and each step is written to the status before anything is done about it, so that a crash anywhere goes on there.
  *
- *   Idle ─► Preparing ─► Canary[0] ─► … ─► Canary[last] ─► Baking ─► Switching ─► Retiring ─► Idle
- *               │            └──────── any of them ────────────┘         │
- *               └──────────────────► RollingBack ◄──────────────────────┘ ─► Idle
+ *   Idle ─► Preparing ─► Verifying ─► Canary[0] ─► … ─► Canary[last] ─► Baking ─► Switching ─► Retiring ─► Idle
+ *               │            │            └──────── any of them ────────────┘         │
+ *               └────────────┴──────────────► RollingBack ◄──────────────────────────┘ ─► Idle
  *
- * The first version, and a return to one that was stable a moment ago, go from Preparing to Switching.
+ * The first version goes from Verifying to Switching; a return to one that was stable a moment ago goes there from Preparing.
+ * Where the spec asks for no check, nothing is verified.
  */
 import type { Phase } from "../../crds/rollout.ts";
 import { onLadder, withStageBps } from "./rollout.ladder.ts";
 import { isToBegin, otherColour, type Progress, type ReleaseFacts } from "./rollout.progress.ts";
 import { answerRequest } from "./rollout.requests.ts";
-import { causeOfRetreat, isToBeForced, isUnknownTooLong } from "./rollout.retreat.ts";
+import { causeOfRetreat, failureOfChecks, isToBeForced, isUnknownTooLong } from "./rollout.retreat.ts";
 import { begin, endRetreat, goTo, promoteCanary, retreatFor } from "./rollout.steps.ts";
 import { isCapacityReady, isWeightTaken, stageIndex } from "./rollout.weights.ts";
+import { isVerified, rememberChecks } from "./verification/memory.ts";
 
 /** The progress of a Rollout of which nothing is known. */
 export const BEGINNING: Progress = { phase: "Idle" };
@@ -25,7 +27,7 @@ export function advance(progress: Progress, facts: ReleaseFacts, now: number): P
   const asked = answerRequest(placed, facts, now);
   const cause = causeOfRetreat(asked, facts, now);
   if (cause !== undefined) return retreatFor(asked, cause, now);
-  const paused = pauseFor(asked, facts, now);
+  const paused = pauseFor(checked(asked, facts, now), facts, now);
   const isStill = isHeld(paused, facts);
   return withStageBps(isStill ? verified(paused, facts, now) : STEPS[paused.phase](paused, facts, now), facts);
 }
@@ -49,6 +51,14 @@ function laterBy(progress: Progress, heldSince: number, now: number): Pick<Progr
     return time === undefined ? [] : [[name, later(Date.parse(time))] as const];
   });
   return Object.fromEntries(timers);
+}
+
+/** Notes what came of the checks; it counts once it is written. */
+function checked(progress: Progress, facts: ReleaseFacts, now: number): Progress {
+  if (progress.phase !== "Verifying") return progress;
+  const { verify = [] } = progress;
+  const next = rememberChecks(verify, { checks: facts.checks ?? [], isHeld: facts.spec.paused }, now);
+  return { ...progress, verify: [...next] };
 }
 
 /** Steps wait for a person; a release that goes back waits for nobody. */
@@ -92,6 +102,11 @@ function since({ phaseSince }: Progress): number {
   return phaseSince === undefined ? 0 : Date.parse(phaseSince);
 }
 
+/** The canary is fit for requests: the first version for all of them. */
+function firstShare(progress: Progress, now: number): Progress {
+  return progress.stable === undefined ? goTo(progress, "Switching", now) : goTo(progress, "Canary", now, 0);
+}
+
 type Step = (progress: Progress, facts: ReleaseFacts, now: number) => Progress;
 
 const STEPS: Readonly<Record<Phase, Step>> = {
@@ -108,11 +123,20 @@ const STEPS: Readonly<Record<Phase, Step>> = {
     return begin(progress, wanted, { isFastTrack: isRecent(progress, facts, now), now });
   },
   Preparing: (progress, facts, now) => {
-    const { stable, isFastTrack } = progress;
-    const isUnjudged = stable === undefined || isFastTrack === true;
     const replaced = replaceFirst(progress, facts, now);
     if (replaced !== undefined || !isCapacityReady(progress, facts)) return replaced ?? progress;
-    return isUnjudged ? goTo(progress, "Switching", now) : goTo(progress, "Canary", now, 0);
+    // It was verified, and served everything, a moment ago.
+    if (progress.isFastTrack === true) return goTo(progress, "Switching", now);
+    return (facts.checks ?? []).length > 0 ? goTo(progress, "Verifying", now) : firstShare(progress, now);
+  },
+  Verifying: (progress, facts, now) => {
+    const { stable, verify } = progress;
+    const replaced = replaceFirst(progress, facts, now);
+    if (replaced !== undefined) return replaced;
+    const failure = failureOfChecks(progress, facts);
+    // A first version has no share that could be taken, and there is none to go back to.
+    if (failure !== undefined && stable === undefined) return endRetreat(retreatFor(progress, failure, now), now);
+    return isVerified(verify, facts.checks) ? firstShare(progress, now) : progress;
   },
   Canary: (progress, facts, now) => {
     const seen = verified(progress, facts, now);

@@ -3,6 +3,7 @@ import type { Colour } from "../../crds/rollout.ts";
 import { apply, create, remove, urgent, warn } from "../../operator/runtime/actions.ts";
 import type { Action, Plan, Write } from "../../operator/runtime/types.ts";
 import type { Assessment } from "./rollout.assess.ts";
+import { jobActions } from "./rollout.checks.ts";
 import { forgetCopies, isReadable, makeCopies } from "./rollout.copying.ts";
 import { isUsable, runningRevisions } from "./rollout.decide.ts";
 import { COLOURS } from "./rollout.names.ts";
@@ -33,6 +34,7 @@ export function planRollout(assessment: Assessment): Plan {
     ...keepVersion(assessment, copies),
     ...services(assessment),
     ...deployments(assessment, copies),
+    ...jobActions(world, acting),
     ...(isRetreat ? [] : weights),
     ...forgetVersions(assessment),
     ...forgetCopies(assessment),

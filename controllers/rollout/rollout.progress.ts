@@ -1,6 +1,7 @@
 /** What is remembered of a release from one reconcile to the next, and what a reconcile knows of it. */
 import type { Colour, Outcome, RolloutRequest, RolloutSpec, RolloutStatus, Version } from "../../crds/rollout.ts";
 import type { Verdict } from "../../crds/rollout-run.ts";
+import type { CheckFacts } from "./verification/memory.ts";
 
 /** All that a decision remembers: written to the status before anything is done about it, but for a retreat. */
 export type Progress = Pick<
@@ -14,6 +15,7 @@ export type Progress = Pick<
   | "stageBps"
   | "heldSince"
   | "isFastTrack"
+  | "verify"
   | "pause"
   | "retreat"
   | "failedRevision"
@@ -73,6 +75,8 @@ export interface ReleaseFacts {
   readonly colours: Readonly<Record<Colour, ColourFacts>>;
   readonly route: RouteFacts;
   readonly judged: JudgedFacts;
+  /** What the canary must pass before its first share; nothing unless told. */
+  readonly checks?: readonly CheckFacts[];
 }
 
 export function otherColour(colour: Colour): Colour {

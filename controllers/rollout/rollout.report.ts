@@ -1,14 +1,16 @@
 /** The status of a Rollout. */
 import type { CommonConditionType, RolloutConditionType, RolloutReason } from "../../crds/conditions.ts";
-import { WHOLE_BPS } from "../../crds/rollout.ts";
+import { type RolloutStatus, WHOLE_BPS } from "../../crds/rollout.ts";
 import { failuresOf } from "../../operator/runtime/failures.ts";
 import type { Report } from "../../operator/runtime/report.ts";
 import { firstFinding } from "../kit/conditions.ts";
+import { firstWords } from "../kit/explain/trouble.ts";
 import type { Assessment } from "./rollout.assess.ts";
 import { routeConflict } from "./rollout.conditions.ts";
 import { routeType } from "./rollout.objects.ts";
 import { ROLLOUT_POLICIES } from "./rollout.policies.ts";
 import { shareText, stepText } from "./rollout.sentences.ts";
+import { withRefusals } from "./verification/memory.ts";
 
 /** What is told of a Rollout. @param publishNumbers whether numbers that change all the time may change now @param error what the plan failed with */
 export function reportRollout(
@@ -25,6 +27,7 @@ export function reportRollout(
     conditions: withConflict(isSteady ? withOldNumbers(conditions, assessment) : conditions, assessment, error),
     status: {
       ...next,
+      verify: verifyOf(assessment, error),
       step: stepText(next, facts),
       share: isReleasing ? shareText(shareBps) : undefined,
       weight: isReleasing ? weightOf(assessment, publishNumbers) : undefined,
@@ -44,6 +47,13 @@ function withConflict(
     ({ code, details }) => code === "KUBE_FIELD_CONFLICT" && details["kind"] === kind,
   );
   return conflict === undefined ? conditions : { ...conditions, RouteAccepted: routeConflict(conflict.message) };
+}
+
+function verifyOf({ next, world }: Assessment, error: Error | undefined): RolloutStatus["verify"] {
+  if (next.verify === undefined || error === undefined) return next.verify;
+  const { names } = world.target;
+  const failures = failuresOf(error).map(({ message }) => firstWords(message));
+  return [...withRefusals(next.verify, ({ name, check }) => names.smoke(name, check), failures)];
 }
 
 /** True when a number has changed that the status shows. */

@@ -2,6 +2,7 @@
 import type { Policy } from "../kit/conditions.ts";
 import { firstOf } from "./rollout.first.ts";
 import { type Cause, type KeptRetreat, type Progress, type ReleaseFacts, releaseOf } from "./rollout.progress.ts";
+import { failedCheck } from "./verification/memory.ts";
 
 interface Input {
   readonly progress: Progress;
@@ -12,6 +13,7 @@ interface Input {
 /** The first check that finds something counts; harm before all. */
 const CAUSES: readonly Policy<Input, Cause>[] = [
   ["the judge has found harm", harm],
+  ["a check has failed", unverified],
   ["another replica has taken the share away", guarded],
   ["the spec asks for another version", superseded],
   ["pods or gateway are not ready in time", deadline],
@@ -29,6 +31,21 @@ function harm({ progress, facts }: Input): Cause | undefined {
   const isJudged = progress.phase === "Canary" || progress.phase === "Baking" || progress.phase === "Switching";
   if (failure === undefined || !isJudged) return undefined;
   return { outcome: "RolledBack", reason: failure.reason, message: failure.message };
+}
+
+function unverified({ progress, facts }: Input): Cause | undefined {
+  return failureOfChecks(progress, facts);
+}
+
+/** A check that is remembered to have failed. */
+export function failureOfChecks(progress: Progress, { checks }: ReleaseFacts): Cause | undefined {
+  if (progress.phase !== "Verifying") return undefined;
+  const failed = failedCheck(progress.verify, checks);
+  if (failed === undefined) return undefined;
+  const [reason, what] = failed.isHealth
+    ? ["HealthCheckFailed", "the health check failed"]
+    : ["SmokeTestFailed", `smoke test ${failed.name} failed`];
+  return { outcome: "RolledBack", reason, message: `${what}: ${failed.message}` };
 }
 
 function guarded({ progress, facts }: Input): Cause | undefined {

@@ -30,6 +30,8 @@ export function doingText(progress: Progress, facts: ReleaseFacts, shareBps: num
       return "no release is under way";
     case "Preparing":
       return `pods of revision ${revision} are being started`;
+    case "Verifying":
+      return `revision ${revision} is verified before its first request: ${checksText(progress, facts)}`;
     case "Canary": {
       const place = `stage ${String(stageIndex(progress, facts.spec) + 1)} of ${String(facts.spec.stages.length)}`;
       return progress.verifiedAt === undefined
@@ -45,6 +47,18 @@ export function doingText(progress: Progress, facts: ReleaseFacts, shareBps: num
     case "RollingBack":
       return `revision ${revision} is taken back: ${progress.retreat?.message ?? ""}${isForced(progress) ? FORCED : ""}`;
   }
+}
+
+function checksText({ verify = [] }: Progress, { checks = [] }: ReleaseFacts): string {
+  const passed = verify.filter(({ result }) => result === "Passed").length;
+  const running = verify.filter(({ result }) => result === "Running");
+  const held = running.find(({ message }) => message !== "");
+  const parts = [
+    `${String(passed)} of ${String(checks.length)} checks passed`,
+    ...(running.length === 0 ? [] : [`running: ${running.map(({ name }) => name).join(", ")}`]),
+    ...(held === undefined ? [] : [`${held.name}: ${held.message}`]),
+  ];
+  return parts.join("; ");
 }
 
 /** The command that lets a release that waits go on. */

@@ -8,7 +8,7 @@ import type { Standing } from "./sampling/release.ts";
 import type { SampleTask, ScrapeTarget } from "./sampling/task.ts";
 
 /** Phases in which both versions are looked at: the stable one alone, too, before the first share. */
-const LOOKED_AT = new Set(["Preparing", "Canary", "Baking", "Switching"]);
+const LOOKED_AT = new Set(["Preparing", "Verifying", "Canary", "Baking", "Switching"]);
 
 export function sampleTask({ rollout, target, progress, pods }: World): SampleTask | undefined {
   const { stable, canary, isFastTrack } = progress;
@@ -50,7 +50,7 @@ export function standingOf(
 function placeOf(progress: World["progress"], spec: World["target"]["spec"]): Pick<SampleTask, "stage" | "weightBps"> {
   const index = stageIndex(progress, spec);
   const isThere = progress.verifiedAt !== undefined || progress.phase === "Baking" || progress.phase === "Switching";
-  if (progress.phase === "Preparing") return { stage: 0, weightBps: 0 };
+  if (progress.phase === "Preparing" || progress.phase === "Verifying") return { stage: 0, weightBps: 0 };
   if (isThere) return { stage: index, weightBps: stageBps(index, spec) };
   return index === 0 ? { stage: 0, weightBps: 0 } : { stage: index - 1, weightBps: stageBps(index - 1, spec) };
 }

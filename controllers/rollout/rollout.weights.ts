@@ -27,6 +27,7 @@ function askedBps(progress: Progress, spec: Spec): number {
       return WHOLE_BPS;
     case "Idle":
     case "Preparing":
+    case "Verifying":
     case "Retiring":
     case "RollingBack":
       return 0;
@@ -45,13 +46,18 @@ export function podsFor(bps: number, replicas: number): number {
 export function canaryBps(progress: Progress, facts: ReleaseFacts): number {
   const { canary, stable } = progress;
   if (canary === undefined) return 0;
-  if (stable === undefined) return WHOLE_BPS;
+  if (stable === undefined) return isWithheld(progress, facts) ? 0 : WHOLE_BPS;
   const asked = askedBps(progress, facts.spec);
   const { revision, ready } = facts.colours[canary.colour];
   if (asked === 0 || revision !== canary.revision || ready === 0) return 0;
   const now = facts.route.weights?.[canary.colour] ?? 0;
   if (asked <= now || ready >= podsFor(asked, facts.replicas)) return asked;
   return now;
+}
+
+/** A first version has all requests from the beginning, unless something must be checked before. */
+function isWithheld({ phase }: Progress, { checks = [] }: ReleaseFacts): boolean {
+  return checks.length > 0 && (phase === "Preparing" || phase === "Verifying");
 }
 
 /** Weights of the route, in basis points. @returns `undefined` while there is no version at all */
@@ -92,7 +98,7 @@ function canaryPods(progress: Progress, facts: ReleaseFacts, { colour, revision 
 function wantedPods(progress: Progress, facts: ReleaseFacts): number {
   const { spec, replicas } = facts;
   if (progress.stable === undefined || progress.isFastTrack === true) return replicas;
-  if (progress.phase === "Preparing") return podsFor(stageBps(0, spec), replicas);
+  if (progress.phase === "Preparing" || progress.phase === "Verifying") return podsFor(stageBps(0, spec), replicas);
   const asked = askedBps(progress, spec);
   // What is about to carry everything is at full size.
   return asked >= WHOLE_BPS - spec.holdbackBps ? replicas : podsFor(asked, replicas);

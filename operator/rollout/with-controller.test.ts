@@ -33,6 +33,7 @@ async function begin() {
     sampler,
     metrics: createRolloutMetrics(createMetrics()),
     randomBytes: (size) => new Uint8Array(size),
+    askHttp: async () => ({ status: 200, body: "" }),
   });
   const world = createMemoryWorld({ namespace: NAMESPACE, indexes: controller.indexes });
   world.put(deployment("web:1"));
