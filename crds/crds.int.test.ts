@@ -53,6 +53,15 @@ function shardSet(name: string, spec: object): object {
   return { apiVersion: API_VERSION, kind: "ShardSet", metadata: { name, namespace: "default" }, spec };
 }
 
+/** By way of a Gateway. */
+function rollout(analysis: object, kind = "HTTPRoute"): object {
+  const traffic = { gatewayAPI: { kind, parentRefs: [{ name: "web" }] } };
+  const spec = { target: { deployment: "web" }, service: { name: "web" }, traffic, analysis };
+  return { apiVersion: API_VERSION, kind: "Rollout", metadata: { name: "bad", namespace: "default" }, spec };
+}
+
+const GATEWAY = { service: { namespace: "infra", name: "metrics" }, port: 9_100, path: "/metrics" };
+
 function ledger(name: string, spec: object): object {
   const complete = { shardSet: "bank", assets: [{ code: "CZK", scale: 2 }], ...spec };
   return { apiVersion: API_VERSION, kind: "CreditLedger", metadata: { name, namespace: "default" }, spec: complete };
@@ -268,6 +277,27 @@ describe("a new object is refused, with a sentence", () => {
       "two instances",
       shardSet("bad", { shards: 1, instancesPerShard: 2 }),
       "replicas and failover are not available yet",
+    ],
+    ["no source of counts", rollout({ source: {} }), "counts come from exactly one of pods, gateway and prometheus"],
+    [
+      "two sources of counts",
+      rollout({ source: { pods: {}, prometheus: { url: "http://prometheus" } } }),
+      "counts come from exactly one of pods, gateway and prometheus",
+    ],
+    [
+      "latency that pods are not asked for",
+      rollout({ latency: {} }),
+      "latency and source.pods.metrics.latency go together",
+    ],
+    [
+      "latency that a Prometheus is not asked for",
+      rollout({ source: { prometheus: { url: "http://prometheus" } }, latency: {} }),
+      "latency and source.prometheus.metrics.latency go together",
+    ],
+    [
+      "gRPC that Envoy counts",
+      rollout({ source: { gateway: { ...GATEWAY, flavour: "Envoy" } } }, "GRPCRoute"),
+      "take analysis.source.pods for a GRPCRoute",
     ],
     ["a tiny volume", shardSet("bad", { shards: 1, storage: { size: "10Mi" } }), "storage.size must be at least 256Mi"],
     [

@@ -26,15 +26,18 @@ const labelName = z
   .max(200)
   .regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/);
 
+/** Without a repetition: it is asked of labels that other programs choose. */
+const failurePattern = z
+  .string()
+  .min(1)
+  .max(256)
+  .regex(/^[A-Za-z0-9_.-]+(\|[A-Za-z0-9_.-]+)*$/);
+
 const errorSeries = z.strictObject({
   label: labelName
     .meta({ description: "Label of the requests' counter that tells failed requests from others." })
     .default("code"),
-  pattern: z
-    .string()
-    .min(1)
-    .max(256)
-    .regex(/^[A-Za-z0-9_.-]+(\|[A-Za-z0-9_.-]+)*$/)
+  pattern: failurePattern
     .meta({
       description:
         "Values of the label that mean failure, whole: '.' stands for any one character, '|' parts alternatives; all else stands for itself.",
@@ -69,11 +72,20 @@ const pods = z.strictObject({
   metrics: metrics.meta({ description: "Names of what the pods count." }).default(METRICS),
 });
 
+/** HTTP; and UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE and DATA_LOSS of gRPC. */
+const GATEWAY_FAILURES = "5..|2|4|12|13|14|15";
+
 const gateway = z.strictObject({
   flavour: z.enum(["Traefik", "Envoy"]).meta({
     description:
-      "Whose metrics they are: Traefik counts by service of the route, Envoy (as Contour runs it) by cluster. 5xx are failures.",
+      "Whose metrics they are: Traefik counts by Service of the route, Envoy, as Contour runs it, by cluster.",
   }),
+  failures: failurePattern
+    .meta({
+      description:
+        "Codes of answers that are failures, whole, as errors.pattern of source pods: 5xx, and of gRPC those that the server is to blame for. A client that gave up waiting is 499 for Traefik.",
+    })
+    .default(GATEWAY_FAILURES),
   service: z
     .strictObject({
       namespace: dnsLabel("Namespace of the Service.", 63),

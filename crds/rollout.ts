@@ -181,8 +181,7 @@ const request = z.strictObject({
 });
 export type RolloutRequest = z.output<typeof request>;
 
-/** `spec` of a Rollout, after defaulting. */
-export const rolloutSpec = z.strictObject({
+const specShape = z.strictObject({
   target: target.meta({ ...target.meta(), description: "What is released." }),
   replicas: z
     .int()
@@ -264,6 +263,16 @@ export const rolloutSpec = z.strictObject({
     .meta({ description: "What a person asks for, once for each id; `shieldx rollout` writes it, Git may." })
     .exactOptional(),
 });
+
+/** `spec` of a Rollout, after defaulting. */
+export const rolloutSpec = withRules(specShape, [
+  {
+    rule: "!has(self.analysis.source.gateway) || self.analysis.source.gateway.flavour != 'Envoy' || self.traffic.gatewayAPI.kind != 'GRPCRoute'",
+    message: "Envoy counts gRPC by its HTTP codes, which know no failures: take analysis.source.pods for a GRPCRoute",
+    check: ({ analysis, traffic }) =>
+      analysis.source.gateway?.flavour !== "Envoy" || traffic.gatewayAPI.kind !== "GRPCRoute",
+  },
+]);
 
 const colour = z.enum(["Blue", "Green"]);
 export type Colour = z.output<typeof colour>;

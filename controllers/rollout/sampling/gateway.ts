@@ -11,35 +11,35 @@ export type Resolve = (name: string, timeoutMs: number) => Promise<readonly stri
 
 /** How a gateway names what it counts. */
 interface Flavour {
-  readonly names: CountNames & Required<Pick<CountNames, "latency">>;
+  readonly requests: string;
+  /** Label of the answer's code. */
+  readonly label: string;
+  readonly latency: NonNullable<CountNames["latency"]>;
   /** Whether a series is about a Service of the route. */
   readonly isOf: (task: SampleTask, service: string) => (labels: Sample["labels"]) => boolean;
 }
 
 const FLAVOURS: Readonly<Record<GatewaySource["flavour"], Flavour>> = {
-  // `httproute-<ns>-<route>-gw-<ns>-<gateway>-ep-<entry point>-<rule>-svc-<ns>-<service>-<index>@kubernetesgateway`
-  // (pkg/provider/kubernetes/gateway/httproute.go of Traefik 3.5 and later)
+  // `httproute-<ns>-<route>-gw-<ns>-<gateway>-ep-<entry point>-<rule>-<hash>-svc-<ns>-<service>-<place>@kubernetesgateway`;
+  // of gRPC it begins with `grpcroute-`, and the code is the status of gRPC (e2e/gateway/README.md).
   Traefik: {
-    names: {
-      requests: "traefik_service_requests_total",
-      errors: { label: "code", pattern: "5.." },
-      latency: { histogram: "traefik_service_request_duration_seconds", unitMs: 1_000 },
-    },
+    requests: "traefik_service_requests_total",
+    label: "code",
+    latency: { histogram: "traefik_service_request_duration_seconds", unitMs: 1_000 },
     isOf: ({ key: { namespace }, route }, service) => {
+      const begin = new RegExp(`^(?:http|grpc)route-${namespace}-${route}-gw-`);
       const end = new RegExp(`-svc-${namespace}-${service}-[0-9]+@kubernetesgateway$`);
       return (labels) => {
         const name = labels.get("service") ?? "";
-        return name.startsWith(`httproute-${namespace}-${route}-gw-`) && end.test(name);
+        return begin.test(name) && end.test(name);
       };
     },
   },
   // `<ns>_<service>_<port>` (AltStatName of internal/envoy/cluster.go of Contour); time in milliseconds.
   Envoy: {
-    names: {
-      requests: "envoy_cluster_upstream_rq",
-      errors: { label: "envoy_response_code", pattern: "5.." },
-      latency: { histogram: "envoy_cluster_upstream_rq_time", unitMs: 1 },
-    },
+    requests: "envoy_cluster_upstream_rq",
+    label: "envoy_response_code",
+    latency: { histogram: "envoy_cluster_upstream_rq_time", unitMs: 1 },
     isOf: ({ key: { namespace } }, service) => {
       const whole = new RegExp(`^${namespace}_${service}_[0-9]+$`);
       return (labels) => whole.test(labels.get("envoy_cluster_name") ?? "");
@@ -56,11 +56,11 @@ interface Pair {
 /** @param hasLatency whether latency is judged */
 export function gatewaySource(
   { scrape, resolve }: { readonly scrape: Scrape; readonly resolve: Resolve },
-  { flavour, service, port, path }: GatewaySource,
+  { flavour, failures, service, port, path }: GatewaySource,
   hasLatency: boolean,
 ): CountSource {
-  const { isOf, names: all } = FLAVOURS[flavour];
-  const names: CountNames = hasLatency ? all : { requests: all.requests, errors: all.errors };
+  const { requests, label, latency, isOf } = FLAVOURS[flavour];
+  const names: CountNames = { requests, errors: { label, pattern: failures }, ...(hasLatency ? { latency } : {}) };
   const wanted = seriesOf(names);
   const askOne = async (host: string, task: SampleTask, signal: AbortSignal): Promise<Pair | string> => {
     try {

@@ -79,6 +79,10 @@ describe("pods", () => {
   });
 });
 
+const FAILURES = rolloutAnalysis.parse({
+  source: { gateway: { flavour: "Traefik", service: { namespace: "a", name: "b" }, port: 1, path: "/" } },
+}).source.gateway?.failures as string;
+
 const TRAEFIK = `# TYPE traefik_service_requests_total counter
 traefik_service_requests_total{code="200",method="GET",protocol="http",service="httproute-shop-web-gw-infra-public-ep-web-0-svc-shop-web-blue-0@kubernetesgateway"} 10
 traefik_service_requests_total{code="500",method="GET",protocol="http",service="httproute-shop-web-gw-infra-public-ep-web-0-svc-shop-web-blue-0@kubernetesgateway"} 2
@@ -106,6 +110,7 @@ describe("a gateway", () => {
   const task = taskOf({ canary: [], stable: [] });
   const of = (flavour: "Traefik" | "Envoy", path: string) => ({
     flavour,
+    failures: FAILURES,
     service: { namespace: "infra", name: "metrics" },
     port: 9100,
     path,
@@ -141,6 +146,19 @@ describe("a gateway", () => {
       expect([[...answer.canary.silent], [...answer.stable.silent]]).toEqual([silent, silent]);
     },
   );
+
+  it("of Traefik counts gRPC by its status", async () => {
+    const series = (code: number, count: number) =>
+      `traefik_service_requests_total{code="${code}",method="POST",protocol="grpc",service="grpcroute-shop-web-gw-infra-public-ep-web-0-61b4c5f957587e0337e1-svc-shop-web-blue-1@kubernetesgateway"} ${count}\n`;
+    const page = [...[0, 1, 3, 5, 7, 16], ...[2, 4, 12, 13, 14, 15]].map((code) => series(code, 10)).join("");
+    const source = gatewaySource(
+      { scrape: pages({ "10.1.0.1": page }), resolve: async () => ["10.1.0.1"] },
+      of("Traefik", "/"),
+      false,
+    );
+    const { canary } = await source(task, never);
+    expect(canary.readings.get("10.1.0.1")?.counters).toEqual({ requests: 120, errors: 60 });
+  });
 
   it("that nobody knows is silent", async () => {
     const resolve = async () => {
