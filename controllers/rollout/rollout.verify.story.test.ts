@@ -10,7 +10,15 @@ import { createMemoryWorld } from "../../testkit/memory-world.ts";
 import { expectGolden, reconcileOnce, type StoryCast, toRest } from "../../testkit/story.ts";
 import { createRolloutController } from "./rollout.controller.ts";
 import { createRolloutMetrics } from "./rollout.metrics.ts";
-import { deployment, NAME, NAMESPACE, rollout, scriptedSampler, service } from "./testing/builders.ts";
+import {
+  deployment,
+  NAME,
+  NAMESPACE,
+  rollout,
+  type ScriptedSampler,
+  scriptedSampler,
+  service,
+} from "./testing/builders.ts";
 import { LOWER_STEPS } from "./testing/lower.ts";
 import {
   COMPLETE,
@@ -34,6 +42,7 @@ interface Stage extends StoryCast {
   /** Requests of checks, in their order. */
   readonly asked: string[];
   readonly weights: () => Readonly<Record<string, number>>;
+  readonly sampler: ScriptedSampler;
   /** Of the last request. */
   lastSignal: () => AbortSignal | undefined;
   answer: (question: HttpQuestion) => HttpAnswer | Promise<HttpAnswer>;
@@ -92,6 +101,7 @@ function begin(verify: unknown, given: Partial<RolloutSpec> = {}): Stage {
     world,
     controller: { reconcile: (key, context) => controller.reconcile(key, context) },
     asked,
+    sampler,
     lastSignal: () => signal,
     answer: () => ({ status: 200, body: "" }),
     status: () => world.find(ROLLOUT.kind, NAME)?.["status"] as RolloutStatus,
@@ -425,6 +435,19 @@ describe("what is remembered", () => {
 });
 
 describe("others who decide", () => {
+  test("both versions are looked at meanwhile, and the canary has its pods, whoever takes them away", async () => {
+    const stage = await serving({ smoke: [{ name: "buy", ...JOB }] });
+    await toRest(stage);
+    expect(stage.sampler.task()).toMatchObject({ stage: 0, weightBps: 0, canary: [{}], stable: [{}, {}, {}, {}] });
+    const scale = (object: KubeObject): KubeObject => ({
+      ...object,
+      spec: { ...(object["spec"] as object), replicas: 0 },
+    });
+    stage.world.edit("Deployment", "web-green", scale);
+    await toRest(stage);
+    expect(stage.world.find("Deployment", "web-green")?.["spec"]).toMatchObject({ replicas: 1 });
+  });
+
   test("a held release begins no check; what runs goes on, and a failure takes it back", async () => {
     const names = ["a", "b", "c", "d", "e"];
     const stage = await serving({ smoke: names.map((name) => ({ name, ...JOB })) });
