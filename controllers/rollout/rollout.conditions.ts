@@ -129,7 +129,9 @@ function promoted({ next, facts, shareBps }: Decision): Found {
     return { reason: next.phase === "RollingBack" ? "RollingBack" : "Releasing", message };
   }
   if (facts.wanted !== undefined && facts.wanted === failedRevision) {
-    const why = releases.find(({ revision }) => revision === failedRevision);
+    // A status that was lost has no history: the route remembers the last retreat.
+    const known = [...releases, facts.route.retreat];
+    const why = known.find((it) => it?.revision === failedRevision);
     const message = `revision ${failedRevision} was taken back: ${why?.reason ?? ""}: ${why?.message ?? ""}`;
     return { reason: "RolledBack", message };
   }

@@ -1,0 +1,112 @@
+import { expect, test } from "@jest/globals";
+import { ROLLOUT, type RolloutSpec, type RolloutStatus } from "../../crds/rollout.ts";
+import { createMetrics } from "../../lib/node/metrics.ts";
+import { createMemoryWorld, type MemoryWorld } from "../../testkit/memory-world.ts";
+import { conditionOf, expectGolden, type StoryCast, toRest } from "../../testkit/story.ts";
+import { createRolloutController } from "./rollout.controller.ts";
+import { createRolloutMetrics } from "./rollout.metrics.ts";
+import {
+  deployment,
+  NAME,
+  NAMESPACE,
+  rollout,
+  type ScriptedSampler,
+  scriptedSampler,
+  service,
+  verdict,
+} from "./testing/builders.ts";
+import { LOWER_STEPS } from "./testing/lower.ts";
+
+// Runs the whole controller against a small world in memory, together with what others do there (Deployment controller,
+// kubelet, gateway), to rest; transcripts are compared with __golden__ (rewritten by `make update-golden`).
+
+interface Stage extends StoryCast {
+  readonly sampler: ScriptedSampler;
+  readonly status: () => RolloutStatus;
+}
+
+function begin(given: Partial<RolloutSpec> = {}): Stage {
+  const sampler = scriptedSampler();
+  const controller = createRolloutController({
+    sampler,
+    metrics: createRolloutMetrics(createMetrics()),
+    randomBytes: (size) => new Uint8Array(size).fill(7),
+    askHttp: async () => ({ status: 200, body: "" }),
+  });
+  const world = createMemoryWorld({
+    namespace: NAMESPACE,
+    indexes: controller.indexes,
+    watches: controller.watches,
+    verbWidth: "create".length,
+  });
+  world.put(deployment("web:1"));
+  world.put(service());
+  world.put(rollout(given));
+  const status = (): RolloutStatus => world.find(ROLLOUT.kind, NAME)?.["status"] as RolloutStatus;
+  return {
+    world,
+    controller,
+    sampler,
+    status,
+    key: { namespace: NAMESPACE, name: NAME },
+    kind: ROLLOUT.kind,
+    steps: LOWER_STEPS,
+  };
+}
+
+function push(world: MemoryWorld, image: string): void {
+  world.edit("Deployment", "web", (object) => ({ ...object, spec: deployment(image)["spec"] }));
+}
+
+async function later(stage: Stage, seconds: number): Promise<string[]> {
+  await stage.world.clock.advance(seconds * 1_000);
+  return [`· ${String(seconds)} s later`, ...(await toRest(stage))];
+}
+
+async function midway(given: Partial<RolloutSpec> = {}): Promise<Stage> {
+  const stage = begin(given);
+  await toRest(stage);
+  push(stage.world, "web:2");
+  await toRest(stage);
+  return stage;
+}
+
+test("harm goes back while the API server refuses the Deployment, and a lost status brings nothing back", async () => {
+  const stage = await midway();
+  const { world, sampler } = stage;
+  expect(stage.status()).toMatchObject({ phase: "Canary", weight: { observedBps: 1_000 } });
+  world.fail("Deployment", "web-green", new Error("quota exceeded"), "always");
+  sampler.say({ failure: verdict("Fail", "Harm") });
+  const lines = [
+    "· harm is found, and web-green is refused",
+    ...(await toRest(stage).catch(() => world.takeTranscript())),
+  ];
+  world.fail("Deployment", "web-green", undefined);
+  world.edit(ROLLOUT.kind, NAME, ({ status: _, ...object }) => object);
+  lines.push("· the status is lost", ...(await toRest(stage)), ...(await later(stage, 30)));
+  expect(stage.status()).toMatchObject({ phase: "Idle", stable: { colour: "Blue" } });
+  expect(conditionOf(stage, "Ready")).toMatchObject({ reason: "RolledBack" });
+  expectGolden(import.meta.dirname, "accidents", lines);
+});
+
+test("13: a Rollout that is deleted midway leaves nothing to do", async () => {
+  const stage = await midway();
+  stage.world.edit(ROLLOUT.kind, NAME, (object) => ({
+    ...object,
+    metadata: { ...object.metadata, deletionTimestamp: "2026-01-01T00:00:00Z", finalizers: ["foregroundDeletion"] },
+  }));
+  const lines = await toRest(stage);
+  expect(lines.filter((line) => /apply|create|delete/.test(line))).toEqual([]);
+});
+
+test("10: the version that serves comes back midway without a verdict", async () => {
+  const stage = await midway();
+  push(stage.world, "web:1");
+  await toRest(stage);
+  await later(stage, 30);
+  expect(stage.status()).toMatchObject({
+    phase: "Idle",
+    releases: [{ outcome: "Superseded", reason: "Reverted" }, {}],
+  });
+  expect(conditionOf(stage, "Ready")).toMatchObject({ status: "True" });
+});
