@@ -19,6 +19,7 @@ import { planRollout } from "./rollout.plan.ts";
 import { readSources } from "./rollout.reader.ts";
 import { configurationIndexes, configurationWatches, deploymentIndexes } from "./rollout.readers.ts";
 import { numbersMoved, reportRollout } from "./rollout.report.ts";
+import { createRunRecorder, recordedRun } from "./rollout.store.ts";
 import { sampleTask, standingOf } from "./rollout.task.ts";
 import type { Sampler } from "./sampling/sampler.ts";
 import type { AskHttp } from "./verification/answers.ts";
@@ -43,6 +44,9 @@ const KEY_BYTES = 32;
 /** Keys reconciled at once: a reconcile waits for nothing but the API server. */
 const CONCURRENCY = 8;
 
+/** A run of a key holds up its retreat, so it may not take long; its requests have limits of their own. */
+const DEADLINE_SECONDS = 20;
+
 /** Numbers in the status change at most this often: each change is a write. */
 export const NUMBERS_INTERVAL_SECONDS = 10;
 
@@ -54,6 +58,7 @@ export function createRolloutController({ sampler, metrics, randomBytes, askHttp
   const readClues = createClueReader();
   const prober = createProber(askHttp);
   const numbers = createThrottle(NUMBERS_INTERVAL_SECONDS);
+  const recorder = createRunRecorder();
   /** Who is followed, by key: a Rollout that is gone has no uid any more. */
   const followed = new Map<string, string>();
   const forget = (uid: string): void => {
@@ -71,16 +76,23 @@ export function createRolloutController({ sampler, metrics, randomBytes, askHttp
       if (former !== undefined && former !== uid) forget(former);
       followed.set(key, uid);
       const before = sampler.standing(uid);
+      const task = sampleTask(seen);
+      const isNew = task !== undefined && before?.revision !== task.revision;
+      const { run: record } = seen.target.names;
+      const stored = isNew ? await recordedRun({ namespace, record, revision: task.revision }, context) : undefined;
       // The place is told before the verdict is read, so that no verdict of an earlier place counts at this one.
-      sampler.follow(uid, sampleTask(seen));
+      sampler.follow(uid, task, stored);
       prober.follow(uid, { namespace, name }, probeTasks(seen));
       const asked = (hash: string) => prober.seen(uid, hash);
+      const standing = standingOf(seen, before, sampler.standing(uid));
+      const judged = { ...seen, asked, standing, record: recorder.due(uid, standing, context.clock) };
+      // A retreat waits for nobody's answer.
+      if (standing?.failure !== undefined && seen.progress.phase !== "RollingBack") return judged;
       const [clues, sources] = await Promise.all([
         readClues(suspectsOf(seen), context),
-        readSources(missingCopies(seen), seen.target.owner.namespace, context),
+        readSources(missingCopies(seen), namespace, context),
       ]);
-      const standing = standingOf(seen, before, sampler.standing(uid));
-      return { ...seen, asked, standing, clues, sources };
+      return { ...judged, clues, sources };
     },
     make: ({ wanted }) =>
       isKeyMissing(wanted) ? Buffer.from(randomBytes(KEY_BYTES)).toString("base64url") : undefined,
@@ -104,6 +116,7 @@ export function createRolloutController({ sampler, metrics, randomBytes, askHttp
     name: "rollout",
     resource: ROLLOUT,
     concurrency: CONCURRENCY,
+    deadlineSeconds: DEADLINE_SECONDS,
     watches: WATCHES,
     indexes: {
       [ON_DEPLOYMENT]: references<Rollout>(({ spec }) => spec.target.deployment),

@@ -138,3 +138,8 @@ export function keyObject({ owner, names }: Target, key: string): KubeObject {
 export function keyIn({ data }: SecretObject): string {
   return data?.[KEY_MEMBER] ?? "";
 }
+
+/** ConfigMap `<name>-run`: the record of the last release; `shieldx rollout replay` reads it. */
+export function runConfigMap(target: Target, data: Readonly<Record<string, string>>): KubeObject {
+  return ownedObject(target.owner, RESOURCES.ConfigMap, target.names.run, { data });
+}

@@ -67,6 +67,14 @@ export interface World {
   readonly jobPods: readonly JobPod[];
   /** What came of a check over HTTP, by its hash. */
   readonly asked: (hash: string) => Seen;
+  /** The record as it is to be, when it is time to write it. */
+  readonly record: RunRecord | undefined;
+}
+
+/** The record of a release as its ConfigMap keeps it. */
+export interface RunRecord {
+  readonly data: Readonly<Record<string, string>>;
+  readonly rows: number;
 }
 
 /** Reads it from the informers' memory. */
@@ -112,6 +120,7 @@ export function observeRollout(cache: CacheReader, rollout: Rollout): World {
       standing: undefined,
       jobs: cache.list(RESOURCES.Job, namespace, labels).map(observeJob),
       jobPods: all.filter(isOfCheck).map(observeJobPod),
+      record: undefined,
     }),
     asked: () => ({ state: "Absent" }),
     versions: new Map(

@@ -7,7 +7,7 @@ import { jobActions } from "./rollout.checks.ts";
 import { forgetCopies, isReadable, makeCopies } from "./rollout.copying.ts";
 import { isUsable, runningRevisions } from "./rollout.decide.ts";
 import { COLOURS } from "./rollout.names.ts";
-import { colourDeployment, colourService, revisionObject, route } from "./rollout.objects.ts";
+import { colourDeployment, colourService, revisionObject, route, runConfigMap } from "./rollout.objects.ts";
 import type { Progress, RouteFacts } from "./rollout.progress.ts";
 import { isOfRelease } from "./rollout.retreat.ts";
 import { shareText } from "./rollout.sentences.ts";
@@ -39,6 +39,7 @@ export function planRollout(assessment: Assessment): Plan {
     ...forgetVersions(assessment),
     ...forgetCopies(assessment),
     ...refusal(assessment),
+    ...recordRun(assessment),
   ];
   const isBusy = next.canary !== undefined || next.phase === "Retiring";
   return { actions, ...(isBusy ? { requeueAfterSeconds: LOOK_SECONDS } : {}) };
@@ -124,4 +125,9 @@ function refusal({ next, world }: Assessment): Action[] {
   if (lastRequest === undefined || lastRequest.result === "Done" || lastRequest.id === world.progress.lastRequest?.id)
     return [];
   return [warn("RequestRefused", `request ${lastRequest.id}, ${lastRequest.action}: ${lastRequest.message}`)];
+}
+
+function recordRun({ world: { record, target } }: Assessment): Write[] {
+  if (record === undefined) return [];
+  return [apply(runConfigMap(target, record.data), `record of the release, ${String(record.rows)} rows`)];
 }

@@ -105,3 +105,8 @@ export function scriptedSampler(): ScriptedSampler {
     source: { name: "samples", run: async () => undefined },
   };
 }
+
+/** What the judge knows of a release, in short. */
+export function standing(given: Pick<Standing, "revision" | "run"> & Partial<Standing>): Standing {
+  return { verdict: undefined, failure: undefined, measured: { canary: 0, stable: 0 }, ...given };
+}
