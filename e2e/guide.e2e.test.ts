@@ -14,21 +14,26 @@ suite("guide", [NAMESPACE], ({ cluster: present, prepare, promise }) => {
     await ensureGateway(present().name, "traefik");
   });
 
-  promise(`every command of ${GUIDE} does what the page says`, async () => {
-    const script = commandsOf(readFileSync(join(ROOT, GUIDE), "utf8"));
-    const finished = await run("bash", ["-euo", "pipefail", "-c", script], {
-      env: {
-        KUBECONFIG: present().kubeconfig,
-        KUBECTL: join(ROOT, ".build/bin/kubectl"),
-        PATH: `${join(ROOT, ".build/bin")}:${join(ROOT, "bin")}:${process.env["PATH"] ?? ""}`,
-      },
-      timeoutMs: 280_000,
-    });
-    const told = `${finished.stdout}\n${finished.stderr}`;
-    if (finished.code !== 0) throw new Error(`the commands ended with ${String(finished.code)}:\n${told.slice(-4_000)}`);
-    expect(told).toContain("it came back");
-    expect(told).toContain("RolledBack");
-  }, 300_000);
+  promise(
+    `every command of ${GUIDE} does what the page says`,
+    async () => {
+      const script = commandsOf(readFileSync(join(ROOT, GUIDE), "utf8"));
+      const finished = await run("bash", ["-euo", "pipefail", "-c", script], {
+        env: {
+          KUBECONFIG: present().kubeconfig,
+          KUBECTL: join(ROOT, ".build/bin/kubectl"),
+          PATH: `${join(ROOT, ".build/bin")}:${join(ROOT, "bin")}:${process.env["PATH"] ?? ""}`,
+        },
+        timeoutMs: 280_000,
+      });
+      const told = `${finished.stdout}\n${finished.stderr}`;
+      if (finished.code !== 0)
+        throw new Error(`the commands ended with ${String(finished.code)}:\n${told.slice(-4_000)}`);
+      expect(told).toContain("it came back");
+      expect(told).toContain("RolledBack");
+    },
+    300_000,
+  );
 });
 
 /** All blocks of shell, one after the other. */
