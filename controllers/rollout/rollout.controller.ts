@@ -20,7 +20,7 @@ import { readSources } from "./rollout.reader.ts";
 import { configurationIndexes, configurationWatches, deploymentIndexes } from "./rollout.readers.ts";
 import { numbersMoved, reportRollout } from "./rollout.report.ts";
 import { createRunRecorder, recordedRun } from "./rollout.store.ts";
-import { sampleTask, standingOf } from "./rollout.task.ts";
+import { isToFollow, sampleTask } from "./rollout.task.ts";
 import type { Sampler } from "./sampling/sampler.ts";
 import type { AskHttp } from "./verification/answers.ts";
 import { observeJob, observeJobPod } from "./verification/jobs.ts";
@@ -81,10 +81,10 @@ export function createRolloutController({ sampler, metrics, randomBytes, askHttp
       const { run: record } = seen.target.names;
       const stored = isNew ? await recordedRun({ namespace, record, revision: task.revision }, context) : undefined;
       // The place is told before the verdict is read, so that no verdict of an earlier place counts at this one.
-      sampler.follow(uid, task, stored);
+      if (isToFollow(task, before)) sampler.follow(uid, task, stored);
       prober.follow(uid, { namespace, name }, probeTasks(seen));
       const asked = (hash: string) => prober.seen(uid, hash);
-      const standing = standingOf(seen, before, sampler.standing(uid));
+      const standing = sampler.standing(uid);
       const judged = { ...seen, asked, standing, record: recorder.due(uid, standing, context.clock) };
       // A retreat waits for nobody's answer.
       if (standing?.failure !== undefined && seen.progress.phase !== "RollingBack") return judged;

@@ -33,17 +33,9 @@ export function sampleTask({ rollout, target, progress, pods }: World): SampleTa
   };
 }
 
-/**
- * What the judge says now. A failure that it found by the policy before counts too: an edit of the analysis
- * that comes together with it must not make it forgotten.
- */
-export function standingOf(
-  { rollout }: World,
-  before: Standing | undefined,
-  now: Standing | undefined,
-): Standing | undefined {
-  const failure = before?.revision === runName(rollout) ? before?.failure : undefined;
-  return now === undefined || failure === undefined ? now : { ...now, failure: now.failure ?? failure };
+/** A release in which harm was found has nothing left to show: an edited analysis must not begin a run that has not seen it. */
+export function isToFollow(task: SampleTask | undefined, before: Standing | undefined): boolean {
+  return task === undefined || before?.failure === undefined || before.revision !== task.revision;
 }
 
 /** While weights are on their way the place before them counts: what is counted meanwhile belongs to no stage. */

@@ -7,7 +7,7 @@ import { type Assessment, assessRollout } from "../rollout.assess.ts";
 import { observeRollout } from "../rollout.observe.ts";
 import { planRollout } from "../rollout.plan.ts";
 import { reportRollout } from "../rollout.report.ts";
-import { sampleTask, standingOf } from "../rollout.task.ts";
+import { isToFollow, sampleTask } from "../rollout.task.ts";
 import { deployment, NAME, NAMESPACE, rollout, type ScriptedSampler, scriptedSampler, service } from "./builders.ts";
 
 // The decisions of the controller around a bare map of objects: no client, no hashes, no queue. A reconcile takes a fraction of a
@@ -68,8 +68,9 @@ function reconcile(world: SmallWorld, writes = Number.POSITIVE_INFINITY): Look {
   const object = rolloutOf(world);
   const seen = observeRollout(cacheOf(world.objects), object);
   const earlier = world.sampler.standing("uid-web");
-  world.sampler.follow("uid-web", sampleTask(seen));
-  const standing = standingOf(seen, earlier, world.sampler.standing("uid-web"));
+  const task = sampleTask(seen);
+  if (isToFollow(task, earlier)) world.sampler.follow("uid-web", task);
+  const standing = world.sampler.standing("uid-web");
   const assessment = assessRollout({ ...seen, standing }, undefined, world.now);
   const plan = planRollout(assessment);
   for (const action of plan.actions.slice(0, writes)) carryOut(world.objects, action);
