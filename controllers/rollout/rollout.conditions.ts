@@ -8,6 +8,7 @@ import { refusalTrouble } from "../kit/explain/refusals.ts";
 import type { Trouble } from "../kit/explain/trouble.ts";
 import type { Decision } from "./rollout.decide.ts";
 import { idleGateway, missingGateway, unseenGateways } from "./rollout.gateways.ts";
+import { TEMPLATE_IMAGES } from "./rollout.names.ts";
 import type { World } from "./rollout.observe.ts";
 import { doingText, shareText } from "./rollout.sentences.ts";
 
@@ -101,7 +102,7 @@ export function colourTrouble(world: World, colour: Colour): Trouble | undefined
   const refused = colours[colour]?.refused;
   if (refused !== undefined) return refusalTrouble(refused);
   for (const pod of pods.filter((it) => it.colour === colour && !it.ready)) {
-    const trouble = podTrouble(pod, clues.complaints.get(pod.uid ?? ""));
+    const trouble = podTrouble(pod, clues.complaints.get(pod.uid ?? ""), TEMPLATE_IMAGES);
     if (trouble !== undefined) return { ...trouble, text: `pod ${pod.name}: ${trouble.text}` };
   }
   return undefined;

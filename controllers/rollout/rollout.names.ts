@@ -48,3 +48,6 @@ export function targetOf(rollout: Rollout): Target {
   };
   return { owner: ownerOf(ROLLOUT, rollout, COMPONENTS.release), spec: rollout.spec, names };
 }
+
+/** What helps where an image of a pod template cannot be had. */
+export const TEMPLATE_IMAGES = "correct the image in the pod template, or name a pull secret there";

@@ -152,6 +152,13 @@ describe("a pod", () => {
     const running = pod({ phase: "Running", containerStatuses: [{ name: "ledger", state: { running: {} } }] });
     expect(podTrouble(podFacts(running), complaint)).toBeUndefined();
   });
+
+  test("of somebody's own template is told where its image is written", () => {
+    const object = waiting("ErrImagePull", NOT_FOUND);
+    expect(podTrouble(podFacts(object), undefined, "correct it there")?.text).toBe(
+      `image ${IMAGE} cannot be pulled: ErrImagePull: ${NOT_FOUND}; correct it there`,
+    );
+  });
 });
 
 describe("a claim", () => {

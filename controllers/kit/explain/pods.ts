@@ -130,13 +130,21 @@ export function endingWords({ name, namespace, node, endsBy }: PodFacts, now: nu
   return `${late}: it goes on when the node answers; if the node is gone for good: ${force}`;
 }
 
-/** Why a pod does not come up; `undefined` for one that is starting as pods do. @param complaint of an event about it */
-export function podTrouble(pod: PodFacts, complaint?: Complaint): Trouble | undefined {
+/** What helps where an image of ours cannot be had. */
+const OUR_IMAGES = "correct the image in the values of the operator, or name a pull secret in spec.imagePullSecrets";
+
+/**
+ * Why a pod does not come up; `undefined` for one that is starting as pods do.
+ * @param complaint of an event about it @param imageAdvice what helps where its image cannot be had
+ */
+export function podTrouble(pod: PodFacts, complaint?: Complaint, imageAdvice = OUR_IMAGES): Trouble | undefined {
   if (pod.ready || pod.phase === "Succeeded") return undefined;
   if (pod.ended !== undefined)
     return { text: `it ended: ${sentence(pod.ended.reason, pod.ended.message)}${lastOf(pod)}`, needsPerson: false };
   if (pod.unscheduled !== undefined) return unscheduled(pod.unscheduled);
-  const [trouble] = pod.containers.map(containerTrouble).filter((found) => found !== undefined);
+  const [trouble] = pod.containers
+    .map((it) => containerTrouble(it, imageAdvice))
+    .filter((found) => found !== undefined);
   if (trouble !== undefined) return trouble;
   const isStarting = pod.phase === "Pending" || pod.containers.some(({ waits }) => waits !== undefined);
   if (!isStarting || complaint === undefined) return undefined;
@@ -177,10 +185,11 @@ const IMAGE_FOR_PEOPLE = /not found|manifest unknown|unauthorized|denied|forbidd
 /** Waiting is what every container does before it starts. */
 const STARTING = ["ContainerCreating", "PodInitializing"];
 
-function containerTrouble({ name, image, restarts, isRunning, waits, lastEnd }: ContainerFacts): Trouble | undefined {
+function containerTrouble(container: ContainerFacts, imageAdvice: string): Trouble | undefined {
+  const { name, image, restarts, isRunning, waits, lastEnd } = container;
   // What it ended with yesterday does not say why it is not ready now.
   if (isRunning) return undefined;
-  if (waits !== undefined && IMAGE_REASONS.includes(waits.reason)) return imageTrouble(image, waits);
+  if (waits !== undefined && IMAGE_REASONS.includes(waits.reason)) return imageTrouble(image, waits, imageAdvice);
   if (lastEnd !== undefined && (waits === undefined || waits.reason === "CrashLoopBackOff")) {
     return {
       text: `container ${name}, restarted ${String(restarts)} times, ended ${endInWords(lastEnd)}`,
@@ -197,12 +206,12 @@ function endInWords({ exitCode, reason, message }: NonNullable<ContainerFacts["l
   return `with exit code ${String(exitCode)}${why}${words === "" ? "" : `: ${words}`}`;
 }
 
-function imageTrouble(image: string, { reason, message }: Said): Trouble {
+function imageTrouble(image: string, { reason, message }: Said, advice: string): Trouble {
   const text = `image ${image} cannot be pulled: ${sentence(reason, message)}`;
   const isFinal = reason === "InvalidImageName" || reason === "ErrImageNeverPull" || IMAGE_FOR_PEOPLE.test(message);
   if (!isFinal) return { text, needsPerson: false };
   return {
-    text: `${firstWords(text)}; correct the image in the values of the operator, or name a pull secret in spec.imagePullSecrets`,
+    text: `${firstWords(text)}; ${advice}`,
     needsPerson: true,
   };
 }

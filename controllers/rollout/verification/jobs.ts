@@ -7,7 +7,7 @@ import { type PodFacts, podFacts, podTrouble } from "../../kit/explain/pods.ts";
 import { refusalTrouble } from "../../kit/explain/refusals.ts";
 import { firstWords } from "../../kit/explain/trouble.ts";
 import { componentLabels, ownedObject } from "../../kit/objects.ts";
-import { colourLabel, type Target } from "../rollout.names.ts";
+import { colourLabel, type Target, TEMPLATE_IMAGES } from "../rollout.names.ts";
 import type { Check } from "./checks.ts";
 import type { Seen } from "./memory.ts";
 
@@ -158,7 +158,7 @@ export function seenJob(job: ObservedJob | undefined, pods: readonly JobPod[], c
 
 function wordsOf(pods: readonly JobPod[], { complaints }: Clues): string | undefined {
   for (const pod of pods) {
-    const trouble = podTrouble(pod, complaints.get(pod.uid ?? ""));
+    const trouble = podTrouble(pod, complaints.get(pod.uid ?? ""), TEMPLATE_IMAGES);
     if (trouble !== undefined) return `pod ${pod.name}: ${trouble.text}`;
   }
   return undefined;
