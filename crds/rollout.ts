@@ -346,6 +346,11 @@ export const rolloutStatus = z.strictObject({
   verifiedAt: time
     .meta({ description: "When the gateway was seen to have taken the weight of the stage." })
     .exactOptional(),
+  losses: z
+    .int()
+    .min(0)
+    .meta({ description: "How often none of its pods was ready any more at this stage, while it had requests." })
+    .exactOptional(),
   lostAt: time
     .meta({
       description: "Since when the weight of the stage is lost again: pods are not ready, or the gateway waits.",

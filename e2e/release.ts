@@ -133,12 +133,17 @@ export function followWeights({ client, namespace }: Stage): {
       await wait(LOOK_MS);
     }
   };
-  const running = loop();
+  // A failure is told by `stop`, where somebody waits for it.
+  const running = loop().then(
+    () => undefined,
+    (error: unknown) => error,
+  );
   return {
     changes,
     stop: async () => {
       isStopped = true;
-      await running;
+      const error = await running;
+      if (error !== undefined) throw error;
     },
   };
 }

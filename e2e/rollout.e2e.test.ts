@@ -25,7 +25,7 @@ import { suite } from "./suite.ts";
 const NAMESPACE = "rollout";
 const RATE = 200;
 /** The load ends by itself, should a test be killed. */
-const LOAD_SECONDS = 600;
+const LOAD_SECONDS = 1_200;
 
 const SPEC = {
   stages: [quickStage(1_000, 4), quickStage(5_000, 4), quickStage(10_000, 4)],

@@ -11,6 +11,7 @@ import { type Assessment, assessRollout } from "./rollout.assess.ts";
 import { probeTasks } from "./rollout.checks.ts";
 import { isKeyMissing } from "./rollout.configuration.ts";
 import { missingCopies } from "./rollout.copies.ts";
+import { decide } from "./rollout.decide.ts";
 import { observePod } from "./rollout.facts.ts";
 import { gatewayIndexes, gatewayWatches } from "./rollout.gateway-watches.ts";
 import type { RolloutMetrics } from "./rollout.metrics.ts";
@@ -87,7 +88,7 @@ export function createRolloutController({ sampler, metrics, randomBytes, askHttp
       const standing = sampler.standing(uid);
       const judged = { ...seen, asked, standing, record: recorder.due(uid, standing, context.clock) };
       // A retreat waits for nobody's answer.
-      if (standing?.failure !== undefined && seen.progress.phase !== "RollingBack") return judged;
+      if (decide(judged, context.clock.now()).next.phase === "RollingBack") return judged;
       const [clues, sources] = await Promise.all([
         readClues(suspectsOf(seen), context),
         readSources(missingCopies(seen), namespace, context),
@@ -155,6 +156,12 @@ function named(resource: ResourceType, index: string, read: (object: KubeObject)
 }
 
 const WATCHES: readonly Watch[] = [
+  // When the older one of two that release one Deployment goes, the other one goes on. What they name never changes.
+  {
+    resource: ROLLOUT,
+    keys: referringKeys<Rollout>(ROLLOUT, ON_DEPLOYMENT, ({ spec }) => spec.target.deployment),
+    changed: () => false,
+  },
   // Only what is asked for counts, and whether pods were refused; how many are ready is read from the pods.
   {
     ...named(RESOURCES.Deployment, ON_DEPLOYMENT, (object) => [

@@ -20,6 +20,7 @@ test.each<{
   { name: "nothing told", status: {}, want: undefined },
   { name: "at rest", status: { phase: "Idle" }, want: undefined },
   { name: "pods come up", status: { phase: "Preparing" }, want: 600 },
+  { name: "it is verified, each check in its time", status: { phase: "Verifying" }, want: undefined },
   { name: "the gateway takes the weight", status: { phase: "Canary", stage: 0 }, want: 600 },
   { name: "a stage is judged", status: { phase: "Canary", stage: 1, ...verified }, want: 600 },
   {

@@ -14,6 +14,8 @@ export function stepDeadline(status: RolloutStatus, spec: RolloutSpec): number |
   const { phase, phaseSince } = status;
   if (phase === undefined || phaseSince === undefined || phase === "Idle") return undefined;
   if (phase === "RollingBack") return retreatDeadline(status, spec);
+  // Each check has a limit of its own.
+  if (phase === "Verifying") return undefined;
   if (phase === "Retiring") return after(phaseSince, spec.drainSeconds);
   if (status.pause !== undefined || status.heldSince !== undefined || spec.paused) return undefined;
   const isJudged = (phase === "Canary" || phase === "Baking") && status.verifiedAt !== undefined;

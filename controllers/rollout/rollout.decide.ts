@@ -1,9 +1,10 @@
 /** What follows from the world: the next step of the release, and what each colour is to have. */
+import { ANNOTATIONS } from "../../crds/group.ts";
 import type { Colour, Rollout } from "../../crds/rollout.ts";
 import { checkFacts } from "./rollout.checks.ts";
 import { COLOURS } from "./rollout.names.ts";
 import type { World } from "./rollout.observe.ts";
-import { advance } from "./rollout.phases.ts";
+import { advance, leftAlone } from "./rollout.phases.ts";
 import type { ColourFacts, Progress, ReleaseFacts } from "./rollout.progress.ts";
 import type { Unusable, VersionContent, Wanted } from "./rollout.template.ts";
 import { canaryBps, replicasOf, weightsOf } from "./rollout.weights.ts";
@@ -42,7 +43,9 @@ export function runningRevisions({ colours, podRevisions }: World, progresses: r
 /** @param now milliseconds since the epoch */
 export function decide(world: World, now: number): Decision {
   const facts = releaseFacts(world);
-  const next = advance(world.progress, facts, now);
+  const isLeftAlone = world.rollout.metadata.annotations?.[ANNOTATIONS.paused] === "true";
+  // Nothing is done while it is left alone, so nothing is remembered as if it were.
+  const next = isLeftAlone ? leftAlone(world.progress, now) : advance(world.progress, facts, now);
   const acting = next.phase === "RollingBack" ? next : world.progress;
   return {
     world,

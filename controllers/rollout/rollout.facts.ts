@@ -76,7 +76,7 @@ export interface ObservedRoute extends ObjectIdentity, RouteFacts {
 
 interface RouteShape {
   readonly spec?: {
-    readonly parentRefs?: readonly unknown[];
+    readonly parentRefs?: readonly ParentRef[];
     readonly rules?: readonly {
       readonly backendRefs?: readonly { readonly name: string; readonly port?: number; readonly weight?: number }[];
     }[];
@@ -84,8 +84,16 @@ interface RouteShape {
   readonly status?: { readonly parents?: readonly ParentShape[] };
 }
 
+/** Which Gateway, or which listener of it, is meant. */
+interface ParentRef {
+  readonly namespace?: string;
+  readonly name?: string;
+  readonly sectionName?: string;
+  readonly port?: number;
+}
+
 interface ParentShape {
-  readonly parentRef?: { readonly name?: string };
+  readonly parentRef?: ParentRef;
   readonly conditions?: readonly {
     readonly type: string;
     readonly status: string;
@@ -114,7 +122,13 @@ export function observeRoute(
           name === wanted && holds === "True" && observedGeneration >= generation,
       ),
     );
-  const refusal = parents
+  const isOf = ({ parentRef = {} }: ParentShape, ref: ParentRef): boolean =>
+    (["name", "sectionName", "port"] as const).every((member) => parentRef[member] === ref[member]) &&
+    (parentRef.namespace ?? object.metadata.namespace) === (ref.namespace ?? object.metadata.namespace);
+  // What a Gateway said that the route names no more counts for nothing.
+  const named = (spec?.parentRefs ?? []).map((ref) => parents.filter((parent) => isOf(parent, ref)));
+  const refusal = named
+    .flat()
     .flatMap(({ parentRef, conditions = [] }) => conditions.map((said) => ({ ...said, parent: parentRef?.name ?? "" })))
     .find(({ type: name, status: holds }) => (TAKEN as readonly string[]).includes(name) && holds === "False");
   return {
@@ -122,8 +136,8 @@ export function observeRoute(
     weights: weightsIn(spec, names),
     ports: portsIn(spec, names),
     stable: colourOf(annotations?.[ANNOTATIONS.stable]),
-    isAccepted: parents.length >= (spec?.parentRefs?.length ?? 1) && parents.every(isTaken),
-    isSpokenOf: parents.length > 0,
+    isAccepted: named.length > 0 && named.every((said) => said.length > 0 && said.every(isTaken)),
+    isSpokenOf: named.flat().length > 0,
     retreat: readRetreat(annotations?.[ANNOTATIONS.retreat]),
     refusal:
       refusal === undefined

@@ -39,7 +39,16 @@ const RELEASE_BUCKETS_SECONDS = [
 ];
 const ROLLBACK_BUCKETS_SECONDS = [0.1, 0.25, 0.5, 1, 1.5, 2, 3, 4, 5, 7.5, 10, 15, 20, 25, 30, 45, 60];
 /** Why releases are taken back. The annotation of a route may say anything: what is not here counts as Other. */
-const ROLLBACK_REASONS = ["Harm", "SloBreach", "ProgressDeadlineExceeded", "NoData", "Aborted"];
+const ROLLBACK_REASONS = [
+  "Harm",
+  "SloBreach",
+  "PodsUnstable",
+  "ProgressDeadlineExceeded",
+  "NoData",
+  "HealthCheckFailed",
+  "SmokeTestFailed",
+  "Aborted",
+];
 const OTHER_REASON = "Other";
 
 export function createRolloutMetrics(metrics: Metrics): RolloutMetrics {

@@ -183,6 +183,7 @@ const REMEMBERED = [
   "phaseSince",
   "verifiedAt",
   "lostAt",
+  "losses",
   "stageBps",
   "heldSince",
   "isFastTrack",

@@ -28,6 +28,12 @@ const lost = (given: Partial<Progress>): Progress => {
   return rest;
 };
 
+/** None of the canary's pods is ready. */
+const without = (): ReleaseFacts => {
+  const { colours } = factsOf();
+  return factsOf({ colours: { ...colours, Green: { ...colours.Green, ready: 0 } } });
+};
+
 type Row = readonly [name: string, progress: Progress, facts: ReleaseFacts, next: Partial<Progress>];
 
 describe("the next step", () => {
@@ -49,6 +55,9 @@ describe("the next step", () => {
       factsOf({ route: NOT_TAKEN }),
       { phase: "Canary", lostAt: ago(0), phaseSince: ago(50) },
     ],
+    ["a loss of all pods", midway({ losses: 1 }), without(), { phase: "Canary", losses: 2, lostAt: ago(0) }],
+    ["pods that come and go", midway({ losses: 3 }), factsOf(), { phase: "RollingBack" }],
+    ["the next stage after losses", midway({ losses: 2 }), factsOf({ judged: PASS }), { phase: "Canary", stage: 1 }],
     [
       "a weight lost a moment ago",
       lost({ phaseSince: ago(900), lostAt: ago(9) }),

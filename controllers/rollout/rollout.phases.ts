@@ -32,12 +32,18 @@ export function advance(progress: Progress, facts: ReleaseFacts, now: number): P
   return withStageBps(isStill ? verified(paused, facts, now) : STEPS[paused.phase](paused, facts, now), facts);
 }
 
+/** What is remembered of a Rollout that is left alone: nothing but since when. @param now milliseconds since the epoch */
+export function leftAlone(progress: Progress, now: number): Progress {
+  const isUnderWay = progress.canary !== undefined && progress.phase !== "RollingBack";
+  if (!isUnderWay || progress.heldSince !== undefined) return progress;
+  return { ...progress, heldSince: new Date(now).toISOString() };
+}
+
 /** Time during which somebody holds the release counts for nothing: what began before it begins that much later. */
 function held(progress: Progress, { spec }: ReleaseFacts, now: number): Progress {
   const { heldSince, ...rest } = progress;
   const isUnderWay = progress.canary !== undefined && progress.phase !== "RollingBack";
-  if (spec.paused && isUnderWay)
-    return heldSince === undefined ? { ...rest, heldSince: new Date(now).toISOString() } : progress;
+  if (spec.paused && isUnderWay) return leftAlone(progress, now);
   if (heldSince === undefined) return progress;
   return { ...rest, ...laterBy(rest, Date.parse(heldSince), now) };
 }
@@ -182,8 +188,15 @@ function verified(progress: Progress, facts: ReleaseFacts, now: number): Progres
   if (progress.phase !== "Canary" && progress.phase !== "Baking") return progress;
   const { verifiedAt, lostAt: _, ...rest } = progress;
   const at = new Date(now).toISOString();
-  if (!isWeightTaken(progress, facts)) return verifiedAt === undefined ? progress : { ...rest, lostAt: at };
+  if (!isWeightTaken(progress, facts)) {
+    return verifiedAt === undefined ? progress : { ...rest, ...lossOfPods(progress, facts), lostAt: at };
+  }
   return verifiedAt === undefined ? { ...rest, verifiedAt: at } : progress;
+}
+
+/** One more time that no pod of the canary was ready any more, while it had a share. */
+function lossOfPods({ canary, losses = 0 }: Progress, { colours }: ReleaseFacts): Pick<Progress, "losses"> {
+  return canary !== undefined && colours[canary.colour].ready === 0 ? { losses: losses + 1 } : {};
 }
 
 function isDrained(progress: Progress, { spec, colours }: ReleaseFacts, now: number): boolean {

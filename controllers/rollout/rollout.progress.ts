@@ -12,6 +12,7 @@ export type Progress = Pick<
   | "phaseSince"
   | "verifiedAt"
   | "lostAt"
+  | "losses"
   | "stageBps"
   | "heldSince"
   | "isFastTrack"

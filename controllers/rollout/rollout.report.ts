@@ -79,6 +79,10 @@ function weightOf({ world, shareBps, acting }: Assessment, publish: boolean) {
 /** Numbers may wait; another verdict may not. */
 function verdictOf({ world, next }: Assessment, publish: boolean) {
   const { standing, rollout } = world;
+  if (next.phase === "RollingBack" && rollout.status?.verdict !== undefined && standing?.failure === undefined) {
+    // The verdict that led here stays in sight until the end; nothing is judged any more.
+    return rollout.status.verdict;
+  }
   const said = standing?.failure ?? standing?.verdict;
   if (next.canary === undefined || said === undefined) return undefined;
   const before = rollout.status?.verdict;

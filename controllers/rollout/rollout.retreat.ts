@@ -17,6 +17,7 @@ const CAUSES: readonly Policy<Input, Cause>[] = [
   ["another replica has taken the share away", guarded],
   ["the spec asks for another version", superseded],
   ["pods or gateway are not ready in time", deadline],
+  ["its pods come and go", unstable],
   ["nothing could be judged for too long", unknown],
 ];
 
@@ -84,6 +85,15 @@ function deadline({ progress, facts, now }: Input): Cause | undefined {
       ? "the pods of the new version are not ready"
       : "the pods of the new version, or the gateway, are not ready for its share";
   return { outcome: "RolledBack", reason: "ProgressDeadlineExceeded", message: `${what} after ${String(seconds)} s` };
+}
+
+/** A node may be lost once, and a pod evicted; a version whose pods all die again and again under requests is ill. */
+const LOSSES_MAX = 3;
+
+function unstable({ progress: { losses = 0 } }: Input): Cause | undefined {
+  if (losses < LOSSES_MAX) return undefined;
+  const message = `${String(losses)} times none of its pods was ready any more while it had requests, at one stage`;
+  return { outcome: "RolledBack", reason: "PodsUnstable", message };
 }
 
 function unknown({ progress, facts, now }: Input): Cause | undefined {

@@ -6,7 +6,7 @@ const iso = (now: number): string => new Date(now).toISOString();
 
 /** What belongs to a phase or stage, and ends with it. */
 function withoutPhase(progress: Progress): Progress {
-  const { stage: _, stageBps: __, verifiedAt: ___, lostAt: ____, pause: _____, ...rest } = progress;
+  const { stage: _, stageBps: __, verifiedAt: ___, lostAt: ____, losses: _____, pause: ______, ...rest } = progress;
   return rest;
 }
 

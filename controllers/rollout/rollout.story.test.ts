@@ -1,4 +1,5 @@
 import { expect, test } from "@jest/globals";
+import { ANNOTATIONS } from "../../crds/group.ts";
 import { ROLLOUT, type RolloutSpec, type RolloutStatus } from "../../crds/rollout.ts";
 import { createMetrics } from "../../lib/node/metrics.ts";
 import { createMemoryWorld, type MemoryWorld } from "../../testkit/memory-world.ts";
@@ -62,6 +63,57 @@ async function later(stage: Stage, seconds: number): Promise<string[]> {
   await stage.world.clock.advance(seconds * 1_000);
   return [`· ${String(seconds)} s later`, ...(await toRest(stage))];
 }
+
+test("left alone by annotation: nothing is done, nothing is remembered as if it were, and no time runs", async () => {
+  const stage = begin();
+  await toRest(stage);
+  push(stage.world, "web:2");
+  await toRest(stage);
+  const before = stage.status();
+  expect(before).toMatchObject({ phase: "Canary", stage: 0 });
+  const annotate = (value: string | undefined) =>
+    stage.world.edit(ROLLOUT.kind, NAME, (object) => ({
+      ...object,
+      metadata: {
+        ...object.metadata,
+        annotations: value === undefined ? {} : { [ANNOTATIONS.paused]: value },
+      },
+    }));
+  annotate("true");
+  stage.sampler.say({ verdict: verdict("Pass", "HoldOver") });
+  await toRest(stage);
+  push(stage.world, "web:3");
+  await later(stage, 3_600);
+  const { heldSince: _, conditions: __, verdict: ___, ...kept } = stage.status();
+  const { conditions: ____, verdict: _____, ...was } = before;
+  expect(kept).toEqual(was);
+  push(stage.world, "web:2");
+  annotate(undefined);
+  await toRest(stage);
+  // The verdict counts now, and no deadline of the hour has passed.
+  expect(stage.status()).toMatchObject({ phase: "Canary", stage: 1 });
+  expect(stage.status().heldSince).toBeUndefined();
+});
+
+test("harm that is found while it is left alone takes the release back at its end", async () => {
+  const stage = begin();
+  await toRest(stage);
+  push(stage.world, "web:2");
+  await toRest(stage);
+  stage.world.edit(ROLLOUT.kind, NAME, (object) => ({
+    ...object,
+    metadata: { ...object.metadata, annotations: { [ANNOTATIONS.paused]: "true" } },
+  }));
+  stage.sampler.say({ failure: verdict("Fail", "Harm") });
+  await toRest(stage);
+  expect(stage.status()).toMatchObject({ phase: "Canary" });
+  stage.world.edit(ROLLOUT.kind, NAME, (object) => ({
+    ...object,
+    metadata: { ...object.metadata, annotations: {} },
+  }));
+  const lines = await toRest(stage);
+  expect(lines.find((line) => line.startsWith("  apply"))).toContain("HTTPRoute web: back: as the test says");
+});
 
 test("the first version, then a good one, step by step", async () => {
   const stage = begin();

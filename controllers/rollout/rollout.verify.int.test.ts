@@ -281,7 +281,8 @@ async function weights(): Promise<Record<string, number>> {
 async function takeRoute(wanted: Record<string, number>): Promise<void> {
   const has = async (): Promise<boolean> => JSON.stringify(await weights()) === JSON.stringify(wanted);
   await eventually(`the route has ${JSON.stringify(wanted)}`, has, TIMEOUT_MS);
-  const { generation } = (await kube.get(RESOURCES.HTTPRoute, { namespace, name: "web" })).metadata;
+  const route = await kube.get(RESOURCES.HTTPRoute, { namespace, name: "web" });
+  const { generation } = route.metadata;
   const conditions = ["Accepted", "ResolvedRefs"].map((type) => ({
     type,
     status: "True",
@@ -290,7 +291,8 @@ async function takeRoute(wanted: Record<string, number>): Promise<void> {
     observedGeneration: generation,
     lastTransitionTime: AT,
   }));
-  const parents = [{ parentRef: { name: "public" }, controllerName: "example.com/test", conditions }];
+  const { parentRefs } = route["spec"] as { readonly parentRefs: readonly object[] };
+  const parents = parentRefs.map((parentRef) => ({ parentRef, controllerName: "example.com/test", conditions }));
   await mergeStatus(RESOURCES.HTTPRoute, "web", { parents });
 }
 

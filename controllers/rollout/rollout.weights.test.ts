@@ -10,7 +10,13 @@ const given = (share: number, isAccepted = true) => ({
   route: { weights: { Blue: 10_000 - share, Green: share }, isAccepted, retreat: undefined },
 });
 const RETREAT = { outcome: "RolledBack", reason: "Harm", message: "m", decidedAt: ago(40) } as const;
+const PAUSED = { spec: { paused: true } };
 const { canary: _, ...REST } = midway();
+/** A step whose weight the gateway has not taken yet. */
+const notTaken = (more: Partial<Progress>): Progress => {
+  const { verifiedAt: __, ...rest } = midway(more);
+  return rest;
+};
 const IDLE: Progress = { ...REST, phase: "Idle" };
 
 describe("share of the canary", () => {
@@ -28,6 +34,11 @@ describe("share of the canary", () => {
     ["edited by hand", midway(), factsOf(given(7_000)), 1_000],
     ["of the last stage, less the hold-back", midway({ stage: 1, stageBps: 10_000 }), factsOf(), 9_500],
     ["while it goes back", midway({ phase: "RollingBack" }), factsOf(), 0],
+    ["that was on its way when somebody paused", notTaken({ stage: 1, stageBps: 5_000 }), factsOf(PAUSED), 1_000],
+    ["that falls while somebody pauses", notTaken({ stage: 0, stageBps: 500 }), factsOf(PAUSED), 500],
+    ["edited by hand while somebody pauses", midway(), factsOf({ ...PAUSED, ...given(7_000) }), 1_000],
+    ["lowered by hand while somebody pauses", midway(), factsOf({ ...PAUSED, ...given(100) }), 1_000],
+    ["of everything, while somebody pauses", midway({ phase: "Switching" }), factsOf(PAUSED), 1_000],
   ])("%s", (_name, progress, facts, share) => {
     expect(canaryBps(progress, facts)).toBe(share);
     expect(weightsOf(progress, facts)).toEqual({ Blue: 10_000 - share, Green: share });

@@ -41,7 +41,7 @@ export function podsFor(bps: number, replicas: number): number {
 
 /**
  * Share of the requests that the canary is to get now. It rises only to what its ready pods can carry; it falls only with the
- * step, or to 0 when none of its pods is ready any more.
+ * step, or to 0 when none of its pods is ready any more. While the spec holds the release it does not rise.
  */
 export function canaryBps(progress: Progress, facts: ReleaseFacts): number {
   const { canary, stable } = progress;
@@ -51,6 +51,9 @@ export function canaryBps(progress: Progress, facts: ReleaseFacts): number {
   const { revision, ready } = facts.colours[canary.colour];
   if (asked === 0 || revision !== canary.revision || ready === 0) return 0;
   const now = facts.route.weights?.[canary.colour] ?? 0;
+  // A release that is held keeps the share that it was seen with; none that was on its way arrives.
+  const isReached = progress.phase === "Canary" && progress.verifiedAt !== undefined;
+  if (facts.spec.paused && !isReached) return Math.min(asked, now);
   if (asked <= now || ready >= podsFor(asked, facts.replicas)) return asked;
   return now;
 }

@@ -56,13 +56,13 @@ export const gatewayStep: StoryStep = (world) => {
       status: "True",
       observedGeneration: generation,
     }));
-    world.edit("HTTPRoute", name, (object) => ({
-      ...object,
-      status: { parents: [{ parentRef: { name: "public" }, controllerName: "test", conditions }] },
-    }));
-    const { rules } = route["spec"] as {
+    const { rules, parentRefs } = route["spec"] as {
+      readonly parentRefs: readonly object[];
       readonly rules: readonly { readonly backendRefs: readonly { name: string; weight: number }[] }[];
     };
+    // As gateways do, each says which reference it speaks of.
+    const parents = parentRefs.map((parentRef) => ({ parentRef, controllerName: "test", conditions }));
+    world.edit("HTTPRoute", name, (object) => ({ ...object, status: { parents } }));
     const weights = (rules[0]?.backendRefs ?? []).map((ref) => `${ref.name} ${String(ref.weight)}`);
     return `the gateway takes HTTPRoute ${name}: ${weights.join(", ")}`;
   }

@@ -149,7 +149,8 @@ function accepted(route: KubeObject): KubeObject {
     status: "True",
     observedGeneration: generation,
   }));
-  return { ...route, status: { parents: [{ parentRef: { name: "public" }, conditions }] } };
+  const { parentRefs } = route["spec"] as { readonly parentRefs: readonly object[] };
+  return { ...route, status: { parents: parentRefs.map((parentRef) => ({ parentRef, conditions })) } };
 }
 
 /** Weights that an object of kind HTTPRoute gives. */

@@ -1,0 +1,23 @@
+import { expect, test } from "@jest/globals";
+import { ROLLOUT } from "../../crds/rollout.ts";
+import { createMetrics } from "../../lib/node/metrics.ts";
+import { createMemoryWorld } from "../../testkit/memory-world.ts";
+import { createRolloutController } from "./rollout.controller.ts";
+import { createRolloutMetrics } from "./rollout.metrics.ts";
+import { NAMESPACE, rollout, scriptedSampler } from "./testing/builders.ts";
+
+test("when the older one of two Rollouts of a Deployment goes, the other one is woken", () => {
+  const { watches, indexes } = createRolloutController({
+    sampler: scriptedSampler(),
+    metrics: createRolloutMetrics(createMetrics()),
+    randomBytes: (size) => new Uint8Array(size),
+    askHttp: async () => ({ status: 200, body: "" }),
+  });
+  const world = createMemoryWorld({ namespace: NAMESPACE, indexes });
+  const older = rollout();
+  world.put({ ...rollout(), metadata: { ...older.metadata, name: "web-too", uid: "uid-too" } });
+  const watch = watches.find(({ resource }) => resource.kind === ROLLOUT.kind);
+  expect(watch?.keys(older, world.cache)).toEqual([{ namespace: NAMESPACE, name: "web-too" }]);
+  // An update of one concerns the other in nothing.
+  expect(watch?.changed?.(older, older)).toBe(false);
+});
