@@ -198,7 +198,7 @@ export const METRICS = {
     labels: ["namespace", "name", "kind"],
   }),
   rollback_count_total: metric("counter", "controller", {
-    help: "Releases that were taken back, by reason: Harm, SloBreach, ProgressDeadlineExceeded, NoData, Aborted (somebody asked for it) or Other. A release that another version replaced is none.",
+    help: "Releases that were taken back, by reason: Harm, SloBreach, PodsUnstable, ProgressDeadlineExceeded, NoData, HealthCheckFailed, SmokeTestFailed, Aborted (somebody asked for it) or Other. A release that another version replaced is none.",
     labels: ["reason"],
   }),
   rollback_duration_seconds: metric("histogram", "controller", {
