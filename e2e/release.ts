@@ -134,16 +134,13 @@ export function followWeights({ client, namespace }: Stage): {
     }
   };
   // A failure is told by `stop`, where somebody waits for it.
-  const running = loop().then(
-    () => undefined,
-    (error: unknown) => error,
-  );
+  const running = Promise.allSettled([loop()]);
   return {
     changes,
     stop: async () => {
       isStopped = true;
-      const error = await running;
-      if (error !== undefined) throw error;
+      const [outcome] = await running;
+      if (outcome.status === "rejected") throw new Error("the route could not be followed", { cause: outcome.reason });
     },
   };
 }
