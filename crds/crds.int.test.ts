@@ -16,6 +16,7 @@ import { ROLLOUT } from "./rollout.ts";
 import { rolloutVerify } from "./rollout-verify.ts";
 import { SHARD_SET, type ShardSet, shardSetSpec } from "./shardset.ts";
 import { structural } from "./structural.ts";
+import { REFUSED_ROLLOUTS, TAKEN_ROLLOUTS } from "./testing/rollout-parts.ts";
 import { serveKinds } from "./testing/served.ts";
 
 const KUBECTL = join(import.meta.dirname, "../.build/bin/kubectl");
@@ -109,13 +110,28 @@ describe("samples", () => {
   });
 });
 
-describe("checks of a Rollout", () => {
+/** The smallest Rollout with other parts. */
+function rolloutWith(name: string, part: object): object {
   const sample = parse(readFileSync(join(SAMPLES, "rollout-minimal.yaml"), "utf8")) as KubeObject;
-  const rollout = (name: string, verify: object): object => ({
+  return {
     ...sample,
     metadata: { name, namespace: "default" },
-    spec: { ...(sample["spec"] as object), verify },
+    spec: { ...(sample["spec"] as object), ...part },
+  };
+}
+
+describe("parts of a Rollout that belong together", () => {
+  test.each(TAKEN_ROLLOUTS)("takes %s", async (_, part) => {
+    await expectApplied(rolloutWith("parts", part));
   });
+
+  test.each(REFUSED_ROLLOUTS)("refuses %s", async (_, part, sentence) => {
+    await expectRefused(rolloutWith("bad-parts", part), sentence);
+  });
+});
+
+describe("checks of a Rollout", () => {
+  const rollout = (name: string, verify: object): object => rolloutWith(name, { verify });
   const http = { path: "/ok" };
 
   test("are defaulted as zod does", async () => {

@@ -10,7 +10,9 @@ import { crdName, customResourceDefinition } from "./crd.ts";
 import { creditLedgerSpec } from "./creditledger.ts";
 import { KINDS } from "./kinds.ts";
 import { FORBIDDEN_PARAMETER_PREFIXES, FORBIDDEN_PARAMETERS } from "./postgres-parameters.ts";
+import { rolloutSpec } from "./rollout.ts";
 import { shardSetSpec } from "./shardset.ts";
+import { REFUSED_ROLLOUTS, TAKEN_ROLLOUTS } from "./testing/rollout-parts.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const SAMPLES = join(import.meta.dirname, "samples");
@@ -82,6 +84,18 @@ describe("CreditLedger", () => {
     ["no ShardSet", { assets: ledger.assets }, "expected string"],
   ])("refuses %s", (_, input, fragment) => {
     expect(messages(creditLedgerSpec.safeParse(input)).join("\n")).toContain(fragment);
+  });
+});
+
+describe("Rollout", () => {
+  const { spec: minimal } = parse(readFileSync(join(SAMPLES, "rollout-minimal.yaml"), "utf8")) as { spec: object };
+
+  test.each(TAKEN_ROLLOUTS)("takes %s", (_, part) => {
+    expect(messages(rolloutSpec.safeParse({ ...minimal, ...part }))).toEqual([]);
+  });
+
+  test.each(REFUSED_ROLLOUTS)("refuses %s", (_, part, sentence) => {
+    expect(messages(rolloutSpec.safeParse({ ...minimal, ...part }))).toEqual([expect.stringContaining(sentence)]);
   });
 });
 

@@ -39,6 +39,51 @@ const servicePort = z.strictObject({
 });
 export type RolloutPort = z.output<typeof servicePort>;
 
+/** As the API server holds the ports of a Service. */
+const servicePorts = withRules(listAtomic(z.array(servicePort).min(1).max(16)), [
+  {
+    rule: "size(self) < 2 || self.all(p, has(p.name))",
+    message: "of several ports each needs a name",
+    check: (list) => list.length < 2 || list.every(({ name }) => name !== undefined),
+  },
+  {
+    rule: "self.all(a, !has(a.name) || self.exists_one(b, has(b.name) && b.name == a.name))",
+    message: "names of ports must differ",
+    check: (list) => areDistinct(list.flatMap(({ name }) => name ?? [])),
+  },
+  {
+    rule: "self.all(a, self.exists_one(b, b.port == a.port))",
+    message: "numbers of ports must differ",
+    check: (list) => areDistinct(list.map((it) => it.port)),
+  },
+]);
+
+function areDistinct(values: readonly unknown[]): boolean {
+  return new Set(values).size === values.length;
+}
+
+const service = withRules(
+  z.strictObject({
+    name: dnsLabel(
+      "Service of this namespace by which the Deployment is reached today. Its ports are those of both colours; it is read and never changed.",
+      63,
+    ).exactOptional(),
+    ports: servicePorts
+      .meta({
+        ...servicePorts.meta(),
+        description: "Ports of both colours, in place of those of a Service. The route leads to the first.",
+      })
+      .exactOptional(),
+  }),
+  [
+    {
+      rule: "has(self.name) || has(self.ports)",
+      message: "name a Service, or ports",
+      check: ({ name, ports }) => name !== undefined || ports !== undefined,
+    },
+  ],
+);
+
 const targetShape = z.strictObject({
   deployment: dnsLabel(
     "Deployment of this namespace whose pod template is released. It is read and never changed: whoever owns it keeps owning it.",
@@ -61,7 +106,7 @@ const target = immutableOptional(
   "target.deployment is immutable: make another Rollout for another Deployment",
 );
 
-const stage = z.strictObject({
+const stageShape = z.strictObject({
   weightBps: z.int().min(1).max(WHOLE_BPS).meta({
     description: "Share of the requests that the new version gets, in hundredths of a percent: 100 is 1 %.",
   }),
@@ -90,7 +135,15 @@ const stage = z.strictObject({
     .meta({ description: "True: the stage waits for request promote once it has passed." })
     .default(false),
 });
-export type RolloutStage = z.output<typeof stage>;
+export type RolloutStage = z.output<typeof stageShape>;
+
+const stage = withRules(stageShape, [
+  {
+    rule: "self.maxHoldSeconds == 0 || self.holdSeconds <= self.maxHoldSeconds",
+    message: "holdSeconds must not exceed maxHoldSeconds: the stage would wait for a person before its hold is over",
+    check: ({ holdSeconds, maxHoldSeconds }) => maxHoldSeconds === 0 || holdSeconds <= maxHoldSeconds,
+  },
+]);
 
 /** The ladder that a Rollout has when it names none. */
 const LADDER: RolloutStage[] = [
@@ -161,7 +214,7 @@ const rollback = z.strictObject({
     .default(3_600),
 });
 
-const request = z.strictObject({
+const requestShape = z.strictObject({
   id: z
     .string()
     .min(1)
@@ -179,7 +232,20 @@ const request = z.strictObject({
     .meta({ description: "Index of the stage, from 0; only for Jump." })
     .exactOptional(),
 });
-export type RolloutRequest = z.output<typeof request>;
+export type RolloutRequest = z.output<typeof requestShape>;
+
+const request = withRules(requestShape, [
+  {
+    rule: "self.action != 'Jump' || has(self.stage)",
+    message: "action Jump needs a stage",
+    check: ({ action, stage: to }) => action !== "Jump" || to !== undefined,
+  },
+  {
+    rule: "self.action == 'Jump' || !has(self.stage)",
+    message: "stage is only for action Jump",
+    check: ({ action, stage: to }) => action === "Jump" || to === undefined,
+  },
+]);
 
 const specShape = z.strictObject({
   target: target.meta({ ...target.meta(), description: "What is released." }),
@@ -192,17 +258,10 @@ const specShape = z.strictObject({
         "Pods of the version that serves; those of the Deployment unless told. Set it when the Deployment itself is to have no pods.",
     })
     .exactOptional(),
-  service: z
-    .strictObject({
-      name: dnsLabel(
-        "Service of this namespace by which the Deployment is reached today. Its ports are those of both colours; it is read and never changed.",
-        63,
-      ).exactOptional(),
-      ports: listAtomic(z.array(servicePort).min(1).max(16))
-        .meta({ description: "Ports of both colours, in place of those of a Service. The route leads to the first." })
-        .exactOptional(),
-    })
-    .meta({ description: "Ports to which requests go." }),
+  service: service.meta({
+    ...service.meta(),
+    description: "Ports to which requests go. Other ports are another version, which is released.",
+  }),
   configuration: z
     .enum(["Copy", "Shared"])
     .meta({
@@ -260,7 +319,10 @@ const specShape = z.strictObject({
     })
     .default(false),
   request: request
-    .meta({ description: "What a person asks for, once for each id; `shieldx rollout` writes it, Git may." })
+    .meta({
+      ...request.meta(),
+      description: "What a person asks for, once for each id; `shieldx rollout` writes it, Git may.",
+    })
     .exactOptional(),
 });
 
@@ -301,7 +363,7 @@ export type Outcome = z.output<typeof outcome>;
 
 const version = z.strictObject({
   colour: colour.meta({ description: "Its Deployment and Service are <name>-<colour>." }),
-  revision: revision.meta({ description: "Hash of its pod template and of the configuration that it reads." }),
+  revision: revision.meta({ description: "Hash of its pod template, its ports and the configuration that it reads." }),
   since: time.meta({ description: "When it got this role." }),
 });
 export type Version = z.output<typeof version>;

@@ -5,7 +5,7 @@ import { type Overrides, valuesOf } from "./arbitraries.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const { target, stages, analysis } = rolloutSpec.shape;
+const { target, service, stages, analysis, request } = rolloutSpec.shape;
 
 /** One of five as the schema suggests it, which the rules refuse nearly always. */
 function mostly<T>(values: fc.Arbitrary<unknown>, repaired: (value: T) => unknown): fc.Arbitrary<unknown> {
@@ -19,13 +19,40 @@ function exactlyOne(value: Fields, members: readonly string[], otherwise: Fields
   return found === undefined ? otherwise : { [found]: value[found] };
 }
 
+/** The first item with each value of a member; an item without the member stays. */
+function distinct(items: readonly Fields[], member: string): readonly Fields[] {
+  const isFirst = (item: Fields, index: number): boolean =>
+    items.findIndex((other) => other[member] === item[member]) === index;
+  return items.filter((item, index) => item[member] === undefined || isFirst(item, index));
+}
+
+/** A name, or ports that can be told apart. */
+function reached({ ports, ...rest }: Fields): unknown {
+  if (ports === undefined) return { name: "web", ...rest };
+  const kept = distinct(distinct(ports as readonly Fields[], "name"), "port");
+  const named = kept.map((it) => ({ name: `p${String(it["port"])}`, ...it }));
+  return { ...rest, ports: kept.length > 1 ? named : kept };
+}
+
+/** A stage where one is jumped to, and nowhere else. */
+function asked({ stage = 0, ...rest }: Fields): unknown {
+  return rest["action"] === "Jump" ? { ...rest, stage } : rest;
+}
+
+/** A hold that is within the longest one. */
+function held({ maxHoldSeconds = 3_600, ...rest }: Fields): Fields {
+  const longest = Number(maxHoldSeconds);
+  const { holdSeconds = 300 } = rest;
+  return { ...rest, maxHoldSeconds: longest === 0 ? 0 : Math.max(longest, Number(holdSeconds)) };
+}
+
 /** Weights in order, each once, up to all. */
 function ladder(list: readonly { readonly weightBps: number }[]): unknown {
   const weights = [...new Set(list.map(({ weightBps }) => weightBps))].filter((weight) => weight < 10_000);
   const sorted = [...weights.sort((one, other) => one - other), 10_000];
   return list
     .slice(-sorted.length)
-    .map((stage, index, kept) => ({ ...stage, weightBps: sorted.at(index - kept.length) }));
+    .map((stage, index, kept) => ({ ...held(stage), weightBps: sorted.at(index - kept.length) }));
 }
 
 /** One source, and a histogram only where latency is judged. */
@@ -44,6 +71,8 @@ export const ROLLOUT_VALUES: Overrides = {
   target: mostly(valuesOf(target, {}), (value: Fields) =>
     exactlyOne(value, ["template", "deployment"], { deployment: "web" }),
   ),
+  service: mostly(valuesOf(service, {}), reached),
   stages: mostly(valuesOf(stages, {}), ladder),
   analysis: mostly(valuesOf(analysis, {}), judged),
+  request: mostly(valuesOf(request, {}), asked),
 };

@@ -93,7 +93,7 @@ function serviceOf(reading: Reading, { service }: ConvertOptions): object {
 }
 
 function portsOf(containers: unknown): readonly object[] {
-  return listOf(containers)
+  const ports = listOf(containers)
     .flatMap((container) => listOf((container as { readonly ports?: unknown }).ports))
     .flatMap((item) => {
       const {
@@ -109,6 +109,9 @@ function portsOf(containers: unknown): readonly object[] {
         ? []
         : [{ ...optional("name", name), port: containerPort }];
     });
+  const distinct = ports.filter(({ port }, index) => ports.findIndex((other) => other.port === port) === index);
+  // Containers need no names for their ports; Services of several do.
+  return distinct.length < 2 ? distinct : distinct.map((it) => ({ name: `port-${String(it.port)}`, ...it }));
 }
 
 function trafficOf({ reading, namespace }: Entry, entries: readonly Entry[], options: ConvertOptions): object {

@@ -118,6 +118,21 @@ describe("a canary of Argo Rollouts", () => {
     expect(specsOf(text)[0]?.service).toEqual({ ports: [{ name: "http", port: 8_080 }] });
     expect(specsOf(text, { ...OPTIONS, service: "catalog" })[0]?.service).toEqual({ name: "catalog" });
   });
+
+  it("with several ports in its template, without names and one of them twice, has names for them", () => {
+    const text = example("argo-blue-green")
+      .replaceAll(/ +(active|preview)Service: .*\n/g, "")
+      .replace(
+        /( +)- name: http\n +containerPort: 8080\n/,
+        "$1- {containerPort: 8080}\n".repeat(2) + "$1- {containerPort: 9090}\n",
+      );
+    expect(specsOf(text)[0]?.service).toEqual({
+      ports: [
+        { name: "port-8080", port: 8_080 },
+        { name: "port-9090", port: 9_090 },
+      ],
+    });
+  });
 });
 
 it("a blue-green release becomes one stage of all requests", () => {

@@ -1,0 +1,38 @@
+/** Parts of a Rollout's spec that do not belong together: programs and the API server refuse them with the same sentence. */
+
+const STAGE = { weightBps: 10_000, minSamples: 1, maxErrorRateBps: 100 };
+
+const ladder = (stage: object): object => ({ stages: [{ ...STAGE, ...stage }] });
+const ports = (...list: readonly object[]): object => ({ service: { ports: list } });
+const request = (asked: object): object => ({ request: { id: "a", ...asked } });
+
+export const REFUSED_ROLLOUTS: readonly (readonly [what: string, part: object, sentence: string])[] = [
+  [
+    "a hold that is longer than the longest one",
+    ladder({ holdSeconds: 61, maxHoldSeconds: 60 }),
+    "holdSeconds must not exceed maxHoldSeconds",
+  ],
+  [
+    "a hold that is longer than the longest one by default",
+    ladder({ holdSeconds: 3_601 }),
+    "holdSeconds must not exceed maxHoldSeconds",
+  ],
+  ["a stage to promote to", request({ action: "Promote", stage: 1 }), "stage is only for action Jump"],
+  ["a jump to nowhere", request({ action: "Jump" }), "action Jump needs a stage"],
+  ["neither a Service nor ports", { service: {} }, "name a Service, or ports"],
+  ["two ports of which one has no name", ports({ name: "a", port: 80 }, { port: 81 }), "each needs a name"],
+  ["two ports of one name", ports({ name: "a", port: 80 }, { name: "a", port: 81 }), "names of ports must differ"],
+  ["two ports of one number", ports({ name: "a", port: 80 }, { name: "b", port: 80 }), "numbers of ports must differ"],
+];
+
+/** The same parts as they may be. */
+export const TAKEN_ROLLOUTS: readonly (readonly [what: string, part: object])[] = [
+  ["a hold as long as the longest one", ladder({ holdSeconds: 60, maxHoldSeconds: 60 })],
+  ["a long hold of a stage that waits for ever", ladder({ holdSeconds: 86_400, maxHoldSeconds: 0 })],
+  ["a jump to the first stage", request({ action: "Jump", stage: 0 })],
+  ["one port without a name", ports({ port: 80 })],
+  [
+    "two ports with names",
+    ports({ name: "a", port: 80, targetPort: 8_080 }, { name: "b", port: 81, targetPort: 8_080 }),
+  ],
+];
