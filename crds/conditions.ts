@@ -184,6 +184,8 @@ export const ROLLOUT_REASONS = {
   ConfigurationRefused:
     "A ConfigMap or Secret that the pod template reads is not copied: it is too large, there are too many, or it proves who somebody is. Take it out, share it with annotation shieldx.dev/configuration: Shared, or set spec.configuration to Shared.",
   ConfigurationPending: "The key with which names of copies are made is being made.",
+  ReplicasUnknown:
+    "The Deployment is scaled to 0 and spec.replicas is not set, so nothing says how many pods are to serve. Set spec.replicas; what serves keeps its pods.",
   TemplateInvalid: "The pod template cannot be released; the message quotes what the API server says.",
   RouteAccepted: "The gateway has taken the route.",
   RoutePending: "The gateway has not taken the route, or its last weights, yet.",

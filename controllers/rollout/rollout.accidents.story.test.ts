@@ -89,7 +89,7 @@ test("harm goes back while the API server refuses the Deployment, and a lost sta
   expectGolden(import.meta.dirname, "accidents", lines);
 });
 
-test("13: a Rollout that is deleted midway leaves nothing to do", async () => {
+test("[13] a Rollout that is deleted midway leaves nothing to do", async () => {
   const stage = await midway();
   stage.world.edit(ROLLOUT.kind, NAME, (object) => ({
     ...object,
@@ -99,7 +99,7 @@ test("13: a Rollout that is deleted midway leaves nothing to do", async () => {
   expect(lines.filter((line) => /apply|create|delete/.test(line))).toEqual([]);
 });
 
-test("10: the version that serves comes back midway without a verdict", async () => {
+test("[10] the version that serves comes back midway without a verdict", async () => {
   const stage = await midway();
   push(stage.world, "web:1");
   await toRest(stage);

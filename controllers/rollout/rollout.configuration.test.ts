@@ -10,6 +10,7 @@ interface Given {
   /** By name. */
   readonly there?: Readonly<Record<string, Partial<Source>>>;
   readonly volumes?: readonly object[];
+  readonly port?: number;
 }
 
 const VOLUMES = [{ configMap: { name: "files" } }, { secret: { secretName: "tls", optional: true } }];
@@ -26,13 +27,14 @@ function copied({
   mode = "Copy",
   there = { files: {}, tls: {} },
   volumes = VOLUMES,
+  port = 80,
   ...rest
 }: Given): Wanted | Unusable {
   const wanted: Wanted = {
     template: { metadata: { labels: {} }, spec: { volumes } },
     revision: "plain",
     replicas: 1,
-    ports: [],
+    ports: [{ port }],
     copies: [],
   };
   return withCopies(wanted, {
@@ -69,6 +71,10 @@ describe("the revision", () => {
     const before = usable().revision;
     expect(usable({ there: { files: { digest: "other" }, tls: {} } }).revision).not.toBe(before);
     expect(usable().revision).toBe(before);
+  });
+
+  test("follows the ports", () => {
+    expect(usable({ port: 81 }).revision).not.toBe(usable().revision);
   });
 
   test("is that of the template alone where configuration is shared", () => {

@@ -45,7 +45,7 @@ export function isKeyMissing(wanted: Wanted | Unusable): boolean {
   return "reason" in wanted && wanted.reason === "ConfigurationPending";
 }
 
-/** What is to be released, with its pods reading copies. The revision is that of template and configuration together. */
+/** What is to be released, with its pods reading copies. The revision is that of template, ports and configuration together. */
 export function withCopies(wanted: Wanted, configuration: Configuration): Wanted | Unusable {
   if (configuration.mode === "Shared") return wanted;
   const named = referencesIn(wanted.template.spec)
@@ -63,7 +63,7 @@ export function withCopies(wanted: Wanted, configuration: Configuration): Wanted
       ? []
       : [{ kind, name: names.get(idOf({ kind, name })) ?? name, source: name, digest: source.digest }],
   );
-  return { ...wanted, template, revision: revisionOf(template), copies };
+  return { ...wanted, template, revision: revisionOf({ template, ports: wanted.ports }), copies };
 }
 
 /** What is optional and absent has a name too, under which nothing is ever made: the version stays without it. */

@@ -1,6 +1,7 @@
 import { expect, test } from "@jest/globals";
 import { ANNOTATIONS } from "../../crds/group.ts";
 import { ROLLOUT, type RolloutSpec, type RolloutStatus } from "../../crds/rollout.ts";
+import type { KubeObject } from "../../lib/kube/types.ts";
 import { createMetrics } from "../../lib/node/metrics.ts";
 import { createMemoryWorld, type MemoryWorld } from "../../testkit/memory-world.ts";
 import { conditionOf, expectGolden, type StoryCast, toRest } from "../../testkit/story.ts";
@@ -128,4 +129,67 @@ test("the first version, then a good one, step by step", async () => {
   lines.push(...(await later(stage, 60)), ...(await later(stage, 30)));
   expect(stage.status()).toMatchObject({ phase: "Idle", releases: [{ outcome: "Promoted" }, { outcome: "Promoted" }] });
   expectGolden(import.meta.dirname, "good-release", lines);
+});
+
+/** Ports of a colour's Service, and of the route's way to it. */
+function portsOf({ world }: Stage, colour: "blue" | "green"): { readonly ports: unknown; readonly route: unknown } {
+  const { ports } = world.find("Service", `web-${colour}`)?.["spec"] as { ports: unknown };
+  const { rules } = world.find("HTTPRoute", NAME)?.["spec"] as {
+    rules: { backendRefs: { name: string; port: number }[] }[];
+  };
+  return { ports, route: rules[0]?.backendRefs.find(({ name }) => name === `web-${colour}`)?.port };
+}
+
+/** The user corrects the ports of the Service. */
+function putPorts(world: MemoryWorld, port: { readonly port: number; readonly targetPort: number }): void {
+  const changed = (object: KubeObject): KubeObject => ({
+    ...object,
+    spec: { ...(object["spec"] as object), ports: [port] },
+  });
+  world.edit("Service", "web", changed);
+}
+
+test("[16] a change of ports alone is a release, what serves keeps its own, and a return to them is none", async () => {
+  const stage = begin();
+  const { world, sampler } = stage;
+  await toRest(stage);
+  const { stable } = stage.status();
+  const before = { ports: [{ port: 80, targetPort: 8_080, protocol: "TCP" }], route: 80 };
+  expect(portsOf(stage, "blue")).toEqual(before);
+  putPorts(world, { port: 81, targetPort: 9_090 });
+  await toRest(stage);
+  expect(conditionOf(stage, "Ready")).toMatchObject({ status: "False", reason: "Releasing" });
+  expect(portsOf(stage, "green")).toEqual({ ports: [{ port: 81, targetPort: 9_090, protocol: "TCP" }], route: 81 });
+  expect(portsOf(stage, "blue")).toEqual(before);
+  sampler.say({ failure: verdict("Fail", "Harm") });
+  await toRest(stage);
+  await later(stage, 30);
+  expect(conditionOf(stage, "Ready")).toMatchObject({ reason: "RolledBack" });
+  expect(portsOf(stage, "blue")).toEqual(before);
+  putPorts(world, { port: 80, targetPort: 8_080 });
+  await toRest(stage);
+  expect(conditionOf(stage, "Ready")).toMatchObject({ status: "True" });
+  expect(stage.status()).toMatchObject({ phase: "Idle", stable, releases: [{ outcome: "RolledBack" }, {}] });
+});
+
+test("a Deployment that is scaled to 0 says nothing of the pods that serve: they stay until spec.replicas tells", async () => {
+  const stage = begin();
+  const { world } = stage;
+  await toRest(stage);
+  const podsOf = (): unknown => (world.find("Deployment", "web-blue")?.["spec"] as { replicas: number }).replicas;
+  world.edit("Deployment", "web", (object) => ({ ...object, spec: deployment("web:2", 0)["spec"] }));
+  await toRest(stage);
+  expect(conditionOf(stage, "Ready")).toMatchObject({
+    status: "False",
+    reason: "ReplicasUnknown",
+    message: expect.stringContaining("set spec.replicas"),
+  });
+  expect(conditionOf(stage, "Stalled")).toMatchObject({ status: "True" });
+  expect(podsOf()).toBe(4);
+  expect(stage.status()).toMatchObject({ phase: "Idle", stable: { colour: "Blue" } });
+  world.edit("Deployment", "web", (object) => ({ ...object, spec: deployment("web:1", 0)["spec"] }));
+  world.edit(ROLLOUT.kind, NAME, (object) => ({ ...object, spec: { ...(object["spec"] as object), replicas: 3 } }));
+  await toRest(stage);
+  expect(conditionOf(stage, "Ready")).toMatchObject({ status: "True" });
+  expect(podsOf()).toBe(3);
 });

@@ -3,6 +3,8 @@ import type { RolloutReason } from "../../crds/conditions.ts";
 import type { RolloutPort, RolloutSpec } from "../../crds/rollout.ts";
 import { contentHash } from "../../lib/core/canonical.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
+import type { Policy } from "../kit/conditions.ts";
+import { firstOf } from "./rollout.first.ts";
 import type { SourceKind } from "./rollout.references.ts";
 
 /** A pod template, as a Deployment has it. */
@@ -16,6 +18,7 @@ export interface PodTemplate {
 
 /** What a version runs. */
 export interface VersionContent {
+  /** Hash of template and ports. */
   readonly revision: string;
   readonly template: PodTemplate;
   /** Of its colour's Service; the route leads to the first. */
@@ -85,18 +88,10 @@ export interface Named {
 }
 
 export function wantedOf(spec: RolloutSpec, named: Named): Wanted | Unusable {
-  const { target, service } = spec;
-  if (named.claimedBy !== undefined) {
-    const message = `Rollout ${named.claimedBy} releases Deployment ${target.deployment ?? ""} already, and is older`;
-    return { reason: "TargetClaimed", message };
-  }
-  if (target.deployment !== undefined && named.deployment === undefined) {
-    return { reason: "DeploymentNotFound", message: `there is no Deployment ${target.deployment} in this namespace` };
-  }
-  if (service.name !== undefined && named.service === undefined) {
-    return { reason: "ServiceNotFound", message: `there is no Service ${service.name} in this namespace` };
-  }
-  const source = target.deployment === undefined ? { template: target.template } : deploymentSpec(named.deployment);
+  const lacking = firstOf(CHECKS, { spec, named });
+  if (lacking !== undefined) return lacking;
+  const source =
+    spec.target.deployment === undefined ? { template: spec.target.template } : deploymentSpec(named.deployment);
   const raw = source?.template as NonNullable<NonNullable<DeploymentShape["spec"]>["template"]> | undefined;
   const labels = raw?.metadata?.labels ?? {};
   if (raw?.spec === undefined) return { reason: "TemplateInvalid", message: "the pod template has no spec" };
@@ -108,16 +103,58 @@ export function wantedOf(spec: RolloutSpec, named: Named): Wanted | Unusable {
   const template = released({ labels, annotations: raw.metadata?.annotations, spec: raw.spec, selector });
   return {
     template,
-    revision: revisionOf(template),
+    revision: revisionOf({ template, ports }),
     copies: [],
-    replicas: spec.replicas ?? Math.max(1, deploymentSpec(named.deployment)?.replicas ?? 1),
+    replicas: spec.replicas ?? deploymentReplicas(named),
     ports,
   };
 }
 
-/** Names what a template runs: its hash. */
-export function revisionOf(template: PodTemplate): string {
-  return contentHash(template, REVISION_DIGITS);
+interface Asked {
+  readonly spec: RolloutSpec;
+  readonly named: Named;
+}
+
+const CHECKS: readonly Policy<Asked, Unusable>[] = [
+  ["another Rollout has the Deployment", claimed],
+  ["the Deployment is not there", withoutDeployment],
+  ["the Service is not there", withoutService],
+  ["nobody says how many pods are to serve", withoutReplicas],
+];
+
+function claimed({ spec, named }: Asked): Unusable | undefined {
+  if (named.claimedBy === undefined) return undefined;
+  const { deployment = "" } = spec.target;
+  const message = `Rollout ${named.claimedBy} releases Deployment ${deployment} already, and is older`;
+  return { reason: "TargetClaimed", message };
+}
+
+function withoutDeployment({ spec, named }: Asked): Unusable | undefined {
+  const { deployment } = spec.target;
+  if (deployment === undefined || named.deployment !== undefined) return undefined;
+  return { reason: "DeploymentNotFound", message: `there is no Deployment ${deployment} in this namespace` };
+}
+
+function withoutService({ spec, named }: Asked): Unusable | undefined {
+  const { name } = spec.service;
+  if (name === undefined || named.service !== undefined) return undefined;
+  return { reason: "ServiceNotFound", message: `there is no Service ${name} in this namespace` };
+}
+
+/** One pod in place of none would have all requests: a Deployment that somebody scaled to 0 says nothing of those that serve. */
+function withoutReplicas({ spec, named }: Asked): Unusable | undefined {
+  if (spec.replicas !== undefined || deploymentReplicas(named) > 0) return undefined;
+  const message = `Deployment ${spec.target.deployment ?? ""} is scaled to 0, so nothing says how many pods are to serve: set spec.replicas`;
+  return { reason: "ReplicasUnknown", message };
+}
+
+function deploymentReplicas({ deployment }: Named): number {
+  return deploymentSpec(deployment)?.replicas ?? 1;
+}
+
+/** Names what a version runs and by which ports it is reached: a hash of both, for other ports are another version. */
+export function revisionOf({ template, ports }: Omit<VersionContent, "revision">): string {
+  return contentHash({ template, ports }, REVISION_DIGITS);
 }
 
 function deploymentSpec(deployment: KubeObject | undefined): DeploymentShape["spec"] {
@@ -148,7 +185,8 @@ function portsOf(
   { service }: Named,
   pod: Readonly<Record<string, unknown>>,
 ): readonly RolloutPort[] | string {
-  if (spec.service.ports !== undefined) return spec.service.ports;
+  // The same ports are the same revision, whoever says so.
+  if (spec.service.ports !== undefined) return spec.service.ports.map((it) => ({ targetPort: it.port, ...it }));
   const ports = (service === undefined ? [] : (serviceSpec(service)?.ports ?? [])).filter(
     ({ protocol = "TCP" }) => protocol === "TCP",
   );
