@@ -15,7 +15,7 @@ suite("guide", [NAMESPACE], ({ cluster: present, prepare, promise }) => {
   });
 
   promise(
-    `every command of ${GUIDE} does what the page says`,
+    `[16] every command of ${GUIDE} does what the page says`,
     async () => {
       const script = commandsOf(readFileSync(join(ROOT, GUIDE), "utf8"));
       const finished = await run("bash", ["-euo", "pipefail", "-c", script], {
