@@ -301,6 +301,11 @@ describe("a new object is refused, with a sentence", () => {
       "counts come from exactly one of pods, gateway and prometheus",
     ],
     [
+      "a Prometheus at a port that there is not",
+      rollout({ source: { prometheus: { url: "http://prometheus:65536" } } }),
+      "spec.analysis.source.prometheus.url in body should match",
+    ],
+    [
       "latency that pods are not asked for",
       rollout({ latency: {} }),
       "latency and source.pods.metrics.latency go together",

@@ -34,6 +34,8 @@ describe("rolloutAnalysis", () => {
     ["a gateway", { source: { gateway } }],
     ["a gateway, with latency", { source: { gateway }, latency: {} }],
     ["a Prometheus", { source: { prometheus: { url: "http://prometheus.monitoring.svc:9090/below" } } }],
+    ["the last port", { source: { prometheus: { url: "http://a:65535" } } }],
+    ["the first port", { source: { prometheus: { url: "http://a:1/" } } }],
     ["pods, with latency", { source: { pods: { metrics: { latency: "x_seconds" } } }, latency: {} }],
     [
       "failures in words",
@@ -53,6 +55,9 @@ describe("rolloutAnalysis", () => {
       { source: { prometheus: { url: "http://a" } }, latency: {} },
       "go together",
     ],
+    ["a port that there is not", { source: { prometheus: { url: "http://a:99999" } } }, "pattern"],
+    ["a port beyond the last one", { source: { prometheus: { url: "http://a:65536/b" } } }, "pattern"],
+    ["port 0", { source: { prometheus: { url: "http://a:0" } } }, "pattern"],
     ["a Prometheus by TLS", { source: { prometheus: { url: "https://a" } } }, "pattern"],
     ["a Prometheus by name and password", { source: { prometheus: { url: "http://a:b@c" } } }, "pattern"],
     ["a pattern with a repetition", { source: { pods: { metrics: { errors: { pattern: "(5+)+" } } } } }, "pattern"],

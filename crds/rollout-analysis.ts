@@ -101,15 +101,15 @@ const gateway = z.strictObject({
 /** Where a gateway's counters are found. */
 export type GatewaySource = z.output<typeof gateway>;
 
+/** Plain HTTP, without name and password or a query; ports are 1 to 65535. */
+const PROMETHEUS_URL =
+  /^http:\/\/[A-Za-z0-9.-]+(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(\/[A-Za-z0-9._~\/-]*)?$/;
+
 const prometheus = z.strictObject({
-  url: z
-    .string()
-    .max(512)
-    .regex(/^http:\/\/[A-Za-z0-9.-]+(:[0-9]{1,5})?(\/[A-Za-z0-9._~\/-]*)?$/)
-    .meta({
-      description:
-        "Address of the Prometheus, for example http://prometheus.monitoring.svc:9090; with a path when it serves below one.",
-    }),
+  url: z.string().max(512).regex(PROMETHEUS_URL).meta({
+    description:
+      "Address of the Prometheus, for example http://prometheus.monitoring.svc:9090; with a path when it serves below one.",
+  }),
   namespaceLabel: labelName
     .meta({ description: "Label by which its series tell the pod's namespace." })
     .default("namespace"),

@@ -204,7 +204,9 @@ const rollback = z.strictObject({
     .default("Pause"),
   unknownTimeoutSeconds: seconds(86_400)
     .min(30)
-    .meta({ description: "Time without any verdict, for want of data, after which onUnknown acts." })
+    .meta({
+      description: "Time without any verdict, or with a source that does not tell all, after which onUnknown acts.",
+    })
     .default(600),
   windowSeconds: seconds(2_592_000)
     .meta({
