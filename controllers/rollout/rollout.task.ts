@@ -5,10 +5,13 @@ import { runName } from "./rollout.decide.ts";
 import type { World } from "./rollout.observe.ts";
 import { stageBps, stageIndex } from "./rollout.weights.ts";
 import type { Standing } from "./sampling/release.ts";
-import type { SampleTask, ScrapeTarget } from "./sampling/task.ts";
+import { type SampleTask, type ScrapeTarget, TARGETS_MAX } from "./sampling/task.ts";
 
 /** Phases in which both versions are looked at: the stable one alone, too, before the first share. */
 const LOOKED_AT = new Set(["Preparing", "Verifying", "Canary", "Baking", "Switching"]);
+
+/** Phases of pods that have given their address back: somebody else may answer there. */
+const ENDED = new Set(["Succeeded", "Failed"]);
 
 export function sampleTask({ rollout, target, progress, pods }: World): SampleTask | undefined {
   const { stable, canary, isFastTrack } = progress;
@@ -18,8 +21,14 @@ export function sampleTask({ rollout, target, progress, pods }: World): SampleTa
   const { spec, owner, names } = target;
   const targetsOf = (version: { readonly colour: Colour; readonly revision: string }): readonly ScrapeTarget[] =>
     pods
-      .filter(({ colour, revision, ready }) => colour === version.colour && revision === version.revision && ready)
-      .flatMap(({ name: pod, uid, ip }) => (uid === undefined || ip === undefined ? [] : [{ name: pod, uid, ip }]));
+      .filter(({ colour, revision }) => colour === version.colour && revision === version.revision)
+      .filter(({ phase }) => !ENDED.has(phase))
+      .flatMap(({ name: pod, uid, ip, ready }) =>
+        uid === undefined || ip === undefined ? [] : [{ name: pod, uid, ip, isReady: ready }],
+      )
+      // Uids are random, and so is the choice, which stays as it is while pods come and go.
+      .toSorted((one, other) => (one.uid < other.uid ? -1 : 1))
+      .slice(0, TARGETS_MAX);
   return {
     key: { namespace: owner.namespace, name: owner.name },
     revision: name,

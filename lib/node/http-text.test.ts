@@ -2,8 +2,8 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "@jest/globals";
 import { isOperatorError } from "../core/errors.ts";
-import { addressesOf } from "./addresses.ts";
-import { getText } from "./http-text.ts";
+import { addressesOf, isLocalAddress } from "./addresses.ts";
+import { getText, type TextRequest } from "./http-text.ts";
 
 // Goal: a page is read whole or not at all, in bounded time and space, and the message says what was in the way.
 
@@ -22,8 +22,8 @@ async function serve(listener: RequestListener): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-const get = (port: number, more: { timeoutMs?: number; signal?: AbortSignal } = {}) =>
-  getText({ host: "127.0.0.1", port, path: "/metrics?x=secret", timeoutMs: 2_000, ...more });
+const get = (port: number, more: Partial<TextRequest> = {}) =>
+  getText({ host: "127.0.0.1", port, path: "/metrics?x=secret", timeoutMs: 2_000, bytesMax: 1_000_000, ...more });
 
 async function messageOf(page: Promise<unknown>): Promise<string> {
   try {
@@ -58,7 +58,19 @@ describe("getText", () => {
       };
       more();
     });
-    expect(await messageOf(get(port))).toBe(`127.0.0.1:${port}: the answer has more than 4194304 bytes`);
+    expect(await messageOf(get(port))).toBe(`127.0.0.1:${port}: the answer has more than 1000000 bytes`);
+  });
+
+  it.each(["127.0.0.1", "localhost"])("asks nobody on this machine by %s when it must not", async (host) => {
+    let asked = 0;
+    const port = await serve((_, response) => {
+      asked += 1;
+      response.end("m 1");
+    });
+    const refusal = "it is not asked, for its address is of loopback, link-local or a cloud's metadata";
+    expect(await messageOf(get(port, { host, isLocalRefused: true }))).toBe(`${host}:${port}: ${refusal}`);
+    expect(asked).toBe(0);
+    expect(await get(port, { host: "127.0.0.1" })).toBe("m 1");
   });
 
   it("takes no page that breaks off", async () => {
@@ -98,4 +110,23 @@ describe("addressesOf", () => {
   it("says that there is none", async () => {
     expect(await messageOf(addressesOf("no-such-name.invalid", 5_000))).toMatch(/^no-such-name\.invalid: /);
   });
+});
+
+describe("isLocalAddress", () => {
+  it.each([
+    ...["127.0.0.1", "127.255.0.9", "0.0.0.0", "0.1.2.3", "169.254.169.254", "168.63.129.16", "100.100.100.200"],
+    ...["::1", "::", "fe80::1", "febf::1", "fe80::1%eth0", "fd00:ec2::254"],
+    ...["::ffff:127.0.0.1", "::ffff:7f00:1", "::ffff:a9fe:a9fe", "64:ff9b::169.254.169.254", "64:ff9b::a9fe:a9fe"],
+    ...["", "localhost", "1.2.3"],
+  ])("holds of '%s'", (address) => {
+    expect(isLocalAddress(address)).toBe(true);
+  });
+
+  it.each(["10.0.0.1", "192.168.1.1", "126.255.255.255", "128.0.0.1", "169.253.1.1", "8.8.8.8", "fd00::1", "fec0::1"])(
+    "does not hold of %s",
+    (address) => {
+      expect(isLocalAddress(address)).toBe(false);
+      if (!address.includes(":")) expect(isLocalAddress(`::ffff:${address}`)).toBe(false);
+    },
+  );
 });

@@ -1,5 +1,9 @@
+import { lookup } from "node:dns";
 import { request } from "node:http";
+import { isIP, type LookupFunction } from "node:net";
 import { OperatorError } from "../core/errors.ts";
+import { isLocalAddress } from "./addresses.ts";
+import { createTurns } from "./turns.ts";
 
 /** One question over HTTP, to an address. */
 export interface TextRequest {
@@ -9,21 +13,30 @@ export interface TextRequest {
   readonly path: string;
   /** For name, connection and answer together. */
   readonly timeoutMs: number;
+  /** Of the answer at most. */
+  readonly bytesMax: number;
+  /** Asks nobody at an address of this machine or its link; of a name, those that are looked at are connected to. */
+  readonly isLocalRefused?: boolean;
   readonly signal?: AbortSignal;
 }
 
-/** Far above what a program of sane labels tells; more would hold up the event loop that reads it. */
-const BODY_BYTES_MAX = 4 * 1024 * 1024;
+const LOCAL_REFUSED = "it is not asked, for its address is of loopback, link-local or a cloud's metadata";
+
+/** Pages are long to read: whoever waits for one goes on in a turn of its own. */
+const ownTurn = createTurns();
 
 /**
  * Gets a page of metrics by plain HTTP, directly: no proxy is asked and no redirect is followed.
  * @throws OperatorError METRICS_UNREACHABLE for everything that is not an answer 200; the message has address and reason, no path
  */
-export function getText({ host, port, path, timeoutMs, signal }: TextRequest): Promise<string> {
+export function getText(question: TextRequest): Promise<string> {
+  const { host, port, path, timeoutMs, bytesMax, isLocalRefused = false, signal } = question;
   const deadline = AbortSignal.timeout(timeoutMs);
   const failure = (message: string, cause?: unknown): OperatorError =>
     new OperatorError("METRICS_UNREACHABLE", `${host}:${port}: ${message}`, { cause });
   return new Promise((resolve, reject) => {
+    // Of an address nothing is looked up.
+    if (isLocalRefused && isIP(host) !== 0 && isLocalAddress(host)) return reject(failure(LOCAL_REFUSED));
     const sent = request({
       host,
       port,
@@ -31,6 +44,7 @@ export function getText({ host, port, path, timeoutMs, signal }: TextRequest): P
       headers: { accept: "text/plain;version=0.0.4" },
       // A connection for each question: they are seconds apart, which is when servers close idle ones.
       agent: false,
+      ...(isLocalRefused ? { lookup: lookupElsewhere } : {}),
       signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
     });
     const fail = (error: NodeJS.ErrnoException): void => {
@@ -48,15 +62,28 @@ export function getText({ host, port, path, timeoutMs, signal }: TextRequest): P
       let size = 0;
       response.on("data", (part: Buffer) => {
         size += part.length;
-        if (size <= BODY_BYTES_MAX) parts.push(part);
+        if (size <= bytesMax) parts.push(part);
         else {
-          reject(failure(`the answer has more than ${BODY_BYTES_MAX} bytes`));
+          reject(failure(`the answer has more than ${bytesMax} bytes`));
           sent.destroy();
         }
       });
       response.on("error", fail);
-      response.on("end", () => resolve(Buffer.concat(parts).toString("utf8")));
+      response.on("end", () => void ownTurn().then(() => resolve(Buffer.concat(parts).toString("utf8"))));
     });
     sent.end();
   });
 }
+
+/** The connection is made to what is found here: a name that stands for something else a moment later changes nothing. */
+const lookupElsewhere: LookupFunction = (name, options, found) => {
+  lookup(name, { ...options, all: true }, (error, addresses) => {
+    if (error !== null) return found(error, []);
+    const [first] = addresses;
+    if (first === undefined || addresses.some(({ address }) => isLocalAddress(address))) {
+      return found(new Error(LOCAL_REFUSED), []);
+    }
+    if (options.all === true) found(null, addresses);
+    else found(null, first.address, first.family);
+  });
+};

@@ -1,10 +1,17 @@
 /** Counts from the gateway: each of its pods counts what the Services of both versions answered through it. */
 import type { GatewaySource } from "../../../crds/rollout-analysis.ts";
 import { toOperatorError } from "../../../lib/core/errors.ts";
-import { ANSWER_TIMEOUT_MS, type Answer, type CountSource, type Scrape, sideOf } from "./answer.ts";
+import {
+  ANSWER_TIMEOUT_MS,
+  type Answer,
+  type CountSource,
+  type Scrape,
+  SHARED_PAGE_BYTES_MAX,
+  sideOf,
+} from "./answer.ts";
 import { parseExposition, type Sample } from "./exposition.ts";
 import { type CountNames, type Reading, readingOf, seriesOf } from "./reading.ts";
-import type { SampleTask } from "./task.ts";
+import { type SampleTask, TARGETS_MAX } from "./task.ts";
 
 /** All addresses of a name; `lib/node/addresses.ts` has this shape. @throws OperatorError METRICS_UNREACHABLE */
 export type Resolve = (name: string, timeoutMs: number) => Promise<readonly string[]>;
@@ -64,7 +71,8 @@ export function gatewaySource(
   const wanted = seriesOf(names);
   const askOne = async (host: string, task: SampleTask, signal: AbortSignal): Promise<Pair | string> => {
     try {
-      const page = parseExposition(await scrape({ host, port, path, timeoutMs: ANSWER_TIMEOUT_MS, signal }), wanted);
+      const limits = { timeoutMs: ANSWER_TIMEOUT_MS, bytesMax: SHARED_PAGE_BYTES_MAX, isLocalRefused: true };
+      const page = parseExposition(await scrape({ host, port, path, ...limits, signal }), wanted);
       const of = (name: string): Reading => readingOf(page, names, isOf(task, name));
       return { canary: of(task.services.canary), stable: of(task.services.stable) };
     } catch (error) {
@@ -73,7 +81,8 @@ export function gatewaySource(
   };
   return async (task, signal) => {
     try {
-      const hosts = await resolve(`${service.name}.${service.namespace}.svc`, ANSWER_TIMEOUT_MS);
+      const all = await resolve(`${service.name}.${service.namespace}.svc`, ANSWER_TIMEOUT_MS);
+      const hosts = all.slice(0, TARGETS_MAX);
       return answerOf(await Promise.all(hosts.map(async (host) => [host, await askOne(host, task, signal)] as const)));
     } catch (error) {
       return answerOf([["", `gateway ${toOperatorError(error).message}`]]);

@@ -9,7 +9,7 @@ import type { SampleTask } from "./task.ts";
 
 const NOW = 1_796_002_146.115;
 const never = new AbortController().signal;
-const target = (name: string) => ({ name, uid: `uid-${name}`, ip: "" });
+const target = (name: string) => ({ name, uid: `uid-${name}`, ip: "", isReady: true });
 const TASK: SampleTask = {
   ...taskOf({ canary: [], stable: [] }),
   canary: [target("web-blue-1")],
@@ -127,19 +127,25 @@ describe("a Prometheus", () => {
       new OperatorError("METRICS_UNREACHABLE", "prom:9090: status 503"),
       "prometheus prom:9090: status 503",
     ],
-    ["is something else", "<html>", "prometheus the answer is none of Prometheus: "],
+    ["is something else", "<html>", "prometheus the answer is none of Prometheus: it is no JSON"],
+    ["says something secret", '{"password":hunter2}', "prometheus the answer is none of Prometheus: it is no JSON"],
     [
       "has an error",
       '{"status":"error","error":"secret"}',
       "prometheus the answer is none of Prometheus: it has not succeeded",
     ],
-    ["answers in another form", '{"status":"success","data":{}}', "prometheus the answer is none of Prometheus: "],
-    ["answers with nothing", "null", "prometheus the answer is none of Prometheus: "],
+    [
+      "answers in another form",
+      '{"status":"success","data":{}}',
+      "prometheus the answer is none of Prometheus: it has another form",
+    ],
+    ["answers with nothing", "null", "prometheus the answer is none of Prometheus: it has another form"],
   ])("that %s tells nothing of anybody", async (_, answer, reason) => {
     const { canary, stable, silent } = await ask([answer]);
     expect([canary.readings.size, stable.readings.size]).toEqual([0, 0]);
     expect(silent).toHaveLength(2);
-    for (const sentence of silent) expect(sentence).toContain(reason);
+    // Whole: nothing of the answer is quoted.
+    for (const sentence of silent) expect(sentence).toBe(reason);
   });
 
   it("tells of a pod without the label of failures that it has none", async () => {

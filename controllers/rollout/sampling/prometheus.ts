@@ -7,7 +7,7 @@
  */
 import type { PodMetrics, PrometheusSource } from "../../../crds/rollout-analysis.ts";
 import { OperatorError, toOperatorError } from "../../../lib/core/errors.ts";
-import { ANSWER_TIMEOUT_MS, type CountSource, type Scrape, sideOf } from "./answer.ts";
+import { ANSWER_TIMEOUT_MS, type CountSource, type Scrape, SHARED_PAGE_BYTES_MAX, sideOf } from "./answer.ts";
 import type { Exposition, Sample } from "./exposition.ts";
 import { type CountNames, namesOf, type Reading, readingOf } from "./reading.ts";
 import type { SampleTask, ScrapeTarget } from "./task.ts";
@@ -28,15 +28,18 @@ interface Line {
 }
 
 export function prometheusSource(scrape: Scrape, source: PrometheusSource): CountSource {
-  const { hostname: host, port, pathname } = new URL(source.url);
   const names = namesOf(source.metrics);
   let place = "";
   let placeSince = 0;
 
   const ask = async (task: SampleTask, signal: AbortSignal): Promise<readonly Line[]> => {
+    // No pattern says all that makes an address invalid, 256.1.1.1 for one.
+    if (!URL.canParse(source.url)) throw new OperatorError("METRICS_UNREACHABLE", "url: it is no address");
+    const { hostname: host, port, pathname } = new URL(source.url);
     const query = encodeURIComponent(queryOf(source, task));
     const path = `${pathname.replace(/\/$/, "")}/api/v1/query?query=${query}`;
-    return linesOf(await scrape({ host, port: Number(port || 80), path, timeoutMs: ANSWER_TIMEOUT_MS, signal }));
+    const limits = { timeoutMs: ANSWER_TIMEOUT_MS, bytesMax: SHARED_PAGE_BYTES_MAX, isLocalRefused: true };
+    return linesOf(await scrape({ host, port: Number(port || 80), path, ...limits, signal }));
   };
   return async (task, signal) => {
     try {
@@ -47,11 +50,14 @@ export function prometheusSource(scrape: Scrape, source: PrometheusSource): Coun
         const own = lines.filter(({ labels }) => labels.get(source.podLabel) === name);
         return [uid, answerOf(own, { name, names, placeSince })] as const;
       };
-      return { canary: sideOf(task.canary.map(one)), stable: sideOf(task.stable.map(one)) };
+      return { canary: sideOf(task.canary.map(one), task.canary), stable: sideOf(task.stable.map(one), task.stable) };
     } catch (error) {
       const reason = `prometheus ${toOperatorError(error).message}`;
       const silent = ({ uid }: ScrapeTarget) => [uid, reason] as const;
-      return { canary: sideOf(task.canary.map(silent)), stable: sideOf(task.stable.map(silent)) };
+      return {
+        canary: sideOf(task.canary.map(silent), task.canary),
+        stable: sideOf(task.stable.map(silent), task.stable),
+      };
     }
   };
 }
@@ -97,19 +103,31 @@ function expositionOf(lines: readonly Line[]): Exposition {
   return { samples, families: new Set() };
 }
 
-/** @throws OperatorError METRICS_INVALID for what is not an answer of Prometheus */
+interface Page {
+  readonly status: unknown;
+  readonly data: { readonly result: readonly { metric: Record<string, string>; value: [number, string] }[] };
+}
+
+/** The answer is never quoted, for anybody may have given it. @throws OperatorError METRICS_INVALID for what is not an answer of Prometheus */
 function linesOf(page: string): readonly Line[] {
-  try {
-    const { status, data } = JSON.parse(page) as {
-      readonly status: unknown;
-      readonly data: { readonly result: readonly { metric: Record<string, string>; value: [number, string] }[] };
-    };
-    if (status !== "success") throw new Error("it has not succeeded");
-    return data.result.map(({ metric, value: [askedAt, value] }) => {
+  const answer = understood("it is no JSON", () => JSON.parse(page) as Page);
+  return understood("it has another form", () => {
+    if (answer.status !== "success") throw invalid("it has not succeeded");
+    return answer.data.result.map(({ metric, value: [askedAt, value] }) => {
       return { labels: new Map(Object.entries(metric)), value: Number(value), askedAt };
     });
-  } catch (cause) {
-    const { message } = toOperatorError(cause);
-    throw new OperatorError("METRICS_INVALID", `the answer is none of Prometheus: ${message}`, { cause });
+  });
+}
+
+/** @param otherwise what is said in place of V8's own words, which have parts of the text */
+function understood<T>(otherwise: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof OperatorError ? error : invalid(otherwise);
   }
+}
+
+function invalid(message: string): OperatorError {
+  return new OperatorError("METRICS_INVALID", `the answer is none of Prometheus: ${message}`);
 }

@@ -26,7 +26,10 @@ export interface Standing {
   /** The first failure of the run, and the end of its tick in milliseconds since the epoch. */
   readonly failure: Verdict | undefined;
   readonly failedAt?: number;
-  /** Since when, without a break, the verdict is Unknown or there is no tick at the present place; milliseconds since the epoch. */
+  /**
+   * Since when, without a break, the verdict is Unknown, there is trouble or there is no tick at the present place; milliseconds
+   * since the epoch.
+   */
   readonly unknownSinceMs?: number;
   /** Requests at this stage and weight. */
   readonly measured: { readonly canary: number; readonly stable: number };
@@ -132,7 +135,8 @@ export function takeAnswer(release: Release, answer: Answer, now: Moment): Relea
 function withTick(release: Release, tick: Parameters<typeof appendTick>[1]): Release {
   const open = appendTick(release.open, tick);
   const verdict = open.run.rows.at(-1)?.verdict;
-  const isUnknown = verdict?.verdict === "Unknown";
+  // A verdict beside a trouble promotes nobody, so that it ends no time without one.
+  const isUnknown = verdict?.verdict === "Unknown" || release.trouble !== undefined;
   const { failure } = release;
   return {
     ...release,
@@ -154,11 +158,12 @@ function since(counting: Counting, wallMs: number): Counting {
   return { ...counting, before: { ...counting.before, at: new Date(wallMs).toISOString() } };
 }
 
-/** Who is neither told nor silent any more is gone; should it come back, it begins anew. */
+/** Who neither tells nor is expected to any more is gone; should it come back, it begins anew. */
 function forget(counting: Counting, answer: Answer): Counting {
   const kept = (side: "canary" | "stable") => {
-    const { readings, silent } = answer[side];
-    return new Map([...counting.seen[side]].filter(([name]) => readings.has(name) || silent.has(name)));
+    const { readings, silent, resting } = answer[side];
+    const isThere = (name: string): boolean => readings.has(name) || silent.has(name) || resting.has(name);
+    return new Map([...counting.seen[side]].filter(([name]) => isThere(name)));
   };
   return { ...counting, seen: { canary: kept("canary"), stable: kept("stable") } };
 }

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from "@jest/globals";
+import { rolloutAnalysis } from "../../../crds/rollout-analysis.ts";
 import { rolloutPolicy } from "../../../crds/rollout-policy.ts";
 import { RUN_ROWS_MAX, rolloutRun } from "../../../crds/rollout-run.ts";
 import { createManualClock } from "../../../lib/core/manual-clock.ts";
@@ -208,6 +209,99 @@ describe("a release that is followed", () => {
   });
 });
 
+describe("trouble", () => {
+  it("beside a verdict is a time in which nothing is known", async () => {
+    const { clock, pods, sampler, canary, stable, step, standing } = begin();
+    const mute = pods.pod("mute");
+    sampler.follow(UID, taskOf({ canary: [canary, mute], stable: [stable] }));
+    await clock.advance(0);
+    await step();
+    expect(standing()).not.toHaveProperty("unknownSinceMs");
+    mute.state = "refuses";
+    const since = clock.now();
+    for (let tick = 0; tick < 3; tick += 1) await step();
+    expect(standing()).toMatchObject({
+      trouble: expect.stringContaining("canary: 1 of 2 tell nothing"),
+      verdict: { verdict: "Inconclusive" },
+      unknownSinceMs: since,
+    });
+    mute.state = "tells";
+    await step();
+    expect(standing()).not.toHaveProperty("unknownSinceMs");
+  });
+
+  it("is a source that cannot be made: to follow it throws nothing, and the former source is not asked any more", async () => {
+    const { clock, sampler, canary, task, step, standing, rows } = begin();
+    sampler.follow(UID, task());
+    await clock.advance(0);
+    await step();
+    const { analysis } = task();
+    const broken = task({ analysis: { ...analysis, source: {} } });
+    sampler.follow(UID, broken);
+    canary.serve(10, 10);
+    await clock.advance(2 * STEP_MS);
+    expect(standing()).toMatchObject({ verdict: undefined, trouble: "an analysis has a source" });
+    expect(rows()).toHaveLength(1);
+    sampler.follow("new", broken);
+    await clock.advance(0);
+    expect(sampler.standing("new")?.trouble).toBe("an analysis has a source");
+    sampler.follow(UID, task());
+    await clock.advance(0);
+    await step();
+    expect(standing()).not.toHaveProperty("trouble");
+  });
+
+  it("is the address of a Prometheus that no URL can have", async () => {
+    const { clock, sampler, task, standing } = begin();
+    const source = { prometheus: { url: "http://256.1.1.1:9090" } };
+    sampler.follow(UID, task({ analysis: rolloutAnalysis.parse({ source }) }));
+    await clock.advance(0);
+    expect(standing().trouble).toContain("prometheus url: it is no address");
+  });
+});
+
+describe("a pod that is not ready", () => {
+  const unready = <T extends { readonly target: object }>(pod: T) => ({
+    ...pod,
+    target: { ...pod.target, isReady: false },
+  });
+
+  it("counts when it answers", async () => {
+    const { clock, pods, sampler, canary, stable, step, standing, rows } = begin();
+    const ill = pods.pod("ill");
+    sampler.follow(UID, taskOf({ canary: [canary, ill], stable: [stable] }));
+    await clock.advance(0);
+    ill.serve(20, 20);
+    sampler.follow(UID, taskOf({ canary: [canary, unready(ill)], stable: [stable] }));
+    await step();
+    expect(rows().map(({ canary: of }) => of)).toEqual([{ requests: 30, errors: 20 }]);
+    expect(standing()).not.toHaveProperty("trouble");
+  });
+
+  it("need not answer; what it counted meanwhile comes when it does", async () => {
+    const { clock, pods, sampler, canary, stable, step, standing, rows } = begin();
+    const ill = pods.pod("ill");
+    const both = taskOf({ canary: [canary, unready(ill)], stable: [stable] });
+    sampler.follow(UID, both);
+    await clock.advance(0);
+    ill.state = "refuses";
+    ill.serve(20, 20);
+    await step();
+    expect(standing()).not.toHaveProperty("trouble");
+    ill.state = "tells";
+    await step();
+    expect(rows().map(({ canary: of }) => of?.errors)).toEqual([0, 20]);
+  });
+
+  it("is told when nobody else is there", async () => {
+    const { clock, sampler, canary, stable, standing } = begin();
+    canary.state = "refuses";
+    sampler.follow(UID, taskOf({ canary: [unready(canary)], stable: [stable] }));
+    await clock.advance(0);
+    expect(standing().trouble).toBe("canary: no pod is ready, and none answers");
+  });
+});
+
 describe("another place", () => {
   it("begins at once, without what was answered on the way", async () => {
     const { clock, sampler, canary, task, step, standing, rows } = begin();
@@ -278,6 +372,29 @@ describe("another place", () => {
 });
 
 describe("several releases", () => {
+  it("have few questions at once, all together, and one whose pods hang holds up no other", async () => {
+    const { clock, pods, sampler, task, step, rows } = begin();
+    const many = Array.from({ length: 100 }, (_, index) => pods.pod(`pod-${index}`));
+    for (const pod of many) pod.state = "hangs";
+    const key = { namespace: "other", name: "web" };
+    sampler.follow("other", taskOf({ canary: many.slice(0, 50), stable: many.slice(50) }, { key }));
+    await clock.advance(0);
+    expect(pods.load.most).toBe(16);
+    sampler.follow(UID, task());
+    // As their timeouts do.
+    const letGo = async (): Promise<void> => {
+      for (const pod of many) pod.release();
+      await clock.advance(0);
+    };
+    await letGo();
+    await step();
+    await letGo();
+    await step();
+    await letGo();
+    expect(pods.load.most).toBe(16);
+    expect(rows().length).toBeGreaterThanOrEqual(1);
+  });
+
   it("do not wait for one another, and none has two questions at once", async () => {
     const { clock, pods, sampler, canary, stable, task, step, rows } = begin();
     const stuck = pods.pod("stuck");

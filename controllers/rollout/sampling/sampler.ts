@@ -13,6 +13,7 @@ import type { CountSource, Scrape } from "./answer.ts";
 import { gatewaySource, type Resolve } from "./gateway.ts";
 import { podSource } from "./pods.ts";
 import { prometheusSource } from "./prometheus.ts";
+import { createQuestions, type Questions } from "./questions.ts";
 import {
   beginRelease,
   enterPlace,
@@ -57,7 +58,8 @@ interface Followed {
   isEnded: boolean;
 }
 
-export function createSampler(deps: SamplerDeps): Sampler {
+export function createSampler(outside: SamplerDeps): Sampler {
+  const deps = { ...outside, questions: createQuestions() };
   const followed = new Map<string, Followed>();
   let begin: ((of: Followed) => void) | undefined;
 
@@ -113,7 +115,7 @@ export function createSampler(deps: SamplerDeps): Sampler {
 }
 
 /** The same run, maybe at another place or from another source. */
-function moveTo(of: Followed, task: SampleTask, deps: SamplerDeps): void {
+function moveTo(of: Followed, task: SampleTask, deps: SourceDeps): void {
   const sourceOfTask = ({ analysis, route, services }: SampleTask) => ({ source: analysis.source, route, services });
   const isOtherSource = isOther(sourceOfTask(of.task), sourceOfTask(task));
   const isElsewhere = of.task.stage !== task.stage || of.task.weightBps !== task.weightBps;
@@ -167,11 +169,31 @@ function newsOf({ verdict, failure, trouble }: Release): string {
   return [verdict?.verdict, verdict?.reason, failure !== undefined, trouble !== undefined].join(" ");
 }
 
-function sourceOf({ analysis: { source, latency } }: SampleTask, deps: SamplerDeps): CountSource {
-  if (source.gateway !== undefined) return gatewaySource(deps, source.gateway, latency !== undefined);
-  if (source.prometheus !== undefined) return prometheusSource(deps.scrape, source.prometheus);
+interface SourceDeps extends SamplerDeps {
+  readonly questions: Questions;
+}
+
+/** Never throws: a spec that no source can be made of is a trouble of its release, not of the reconcile that follows it. */
+function sourceOf(task: SampleTask, deps: SourceDeps): CountSource {
+  try {
+    return sourceIn(task, deps);
+  } catch (error) {
+    return () => Promise.reject(toOperatorError(error));
+  }
+}
+
+function sourceIn({ key, analysis: { source, latency } }: SampleTask, deps: SourceDeps): CountSource {
+  const release = `${key.namespace}/${key.name}`;
+  const scrape: Scrape = (request) =>
+    deps.questions(release, async () => {
+      request.signal?.throwIfAborted();
+      return deps.scrape(request);
+    });
+  const resolve: Resolve = (name, timeoutMs) => deps.questions(release, () => deps.resolve(name, timeoutMs));
+  if (source.gateway !== undefined) return gatewaySource({ scrape, resolve }, source.gateway, latency !== undefined);
+  if (source.prometheus !== undefined) return prometheusSource(scrape, source.prometheus);
   assert(source.pods !== undefined, "an analysis has a source");
-  return podSource(deps.scrape, source.pods);
+  return podSource(scrape, source.pods);
 }
 
 function isOther(one: unknown, other: unknown): boolean {

@@ -61,6 +61,17 @@ describe("a version", () => {
     });
   });
 
+  it("is not told of pods that are not ready, unless nobody else is there", () => {
+    const target = (uid: string) => ({ name: uid, uid, ip: "", isReady: false });
+    const resting = (more: Record<string, Reading | string>) => ({
+      canary: sideOf(Object.entries({ b: "pod b: ECONNREFUSED", ...more }), [target("b")]),
+      stable: sideOf([["s", reading(5)]]),
+    });
+    expect(sidesOf(resting({ a: reading(3) }), 100, undefined)).not.toHaveProperty("trouble");
+    expect(sidesOf(resting({ a: "pod a: no" }), 100, undefined).trouble).toBe("canary: 1 of 1 tell nothing: pod a: no");
+    expect(sidesOf(resting({}), 100, undefined).trouble).toBe("canary: no pod is ready, and none answers");
+  });
+
   it("that is silent has no counters, not zero", () => {
     const silent = answer({ a: "pod a: no" }, { s: reading(5) });
     expect(sidesOf(silent, 100, undefined)).not.toHaveProperty("canary");

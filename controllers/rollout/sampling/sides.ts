@@ -76,8 +76,9 @@ function silenceOf(side: string, { readings, silent }: SideAnswer): string[] {
   return [`${side}: ${silent.size} of ${silent.size + readings.size} tell nothing: ${first}`];
 }
 
-function absenceOf(side: string, { readings, silent }: SideAnswer): string[] {
-  return readings.size === 0 && silent.size === 0 ? [`${side}: there is nobody to ask`] : [];
+function absenceOf(side: string, { readings, silent, resting }: SideAnswer): string[] {
+  if (readings.size > 0 || silent.size > 0) return [];
+  return [`${side}: ${resting.size === 0 ? "there is nobody to ask" : "no pod is ready, and none answers"}`];
 }
 
 function missingOf({ canary, stable }: Answer, weightBps: number): string[] {

@@ -2,13 +2,14 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "@jest/globals";
 import { Counter, Histogram, Registry } from "prom-client";
-import { type RolloutAnalysis, rolloutAnalysis } from "../../../crds/rollout-analysis.ts";
+import { type PrometheusSource, type RolloutAnalysis, rolloutAnalysis } from "../../../crds/rollout-analysis.ts";
 import { OperatorError } from "../../../lib/core/errors.ts";
 import { getText } from "../../../lib/node/http-text.ts";
 import { taskOf } from "../testing/counting-pods.ts";
 import type { Scrape } from "./answer.ts";
 import { gatewaySource } from "./gateway.ts";
 import { podSource } from "./pods.ts";
+import { prometheusSource } from "./prometheus.ts";
 import type { SampleTask } from "./task.ts";
 
 // Goal: what real pods and gateways tell becomes counts of the right version; who is silent is named, and nobody else is.
@@ -60,7 +61,7 @@ describe("pods", () => {
     one.answer("200", 0.2);
     one.answer("503", 0.05);
     other.answer("200", 3);
-    const target = (name: string, ip: string) => ({ name, uid: `uid-${name}`, ip });
+    const target = (name: string, ip: string) => ({ name, uid: `uid-${name}`, ip, isReady: true });
     const analysis = rolloutAnalysis.parse(LATENCY);
     const task: SampleTask = {
       ...taskOf({ canary: [], stable: [] }, { analysis }),
@@ -76,6 +77,27 @@ describe("pods", () => {
     ]);
     expect([...answer.stable.readings.keys()]).toEqual(["uid-b"]);
     expect([...answer.stable.silent]).toEqual([["uid-gone", `pod gone: 127.0.0.3:${one.port}: ECONNREFUSED`]]);
+  });
+});
+
+describe("this machine", () => {
+  it("is asked neither as a gateway nor as a Prometheus", async () => {
+    const { port } = await program("127.0.0.1", 0);
+    const analysis = rolloutAnalysis.parse({});
+    const target = { name: "a", uid: "a", ip: "", isReady: true };
+    const task: SampleTask = { ...taskOf({ canary: [], stable: [] }, { analysis }), canary: [target] };
+    const gateway = gatewaySource(
+      { scrape: getText, resolve: async () => ["127.0.0.1"] },
+      { flavour: "Envoy", failures: "5..", service: { namespace: "infra", name: "metrics" }, port, path: "/" },
+      false,
+    );
+    const of = rolloutAnalysis.parse({ source: { prometheus: { url: `http://localhost:${port}` } } });
+    const prometheus = prometheusSource(getText, of.source.prometheus as PrometheusSource);
+    const refusal = "it is not asked, for its address is of loopback, link-local or a cloud's metadata";
+    expect([...(await gateway(task, never)).canary.silent.values()]).toEqual([`gateway 127.0.0.1:${port}: ${refusal}`]);
+    expect([...(await prometheus(task, never)).canary.silent.values()]).toEqual([
+      `prometheus localhost:${port}: ${refusal}`,
+    ]);
   });
 });
 

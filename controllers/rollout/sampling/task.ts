@@ -8,7 +8,12 @@ export interface ScrapeTarget {
   readonly name: string;
   readonly uid: string;
   readonly ip: string;
+  /** Whether requests come to it. One that just lost them has counts that matter; one that never had any need not answer. */
+  readonly isReady: boolean;
 }
+
+/** Processes that are asked at one look, of one version or of a gateway: they stand for the others, and each costs a question. */
+export const TARGETS_MAX = 200;
 
 export interface SampleTask {
   /** Namespace and name of the Rollout. */

@@ -53,7 +53,7 @@ export function createCountingPods(): CountingPods {
             waiting.push(resolve);
             signal?.addEventListener("abort", () => reject(silence(ip, "aborted")), { once: true });
           }),
-        target: { name, uid: `uid-${name}`, ip },
+        target: { name, uid: `uid-${name}`, ip, isReady: true },
         counted,
         answered,
         state: "tells",
