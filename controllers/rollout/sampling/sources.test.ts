@@ -80,6 +80,22 @@ describe("pods", () => {
   });
 });
 
+describe("a pod", () => {
+  it("has 1 MiB for its page", async () => {
+    const server = createServer((_, response) => void response.end(`# ${"x".repeat(60_000)}\n`.repeat(20)));
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const analysis = rolloutAnalysis.parse({});
+    const task: SampleTask = {
+      ...taskOf({ canary: [], stable: [] }, { analysis }),
+      canary: [{ name: "a", uid: "a", ip: "127.0.0.1", isReady: true }],
+    };
+    const { canary } = await podSource(getText, { ...podsOf(analysis), port })(task, never);
+    expect([...canary.silent.values()]).toEqual([`pod a: 127.0.0.1:${port}: the answer has more than 1048576 bytes`]);
+  });
+});
+
 describe("this machine", () => {
   it("is asked neither as a gateway nor as a Prometheus", async () => {
     const { port } = await program("127.0.0.1", 0);
@@ -180,6 +196,20 @@ describe("a gateway", () => {
     );
     const { canary } = await source(task, never);
     expect(canary.readings.get("10.1.0.1")?.counters).toEqual({ requests: 120, errors: 60 });
+  });
+
+  it("of very many pods is asked at 200 of them, with room for all Services of each", async () => {
+    const asked = new Map<string, number>();
+    const scrape: Scrape = async ({ host, bytesMax }) => {
+      asked.set(host, bytesMax);
+      return ENVOY;
+    };
+    const hosts = Array.from({ length: 300 }, (_, index) => `10.1.${Math.floor(index / 100)}.${index % 100}`);
+    const source = gatewaySource({ scrape, resolve: async () => hosts }, of("Envoy", "/"), false);
+    const { canary } = await source(task, never);
+    expect(canary.readings.size).toBe(200);
+    expect([...asked.keys()]).toEqual(hosts.slice(0, 200));
+    expect(new Set(asked.values())).toEqual(new Set([4 * 1024 * 1024]));
   });
 
   it("that nobody knows is silent", async () => {
