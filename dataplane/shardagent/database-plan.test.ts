@@ -99,7 +99,7 @@ describe("a request", () => {
         'GRANT CONNECT ON DATABASE "bank" TO "bank_writer"',
         'REVOKE ALL ON DATABASE "bank" FROM "bank_old" CASCADE',
         'ALTER ROLE "bank_old" NOLOGIN PASSWORD NULL',
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'bank_old'",
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'bank_old'",
       ],
     });
   });
@@ -111,7 +111,7 @@ describe("a request", () => {
     expect(plan(false)).toEqual({ type: "run", statements: [] });
     expect(plan(true)).toEqual({
       type: "run",
-      statements: ["SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'bank_old'"],
+      statements: ["SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'bank_old'"],
     });
   });
 

@@ -134,6 +134,9 @@ function grantAccess({ database, writer, reader }: DatabaseRequest, facts: Clust
   ];
 }
 
+/** A backend that is told to end has this long to be gone; without it a request would be found not to be carried out yet. */
+const TERMINATE_WAIT_MS = 5_000;
+
 /**
  * Roles that an earlier form of the request named. They are kept, since objects may belong to them, but whoever knows
  * their password must not get in any more.
@@ -147,7 +150,9 @@ function retireFormerRoles(request: DatabaseRequest, facts: ClusterFacts): strin
       ...(mayConnect ? [`REVOKE ALL ON DATABASE ${database} FROM ${escapeIdentifier(name)} CASCADE`] : []),
       ...(canLogin || verifier !== undefined ? [`ALTER ROLE ${escapeIdentifier(name)} NOLOGIN PASSWORD NULL`] : []),
       ...(isConnected || canLogin
-        ? [`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = ${escapeLiteral(name)}`]
+        ? [
+            `SELECT pg_terminate_backend(pid, ${String(TERMINATE_WAIT_MS)}) FROM pg_stat_activity WHERE usename = ${escapeLiteral(name)}`,
+          ]
         : []),
     ]);
 }
