@@ -7,17 +7,10 @@
  */
 import { parseArgs } from "node:util";
 import { type RolloutPolicy, rolloutPolicy } from "../crds/rollout-policy.ts";
-import { prng } from "../lib/core/prng.ts";
 import { median, writeResult } from "./lib/results.ts";
 import { lowerLimit, upperLimit } from "./lib/rollout-judge/interval.ts";
-import {
-  type Decider,
-  fixedGate,
-  type Outcome,
-  playRelease,
-  type Release,
-  sequentialJudge,
-} from "./lib/rollout-judge/ladder.ts";
+import { type Decider, fixedGate, type Release, sequentialJudge } from "./lib/rollout-judge/ladder.ts";
+import { plainRelease, playReleases } from "./lib/rollout-judge/runs.ts";
 
 const { values } = parseArgs({
   options: { seed: { type: "string", default: "1" }, scale: { type: "string", default: "1" } },
@@ -37,11 +30,6 @@ interface Case extends Release {
   readonly from?: number;
 }
 
-const release = (stable: number, canary: number, requestsPerSecond = 200): Release => ({
-  stable: { rate: stable },
-  canary: { rate: canary },
-  requestsPerSecond,
-});
 const bursts = (stable: number, canary: number, burst: number): Release => ({
   stable: { rate: stable, burst },
   canary: { rate: canary, burst },
@@ -62,11 +50,17 @@ const WEAK = "0.1 → 0.5 %, 200/s";
 const CLEAR = "0.1 → 2 %, 200/s";
 
 const CASES: readonly Case[] = [
-  { name: GOOD, ...release(0.001, 0.001), runs: 2_000, isGood: true },
-  { name: GOOD_HIGH, ...release(0.008, 0.008), runs: 2_000, isGood: true },
-  { name: "at the boundary: 0.5 → 0.625 %, 200/s", ...release(0.005, 0.00625), runs: 400, isGood: true },
-  { name: "incident on both, 3 → 3 %, 200/s", ...release(0.03, 0.03), runs: 400, isGood: true },
-  { name: "hiccups of both, 0.1 → 0.1 %, 200/s", ...release(0.001, 0.001), hiccups: HICCUPS, runs: 400, isGood: true },
+  { name: GOOD, ...plainRelease(0.001, 0.001), runs: 2_000, isGood: true },
+  { name: GOOD_HIGH, ...plainRelease(0.008, 0.008), runs: 2_000, isGood: true },
+  { name: "at the boundary: 0.5 → 0.625 %, 200/s", ...plainRelease(0.005, 0.00625), runs: 400, isGood: true },
+  { name: "incident on both, 3 → 3 %, 200/s", ...plainRelease(0.03, 0.03), runs: 400, isGood: true },
+  {
+    name: "hiccups of both, 0.1 → 0.1 %, 200/s",
+    ...plainRelease(0.001, 0.001),
+    hiccups: HICCUPS,
+    runs: 400,
+    isGood: true,
+  },
   { name: "bursts of 5, 0.1 → 0.1 %, 200/s", ...bursts(0.001, 0.001, 5), runs: 400, isGood: true },
   { name: "bursts of 20, 0.1 → 0.1 %, 200/s", ...bursts(0.001, 0.001, 20), runs: 2_000, isGood: true },
   { name: "bursts of 20, 0.8 → 0.8 %, 200/s", ...bursts(0.008, 0.008, 20), runs: 400, isGood: true },
@@ -89,14 +83,14 @@ const CASES: readonly Case[] = [
   { name: "slow: 5 → 5 %, bursts of 10, 200/s", ...slowness(0.05, 10), runs: 400, isGood: true },
   { name: "slow: 5 → 10 %, 200/s", ...slowness(0.1, 1), runs: 400, isGood: false },
   { name: "slow: 5 → 30 %, 200/s", ...slowness(0.3, 1), runs: 400, isGood: false },
-  { name: WEAK, ...release(0.001, 0.005), runs: 1_000, isGood: false },
-  { name: CLEAR, ...release(0.001, 0.02), runs: 400, isGood: false },
-  { name: "0.5 → 1.5 %, 50/s", ...release(0.005, 0.015, 50), runs: 400, isGood: false },
-  { name: "0.1 → 10 %, 50/s", ...release(0.001, 0.1, 50), runs: 400, isGood: false },
-  { name: "0.1 → 2 %, 20/s", ...release(0.001, 0.02, 20), runs: 400, isGood: false },
-  { name: "0.1 → 10 %, 20/s", ...release(0.001, 0.1, 20), runs: 400, isGood: false },
-  { name: "0.1 → 60 %, 20/s", ...release(0.001, 0.6, 20), runs: 400, isGood: false },
-  { name: "0.1 → 60 %, 200/s", ...release(0.001, 0.6), runs: 400, isGood: false },
+  { name: WEAK, ...plainRelease(0.001, 0.005), runs: 1_000, isGood: false },
+  { name: CLEAR, ...plainRelease(0.001, 0.02), runs: 400, isGood: false },
+  { name: "0.5 → 1.5 %, 50/s", ...plainRelease(0.005, 0.015, 50), runs: 400, isGood: false },
+  { name: "0.1 → 10 %, 50/s", ...plainRelease(0.001, 0.1, 50), runs: 400, isGood: false },
+  { name: "0.1 → 2 %, 20/s", ...plainRelease(0.001, 0.02, 20), runs: 400, isGood: false },
+  { name: "0.1 → 10 %, 20/s", ...plainRelease(0.001, 0.1, 20), runs: 400, isGood: false },
+  { name: "0.1 → 60 %, 20/s", ...plainRelease(0.001, 0.6, 20), runs: 400, isGood: false },
+  { name: "0.1 → 60 %, 200/s", ...plainRelease(0.001, 0.6), runs: 400, isGood: false },
   {
     name: "0.1 %, then 1 % from the fourth stage on, 200/s",
     stable: { rate: 0.001 },
@@ -107,7 +101,13 @@ const CASES: readonly Case[] = [
   },
   { name: "bursts of 10, 0.1 → 10 %, 200/s", ...bursts(0.001, 0.1, 10), runs: 400, isGood: false },
   { name: "bursts of 10, 0.1 → 0.5 %, 200/s", ...bursts(0.001, 0.005, 10), runs: 400, isGood: false },
-  { name: "hiccups of both, 0.1 → 2 %, 200/s", ...release(0.001, 0.02), hiccups: HICCUPS, runs: 400, isGood: false },
+  {
+    name: "hiccups of both, 0.1 → 2 %, 200/s",
+    ...plainRelease(0.001, 0.02),
+    hiccups: HICCUPS,
+    runs: 400,
+    isGood: false,
+  },
 ];
 
 interface Figures {
@@ -121,11 +121,7 @@ function figuresOf(of: Case, make: (policy: RolloutPolicy) => Decider): Figures 
   const ladder = of.stable.slow === undefined ? policy : latencyPolicy;
   const by = { ...ladder, stages: ladder.stages.slice(of.from ?? 0) };
   const runs = Math.max(1, Math.round(of.runs * scale));
-  const outcomes: Outcome[] = [];
-  for (let run = 0; run < runs; run += 1) {
-    const random = prng(seed * 1_000_003 + run * 7_919);
-    outcomes.push(playRelease(of, { policy: by, decide: make(by), random }));
-  }
+  const outcomes = playReleases(of, { policy: by, make, runs, seed });
   const rolledBack = outcomes.filter(({ end }) => end === "rolled back");
   return {
     runs,

@@ -17,7 +17,7 @@ import { waitFor } from "./run.ts";
 /** Name of Deployment, Service, Rollout and route. */
 export const APP = "shop";
 /** Host name of the route. */
-const HOST = "shop.example";
+export const HOST = "shop.example";
 
 /** A version of the application. */
 export interface Pushed {
@@ -117,17 +117,27 @@ export interface WeightChange {
 
 const LOOK_MS = 50;
 
-/** Notes every change of the route's weights until it is stopped. */
-export function followWeights({ client, namespace }: Stage): {
+/** Changes of weights that are noted until somebody stops it. */
+export interface Following {
   readonly changes: WeightChange[];
   stop(): Promise<void>;
-} {
+}
+
+/** Notes every change of the route's weights until it is stopped. */
+export function followWeights({ client, namespace }: Stage): Following {
+  return followChanges(async () => {
+    const route = await client.find(RESOURCES.HTTPRoute, { namespace, name: APP });
+    return route === undefined ? {} : weightsIn(route);
+  });
+}
+
+/** The same of weights that are read some other way. */
+export function followChanges(read: () => Promise<Readonly<Record<string, number>>>): Following {
   const changes: WeightChange[] = [];
   let isStopped = false;
   const loop = async (): Promise<void> => {
     while (!isStopped) {
-      const route = await client.find(RESOURCES.HTTPRoute, { namespace, name: APP });
-      const weights = route === undefined ? {} : weightsIn(route);
+      const weights = await read();
       if (JSON.stringify(changes.at(-1)?.weights ?? {}) !== JSON.stringify(weights))
         changes.push({ at: Date.now(), weights });
       await wait(LOOK_MS);
@@ -150,6 +160,11 @@ function weightsIn(route: KubeObject): Record<string, number> {
     readonly rules: readonly { readonly backendRefs: readonly { readonly name: string; readonly weight: number }[] }[];
   };
   return Object.fromEntries((rules[0]?.backendRefs ?? []).map(({ name, weight }) => [name, weight]));
+}
+
+/** Service of the colour that does not serve. */
+export function idleService({ stable }: RolloutStatus): string {
+  return stable?.colour === "Blue" ? `${APP}-green` : `${APP}-blue`;
 }
 
 /** Seconds from the first share of a colour to the end of its last one. @returns `undefined` where it had none, or still has one */

@@ -8,6 +8,7 @@ import type { Load, LoadResults } from "./gateway/load-pod.ts";
 import {
   APP,
   followWeights,
+  idleService,
   loadOf,
   openStage,
   push,
@@ -125,11 +126,6 @@ suite("rollout", [NAMESPACE], ({ cluster: present, prepare, promise }) => {
     240_000,
   );
 });
-
-/** Service of the colour that does not serve. */
-function idleService({ stable }: RolloutStatus): string {
-  return stable?.colour === "Blue" ? `${APP}-green` : `${APP}-blue`;
-}
 
 function sharesOf(changes: readonly WeightChange[], service: string): number[] {
   return changes.map(({ weights }) => weights[service] ?? 0).filter((share, index, all) => share !== all[index - 1]);

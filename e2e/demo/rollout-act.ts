@@ -9,6 +9,7 @@ import type { LoadResults } from "../gateway/load-pod.ts";
 import {
   APP,
   followWeights,
+  idleService,
   loadOf,
   openStage,
   push,
@@ -78,7 +79,7 @@ interface Released {
 async function release(stage: Stage, errors: number, load: { results(): Promise<LoadResults> }): Promise<Released> {
   const before = await statusOf(stage);
   const version = `v${String(Date.now())}`;
-  const colour = before.stable?.colour === "Blue" ? `${APP}-green` : `${APP}-blue`;
+  const colour = idleService(before);
   const started = performance.now();
   const weights = followWeights(stage);
   const status = await push(stage, { version, image: stage.images.next, errors })

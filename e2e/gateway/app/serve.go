@@ -27,6 +27,7 @@ const (
 type Server struct {
 	settings atomic.Pointer[Settings]
 	metrics  *Metrics
+	recent   Recent
 	draining atomic.Bool
 }
 
@@ -86,6 +87,7 @@ func (s *Server) handler() http.Handler {
 		w.Header().Set("content-type", "text/plain; version=0.0.4")
 		s.metrics.write(w)
 	})
+	mux.Handle("/recent", &s.recent)
 	mux.HandleFunc("/echo", s.counted(s.echo))
 	mux.HandleFunc("/", s.counted(s.answer))
 	return mux
@@ -119,6 +121,7 @@ func (s *Server) counted(next http.HandlerFunc) http.HandlerFunc {
 			next(w, r)
 		}
 		s.metrics.observe(code, time.Since(start), copyOf(r))
+		s.recent.observe(time.Now(), code)
 	}
 }
 
