@@ -3,7 +3,9 @@
  * bad version keeps its share of the requests, and what its users see of it. Both release by turns, one at a time. Before that
  * thousands of simulated releases say what a handful of real ones cannot.
  *
- *   node bench/rollout.bench.ts [--runs 5] [--cases half,two,weak,good]
+ *   node bench/rollout.bench.ts [--runs 5] [--cases half,two:3,weak,good] [--throttle 100ms]
+ *
+ * A case may have a number of runs of its own; the throttle is for how long Traefik gathers changes, 2 s by default.
  */
 import { parseArgs } from "node:util";
 import { alternate } from "./lib/operator/report.ts";
@@ -20,14 +22,15 @@ const { values } = parseArgs({
   options: {
     runs: { type: "string", default: "5" },
     cases: { type: "string", default: CASES.map(({ key }) => key).join(",") },
+    throttle: { type: "string" },
   },
 });
-const runsWanted = Number(values.runs);
-if (!Number.isInteger(runsWanted) || runsWanted < 1) throw new Error("--runs: a whole number of at least 1");
-const cases = values.cases.split(",").map((key) => {
+const cases = values.cases.split(",").map((word) => {
+  const [key, runs = values.runs] = word.split(":");
   const found = CASES.find((one) => one.key === key);
-  if (found === undefined) throw new Error(`--cases: there is no case "${key}"`);
-  return found;
+  if (found === undefined) throw new Error(`--cases: there is no case "${String(key)}"`);
+  if (!/^[1-9][0-9]*$/.test(runs)) throw new Error(`runs of ${found.key}: "${runs}" is no whole number of at least 1`);
+  return { ...found, runs: Number(runs) };
 });
 const say = (line: string): boolean => process.stdout.write(`${line}\n`);
 const CAUGHT_GOAL = 0.95;
@@ -35,9 +38,10 @@ const falseRollbackRate = OUR_ANALYSIS.falseRollbackRateBps / 10_000;
 
 let versions = 1;
 
-async function runCase(stage: BenchStage, { name, errors, thresholdBps }: Case) {
+async function runCase(stage: BenchStage, of: Case & { readonly runs: number }) {
+  const { name, errors, thresholdBps } = of;
   const runs: Record<"ours" | "argoRollouts", Run[]> = { ours: [], argoRollouts: [] };
-  for (const side of alternate(stage.sides, runsWanted)) {
+  for (const side of alternate(stage.sides, of.runs)) {
     versions += 1;
     const run = await stage.measure(side, { version: `v${String(versions)}`, errors, thresholdBps });
     runs[side.name].push(run);
@@ -55,7 +59,7 @@ ${percent(simulated.caught)} of ${String(simulated.weakRuns)} caught, goal ${per
 
 const results: Record<string, CaseResult> = {};
 const details: Record<string, unknown> = {};
-const stage = await openBenchStage({ version: "v1", errors: STABLE_ERRORS, thresholdBps: 9_500 });
+const stage = await openBenchStage({ version: "v1", errors: STABLE_ERRORS, thresholdBps: 9_500 }, values.throttle);
 try {
   for (const one of cases) {
     const runs = await runCase(stage, one);
@@ -81,6 +85,7 @@ async function report(): Promise<void> {
     notMeasured,
     ...simulated,
     requestsPerSecond: RATE,
+    gatewayThrottle: values.throttle ?? "2s",
     ladder: LADDER,
     analysis: { ours: OUR_ANALYSIS, argoRollouts: ARGO_ANALYSIS },
     runs: details,

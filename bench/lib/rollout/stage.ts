@@ -21,11 +21,16 @@ export interface BenchStage {
   close(): Promise<void>;
 }
 
-export async function openBenchStage(first: Push): Promise<BenchStage> {
+/** @param throttle for how long Traefik gathers changes, as it writes times; its own 2 s unless told */
+export async function openBenchStage(first: Push, throttle: string | undefined): Promise<BenchStage> {
   const cluster = await ensureCluster(CLUSTER, { echo: true });
   await installOperator(cluster);
   const images = await ensureGateway(CLUSTER, "traefik");
-  await must(join(ROOT, "bench/peers/argo-rollouts/up.sh"), [CLUSTER], { timeoutMs: BUILD_TIMEOUT_MS, echo: true });
+  await must(join(ROOT, "bench/peers/argo-rollouts/up.sh"), [CLUSTER], {
+    env: { THROTTLE: throttle },
+    timeoutMs: BUILD_TIMEOUT_MS,
+    echo: true,
+  });
   await removeApplications(cluster);
   const ours = await stageIn(cluster, NAMESPACES.ours, images);
   const theirs = await stageIn(cluster, NAMESPACES.argoRollouts, images);

@@ -2,6 +2,7 @@
 # up.sh CLUSTER: brings Argo Rollouts into a cluster that has Traefik (e2e/gateway/up.sh), and lets Traefik serve the kinds of its
 # own that the in-tree router of Argo Rollouts writes. What is there already stays. The first time it builds the controller.
 #
+#   THROTTLE=100ms         for how long Traefik gathers changes before it serves them; its own default is 2 s
 #   ENGINE=docker|podman   default: Docker where it answers, else Podman as root on Debian
 # shellcheck disable=SC2317 # functions that "logged" calls
 set -euo pipefail
@@ -77,14 +78,15 @@ install_traefik_kinds() {
   member "$1" "$traefik@$traefik_version/docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml" | apply -
   kubectl wait --for condition=Established --timeout 60s customresourcedefinition --all
   apply "$here/traefik.yaml"
-  local args
+  local args wanted patch=
   args=$(kubectl --namespace traefik get deployment traefik --output 'jsonpath={.spec.template.spec.containers[0].args}')
-  if [[ $args != *kubernetesCRD* ]]; then
-    kubectl --namespace traefik patch deployment traefik --type json --patch '[
-      {"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": "--providers.kubernetesCRD=true"},
-      {"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": "--providers.kubernetesCRD.allowEmptyServices=true"}
-    ]'
-  fi
+  for wanted in kubernetesCRD=true kubernetesCRD.allowEmptyServices=true ${THROTTLE:+"providersThrottleDuration=$THROTTLE"}; do
+    wanted=--providers.$wanted
+    if [[ $args != *"$wanted"* ]]; then
+      patch+="${patch:+,}{\"op\": \"add\", \"path\": \"/spec/template/spec/containers/0/args/-\", \"value\": \"$wanted\"}"
+    fi
+  done
+  if [[ -n $patch ]]; then kubectl --namespace traefik patch deployment traefik --type json --patch "[$patch]"; fi
   kubectl --namespace traefik rollout status deployment/traefik --timeout "${ready_timeout}s"
 }
 
@@ -98,9 +100,9 @@ mkdir -p "$work/context"
 argo_zip=$(archive "$argo" "$argo_version" "$argo_sum")
 traefik_zip=$(archive "$traefik" "$traefik_version" "$traefik_sum")
 # shellcheck disable=SC2154 # of tools.sh
-image=localhost/shieldx-bench/argo-rollouts:$(digest -s "$go_version" -s "$argo_sum" "$single" "$here/up.sh")
+image=localhost/shieldx-bench/argo-rollouts:$(digest -s "$go_version" -s "$argo_sum" -s "$(declare -f build_controller)" "$single")
 if ! "$engine" image inspect "$image" >/dev/null 2>&1 9>&-; then
-  say "building Argo Rollouts $argo_version (a quarter of an hour cold on two cores)…"
+  say "building Argo Rollouts $argo_version (about six minutes cold on two cores)…"
   logged build-argo-rollouts build_controller "$argo_zip"
   logged image-argo-rollouts build_image
   say "  built in $(elapsed "$start")"
