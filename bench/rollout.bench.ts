@@ -56,6 +56,11 @@ const percent = (share: number): string => `${String(Number((share * 100).toPrec
 say(`simulated: ${percent(simulated.falseRollbackRate)} of ${String(simulated.goodRuns)} good releases rolled back, at most \
 ${percent(simulated.falseRollbackRateUpperLimit)} with 97.5 % confidence, asked ${percent(simulated.askedRate)}; 0.1 → 0.5 %: \
 ${percent(simulated.caught)} of ${String(simulated.weakRuns)} caught, goal ${percent(CAUGHT_GOAL)}`);
+for (const { thresholdBps, falseRollbackRate: back, caught } of simulated.thresholds) {
+  say(
+    `simulated, Argo Rollouts at ${String(thresholdBps / 100)} %: ${percent(back)} rolled back; ${percent(caught)} caught`,
+  );
+}
 
 const results: Record<string, CaseResult> = {};
 const details: Record<string, unknown> = {};

@@ -3,9 +3,14 @@ import { rolloutPolicy } from "../../../crds/rollout-policy.ts";
 import { upperLimit } from "../rollout-judge/interval.ts";
 import { sequentialJudge } from "../rollout-judge/ladder.ts";
 import { plainRelease, playReleases } from "../rollout-judge/runs.ts";
+import { ARGO_ANALYSIS } from "./argo-rollouts.ts";
+import { CASES } from "./cases.ts";
+import { STABLE_ERRORS } from "./side.ts";
+import { rolledBackShare } from "./threshold.ts";
 
 const GOOD_RUNS = 2_000;
 const WEAK_RUNS = 1_000;
+const WEAK_ERRORS = 0.005;
 const SEED = 1;
 
 export interface Simulated {
@@ -19,21 +24,32 @@ export interface Simulated {
   readonly weakRuns: number;
   /** Share of releases of 0.1 → 0.5 % that were rolled back. */
   readonly caught: number;
+  /** The same shares for each threshold of the rival, on the ladder of the cluster. */
+  readonly thresholds: readonly {
+    readonly thresholdBps: number;
+    readonly falseRollbackRate: number;
+    readonly caught: number;
+  }[];
 }
 
 export function simulate(): Simulated {
   const policy = rolloutPolicy.parse({});
   const rolledBack = (canary: number, runs: number): number =>
-    playReleases(plainRelease(0.001, canary), { policy, make: sequentialJudge, runs, seed: SEED }).filter(
+    playReleases(plainRelease(STABLE_ERRORS, canary), { policy, make: sequentialJudge, runs, seed: SEED }).filter(
       ({ end }) => end === "rolled back",
     ).length;
-  const good = rolledBack(0.001, GOOD_RUNS);
+  const good = rolledBack(STABLE_ERRORS, GOOD_RUNS);
   return {
     goodRuns: GOOD_RUNS,
     falseRollbackRate: good / GOOD_RUNS,
     falseRollbackRateUpperLimit: upperLimit(good, GOOD_RUNS),
     askedRate: policy.falseRollbackRate,
     weakRuns: WEAK_RUNS,
-    caught: rolledBack(0.005, WEAK_RUNS) / WEAK_RUNS,
+    caught: rolledBack(WEAK_ERRORS, WEAK_RUNS) / WEAK_RUNS,
+    thresholds: [...new Set(CASES.map(({ thresholdBps }) => thresholdBps))].map((thresholdBps) => ({
+      thresholdBps,
+      falseRollbackRate: rolledBackShare(STABLE_ERRORS, { ...ARGO_ANALYSIS, thresholdBps }, GOOD_RUNS),
+      caught: rolledBackShare(WEAK_ERRORS, { ...ARGO_ANALYSIS, thresholdBps }, WEAK_RUNS),
+    })),
   };
 }
