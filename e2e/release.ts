@@ -94,17 +94,38 @@ export function releaseEnded(stage: Stage, before: RolloutStatus, timeoutMs: num
   });
 }
 
-/** Requests per second to the application through the gateway, for at most so long. */
-export function loadOf(stage: Stage, how: { readonly rate: number; readonly seconds: number }): Promise<Load> {
+/** Requests per second to the application through the gateway, for at most so long. The gateway serves the route by then. */
+export async function loadOf(stage: Stage, how: { readonly rate: number; readonly seconds: number }): Promise<Load> {
+  const probe = await begin(stage, "probe", { rate: PROBE_RATE, seconds: PROBE_SECONDS });
+  try {
+    let failed = -1;
+    let since = performance.now();
+    await waitFor("the gateway to serve the route", PROBE_SECONDS * 1_000, async () => {
+      const { counts, errors } = await probe.results();
+      const [answered, refused] = [true, false].map((isVersion) =>
+        Object.entries(counts)
+          .filter(([key]) => key.startsWith("-/") !== isVersion)
+          .reduce((sum, [, count]) => sum + count, 0),
+      ) as [number, number];
+      const now = refused + Object.values(errors).reduce((sum, count) => sum + count, 0);
+      if (now !== failed || answered === 0) since = performance.now();
+      failed = now;
+      return performance.now() - since > SETTLED_MS;
+    });
+  } finally {
+    await probe.stop();
+  }
+  return begin(stage, "load", how);
+}
+
+const PROBE_RATE = 20;
+const PROBE_SECONDS = 60;
+/** A gateway may say that it has taken a route and gather changes for 2 s before it serves them (e2e/gateway/README.md). */
+const SETTLED_MS = 3_000;
+
+function begin(stage: Stage, name: string, how: { readonly rate: number; readonly seconds: number }): Promise<Load> {
   const { client, namespace, gateway, images } = stage;
-  return startLoad(client, {
-    namespace,
-    name: "load",
-    image: images.image,
-    url: gatewayUrl(gateway),
-    host: HOST,
-    ...how,
-  });
+  return startLoad(client, { namespace, name, image: images.image, url: gatewayUrl(gateway), host: HOST, ...how });
 }
 
 /** A change of the canary's weight in the route. */
