@@ -1,5 +1,3 @@
-import { createRolloutController } from "../controllers/rollout/rollout.controller.ts";
-import { createRolloutMetrics } from "../controllers/rollout/rollout.metrics.ts";
 import {
   deployment,
   NAME,
@@ -10,8 +8,8 @@ import {
   verdict,
 } from "../controllers/rollout/testing/builders.ts";
 import { LOWER_STEPS } from "../controllers/rollout/testing/lower.ts";
+import { playedController } from "../controllers/rollout/testing/stage.ts";
 import { ROLLOUT, type RolloutSpec } from "../crds/rollout.ts";
-import { createMetrics } from "../lib/node/metrics.ts";
 import { createMemoryWorld } from "./memory-world.ts";
 import { reconcileOnce, type StoryCast, toRest } from "./story.ts";
 import { album, type ToldState } from "./told-album.ts";
@@ -19,12 +17,7 @@ import { album, type ToldState } from "./told-album.ts";
 /** Moments from the life of a Rollout. */
 export async function rolloutStates(): Promise<readonly ToldState[]> {
   const sampler = scriptedSampler();
-  const controller = createRolloutController({
-    sampler,
-    metrics: createRolloutMetrics(createMetrics()),
-    randomBytes: (size) => new Uint8Array(size),
-    askHttp: async () => ({ status: 200, body: "" }),
-  });
+  const controller = playedController({ sampler });
   const world = createMemoryWorld({ namespace: NAMESPACE, indexes: controller.indexes, watches: controller.watches });
   const key = { namespace: NAMESPACE, name: NAME };
   const cast: StoryCast = { world, controller, key, kind: ROLLOUT.kind, steps: LOWER_STEPS };

@@ -1,70 +1,14 @@
 import { expect, test } from "@jest/globals";
-import { ROLLOUT, type RolloutSpec, type RolloutStatus } from "../../crds/rollout.ts";
-import { createMetrics } from "../../lib/node/metrics.ts";
-import { createMemoryWorld, type MemoryWorld } from "../../testkit/memory-world.ts";
-import { conditionOf, expectGolden, type StoryCast, toRest } from "../../testkit/story.ts";
-import { createRolloutController } from "./rollout.controller.ts";
-import { createRolloutMetrics } from "./rollout.metrics.ts";
-import {
-  deployment,
-  NAME,
-  NAMESPACE,
-  rollout,
-  type ScriptedSampler,
-  scriptedSampler,
-  service,
-  verdict,
-} from "./testing/builders.ts";
-import { LOWER_STEPS } from "./testing/lower.ts";
+import { ROLLOUT, type RolloutSpec } from "../../crds/rollout.ts";
+import { conditionOf, expectGolden, toRest } from "../../testkit/story.ts";
+import { NAME, verdict } from "./testing/builders.ts";
+import { beginStage, later, push, type Stage } from "./testing/stage.ts";
 
 // Runs the whole controller against a small world in memory, together with what others do there (Deployment controller,
 // kubelet, gateway), to rest; transcripts are compared with __golden__ (rewritten by `make update-golden`).
 
-interface Stage extends StoryCast {
-  readonly sampler: ScriptedSampler;
-  readonly status: () => RolloutStatus;
-}
-
-function begin(given: Partial<RolloutSpec> = {}): Stage {
-  const sampler = scriptedSampler();
-  const controller = createRolloutController({
-    sampler,
-    metrics: createRolloutMetrics(createMetrics()),
-    randomBytes: (size) => new Uint8Array(size).fill(7),
-    askHttp: async () => ({ status: 200, body: "" }),
-  });
-  const world = createMemoryWorld({
-    namespace: NAMESPACE,
-    indexes: controller.indexes,
-    watches: controller.watches,
-    verbWidth: "create".length,
-  });
-  world.put(deployment("web:1"));
-  world.put(service());
-  world.put(rollout(given));
-  const status = (): RolloutStatus => world.find(ROLLOUT.kind, NAME)?.["status"] as RolloutStatus;
-  return {
-    world,
-    controller,
-    sampler,
-    status,
-    key: { namespace: NAMESPACE, name: NAME },
-    kind: ROLLOUT.kind,
-    steps: LOWER_STEPS,
-  };
-}
-
-function push(world: MemoryWorld, image: string): void {
-  world.edit("Deployment", "web", (object) => ({ ...object, spec: deployment(image)["spec"] }));
-}
-
-async function later(stage: Stage, seconds: number): Promise<string[]> {
-  await stage.world.clock.advance(seconds * 1_000);
-  return [`· ${String(seconds)} s later`, ...(await toRest(stage))];
-}
-
 async function midway(given: Partial<RolloutSpec> = {}): Promise<Stage> {
-  const stage = begin(given);
+  const stage = beginStage(given);
   await toRest(stage);
   push(stage.world, "web:2");
   await toRest(stage);

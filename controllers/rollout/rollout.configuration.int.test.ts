@@ -15,11 +15,10 @@ import { createManager } from "../../operator/manager.ts";
 import { startControlPlane, type TestControlPlane } from "../../testkit/kube-apiserver.ts";
 import { makeNamespace } from "../../testkit/namespaces.ts";
 import { eventually } from "../../testkit/wait.ts";
-import { createRolloutController } from "./rollout.controller.ts";
-import { createRolloutMetrics } from "./rollout.metrics.ts";
 import { referencesIn } from "./rollout.references.ts";
-import { NAMESPACE, rollout, scriptedSampler, service } from "./testing/builders.ts";
+import { NAMESPACE, rollout, service } from "./testing/builders.ts";
 import { configMap, configuredDeployment, secret } from "./testing/configured.ts";
+import { playedController } from "./testing/stage.ts";
 
 const DEADLINE_MS = 30_000;
 let plane: TestControlPlane;
@@ -35,14 +34,7 @@ beforeAll(async () => {
   const client = plane.client(NAMESPACE);
   const manager = createManager({
     client,
-    controllers: [
-      createRolloutController({
-        sampler: scriptedSampler(),
-        metrics: createRolloutMetrics(createMetrics()),
-        randomBytes: (size) => new Uint8Array(size).fill(7),
-        askHttp: async () => ({ status: 200, body: "" }),
-      }),
-    ],
+    controllers: [playedController()],
     namespace: NAMESPACE,
     identity: "one",
     watchNamespaces: [],

@@ -1,53 +1,21 @@
 import { expect, test } from "@jest/globals";
 import { COMPONENTS, LABELS } from "../../crds/group.ts";
-import { ROLLOUT, type RolloutSpec, type RolloutStatus } from "../../crds/rollout.ts";
+import { type RolloutSpec } from "../../crds/rollout.ts";
 import { type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
-import { createMetrics } from "../../lib/node/metrics.ts";
-import { createMemoryWorld, type MemoryWorld } from "../../testkit/memory-world.ts";
-import { conditionOf, expectGolden, type StoryCast, toRest } from "../../testkit/story.ts";
-import { createRolloutController } from "./rollout.controller.ts";
-import { createRolloutMetrics } from "./rollout.metrics.ts";
+import { type MemoryWorld } from "../../testkit/memory-world.ts";
+import { conditionOf, expectGolden, toRest } from "../../testkit/story.ts";
 import { referencesIn } from "./rollout.references.ts";
-import {
-  NAME,
-  NAMESPACE,
-  rollout,
-  type ScriptedSampler,
-  scriptedSampler,
-  service,
-  verdict,
-} from "./testing/builders.ts";
+import { NAME, NAMESPACE, service, verdict } from "./testing/builders.ts";
 import { configMap, configuredDeployment, secret } from "./testing/configured.ts";
-import { LOWER_STEPS } from "./testing/lower.ts";
+import { beginStage, later, type Stage } from "./testing/stage.ts";
 
 // A Rollout whose pods read a ConfigMap and a Secret: configuration is released, and goes back, with the code.
-
-interface Stage extends StoryCast {
-  readonly sampler: ScriptedSampler;
-}
 
 const PASSWORD = "correct-horse-battery";
 
 function begin(given: Partial<RolloutSpec> = {}, objects = [configMap("red"), secret(PASSWORD)]): Stage {
-  const sampler = scriptedSampler();
-  const controller = createRolloutController({
-    sampler,
-    metrics: createRolloutMetrics(createMetrics()),
-    randomBytes: (size) => new Uint8Array(size).fill(7),
-    askHttp: async () => ({ status: 200, body: "" }),
-  });
-  const world = createMemoryWorld({
-    namespace: NAMESPACE,
-    indexes: controller.indexes,
-    watches: controller.watches,
-    verbWidth: "create".length,
-  });
-  for (const object of [configuredDeployment("web:1"), service(), ...objects, rollout(given)]) world.put(object);
-  const key = { namespace: NAMESPACE, name: NAME };
-  return { world, controller, sampler, key, kind: ROLLOUT.kind, steps: LOWER_STEPS };
+  return beginStage(given, [configuredDeployment("web:1"), service(), ...objects]);
 }
-
-const statusOf = ({ world }: Stage): RolloutStatus => world.find(ROLLOUT.kind, NAME)?.["status"] as RolloutStatus;
 
 /** Names of what the pods of a colour read: ConfigMap, then Secret. */
 function readBy(world: MemoryWorld, colour: "blue" | "green"): readonly string[] {
@@ -70,20 +38,15 @@ const componentOf = (world: MemoryWorld, kind: string, component: string): reado
 const copies = (world: MemoryWorld, kind: string): string[] =>
   componentOf(world, kind, COMPONENTS.configuration).map(({ metadata }) => metadata.name);
 
-async function wait(stage: Stage, seconds: number): Promise<string[]> {
-  await stage.world.clock.advance(seconds * 1_000);
-  return [`· ${String(seconds)} s later`, ...(await toRest(stage))];
-}
-
 /** Takes the release under way to its end. */
 async function promote(stage: Stage): Promise<void> {
   for (let index = 0; index < 2; index += 1) {
     stage.sampler.say({ verdict: verdict("Pass", "HoldOver") });
     await toRest(stage);
   }
-  await wait(stage, 60);
-  await wait(stage, 30);
-  expect(statusOf(stage)).toMatchObject({ phase: "Idle", releases: [{ outcome: "Promoted" }, {}] });
+  await later(stage, 60);
+  await later(stage, 30);
+  expect(stage.status()).toMatchObject({ phase: "Idle", releases: [{ outcome: "Promoted" }, {}] });
 }
 
 test("[17] a change of configuration alone is a release, and goes back with it", async () => {
@@ -91,7 +54,7 @@ test("[17] a change of configuration alone is a release, and goes back with it",
   const { world, sampler } = stage;
   const lines = await toRest(stage);
   const before = readBy(world, "blue");
-  expect(statusOf(stage).stable).toMatchObject({ colour: "Blue" });
+  expect(stage.status().stable).toMatchObject({ colour: "Blue" });
   world.put(configMap("green"));
   lines.push("· COLOR becomes green", ...(await toRest(stage)));
   expect(conditionOf(stage, "Promoted")).toMatchObject({ status: "False", reason: "Releasing" });
@@ -99,8 +62,8 @@ test("[17] a change of configuration alone is a release, and goes back with it",
   expect(keys).toBe(before[1]);
   expect(await held(stage, settings)).toMatchObject({ immutable: true, data: { COLOR: "green" } });
   sampler.say({ verdict: verdict("Fail", "Harm"), failure: verdict("Fail", "Harm") });
-  lines.push("· green does harm", ...(await toRest(stage)), ...(await wait(stage, 30)));
-  expect(statusOf(stage)).toMatchObject({ phase: "Idle", releases: [{ outcome: "RolledBack" }, {}] });
+  lines.push("· green does harm", ...(await toRest(stage)), ...(await later(stage, 30)));
+  expect(stage.status()).toMatchObject({ phase: "Idle", releases: [{ outcome: "RolledBack" }, {}] });
   expect(conditionOf(stage, "Ready")).toMatchObject({ reason: "RolledBack" });
   // What serves reads what it read, whatever is in the ConfigMap now.
   expect(readBy(world, "blue")).toEqual(before);

@@ -1,18 +1,11 @@
 import { expect, test } from "@jest/globals";
 import { ROLLOUT } from "../../crds/rollout.ts";
-import { createMetrics } from "../../lib/node/metrics.ts";
 import { createMemoryWorld } from "../../testkit/memory-world.ts";
-import { createRolloutController } from "./rollout.controller.ts";
-import { createRolloutMetrics } from "./rollout.metrics.ts";
-import { NAMESPACE, rollout, scriptedSampler } from "./testing/builders.ts";
+import { NAMESPACE, rollout } from "./testing/builders.ts";
+import { playedController } from "./testing/stage.ts";
 
 test("when the older one of two Rollouts of a Deployment goes, the other one is woken", () => {
-  const { watches, indexes } = createRolloutController({
-    sampler: scriptedSampler(),
-    metrics: createRolloutMetrics(createMetrics()),
-    randomBytes: (size) => new Uint8Array(size),
-    askHttp: async () => ({ status: 200, body: "" }),
-  });
+  const { watches, indexes } = playedController();
   const world = createMemoryWorld({ namespace: NAMESPACE, indexes });
   const older = rollout();
   world.put({ ...rollout(), metadata: { ...older.metadata, name: "web-too", uid: "uid-too" } });

@@ -15,10 +15,9 @@ import { installGatewayApi } from "../../testkit/gateway-api.ts";
 import { startControlPlane, type TestControlPlane } from "../../testkit/kube-apiserver.ts";
 import { makeNamespace } from "../../testkit/namespaces.ts";
 import { eventually } from "../../testkit/wait.ts";
-import { createRolloutController } from "./rollout.controller.ts";
-import { createRolloutMetrics } from "./rollout.metrics.ts";
-import { deployment, NAMESPACE, rollout, scriptedSampler, service } from "./testing/builders.ts";
+import { deployment, NAMESPACE, rollout, service } from "./testing/builders.ts";
 import { gateway, gatewayClass } from "./testing/gateways.ts";
+import { playedController } from "./testing/stage.ts";
 
 const DEADLINE_MS = 30_000;
 let plane: TestControlPlane;
@@ -33,14 +32,7 @@ beforeAll(async () => {
   const client = plane.client(NAMESPACE);
   const manager = createManager({
     client,
-    controllers: [
-      createRolloutController({
-        sampler: scriptedSampler(),
-        metrics: createRolloutMetrics(createMetrics()),
-        randomBytes: (size) => new Uint8Array(size).fill(7),
-        askHttp: async () => ({ status: 200, body: "" }),
-      }),
-    ],
+    controllers: [playedController()],
     namespace: NAMESPACE,
     identity: "one",
     watchNamespaces: [],

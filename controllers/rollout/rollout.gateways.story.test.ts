@@ -1,25 +1,18 @@
 import { expect, test } from "@jest/globals";
 import { ROLLOUT } from "../../crds/rollout.ts";
 import { OperatorError } from "../../lib/core/errors.ts";
-import { createMetrics } from "../../lib/node/metrics.ts";
 import { createMemoryWorld } from "../../testkit/memory-world.ts";
 import { conditionOf, type StoryCast, toRest } from "../../testkit/story.ts";
-import { createRolloutController } from "./rollout.controller.ts";
-import { createRolloutMetrics } from "./rollout.metrics.ts";
 import { gatewaysOfRoute, ROUTES_ON_GATEWAY } from "./rollout.rivals.ts";
-import { deployment, NAME, NAMESPACE, rollout, scriptedSampler, service } from "./testing/builders.ts";
+import { deployment, NAME, NAMESPACE, rollout, service } from "./testing/builders.ts";
 import { gateway, gatewayClass } from "./testing/gateways.ts";
 import { LOWER_STEPS } from "./testing/lower.ts";
+import { playedController } from "./testing/stage.ts";
 
 // A Rollout whose Gateway comes late, breaks, or is shared with others.
 
 function begin(): StoryCast {
-  const controller = createRolloutController({
-    sampler: scriptedSampler(),
-    metrics: createRolloutMetrics(createMetrics()),
-    randomBytes: (size) => new Uint8Array(size).fill(7),
-    askHttp: async () => ({ status: 200, body: "" }),
-  });
+  const controller = playedController();
   const world = createMemoryWorld({
     namespace: NAMESPACE,
     indexes: { ...controller.indexes, [ROUTES_ON_GATEWAY]: gatewaysOfRoute },

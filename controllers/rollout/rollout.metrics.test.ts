@@ -4,10 +4,10 @@ import { createManualClock } from "../../lib/core/manual-clock.ts";
 import { createMetrics } from "../../lib/node/metrics.ts";
 import { createMemoryWorld } from "../../testkit/memory-world.ts";
 import { type StoryCast, toRest } from "../../testkit/story.ts";
-import { createRolloutController } from "./rollout.controller.ts";
 import { createRolloutMetrics } from "./rollout.metrics.ts";
 import { deployment, NAME, NAMESPACE, rollout, scriptedSampler, service, verdict } from "./testing/builders.ts";
 import { LOWER_STEPS } from "./testing/lower.ts";
+import { playedController } from "./testing/stage.ts";
 
 // What is counted of releases: once each, whoever reports what how often, and nothing is left of a Rollout that is gone.
 
@@ -139,12 +139,7 @@ describe("the controller", () => {
   async function stage(given: Partial<RolloutSpec> = {}) {
     const sampler = scriptedSampler();
     const metrics = createMetrics();
-    const controller = createRolloutController({
-      sampler,
-      metrics: createRolloutMetrics(metrics),
-      randomBytes: (size) => new Uint8Array(size),
-      askHttp: async () => ({ status: 200, body: "" }),
-    });
+    const controller = playedController({ sampler, metrics: createRolloutMetrics(metrics) });
     const world = createMemoryWorld({ namespace: NAMESPACE, indexes: controller.indexes });
     world.put(deployment("web:1"));
     world.put(service());

@@ -1,72 +1,17 @@
 import { expect, test } from "@jest/globals";
 import { ANNOTATIONS } from "../../crds/group.ts";
-import { ROLLOUT, type RolloutSpec, type RolloutStatus } from "../../crds/rollout.ts";
+import { ROLLOUT } from "../../crds/rollout.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
-import { createMetrics } from "../../lib/node/metrics.ts";
-import { createMemoryWorld, type MemoryWorld } from "../../testkit/memory-world.ts";
-import { conditionOf, expectGolden, type StoryCast, toRest } from "../../testkit/story.ts";
-import { createRolloutController } from "./rollout.controller.ts";
-import { createRolloutMetrics } from "./rollout.metrics.ts";
-import {
-  deployment,
-  NAME,
-  NAMESPACE,
-  rollout,
-  type ScriptedSampler,
-  scriptedSampler,
-  service,
-  verdict,
-} from "./testing/builders.ts";
-import { LOWER_STEPS } from "./testing/lower.ts";
+import { type MemoryWorld } from "../../testkit/memory-world.ts";
+import { conditionOf, expectGolden, toRest } from "../../testkit/story.ts";
+import { deployment, NAME, verdict } from "./testing/builders.ts";
+import { beginStage, later, push, type Stage } from "./testing/stage.ts";
 
 // Runs the whole controller against a small world in memory, together with what others do there (Deployment controller,
 // kubelet, gateway), to rest; transcripts are compared with __golden__ (rewritten by `make update-golden`).
 
-interface Stage extends StoryCast {
-  readonly sampler: ScriptedSampler;
-  readonly status: () => RolloutStatus;
-}
-
-function begin(given: Partial<RolloutSpec> = {}): Stage {
-  const sampler = scriptedSampler();
-  const controller = createRolloutController({
-    sampler,
-    metrics: createRolloutMetrics(createMetrics()),
-    randomBytes: (size) => new Uint8Array(size).fill(7),
-    askHttp: async () => ({ status: 200, body: "" }),
-  });
-  const world = createMemoryWorld({
-    namespace: NAMESPACE,
-    indexes: controller.indexes,
-    watches: controller.watches,
-    verbWidth: "create".length,
-  });
-  world.put(deployment("web:1"));
-  world.put(service());
-  world.put(rollout(given));
-  const status = (): RolloutStatus => world.find(ROLLOUT.kind, NAME)?.["status"] as RolloutStatus;
-  return {
-    world,
-    controller,
-    sampler,
-    status,
-    key: { namespace: NAMESPACE, name: NAME },
-    kind: ROLLOUT.kind,
-    steps: LOWER_STEPS,
-  };
-}
-
-function push(world: MemoryWorld, image: string): void {
-  world.edit("Deployment", "web", (object) => ({ ...object, spec: deployment(image)["spec"] }));
-}
-
-async function later(stage: Stage, seconds: number): Promise<string[]> {
-  await stage.world.clock.advance(seconds * 1_000);
-  return [`· ${String(seconds)} s later`, ...(await toRest(stage))];
-}
-
 test("left alone by annotation: nothing is done, nothing is remembered as if it were, and no time runs", async () => {
-  const stage = begin();
+  const stage = beginStage();
   await toRest(stage);
   push(stage.world, "web:2");
   await toRest(stage);
@@ -97,7 +42,7 @@ test("left alone by annotation: nothing is done, nothing is remembered as if it 
 });
 
 test("harm that is found while it is left alone takes the release back at its end", async () => {
-  const stage = begin();
+  const stage = beginStage();
   await toRest(stage);
   push(stage.world, "web:2");
   await toRest(stage);
@@ -117,7 +62,7 @@ test("harm that is found while it is left alone takes the release back at its en
 });
 
 test("the first version, then a good one, step by step", async () => {
-  const stage = begin();
+  const stage = beginStage();
   const lines = await toRest(stage);
   expect(conditionOf(stage, "Ready")).toMatchObject({ status: "True", reason: "Ready" });
   push(stage.world, "web:2");
@@ -150,7 +95,7 @@ function putPorts(world: MemoryWorld, port: { readonly port: number; readonly ta
 }
 
 test("[16] a change of ports alone is a release, what serves keeps its own, and a return to them is none", async () => {
-  const stage = begin();
+  const stage = beginStage();
   const { world, sampler } = stage;
   await toRest(stage);
   const { stable } = stage.status();
@@ -173,7 +118,7 @@ test("[16] a change of ports alone is a release, what serves keeps its own, and 
 });
 
 test("a Deployment that is scaled to 0 says nothing of the pods that serve: they stay until spec.replicas tells", async () => {
-  const stage = begin();
+  const stage = beginStage();
   const { world } = stage;
   await toRest(stage);
   const podsOf = (): unknown => (world.find("Deployment", "web-blue")?.["spec"] as { replicas: number }).replicas;

@@ -5,11 +5,8 @@ import { rolloutVerify } from "../../crds/rollout-verify.ts";
 import { OperatorError } from "../../lib/core/errors.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
 import { silentLogger } from "../../lib/node/logger.ts";
-import { createMetrics } from "../../lib/node/metrics.ts";
 import { createMemoryWorld } from "../../testkit/memory-world.ts";
 import { expectGolden, reconcileOnce, type StoryCast, toRest } from "../../testkit/story.ts";
-import { createRolloutController } from "./rollout.controller.ts";
-import { createRolloutMetrics } from "./rollout.metrics.ts";
 import {
   deployment,
   NAME,
@@ -32,6 +29,7 @@ import {
   tellJob,
   UNPULLABLE,
 } from "./testing/smoke-jobs.ts";
+import { playedController } from "./testing/stage.ts";
 import type { HttpAnswer, HttpQuestion } from "./verification/answers.ts";
 
 const JOB = { job: { template: { spec: { containers: [{ name: "test", image: "smoke:1" }] } } } };
@@ -60,10 +58,8 @@ function begin(verify: unknown, given: Partial<RolloutSpec> = {}): Stage {
   let signal: AbortSignal | undefined;
   const sampler = scriptedSampler();
   const controllerOf = () =>
-    createRolloutController({
+    playedController({
       sampler,
-      metrics: createRolloutMetrics(createMetrics()),
-      randomBytes: (size) => new Uint8Array(size).fill(7),
       askHttp: async (question) => {
         ({ signal } = question);
         asked.push(`${question.method} ${question.host}:${String(question.port)}${question.path}`);

@@ -1,8 +1,6 @@
 // The command line and the controller understand each other: what the one asks for the other carries out, and what the one
 // says the other shows.
 import { expect, test } from "@jest/globals";
-import { createRolloutController } from "../../controllers/rollout/rollout.controller.ts";
-import { createRolloutMetrics } from "../../controllers/rollout/rollout.metrics.ts";
 import {
   deployment,
   NAME,
@@ -14,9 +12,9 @@ import {
   verdict,
 } from "../../controllers/rollout/testing/builders.ts";
 import { LOWER_STEPS } from "../../controllers/rollout/testing/lower.ts";
+import { playedController } from "../../controllers/rollout/testing/stage.ts";
 import { ROLLOUT, type Rollout, type RolloutRequest } from "../../crds/rollout.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
-import { createMetrics } from "../../lib/node/metrics.ts";
 import { createMemoryWorld } from "../../testkit/memory-world.ts";
 import { conditionOf, toRest } from "../../testkit/story.ts";
 import { askRollout } from "./ask.ts";
@@ -29,12 +27,7 @@ const PLACE = { namespace: NAMESPACE, name: NAME };
 /** A Rollout whose first stage waits for approval, with the first version at rest. */
 async function begin() {
   const sampler = scriptedSampler();
-  const controller = createRolloutController({
-    sampler,
-    metrics: createRolloutMetrics(createMetrics()),
-    randomBytes: (size) => new Uint8Array(size),
-    askHttp: async () => ({ status: 200, body: "" }),
-  });
+  const controller = playedController({ sampler });
   const world = createMemoryWorld({ namespace: NAMESPACE, indexes: controller.indexes });
   world.put(deployment("web:1"));
   world.put(service());
