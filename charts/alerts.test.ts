@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { parse } from "yaml";
 import { ROLLOUT_REASONS } from "../crds/conditions.ts";
-import { OUTCOMES, PHASES } from "../crds/rollout.ts";
+import { OUTCOMES, PHASES } from "../crds/rollout-status.ts";
 import { METRICS } from "../lib/core/metric-names.ts";
 import { metricsOf } from "./testing/promql.ts";
 

@@ -1,6 +1,8 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { API_VERSION } from "../crds/group.ts";
-import { ROLLOUT, type Rollout, type RolloutStage, type RolloutStatus } from "../crds/rollout.ts";
+import { ROLLOUT, type Rollout } from "../crds/rollout.ts";
+import { type RolloutStage } from "../crds/rollout-ladder.ts";
+import { type RolloutStatus } from "../crds/rollout-status.ts";
 import { systemClock } from "../lib/core/clock.ts";
 import type { KubeClient } from "../lib/kube/client.ts";
 import { connectKube } from "../lib/kube/connect.ts";

@@ -1,7 +1,7 @@
 // Promise: through a real gateway, a good version goes out step by step and a bad one comes back, and no request fails because of
 // a switch, whoever dies meanwhile. The numbers in brackets are those of the list of scenarios in docs/conformance.md.
 import { expect } from "@jest/globals";
-import { type RolloutStatus } from "../crds/rollout.ts";
+import { type RolloutStatus } from "../crds/rollout-status.ts";
 import { condition, killPodProcesses, SYSTEM_NAMESPACE } from "./cluster.ts";
 import { ensureGateway } from "./gateway/gateways.ts";
 import type { Load, LoadResults } from "./gateway/load-pod.ts";

@@ -9,7 +9,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/glo
 import { parse } from "yaml";
 import { goOnCommand } from "../controllers/rollout/rollout.sentences.ts";
 import { KINDS } from "../crds/kinds.ts";
-import { ROLLOUT, type RolloutRequest, type RolloutStatus } from "../crds/rollout.ts";
+import { ROLLOUT } from "../crds/rollout.ts";
+import { type RolloutRequest } from "../crds/rollout-request.ts";
+import { type RolloutStatus } from "../crds/rollout-status.ts";
 import { serveKinds } from "../crds/testing/served.ts";
 import { isOperatorError } from "../lib/core/errors.ts";
 import type { KubeClient } from "../lib/kube/client.ts";

@@ -1,5 +1,5 @@
 /** The checks of the release under way: what they are, what is known of them, what is to be asked and made for them. */
-import type { RolloutPort } from "../../crds/rollout.ts";
+import type { RolloutPort } from "../../crds/rollout-target.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
 import { create, remove } from "../../operator/runtime/actions.ts";
 import type { Write } from "../../operator/runtime/types.ts";

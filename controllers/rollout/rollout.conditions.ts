@@ -1,6 +1,6 @@
 /** The conditions of a Rollout, one sentence each. */
 import type { RolloutConditionType, RolloutReason } from "../../crds/conditions.ts";
-import type { Colour } from "../../crds/rollout.ts";
+import type { Colour } from "../../crds/rollout-status.ts";
 import type { Statement } from "../../operator/runtime/types.ts";
 import { type OwnConditions, type Says, statementsOf } from "../kit/conditions.ts";
 import { podTrouble } from "../kit/explain/pods.ts";

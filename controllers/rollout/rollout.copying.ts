@@ -1,5 +1,5 @@
 /** What to do about copies of configuration: made before the version that reads them, removed after it. */
-import type { Colour } from "../../crds/rollout.ts";
+import type { Colour } from "../../crds/rollout-status.ts";
 import { create, remove } from "../../operator/runtime/actions.ts";
 import type { Write } from "../../operator/runtime/types.ts";
 import type { Assessment } from "./rollout.assess.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import type { RolloutStatus } from "../../crds/rollout.ts";
+import type { RolloutStatus } from "../../crds/rollout-status.ts";
 import { stepDeadline } from "./rollout.deadline.ts";
 import { spec } from "./testing/builders.ts";
 

@@ -1,5 +1,6 @@
 /** By when a step of a release is to be over. */
-import type { RolloutSpec, RolloutStatus } from "../../crds/rollout.ts";
+import type { RolloutSpec } from "../../crds/rollout.ts";
+import type { RolloutStatus } from "../../crds/rollout-status.ts";
 import { stageIndex } from "./rollout.weights.ts";
 
 /** Time in which a gateway takes weight 0, far more than it needs. */

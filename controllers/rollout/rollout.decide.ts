@@ -1,6 +1,7 @@
 /** What follows from the world: the next step of the release, and what each colour is to have. */
 import { ANNOTATIONS } from "../../crds/group.ts";
-import type { Colour, Rollout } from "../../crds/rollout.ts";
+import type { Rollout } from "../../crds/rollout.ts";
+import type { Colour } from "../../crds/rollout-status.ts";
 import { checkFacts } from "./rollout.checks.ts";
 import { COLOURS } from "./rollout.names.ts";
 import type { World } from "./rollout.observe.ts";

@@ -1,6 +1,6 @@
 /** Turns raw objects into the few facts that decisions need. */
 import { ANNOTATIONS, LABELS } from "../../crds/group.ts";
-import type { Colour, Outcome } from "../../crds/rollout.ts";
+import type { Colour, Outcome } from "../../crds/rollout-status.ts";
 import {
   identityOf,
   type KubeObject,

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
-import { ROLLOUT, type Rollout, type RolloutSpec, type RolloutStatus } from "../../crds/rollout.ts";
+import { ROLLOUT, type Rollout, type RolloutSpec } from "../../crds/rollout.ts";
+import { type RolloutStatus } from "../../crds/rollout-status.ts";
 import { createManualClock } from "../../lib/core/manual-clock.ts";
 import { createMetrics } from "../../lib/node/metrics.ts";
 import { createMemoryWorld } from "../../testkit/memory-world.ts";

@@ -4,7 +4,9 @@
  * what it finds at its first look at a Rollout was counted by the one before. Of a process that dies between the write of a
  * status and its next reconcile, milliseconds later, that one step is missing, as all is that was not scraped yet.
  */
-import { OUTCOMES, type Outcome, type Rollout, type RolloutStatus } from "../../crds/rollout.ts";
+
+import { type Rollout } from "../../crds/rollout.ts";
+import { OUTCOMES, type Outcome, type RolloutStatus } from "../../crds/rollout-status.ts";
 import type { Clock } from "../../lib/core/clock.ts";
 import type { Metrics } from "../../lib/node/metrics.ts";
 import type { Key } from "../../operator/runtime/types.ts";

@@ -1,6 +1,7 @@
 /** What a Rollout is called and what it is to be. Every other file of this folder builds on it. */
 import { COMPONENTS } from "../../crds/group.ts";
-import { type Colour, ROLLOUT, type Rollout, type RolloutSpec } from "../../crds/rollout.ts";
+import { ROLLOUT, type Rollout, type RolloutSpec } from "../../crds/rollout.ts";
+import { type Colour } from "../../crds/rollout-status.ts";
 import { type Owner, ownerOf } from "../kit/objects.ts";
 
 /** Both colours, in the order of everything that is made for each. */

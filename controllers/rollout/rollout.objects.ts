@@ -1,6 +1,7 @@
 /** The objects of a Rollout, as they are to be. */
 import { ANNOTATIONS, COMPONENTS, LABELS } from "../../crds/group.ts";
-import type { Colour, RolloutPort } from "../../crds/rollout.ts";
+import type { Colour } from "../../crds/rollout-status.ts";
+import type { RolloutPort } from "../../crds/rollout-target.ts";
 import { type KubeObject, RESOURCES, type ResourceType, type SecretObject } from "../../lib/kube/types.ts";
 import { componentLabels, componentSelector, ownedObject } from "../kit/objects.ts";
 import { textData } from "../kit/secrets.ts";

@@ -1,6 +1,7 @@
 /** Everything that a reconcile of a Rollout looks at: read once, plain and frozen. */
 import { COMPONENTS, LABELS } from "../../crds/group.ts";
-import { type Colour, ROLLOUT, type Rollout, type RolloutStatus } from "../../crds/rollout.ts";
+import { ROLLOUT, type Rollout } from "../../crds/rollout.ts";
+import { type Colour, type RolloutStatus } from "../../crds/rollout-status.ts";
 import { deepFreeze } from "../../lib/core/objects.ts";
 import { type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
 import { type Clues, NO_CLUES, type Suspect } from "../../operator/runtime/clues.ts";

@@ -9,7 +9,7 @@
  * The first version goes from Verifying to Switching; a return to one that was stable a moment ago goes there from Preparing.
  * Where the spec asks for no check, nothing is verified.
  */
-import type { Phase } from "../../crds/rollout.ts";
+import type { Phase } from "../../crds/rollout-status.ts";
 import { onLadder, withStageBps } from "./rollout.ladder.ts";
 import { isToBegin, otherColour, type Progress, type ReleaseFacts } from "./rollout.progress.ts";
 import { answerRequest } from "./rollout.requests.ts";

@@ -1,5 +1,5 @@
 /** What to do next, and in which order. */
-import type { Colour } from "../../crds/rollout.ts";
+import type { Colour } from "../../crds/rollout-status.ts";
 import { apply, create, remove, urgent, warn } from "../../operator/runtime/actions.ts";
 import type { Action, Plan, Write } from "../../operator/runtime/types.ts";
 import type { Assessment } from "./rollout.assess.ts";

@@ -1,6 +1,9 @@
 /** What is remembered of a release from one reconcile to the next, and what a reconcile knows of it. */
-import type { Colour, Outcome, RolloutRequest, RolloutSpec, RolloutStatus, Version } from "../../crds/rollout.ts";
+
+import type { RolloutSpec } from "../../crds/rollout.ts";
+import type { RolloutRequest } from "../../crds/rollout-request.ts";
 import type { Verdict } from "../../crds/rollout-run.ts";
+import type { Colour, Outcome, RolloutStatus, Version } from "../../crds/rollout-status.ts";
 import type { CheckFacts } from "./verification/memory.ts";
 
 /** All that a decision remembers: written to the status before anything is done about it, but for a retreat. */

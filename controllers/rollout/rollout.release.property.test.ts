@@ -1,6 +1,8 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { type Colour, type RolloutRequest, type RolloutStatus, rolloutStatus, WHOLE_BPS } from "../../crds/rollout.ts";
+import { WHOLE_BPS } from "../../crds/rollout-ladder.ts";
+import { type RolloutRequest } from "../../crds/rollout-request.ts";
+import { type Colour, type RolloutStatus, rolloutStatus } from "../../crds/rollout-status.ts";
 import type { Action } from "../../operator/runtime/types.ts";
 import { otherColour, type Progress } from "./rollout.progress.ts";
 import { deployment, scriptedSampler, spec, verdict } from "./testing/builders.ts";

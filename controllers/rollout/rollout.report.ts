@@ -1,6 +1,7 @@
 /** The status of a Rollout. */
 import type { CommonConditionType, RolloutConditionType, RolloutReason } from "../../crds/conditions.ts";
-import { type RolloutStatus, WHOLE_BPS } from "../../crds/rollout.ts";
+import { WHOLE_BPS } from "../../crds/rollout-ladder.ts";
+import { type RolloutStatus } from "../../crds/rollout-status.ts";
 import { failuresOf } from "../../operator/runtime/failures.ts";
 import type { Report } from "../../operator/runtime/report.ts";
 import { firstFinding } from "../kit/conditions.ts";

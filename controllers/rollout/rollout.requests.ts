@@ -1,5 +1,7 @@
 /** What people ask for, once for each id: a request that cannot be carried out is refused with a sentence, and not kept. */
-import { REQUESTS_MAX, type RolloutRequest } from "../../crds/rollout.ts";
+
+import { type RolloutRequest } from "../../crds/rollout-request.ts";
+import { REQUESTS_MAX } from "../../crds/rollout-status.ts";
 import { type Progress, type ReleaseFacts, releaseOf } from "./rollout.progress.ts";
 import { goTo, retreatFor } from "./rollout.steps.ts";
 import { stageIndex } from "./rollout.weights.ts";

@@ -1,5 +1,5 @@
 /** Where a release stands, in words with numbers. */
-import { WHOLE_BPS } from "../../crds/rollout.ts";
+import { WHOLE_BPS } from "../../crds/rollout-ladder.ts";
 import type { Progress, ReleaseFacts } from "./rollout.progress.ts";
 import { stageIndex } from "./rollout.weights.ts";
 

@@ -1,6 +1,8 @@
 /** Where a Rollout stands, as series of gauges. */
 import { ROLLOUT_REASONS } from "../../crds/conditions.ts";
-import { type Rollout, type RolloutStatus, WHOLE_BPS } from "../../crds/rollout.ts";
+import { type Rollout } from "../../crds/rollout.ts";
+import { WHOLE_BPS } from "../../crds/rollout-ladder.ts";
+import { type RolloutStatus } from "../../crds/rollout-status.ts";
 import { stepDeadline } from "./rollout.deadline.ts";
 
 /** Gauges with series of their own for each Rollout. */

@@ -1,5 +1,5 @@
 /** Single steps of a release: what the progress is after each of them. */
-import { type EndedRelease, HISTORY_MAX, type Outcome, type Phase, type Version } from "../../crds/rollout.ts";
+import { type EndedRelease, HISTORY_MAX, type Outcome, type Phase, type Version } from "../../crds/rollout-status.ts";
 import { type Cause, otherColour, type Progress } from "./rollout.progress.ts";
 
 const iso = (now: number): string => new Date(now).toISOString();

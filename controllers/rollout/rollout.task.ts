@@ -1,6 +1,7 @@
 /** What is to be looked at to judge the release under way. */
-import type { Colour } from "../../crds/rollout.ts";
+
 import { policyOf } from "../../crds/rollout-analysis.ts";
+import type { Colour } from "../../crds/rollout-status.ts";
 import { runName } from "./rollout.decide.ts";
 import type { World } from "./rollout.observe.ts";
 import { stageBps, stageIndex } from "./rollout.weights.ts";

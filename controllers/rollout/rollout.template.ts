@@ -1,6 +1,7 @@
 /** From Deployment and Service of the spec to what is released: a pod template, its revision, its ports; or why there is none. */
 import type { RolloutReason } from "../../crds/conditions.ts";
-import type { RolloutPort, RolloutSpec } from "../../crds/rollout.ts";
+import type { RolloutSpec } from "../../crds/rollout.ts";
+import type { RolloutPort } from "../../crds/rollout-target.ts";
 import { contentHash } from "../../lib/core/canonical.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
 import type { Policy } from "../kit/conditions.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import type { RolloutStatus } from "../../crds/rollout.ts";
+import type { RolloutStatus } from "../../crds/rollout-status.ts";
 import { type Transition, transitionsOf } from "./rollout.transitions.ts";
 
 // What counts as having happened between two statuses, each thing once.

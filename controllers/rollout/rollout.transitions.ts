@@ -1,5 +1,5 @@
 /** What has happened between two statuses of a Rollout: what is counted, and told to others. */
-import type { Outcome, RolloutStatus } from "../../crds/rollout.ts";
+import type { Outcome, RolloutStatus } from "../../crds/rollout-status.ts";
 
 /** One thing that happens once in a release. */
 export type Transition =

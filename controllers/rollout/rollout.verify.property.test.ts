@@ -2,7 +2,7 @@
 // without them by PromoteFull, and a return to a version that was stable a moment ago needs none.
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
-import type { RolloutRequest } from "../../crds/rollout.ts";
+import type { RolloutRequest } from "../../crds/rollout-request.ts";
 import { advance, BEGINNING } from "./rollout.phases.ts";
 import type { Progress, ReleaseFacts } from "./rollout.progress.ts";
 import { canaryBps, weightsOf } from "./rollout.weights.ts";

@@ -1,6 +1,7 @@
 // Releases with checks, through the whole controller in a world in memory. The test plays Job controller, kubelet and pods.
 import { afterEach, describe, expect, test } from "@jest/globals";
-import { ROLLOUT, type RolloutSpec, type RolloutStatus } from "../../crds/rollout.ts";
+import { ROLLOUT, type RolloutSpec } from "../../crds/rollout.ts";
+import { type RolloutStatus } from "../../crds/rollout-status.ts";
 import { rolloutVerify } from "../../crds/rollout-verify.ts";
 import { OperatorError } from "../../lib/core/errors.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";

@@ -1,5 +1,7 @@
 /** Which share of the requests, and how many pods, each colour is to have at a step of a release. */
-import { type Colour, type Version, WHOLE_BPS } from "../../crds/rollout.ts";
+
+import { WHOLE_BPS } from "../../crds/rollout-ladder.ts";
+import { type Colour, type Version } from "../../crds/rollout-status.ts";
 import { otherColour, type Progress, type ReleaseFacts } from "./rollout.progress.ts";
 
 type Spec = ReleaseFacts["spec"];

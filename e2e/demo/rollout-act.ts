@@ -2,7 +2,7 @@
  * Second act of the demo: a good version of an application goes out step by step, and a bad one comes back, with 200 requests
  * a second on it all the while, through a real gateway.
  */
-import type { RolloutStatus } from "../../crds/rollout.ts";
+import type { RolloutStatus } from "../../crds/rollout-status.ts";
 import { type Cluster } from "../cluster.ts";
 import { ensureGateway } from "../gateway/gateways.ts";
 import type { LoadResults } from "../gateway/load-pod.ts";

@@ -1,7 +1,7 @@
 /** The verbs that ask a controller for something: promote, abort, retry, skip, jump, pause, resume. */
 import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
-import type { RolloutRequest } from "../../crds/rollout.ts";
+import type { RolloutRequest } from "../../crds/rollout-request.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import { type AskContext, askRollout, holdRollout } from "./ask.ts";
 import { withCluster } from "./cluster.ts";

@@ -1,7 +1,8 @@
 // The command line's part in a request, against a controller of a few lines.
 import { describe, expect, it } from "@jest/globals";
 import { COMMAND_LINE_MANAGER } from "../../crds/group.ts";
-import { ROLLOUT, type Rollout, type RolloutRequest } from "../../crds/rollout.ts";
+import { ROLLOUT, type Rollout } from "../../crds/rollout.ts";
+import { type RolloutRequest } from "../../crds/rollout-request.ts";
 import { createManualClock } from "../../lib/core/manual-clock.ts";
 import { createMemoryServer } from "../../testkit/memory-server.ts";
 import { askRollout, holdRollout } from "./ask.ts";

@@ -1,6 +1,7 @@
 /** Asks a controller for something, by the spec alone, and tells what became of it. */
 import { ANNOTATIONS, COMMAND_LINE_MANAGER } from "../../crds/group.ts";
-import { ROLLOUT, type Rollout, type RolloutRequest } from "../../crds/rollout.ts";
+import { ROLLOUT, type Rollout } from "../../crds/rollout.ts";
+import { type RolloutRequest } from "../../crds/rollout-request.ts";
 import type { Clock } from "../../lib/core/clock.ts";
 import { OperatorError } from "../../lib/core/errors.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";

@@ -1,4 +1,5 @@
-import type { Rollout, Version } from "../../crds/rollout.ts";
+import type { Rollout } from "../../crds/rollout.ts";
+import type { Version } from "../../crds/rollout-status.ts";
 import { isOperatorError } from "../../lib/core/errors.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { type KubeObject, RESOURCES } from "../../lib/kube/types.ts";

@@ -1,6 +1,7 @@
 // A watch tells news once, and ends with the release.
 import { expect, it } from "@jest/globals";
-import { type Outcome, ROLLOUT, type RolloutStatus } from "../../crds/rollout.ts";
+import { ROLLOUT } from "../../crds/rollout.ts";
+import { type Outcome, type RolloutStatus } from "../../crds/rollout-status.ts";
 import { OperatorError } from "../../lib/core/errors.ts";
 import { createManualClock } from "../../lib/core/manual-clock.ts";
 import { type Followed, followRelease } from "./follow-release.ts";

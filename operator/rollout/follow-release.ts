@@ -1,5 +1,7 @@
 /** `shieldx rollout status --watch`: shows a Rollout again and again, and knows when its release has ended. */
-import type { EndedRelease, Rollout } from "../../crds/rollout.ts";
+
+import type { Rollout } from "../../crds/rollout.ts";
+import type { EndedRelease } from "../../crds/rollout-status.ts";
 import { type Clock, rfc3339Seconds } from "../../lib/core/clock.ts";
 import { type ErrorCode, isOperatorError } from "../../lib/core/errors.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";

@@ -1,5 +1,6 @@
 /** `shieldx rollout status`: one Rollout on one screen. */
-import type { Rollout, RolloutStatus, Version } from "../../crds/rollout.ts";
+import type { Rollout } from "../../crds/rollout.ts";
+import type { RolloutStatus, Version } from "../../crds/rollout-status.ts";
 import type { ColourPods, Pods } from "./colours.ts";
 import { nextSteps, readyCondition } from "./next.ts";
 import { percentText, sinceText, spanText, tableText } from "./text.ts";

@@ -1,5 +1,5 @@
 /** Small parts of what people read: tables, ages, shares, commands. */
-import { WHOLE_BPS } from "../../crds/rollout.ts";
+import { WHOLE_BPS } from "../../crds/rollout-ladder.ts";
 
 /** One object of a kind that lives in namespaces. */
 export interface Place {

@@ -13,7 +13,8 @@ import {
 } from "../../controllers/rollout/testing/builders.ts";
 import { LOWER_STEPS } from "../../controllers/rollout/testing/lower.ts";
 import { playedController } from "../../controllers/rollout/testing/stage.ts";
-import { ROLLOUT, type Rollout, type RolloutRequest } from "../../crds/rollout.ts";
+import { ROLLOUT, type Rollout } from "../../crds/rollout.ts";
+import { type RolloutRequest } from "../../crds/rollout-request.ts";
 import type { KubeObject } from "../../lib/kube/types.ts";
 import { createMemoryWorld } from "../../testkit/memory-world.ts";
 import { conditionOf, toRest } from "../../testkit/story.ts";

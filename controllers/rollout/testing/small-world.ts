@@ -1,5 +1,6 @@
 import { LABELS } from "../../../crds/group.ts";
-import { type Colour, ROLLOUT, type Rollout, type RolloutSpec, type RolloutStatus } from "../../../crds/rollout.ts";
+import { ROLLOUT, type Rollout, type RolloutSpec } from "../../../crds/rollout.ts";
+import { type Colour, type RolloutStatus } from "../../../crds/rollout-status.ts";
 import { canonicalJson } from "../../../lib/core/canonical.ts";
 import type { KubeObject } from "../../../lib/kube/types.ts";
 import type { CacheReader, Plan } from "../../../operator/runtime/types.ts";

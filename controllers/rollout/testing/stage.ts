@@ -1,4 +1,5 @@
-import { ROLLOUT, type Rollout, type RolloutSpec, type RolloutStatus } from "../../../crds/rollout.ts";
+import { ROLLOUT, type Rollout, type RolloutSpec } from "../../../crds/rollout.ts";
+import { type RolloutStatus } from "../../../crds/rollout-status.ts";
 import type { KubeObject } from "../../../lib/kube/types.ts";
 import { createMetrics } from "../../../lib/node/metrics.ts";
 import type { Controller } from "../../../operator/runtime/types.ts";

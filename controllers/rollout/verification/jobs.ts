@@ -1,6 +1,6 @@
 /** Smoke tests that are Jobs: how they are to be, and what they say. */
 import { COMPONENTS, LABELS } from "../../../crds/group.ts";
-import type { Colour } from "../../../crds/rollout.ts";
+import type { Colour } from "../../../crds/rollout-status.ts";
 import { identityOf, type KubeObject, type ObjectIdentity, RESOURCES } from "../../../lib/kube/types.ts";
 import type { Clues } from "../../../operator/runtime/clues.ts";
 import { type PodFacts, podFacts, podTrouble } from "../../kit/explain/pods.ts";

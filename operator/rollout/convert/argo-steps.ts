@@ -1,5 +1,5 @@
 /** Steps of a canary of Argo Rollouts as a ladder. */
-import { WHOLE_BPS } from "../../../crds/rollout.ts";
+import { WHOLE_BPS } from "../../../crds/rollout-ladder.ts";
 import { type Gate, gateOf, type Templates } from "./argo-analysis.ts";
 import type { Entry } from "./documents.ts";
 import { secondsOf } from "./durations.ts";

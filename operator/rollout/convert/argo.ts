@@ -1,5 +1,5 @@
 /** Rollouts of Argo Rollouts (argoproj.io/v1alpha1). */
-import { WHOLE_BPS } from "../../../crds/rollout.ts";
+import { WHOLE_BPS } from "../../../crds/rollout-ladder.ts";
 import { OperatorError } from "../../../lib/core/errors.ts";
 import { gateOf, type Templates } from "./argo-analysis.ts";
 import { stagesOfSteps } from "./argo-steps.ts";

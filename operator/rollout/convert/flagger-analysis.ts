@@ -1,5 +1,5 @@
 /** Analyses of Flagger: weights as a ladder, metrics as limits on the share of failed requests. */
-import { WHOLE_BPS } from "../../../crds/rollout.ts";
+import { WHOLE_BPS } from "../../../crds/rollout-ladder.ts";
 import type { Entry } from "./documents.ts";
 import { secondsOf } from "./durations.ts";
 import { listOf, textOf } from "./frame.ts";

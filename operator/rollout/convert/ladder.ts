@@ -1,4 +1,5 @@
-import { type RolloutStage, rolloutSpec, WHOLE_BPS } from "../../../crds/rollout.ts";
+import { rolloutSpec } from "../../../crds/rollout.ts";
+import { type RolloutStage, WHOLE_BPS } from "../../../crds/rollout-ladder.ts";
 
 /** A stage, as far as another project has it. */
 export interface StageDraft {

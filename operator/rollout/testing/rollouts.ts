@@ -1,4 +1,5 @@
-import { ROLLOUT, type Rollout, type RolloutStatus, rolloutSpec } from "../../../crds/rollout.ts";
+import { ROLLOUT, type Rollout, rolloutSpec } from "../../../crds/rollout.ts";
+import { type RolloutStatus } from "../../../crds/rollout-status.ts";
 
 /** 2026-03-01T12:00:00Z */
 export const NOW = Date.parse("2026-03-01T12:00:00Z");
