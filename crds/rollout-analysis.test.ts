@@ -55,6 +55,11 @@ describe("rolloutAnalysis", () => {
       { source: { prometheus: { url: "http://a" } }, latency: {} },
       "go together",
     ],
+    [
+      "a dry run of latency that nobody counts",
+      { dryRun: { latency: { required: false } } },
+      "dryRun.latency needs latency",
+    ],
     ["a port that there is not", { source: { prometheus: { url: "http://a:99999" } } }, "pattern"],
     ["a port beyond the last one", { source: { prometheus: { url: "http://a:65536/b" } } }, "pattern"],
     ["port 0", { source: { prometheus: { url: "http://a:0" } } }, "pattern"],

@@ -4,7 +4,9 @@
  */
 import { z } from "zod";
 import { dnsLabel, withRules } from "./common.ts";
+import { rolloutDryRun } from "./rollout-dry-run.ts";
 import type { RolloutPolicy } from "./rollout-policy.ts";
+import { promoteRatioPercent, rateBps, ratioPercent } from "./rollout-rates.ts";
 
 /** A metric as Prometheus names it, without the suffixes of a histogram's series. */
 const metricName = z
@@ -148,18 +150,6 @@ const source = withRules(
 
 const SOURCE = { pods: { port: 8080, path: "/metrics", metrics: METRICS } };
 
-const ratioPercent = (description: string): z.ZodInt =>
-  z
-    .int()
-    .min(100)
-    .max(10_000)
-    .meta({ description: `${description} In percent: 125 is 1.25 times.` });
-
-const promoteRatioPercent = z.int().min(101).max(10_000).meta({
-  description:
-    "A stage passes before its hold is over when the canary is shown to be less than this many times as bad (θ1). In percent.",
-});
-
 const errors = z.strictObject({
   ratioPercent: ratioPercent(
     "A canary with up to this many times the stable version's share of failed requests is a good release (θ0).",
@@ -190,9 +180,6 @@ const latency = z.strictObject({
     .default(true),
 });
 
-/** A probability of up to 20 %. */
-const rateBps = z.int().min(1).max(2_000);
-
 /** `spec.analysis`, after defaulting. */
 export const rolloutAnalysis = withRules(
   z.strictObject({
@@ -221,8 +208,19 @@ export const rolloutAnalysis = withRules(
       .meta({ description: "How the share of failed requests is judged." })
       .default({ ratioPercent: 125, promoteRatioPercent: 200 }),
     latency: latency.meta({ description: "How latency is judged; not at all when absent." }).exactOptional(),
+    dryRun: rolloutDryRun
+      .meta({
+        description:
+          "Another policy: the counts of each release are judged by it too, and those of the last one at once. It decides nothing; status.dryRun says what it would have done.",
+      })
+      .exactOptional(),
   }),
   [
+    {
+      rule: "!has(self.dryRun) || !has(self.dryRun.latency) || has(self.latency)",
+      message: "dryRun.latency needs latency: without it nobody counts slow requests",
+      check: ({ dryRun, latency: judged }) => dryRun?.latency === undefined || judged !== undefined,
+    },
     ...NAMED.map((name) => ({
       rule: `!has(self.source.${name}) || has(self.latency) == has(self.source.${name}.metrics.latency)`,
       message: `latency and source.${name}.metrics.latency go together: how it is judged, and the histogram's name`,

@@ -1,6 +1,7 @@
 /** Where a Rollout stands, and what it remembers. */
 import { z } from "zod";
 import { conditions, listAtomic, observedGeneration } from "./common.ts";
+import { rolloutDryRunStatus } from "./rollout-dry-run.ts";
 import { STAGES_MAX, WHOLE_BPS } from "./rollout-ladder.ts";
 import { VERDICT_REASONS, VERDICTS } from "./rollout-run.ts";
 import { rolloutChecks } from "./rollout-verify.ts";
@@ -168,6 +169,9 @@ export const rolloutStatus = z.strictObject({
     .exactOptional(),
   releases: listAtomic(z.array(ended).max(HISTORY_MAX))
     .meta({ description: "The last releases, the newest first." })
+    .exactOptional(),
+  dryRun: rolloutDryRunStatus
+    .meta({ description: "What the policy of analysis.dryRun would have done." })
     .exactOptional(),
   releaseStartedAt: time.meta({ description: "When the release under way began." }).exactOptional(),
 });

@@ -117,6 +117,12 @@ const specShape = z.strictObject({
 /** `spec` of a Rollout, after defaulting. */
 export const rolloutSpec = withRules(specShape, [
   {
+    rule: "!has(self.analysis.dryRun) || !has(self.analysis.dryRun.stages) || size(self.analysis.dryRun.stages) == size(self.stages)",
+    message: "analysis.dryRun.stages must have one entry for each of stages",
+    check: ({ analysis, stages }) =>
+      analysis.dryRun?.stages === undefined || analysis.dryRun.stages.length === stages.length,
+  },
+  {
     rule: "!has(self.analysis.source.gateway) || self.analysis.source.gateway.flavour != 'Envoy' || self.traffic.gatewayAPI.kind != 'GRPCRoute'",
     message: "Envoy counts gRPC by its HTTP codes, which know no failures: take analysis.source.pods for a GRPCRoute",
     check: ({ analysis, traffic }) =>

@@ -12,6 +12,7 @@ import { probeTasks } from "./rollout.checks.ts";
 import { isKeyMissing } from "./rollout.configuration.ts";
 import { missingCopies } from "./rollout.copies.ts";
 import { decide } from "./rollout.decide.ts";
+import { isToTryOnRecord } from "./rollout.dry-run.ts";
 import { observePod } from "./rollout.facts.ts";
 import { gatewayIndexes, gatewayWatches } from "./rollout.gateway-watches.ts";
 import type { RolloutMetrics } from "./rollout.metrics.ts";
@@ -20,7 +21,7 @@ import { planRollout } from "./rollout.plan.ts";
 import { readSources } from "./rollout.reader.ts";
 import { configurationIndexes, configurationWatches, deploymentIndexes } from "./rollout.readers.ts";
 import { numbersMoved, reportRollout } from "./rollout.report.ts";
-import { createRunRecorder, recordedRun } from "./rollout.store.ts";
+import { createRunRecorder, lastRun, recordedRun } from "./rollout.store.ts";
 import { isToFollow, sampleTask } from "./rollout.task.ts";
 import type { Sampler } from "./sampling/sampler.ts";
 import type { AskHttp } from "./verification/answers.ts";
@@ -89,11 +90,12 @@ export function createRolloutController({ sampler, metrics, randomBytes, askHttp
       const judged = { ...seen, asked, standing, record: recorder.due(uid, standing, context.clock) };
       // A retreat waits for nobody's answer.
       if (decide(judged, context.clock.now()).next.phase === "RollingBack") return judged;
-      const [clues, sources] = await Promise.all([
+      const [clues, sources, last] = await Promise.all([
         readClues(suspectsOf(seen), context),
         readSources(missingCopies(seen), namespace, context),
+        isToTryOnRecord(rollout) ? lastRun({ namespace, record }, context) : undefined,
       ]);
-      return { ...judged, clues, sources };
+      return { ...judged, clues, sources, lastRun: last };
     },
     make: ({ wanted }) =>
       isKeyMissing(wanted) ? Buffer.from(randomBytes(KEY_BYTES)).toString("base64url") : undefined,

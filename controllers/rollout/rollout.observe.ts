@@ -1,6 +1,7 @@
 /** Everything that a reconcile of a Rollout looks at: read once, plain and frozen. */
 import { COMPONENTS, LABELS } from "../../crds/group.ts";
 import { ROLLOUT, type Rollout } from "../../crds/rollout.ts";
+import type { RolloutRun } from "../../crds/rollout-run.ts";
 import { type Colour, type RolloutStatus } from "../../crds/rollout-status.ts";
 import { deepFreeze } from "../../lib/core/objects.ts";
 import { type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
@@ -70,6 +71,8 @@ export interface World {
   readonly asked: (hash: string) => Seen;
   /** The record as it is to be, when it is time to write it. */
   readonly record: RunRecord | undefined;
+  /** Record of the last release, where another policy is to be tried on it. */
+  readonly lastRun: RolloutRun | undefined;
 }
 
 /** The record of a release as its ConfigMap keeps it. */
@@ -122,6 +125,7 @@ export function observeRollout(cache: CacheReader, rollout: Rollout): World {
       jobs: cache.list(RESOURCES.Job, namespace, labels).map(observeJob),
       jobPods: all.filter(isOfCheck).map(observeJobPod),
       record: undefined,
+      lastRun: undefined,
     }),
     asked: () => ({ state: "Absent" }),
     versions: new Map(

@@ -8,6 +8,7 @@ import { firstFinding } from "../kit/conditions.ts";
 import { firstWords } from "../kit/explain/trouble.ts";
 import type { Assessment } from "./rollout.assess.ts";
 import { routeConflict } from "./rollout.conditions.ts";
+import { dryRunStatus } from "./rollout.dry-run.ts";
 import { routeType } from "./rollout.objects.ts";
 import { ROLLOUT_POLICIES } from "./rollout.policies.ts";
 import { shareText, stepText } from "./rollout.sentences.ts";
@@ -33,6 +34,7 @@ export function reportRollout(
       share: isReleasing ? shareText(shareBps) : undefined,
       weight: isReleasing ? weightOf(assessment, publishNumbers) : undefined,
       verdict: verdictOf(assessment, publishNumbers),
+      dryRun: dryRunOf(assessment, publishNumbers),
     },
   };
 }
@@ -90,6 +92,15 @@ function verdictOf({ world, next }: Assessment, publish: boolean) {
   const { verdict, reason, message } = said;
   if (!publish && before?.verdict === verdict && before.reason === reason) return before;
   return { verdict, reason, message };
+}
+
+/** Tried when numbers may change, or the verdict has: each time the whole run is judged again. */
+function dryRunOf(assessment: Assessment, publish: boolean): RolloutStatus["dryRun"] {
+  const { rollout, standing, lastRun } = assessment.world;
+  const said = verdictOf(assessment, publish);
+  const isNews = publish || said?.verdict !== rollout.status?.verdict?.verdict;
+  const run = standing !== undefined && standing.run.rows.length > 0 ? standing.run : undefined;
+  return dryRunStatus(rollout, isNews || run === undefined ? (run ?? lastRun) : undefined);
 }
 
 /** The sentence of the judge changes at every look: a condition that says the same keeps its words for a while. */

@@ -32,12 +32,27 @@ export function createRunRecorder(): RunRecorder {
   };
 }
 
+/** Where a record is. */
+interface RecordPlace {
+  readonly namespace: string;
+  readonly record: string;
+}
+
 /**
  * What an earlier leader has recorded of this run. It is asked for once a run, and never fails: without it the release is judged
  * from here on, which costs time and no safety, for what was decided is in status and route.
  */
 export async function recordedRun(
-  { namespace, record, revision }: { readonly namespace: string; readonly record: string; readonly revision: string },
+  { revision, ...place }: RecordPlace & { readonly revision: string },
+  context: Pick<ReconcileContext, "live" | "log" | "signal">,
+): Promise<RolloutRun | undefined> {
+  const run = await lastRun(place, context);
+  return run?.revision === revision ? run : undefined;
+}
+
+/** The record of the last release, whichever; none where it cannot be had. */
+export async function lastRun(
+  { namespace, record }: RecordPlace,
   { live, log, signal }: Pick<ReconcileContext, "live" | "log" | "signal">,
 ): Promise<RolloutRun | undefined> {
   try {
@@ -50,7 +65,7 @@ export async function recordedRun(
     if (text === undefined) return undefined;
     const { run, reason } = decodeRun(text);
     if (run === undefined) log.warn({ record, reason }, "the record of a release cannot be read");
-    return run?.revision === revision ? run : undefined;
+    return run;
   } catch (error) {
     if (!isOperatorError(error)) throw error;
     log.warn({ record, code: error.code, error: error.message }, "the record of a release cannot be asked for");

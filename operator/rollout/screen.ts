@@ -17,6 +17,7 @@ export function screenText(rollout: Rollout, pods: ColourPods, now: number): str
     ["ladder", ladderText(rollout)],
     ["weight", weightText(status)],
     ["verdict", verdictText(status)],
+    ["dry run", dryRunText(status)],
     ["stable", versionText(status?.stable, pods.stable, now)],
     ["canary", versionText(status?.canary, pods.canary, now)],
     ["waits", ready?.status === "True" ? undefined : ready?.message],
@@ -63,6 +64,12 @@ function weightText(status: RolloutStatus | undefined): string | undefined {
 function verdictText(status: RolloutStatus | undefined): string | undefined {
   const said = status?.verdict;
   return said === undefined ? undefined : `${said.verdict} (${said.reason}): ${said.message}`;
+}
+
+/** Of the newest release: what the policy that is only tried would have done. */
+function dryRunText(status: RolloutStatus | undefined): string | undefined {
+  const [newest] = status?.dryRun?.releases ?? [];
+  return newest === undefined ? undefined : `${newest.decision}: ${newest.message}`;
 }
 
 function versionText(version: Version | undefined, pods: Pods | undefined, now: number): string | undefined {
