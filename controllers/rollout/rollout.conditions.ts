@@ -7,10 +7,9 @@ import { podTrouble } from "../kit/explain/pods.ts";
 import { refusalTrouble } from "../kit/explain/refusals.ts";
 import type { Trouble } from "../kit/explain/trouble.ts";
 import type { Decision } from "./rollout.decide.ts";
-import { idleGateway, missingGateway, unseenGateways } from "./rollout.gateways.ts";
 import { TEMPLATE_IMAGES } from "./rollout.names.ts";
 import type { World } from "./rollout.observe.ts";
-import { doingText, shareText } from "./rollout.sentences.ts";
+import { doingText } from "./rollout.sentences.ts";
 
 export type RolloutConditions = OwnConditions<RolloutConditionType, RolloutReason>;
 type Found = Says<RolloutReason>;
@@ -18,7 +17,7 @@ type Found = Says<RolloutReason>;
 export function rolloutConditions(input: Decision): RolloutConditions {
   const found: Record<keyof RolloutConditions, Found> = {
     TargetFound: targetFound(input.world),
-    RouteAccepted: routeAccepted(input),
+    RouteAccepted: input.world.traffic.accepted(input.weights, input.shareBps),
     Serving: serving(input),
     Judged: judged(input),
     Promoted: promoted(input),
@@ -34,47 +33,6 @@ function targetFound({ wanted, target }: World): Found {
   const { length } = wanted.copies;
   const copies = length === 0 ? "" : `, with copies of ${String(length)} ConfigMaps and Secrets`;
   return { reason: "TargetFound", message: `${what} is revision ${wanted.revision}${copies}` };
-}
-
-function routeAccepted({ world, weights, acting }: Decision): Found {
-  const { route, target, isRouteServed } = world;
-  const { kind } = target.spec.traffic.gatewayAPI;
-  if (!isRouteServed) {
-    const message = `the cluster has no ${kind} of gateway.networking.k8s.io/v1`;
-    return { reason: "GatewayAPINotInstalled", message };
-  }
-  const missing = missingGateway(world.parents);
-  if (missing !== undefined) return missing;
-  const name = `${kind} ${target.names.route}`;
-  if (route === undefined || weights === undefined)
-    return { reason: "RoutePending", message: `${name} is not made yet` };
-  if (route.refusal !== undefined) return { reason: "RouteRejected", message: route.refusal };
-  const share = acting.canary === undefined ? 0 : weights[acting.canary.colour];
-  const idle = idleGateway(world.parents, route.isAccepted);
-  if (idle !== undefined) return idle;
-  if (!route.isAccepted)
-    return { reason: "RoutePending", message: `no gateway has taken ${name} of this generation yet${unseen(world)}` };
-  const isWritten = route.weights?.Blue === weights.Blue && route.weights.Green === weights.Green;
-  if (!isWritten)
-    return { reason: "RoutePending", message: `${name} is being written: ${shareText(share)} to the new version` };
-  const message = `${name} gives ${shareText(share)} of the requests to the new version${rivalText(world)}`;
-  return { reason: "RouteAccepted", message };
-}
-
-/** A hint where a wrong name looks like a gateway that takes its time. */
-function unseen({ parents, route }: World): string {
-  const ids = unseenGateways(parents);
-  if (ids.length === 0 || route?.isSpokenOf !== false) return "";
-  return `; whether there is Gateway ${ids.join(", ")} is not to be seen from here`;
-}
-
-/** Routes of others that are named in a message. */
-const RIVALS_TOLD = 3;
-
-function rivalText({ rivals, target }: World): string {
-  if (rivals.length === 0) return "";
-  const { kind } = target.spec.traffic.gatewayAPI;
-  return `; beware: ${kind} ${rivals.slice(0, RIVALS_TOLD).join(", ")} leads the same requests to the same Gateway, and the oldest has them`;
 }
 
 /** What is said of a route whose weights somebody else writes again each time. */

@@ -62,7 +62,8 @@ export function decide(world: World, now: number): Decision {
 
 /** The world as the phase machine sees it. */
 export function releaseFacts(world: World): ReleaseFacts {
-  const { rollout, wanted, colours, pods, route, standing } = world;
+  const { rollout, wanted, colours, pods, traffic, standing } = world;
+  const route = traffic.seen;
   const factsOf = (colour: Colour): ColourFacts => {
     const revision = colours[colour]?.revision;
     const ready = pods.filter((pod) => pod.colour === colour && pod.revision === revision && pod.ready).length;

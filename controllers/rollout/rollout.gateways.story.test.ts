@@ -3,11 +3,11 @@ import { ROLLOUT } from "../../crds/rollout.ts";
 import { OperatorError } from "../../lib/core/errors.ts";
 import { createMemoryWorld } from "../../testkit/memory-world.ts";
 import { conditionOf, type StoryCast, toRest } from "../../testkit/story.ts";
-import { gatewaysOfRoute, ROUTES_ON_GATEWAY } from "./rollout.rivals.ts";
 import { deployment, NAME, NAMESPACE, rollout, service } from "./testing/builders.ts";
 import { gateway, gatewayClass } from "./testing/gateways.ts";
 import { LOWER_STEPS } from "./testing/lower.ts";
 import { playedController } from "./testing/stage.ts";
+import { gatewaysOfRoute, ROUTES_ON_GATEWAY } from "./traffic/rivals.ts";
 
 // A Rollout whose Gateway comes late, breaks, or is shared with others.
 

@@ -36,6 +36,11 @@ export function colourLabel(colour: Colour): string {
   return colour.toLowerCase();
 }
 
+/** The colour that a label tells; nothing for a label of somebody else. */
+export function colourOf(label: string | undefined): Colour | undefined {
+  return COLOURS.find((colour) => colourLabel(colour) === label);
+}
+
 export function targetOf(rollout: Rollout): Target {
   const { name } = rollout.metadata;
   const names: RolloutNames = {

@@ -5,8 +5,7 @@ import type { RolloutPort } from "../../crds/rollout-target.ts";
 import { type KubeObject, RESOURCES, type ResourceType, type SecretObject } from "../../lib/kube/types.ts";
 import { componentLabels, componentSelector, ownedObject } from "../kit/objects.ts";
 import { textData } from "../kit/secrets.ts";
-import { COLOURS, colourLabel, type Target } from "./rollout.names.ts";
-import type { RouteFacts } from "./rollout.progress.ts";
+import { colourLabel, type Target } from "./rollout.names.ts";
 import type { SourceContent } from "./rollout.sources.ts";
 import type { Copy, VersionContent } from "./rollout.template.ts";
 
@@ -51,52 +50,6 @@ export function colourService(target: Target, colour: Colour, ports: readonly Ro
         protocol: "TCP",
         ...(appProtocol === undefined ? {} : { appProtocol }),
       })),
-    },
-  });
-}
-
-/** The kind of route that the spec asks for. */
-export function routeType({ spec }: Target): ResourceType {
-  return RESOURCES[spec.traffic.gatewayAPI.kind];
-}
-
-/** How the route is to be. */
-export interface RouteContent {
-  /** In basis points. */
-  readonly weights: Readonly<Record<Colour, number>>;
-  /** Port of each colour's Service. */
-  readonly ports: Readonly<Record<Colour, number>>;
-  /** The colour that serves. */
-  readonly stable: Colour | undefined;
-  /** Why the share of the canary was taken away. */
-  readonly retreat: RouteFacts["retreat"];
-}
-
-/** The route to both colours. */
-export function route(target: Target, how: RouteContent): KubeObject {
-  const { parentRefs, hostnames, matches, filters } = target.spec.traffic.gatewayAPI;
-  const backendRefs = COLOURS.map((colour) => ({
-    group: "",
-    kind: "Service",
-    name: target.names.colour(colour),
-    port: how.ports[colour],
-    weight: how.weights[colour],
-  }));
-  return ownedObject(target.owner, routeType(target), target.names.route, {
-    annotations: {
-      ...(how.stable === undefined ? {} : { [ANNOTATIONS.stable]: colourLabel(how.stable) }),
-      ...(how.retreat === undefined ? {} : { [ANNOTATIONS.retreat]: JSON.stringify(how.retreat) }),
-    },
-    spec: {
-      parentRefs: parentRefs.map((parent) => ({ group: "gateway.networking.k8s.io", kind: "Gateway", ...parent })),
-      ...(hostnames === undefined ? {} : { hostnames }),
-      rules: [
-        {
-          ...(matches === undefined ? {} : { matches }),
-          ...(filters === undefined ? {} : { filters }),
-          backendRefs,
-        },
-      ],
     },
   });
 }

@@ -14,22 +14,19 @@ import {
   type ColourPod,
   type KeptVersion,
   type ObservedColour,
-  type ObservedRoute,
   observeColour,
   observePod,
-  observeRoute,
   observeVersion,
 } from "./rollout.facts.ts";
-import { observeParents, type Parent } from "./rollout.gateways.ts";
 import { type Target, targetOf } from "./rollout.names.ts";
-import { routeType } from "./rollout.objects.ts";
 import { BEGINNING } from "./rollout.phases.ts";
 import type { Progress } from "./rollout.progress.ts";
 import type { SourceKind } from "./rollout.references.ts";
-import { rivalsOf } from "./rollout.rivals.ts";
 import { sourceOf } from "./rollout.sources.ts";
 import { type Unusable, type Wanted, wantedOf } from "./rollout.template.ts";
 import type { Standing } from "./sampling/release.ts";
+import { observeTraffic } from "./traffic/observe.ts";
+import type { ObservedTraffic, Traffic } from "./traffic/traffic.ts";
 import { type JobPod, type ObservedJob, observeJob, observeJobPod } from "./verification/jobs.ts";
 import type { Seen } from "./verification/memory.ts";
 
@@ -53,13 +50,8 @@ export interface World {
   readonly sources: ReadSources;
   /** What versions run, by revision. */
   readonly versions: ReadonlyMap<string, KeptVersion>;
-  readonly route: ObservedRoute | undefined;
-  /** False: the cluster has no such kind of route. */
-  readonly isRouteServed: boolean;
-  /** The Gateways of the spec. */
-  readonly parents: readonly Parent[];
-  /** Routes of others with the same requests. */
-  readonly rivals: readonly string[];
+  /** How requests reach the colours. */
+  readonly traffic: Traffic;
   /** Why pods do not come up, where nothing of the above tells. */
   readonly clues: Clues;
   /** What the judge says of the release under way. */
@@ -98,28 +90,19 @@ export function observeRollout(cache: CacheReader, rollout: Rollout): World {
         .find(({ metadata }) => metadata.name === names.colour(colour)),
     );
   const versions = cache.list(RESOURCES.ControllerRevision, namespace, labels).map(observeVersion);
-  const type = routeType(target);
-  const isRouteServed = cache.availability(type, namespace) === "served";
-  const object = isRouteServed ? cache.get(type, namespace, names.route) : undefined;
-  const isOurs =
-    object !== undefined && Object.entries(labels).every(([key, value]) => object.metadata.labels?.[key] === value);
   const colours = { Blue: colourOf("Blue"), Green: colourOf("Green") };
-  const route = isOurs ? observeRoute(type, object, names) : undefined;
+  const traffic = observeTraffic(cache, target);
   return {
     copies: observeCopies(cache, target),
     sources: NOTHING_READ,
     ...deepFreeze({
       rollout,
       target,
-      progress: progressOf(rollout.status, { colours, route }),
+      progress: progressOf(rollout.status, colours, traffic.seen),
       wanted: observeWanted(cache, rollout, target),
       colours,
       pods: pods.filter(({ deleting }) => !deleting),
       podRevisions: pods.flatMap(({ revision }) => revision ?? []),
-      route,
-      isRouteServed,
-      parents: observeParents(cache, target),
-      rivals: isOurs ? rivalsOf(cache, type, object) : [],
       clues: NO_CLUES,
       standing: undefined,
       jobs: cache.list(RESOURCES.Job, namespace, labels).map(observeJob),
@@ -127,6 +110,7 @@ export function observeRollout(cache: CacheReader, rollout: Rollout): World {
       record: undefined,
       lastRun: undefined,
     }),
+    traffic,
     asked: () => ({ state: "Absent" }),
     versions: new Map(
       versions.filter((version) => version !== undefined).map((version) => [version.revision, version]),
@@ -159,23 +143,27 @@ export function suspectsOf({ pods, jobs, jobPods }: World): readonly Suspect[] {
 }
 
 /** A status that was lost is found again in what runs, and in what the route remembers. */
-function progressOf(status: RolloutStatus | undefined, seen: Pick<World, "colours" | "route">): Progress {
+function progressOf(
+  status: RolloutStatus | undefined,
+  colours: World["colours"],
+  traffic: ObservedTraffic | undefined,
+): Progress {
   if (status?.phase !== undefined) return pick(status, status.phase);
-  const kept = seen.route?.stable;
-  const colour = kept !== undefined && seen.colours[kept] !== undefined ? kept : busiest(seen);
-  const revision = seen.colours[colour]?.revision;
+  const kept = traffic?.stable;
+  const colour = kept !== undefined && colours[kept] !== undefined ? kept : busiest(colours, traffic);
+  const revision = colours[colour]?.revision;
   if (revision === undefined) return BEGINNING;
   const stable = { colour, revision, since: new Date(0).toISOString() };
-  const retreat = seen.route?.retreat;
+  const retreat = traffic?.retreat;
   const isFailed = retreat !== undefined && retreat.revision !== revision && retreat.outcome !== "Superseded";
   return { ...BEGINNING, stable, ...(isFailed ? { failedRevision: retreat.revision } : {}) };
 }
 
-/** The colour with most of the requests; without a route, with most of the pods. One without a Deployment serves nothing. */
-function busiest({ colours, route }: Pick<World, "colours" | "route">): Colour {
+/** The colour with most of the requests; where nothing leads any, with most of the pods. One without a Deployment serves nothing. */
+function busiest(colours: World["colours"], traffic: ObservedTraffic | undefined): Colour {
   const share = (colour: Colour): number => {
     const seen = colours[colour];
-    return seen === undefined ? -1 : (route?.weights?.[colour] ?? seen.replicas);
+    return seen === undefined ? -1 : (traffic?.weights?.[colour] ?? seen.replicas);
   };
   return share("Green") > share("Blue") ? "Green" : "Blue";
 }

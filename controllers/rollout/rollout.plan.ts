@@ -1,5 +1,4 @@
 /** What to do next, and in which order. */
-import type { Colour } from "../../crds/rollout-status.ts";
 import { apply, create, remove, urgent, warn } from "../../operator/runtime/actions.ts";
 import type { Action, Plan, Write } from "../../operator/runtime/types.ts";
 import type { Assessment } from "./rollout.assess.ts";
@@ -7,8 +6,8 @@ import { jobActions } from "./rollout.checks.ts";
 import { forgetCopies, isReadable, makeCopies } from "./rollout.copying.ts";
 import { isUsable, runningRevisions } from "./rollout.decide.ts";
 import { COLOURS } from "./rollout.names.ts";
-import { colourDeployment, colourService, revisionObject, route, runConfigMap } from "./rollout.objects.ts";
-import type { Progress, RouteFacts } from "./rollout.progress.ts";
+import { colourDeployment, colourService, revisionObject, runConfigMap } from "./rollout.objects.ts";
+import type { KeptRetreat, Progress } from "./rollout.progress.ts";
 import { isOfRelease } from "./rollout.retreat.ts";
 import { shareText } from "./rollout.sentences.ts";
 
@@ -25,7 +24,7 @@ export function planRollout(assessment: Assessment): Plan {
   const { world, acting, next } = assessment;
   // All that is made goes with the Rollout.
   if (world.rollout.metadata.deletionTimestamp !== undefined) return { actions: [] };
-  const weights = routeActions(assessment);
+  const weights = trafficActions(assessment);
   const isRetreat = acting.phase === "RollingBack";
   const copies = makeCopies(assessment);
   const actions: Action[] = [
@@ -45,34 +44,29 @@ export function planRollout(assessment: Assessment): Plan {
   return { actions, ...(isBusy ? { requeueAfterSeconds: LOOK_SECONDS } : {}) };
 }
 
-function routeActions(assessment: Assessment): Write[] {
+function trafficActions(assessment: Assessment): readonly Write[] {
   const { world, weights, contents, acting, shareBps } = assessment;
-  const { target, isRouteServed, route: seen } = world;
-  if (weights === undefined || !isRouteServed) return [];
-  const portOf = (colour: Colour): number | undefined => contents[colour]?.ports[0]?.port ?? seen?.ports[colour];
-  const blue = portOf("Blue") ?? portOf("Green");
-  const green = portOf("Green") ?? blue;
-  if (blue === undefined || green === undefined) return [];
+  if (weights === undefined) return [];
+  const ports = { Blue: contents.Blue?.ports, Green: contents.Green?.ports };
   const retreat = retreatOf(acting) ?? keptRetreat(assessment);
-  const content = { weights, ports: { Blue: blue, Green: green }, stable: acting.stable?.colour, retreat };
-  return [apply(route(target, content), routeNote(acting, shareBps))];
+  return world.traffic.lead({ weights, ports, stable: acting.stable?.colour, retreat }, leadNote(acting, shareBps));
 }
 
-function routeNote({ canary, stable, retreat }: Progress, shareBps: number): string {
+function leadNote({ canary, stable, retreat }: Progress, shareBps: number): string {
   if (retreat !== undefined) return `back: ${retreat.message}`;
   if (canary === undefined) return `all requests to revision ${stable?.revision ?? ""}`;
   return `${shareText(shareBps)} of the requests to the new version`;
 }
 
-function retreatOf({ canary, retreat, releaseStartedAt = "" }: Progress): RouteFacts["retreat"] {
+function retreatOf({ canary, retreat, releaseStartedAt = "" }: Progress): KeptRetreat | undefined {
   if (canary === undefined || retreat === undefined) return undefined;
   const { outcome, reason, message } = retreat;
   return { revision: canary.revision, startedAt: releaseStartedAt, outcome, reason, message };
 }
 
 /** What another replica wrote stays until it is known here, and then for as long as the revision must not come back. */
-function keptRetreat({ world, acting, next }: Assessment): RouteFacts["retreat"] {
-  const seen = world.route?.retreat;
+function keptRetreat({ world, acting, next }: Assessment): KeptRetreat | undefined {
+  const seen = world.traffic.seen?.retreat;
   if (seen === undefined) return undefined;
   const isFailed = seen.revision === acting.failedRevision || seen.revision === next.failedRevision;
   return isFailed || isOfRelease(acting, seen) ? seen : undefined;

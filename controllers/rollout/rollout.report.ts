@@ -9,7 +9,6 @@ import { firstWords } from "../kit/explain/trouble.ts";
 import type { Assessment } from "./rollout.assess.ts";
 import { routeConflict } from "./rollout.conditions.ts";
 import { dryRunStatus } from "./rollout.dry-run.ts";
-import { routeType } from "./rollout.objects.ts";
 import { ROLLOUT_POLICIES } from "./rollout.policies.ts";
 import { shareText, stepText } from "./rollout.sentences.ts";
 import { withRefusals } from "./verification/memory.ts";
@@ -45,7 +44,7 @@ function withConflict(
   { world }: Assessment,
   error: Error | undefined,
 ): Assessment["conditions"] {
-  const { kind } = routeType(world.target);
+  const { kind } = world.traffic;
   const conflict = (error === undefined ? [] : failuresOf(error)).find(
     ({ code, details }) => code === "KUBE_FIELD_CONFLICT" && details["kind"] === kind,
   );
@@ -67,14 +66,14 @@ export function numbersMoved(assessment: Assessment): boolean {
 }
 
 function weightOf({ world, shareBps, acting }: Assessment, publish: boolean) {
-  const { route, standing, rollout } = world;
-  const observed = acting.canary === undefined ? undefined : route?.weights?.[acting.canary.colour];
+  const { traffic, standing, rollout } = world;
+  const observed = acting.canary === undefined ? undefined : traffic.seen?.weights?.[acting.canary.colour];
   const { canary = 0, stable = 0 } = standing?.measured ?? {};
   const measured = canary + stable === 0 ? undefined : Math.round((canary * WHOLE_BPS) / (canary + stable));
   const shown = publish ? measured : rollout.status?.weight?.measuredBps;
   return {
     desiredBps: shareBps,
-    ...(observed === undefined || route?.isAccepted !== true ? {} : { observedBps: observed }),
+    ...(observed === undefined || traffic.seen?.isAccepted !== true ? {} : { observedBps: observed }),
     ...(shown === undefined ? {} : { measuredBps: shown }),
   };
 }

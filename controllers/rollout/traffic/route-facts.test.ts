@@ -1,9 +1,8 @@
 import { expect, test } from "@jest/globals";
-import type { KubeObject } from "../../lib/kube/types.ts";
-import { RESOURCES } from "../../lib/kube/types.ts";
-import { observeRoute } from "./rollout.facts.ts";
-import { targetOf } from "./rollout.names.ts";
-import { NAMESPACE, rollout } from "./testing/builders.ts";
+import type { KubeObject } from "../../../lib/kube/types.ts";
+import { targetOf } from "../rollout.names.ts";
+import { NAMESPACE, rollout } from "../testing/builders.ts";
+import { observeRoute } from "./route-facts.ts";
 
 const TAKEN = condition("True", 3);
 const REFUSED = condition("False", 3);
@@ -70,5 +69,5 @@ test.each<[string, object[], object[], boolean]>([
     status: { parents },
   } as KubeObject;
   const { names } = targetOf(rollout());
-  expect(observeRoute(RESOURCES.HTTPRoute, route, names)?.isAccepted).toBe(isAccepted);
+  expect(observeRoute(route, names).isAccepted).toBe(isAccepted);
 });

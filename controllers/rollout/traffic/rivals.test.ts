@@ -1,8 +1,8 @@
 import { expect, test } from "@jest/globals";
-import { type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
-import { createMemoryWorld } from "../../testkit/memory-world.ts";
-import { gatewaysOfRoute, ROUTES_ON_GATEWAY, rivalsOf } from "./rollout.rivals.ts";
-import { NAMESPACE } from "./testing/builders.ts";
+import { type KubeObject, RESOURCES } from "../../../lib/kube/types.ts";
+import { createMemoryWorld } from "../../../testkit/memory-world.ts";
+import { NAMESPACE } from "../testing/builders.ts";
+import { gatewaysOfRoute, ROUTES_ON_GATEWAY, rivalsOf } from "./rivals.ts";
 
 const ALL = { path: { type: "PathPrefix", value: "/" } };
 const PARENT = { name: "public", kind: "Gateway" };

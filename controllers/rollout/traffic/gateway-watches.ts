@@ -1,12 +1,12 @@
 /** Watches of the Gateway API, none of which has to be installed, and the Rollouts that its objects concern. */
-import { LABELS } from "../../crds/group.ts";
-import { ROLLOUT, type Rollout } from "../../crds/rollout.ts";
-import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
-import { labelKeys, ownKey } from "../../operator/runtime/mapping.ts";
-import { factsChanged } from "../../operator/runtime/predicates.ts";
-import type { CacheReader, Key, Watch } from "../../operator/runtime/types.ts";
-import { gatewayId } from "./rollout.gateways.ts";
-import { gatewaysOfRoute, ROUTES_ON_GATEWAY } from "./rollout.rivals.ts";
+import { LABELS } from "../../../crds/group.ts";
+import { ROLLOUT, type Rollout } from "../../../crds/rollout.ts";
+import { type KubeObject, RESOURCES, type ResourceType } from "../../../lib/kube/types.ts";
+import { labelKeys, ownKey } from "../../../operator/runtime/mapping.ts";
+import { factsChanged } from "../../../operator/runtime/predicates.ts";
+import type { CacheReader, Key, Watch } from "../../../operator/runtime/types.ts";
+import { gatewayId } from "./gateways.ts";
+import { gatewaysOfRoute, ROUTES_ON_GATEWAY } from "./rivals.ts";
 
 /** Rollouts by the Gateways that they name. */
 const ON_GATEWAY = "gateway";

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
-import type { KubeObject } from "../../lib/kube/types.ts";
-import { createMemoryWorld, type MemoryWorld } from "../../testkit/memory-world.ts";
-import { idleGateway, missingGateway, observeParents, unseenGateways } from "./rollout.gateways.ts";
-import { targetOf } from "./rollout.names.ts";
-import { NAMESPACE, rollout, spec } from "./testing/builders.ts";
-import { gateway, gatewayClass } from "./testing/gateways.ts";
+import type { KubeObject } from "../../../lib/kube/types.ts";
+import { createMemoryWorld, type MemoryWorld } from "../../../testkit/memory-world.ts";
+import { targetOf } from "../rollout.names.ts";
+import { NAMESPACE, rollout, spec } from "../testing/builders.ts";
+import { gateway, gatewayClass } from "../testing/gateways.ts";
+import { idleGateway, missingGateway, observeParents, unseenGateways } from "./gateways.ts";
 
 interface Given {
   readonly objects?: readonly KubeObject[];

@@ -1,11 +1,11 @@
 /** What is there of the Gateways that a route is to be served by, and what is wrong with them. */
-import type { RolloutReason } from "../../crds/conditions.ts";
-import type { GatewayTraffic } from "../../crds/rollout-traffic.ts";
-import { type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
-import type { CacheReader } from "../../operator/runtime/types.ts";
-import type { Policy, Says } from "../kit/conditions.ts";
-import { firstOf } from "./rollout.first.ts";
-import type { Target } from "./rollout.names.ts";
+import type { RolloutReason } from "../../../crds/conditions.ts";
+import type { GatewayTraffic } from "../../../crds/rollout-traffic.ts";
+import { type KubeObject, RESOURCES } from "../../../lib/kube/types.ts";
+import type { CacheReader } from "../../../operator/runtime/types.ts";
+import type { Policy, Says } from "../../kit/conditions.ts";
+import { firstOf } from "../rollout.first.ts";
+import type { Target } from "../rollout.names.ts";
 
 type ParentRef = GatewayTraffic["parentRefs"][number];
 

@@ -1,8 +1,8 @@
 /** Routes of others that lead the same requests to the same Gateway: which of the two has them is the gateway's rule, not ours. */
-import { canonicalJson } from "../../lib/core/canonical.ts";
-import type { KubeObject, ResourceType } from "../../lib/kube/types.ts";
-import type { CacheReader } from "../../operator/runtime/types.ts";
-import { gatewayId } from "./rollout.gateways.ts";
+import { canonicalJson } from "../../../lib/core/canonical.ts";
+import type { KubeObject, ResourceType } from "../../../lib/kube/types.ts";
+import type { CacheReader } from "../../../operator/runtime/types.ts";
+import { gatewayId } from "./gateways.ts";
 
 /** Routes by the Gateways that they name. */
 export const ROUTES_ON_GATEWAY = "routes-on-gateway";
