@@ -102,7 +102,9 @@ export function createRolloutController({ sampler, metrics, randomBytes, askHttp
     assess: assessRollout,
     plan: planRollout,
     report: (assessment, { error }, { clock }) => {
-      const { uid } = assessment.world.target.owner;
+      const { target, record } = assessment.world;
+      const { uid } = target.owner;
+      if (record !== undefined && error === undefined) recorder.written(uid, record, clock);
       const moved = numbersMoved(assessment);
       const waitSeconds = moved ? numbers.waitSeconds(uid, clock) : 0;
       const publish = moved && waitSeconds === 0;

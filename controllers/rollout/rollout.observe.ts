@@ -69,6 +69,8 @@ export interface World {
 
 /** The record of a release as its ConfigMap keeps it. */
 export interface RunRecord {
+  /** What it says besides counts. */
+  readonly news: string;
   readonly data: Readonly<Record<string, string>>;
   readonly rows: number;
 }

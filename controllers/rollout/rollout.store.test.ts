@@ -5,6 +5,7 @@ import { createManualClock } from "../../lib/core/manual-clock.ts";
 import type { ConfigMapObject } from "../../lib/kube/types.ts";
 import { judgeRun } from "./judge/run.ts";
 import { createRunRecorder, recordedRun } from "./rollout.store.ts";
+import type { Standing } from "./sampling/release.ts";
 import { standing, verdict } from "./testing/builders.ts";
 
 const REVISION = "abc@2026-11-30T00:00:00.000Z";
@@ -23,14 +24,29 @@ describe("the record is written", () => {
   test("when the verdict changes, and every half a minute", async () => {
     const clock = createManualClock();
     const recorder = createRunRecorder();
+    const write = (of: Standing): number | undefined => {
+      const record = recorder.due("uid", of, clock);
+      if (record !== undefined) recorder.written("uid", record, clock);
+      return record?.rows;
+    };
     const holding = standing({ revision: REVISION, run, verdict: verdict("Inconclusive", "Holding") });
-    expect(recorder.due("uid", holding, clock)?.rows).toBe(1);
-    expect(recorder.due("uid", holding, clock)).toBeUndefined();
+    expect(write(holding)).toBe(1);
+    expect(write(holding)).toBeUndefined();
     const passed = { ...holding, verdict: verdict("Pass", "HoldOver") };
-    expect(recorder.due("uid", passed, clock)).toBeDefined();
-    expect(recorder.due("uid", passed, clock)).toBeUndefined();
+    expect(write(passed)).toBe(1);
+    expect(write(passed)).toBeUndefined();
     await clock.advance(30_000);
-    expect(recorder.due("uid", passed, clock)).toBeDefined();
+    expect(write(passed)).toBe(1);
+  });
+
+  test("again after 10 s, when it could not be written", async () => {
+    const clock = createManualClock();
+    const recorder = createRunRecorder();
+    const holding = standing({ revision: REVISION, run, verdict: verdict("Inconclusive", "Holding") });
+    expect(recorder.due("uid", holding, clock)).toBeDefined();
+    expect(recorder.due("uid", holding, clock)).toBeUndefined();
+    await clock.advance(10_000);
+    expect(recorder.due("uid", holding, clock)).toBeDefined();
   });
 
   test("not while nothing was counted", () => {

@@ -12,23 +12,30 @@ import { decodeRun, encodeRun, RUN_DATA_KEY } from "./sampling/run.store.ts";
 /** A record that says nothing new but more counts is written at most this often: so much evidence a crash may cost. */
 const RECORD_INTERVAL_SECONDS = 30;
 
+/** The same record is tried again after this time, when it, or another step beside it, has failed: it may be large. */
+const RETRY_SECONDS = 10;
+
 export interface RunRecorder {
   /** The record as it is to be, when it is time to write it. @param uid of the Rollout */
   due(uid: string, standing: Standing | undefined, clock: Clock): RunRecord | undefined;
+  /** It was written. One that was not is due again soon. */
+  written(uid: string, record: RunRecord, clock: Clock): void;
 }
 
 /** Writes when the verdict changes, and with that before every step of a release, else now and then. */
 export function createRunRecorder(): RunRecorder {
   const written = createThrottle<string>(RECORD_INTERVAL_SECONDS);
+  const tried = createThrottle<string>(RETRY_SECONDS);
   return {
     due: (uid, standing, clock) => {
       if (standing === undefined || standing.run.rows.length === 0) return undefined;
       const { revision, verdict, failure } = standing;
       const news = [revision, verdict?.verdict, verdict?.reason, failure?.reason].join(" ");
-      if (written.last(uid, clock) === news) return undefined;
-      written.mark(uid, clock, news);
-      return { data: { [RUN_DATA_KEY]: encodeRun(standing.run) }, rows: standing.run.rows.length };
+      if (written.last(uid, clock) === news || tried.last(uid, clock) === news) return undefined;
+      tried.mark(uid, clock, news);
+      return { news, data: { [RUN_DATA_KEY]: encodeRun(standing.run) }, rows: standing.run.rows.length };
     },
+    written: (uid, { news }, clock) => written.mark(uid, clock, news),
   };
 }
 
