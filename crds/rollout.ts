@@ -4,6 +4,7 @@ import { ROLLOUT_CONDITIONS, ROLLOUT_REASONS } from "./conditions.ts";
 import { API_VERSION, GROUP, VERSION } from "./group.ts";
 import { defineKind } from "./kind.ts";
 import { rolloutAnalysis } from "./rollout-analysis.ts";
+import { rolloutDisruption } from "./rollout-disruption.ts";
 import { rolloutStages } from "./rollout-ladder.ts";
 import { rolloutRequest } from "./rollout-request.ts";
 import { type RolloutStatus, rolloutStatus } from "./rollout-status.ts";
@@ -44,6 +45,13 @@ const specShape = z.strictObject({
     .meta({
       description:
         "Pods of the version that serves; those of the Deployment unless told. Set it when the Deployment itself is to have no pods.",
+    })
+    .exactOptional(),
+  disruption: rolloutDisruption
+    .meta({
+      ...rolloutDisruption.meta(),
+      description:
+        "Pods that may be missing when nodes are drained, of each version by itself, as in a PodDisruptionBudget; without it there is no budget.",
     })
     .exactOptional(),
   service: rolloutService.meta({

@@ -179,6 +179,8 @@ const WATCHES: readonly Watch[] = [
   named(RESOURCES.Service, ON_SERVICE, inputOf),
   ...configurationWatches,
   ours(RESOURCES.ControllerRevision),
+  // Its status follows every pod.
+  ours(RESOURCES.PodDisruptionBudget, { changed: factsChanged(inputOf) }),
   ours(RESOURCES.Pod, { changed: factsChanged((pod) => [observePod(pod), observeJobPod(pod).job]), writes: [] }),
   ours(RESOURCES.Job, { changed: factsChanged(observeJob), writes: ["create", "patch", "delete"] }),
   ...gatewayWatches,

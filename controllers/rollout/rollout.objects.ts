@@ -10,7 +10,7 @@ import type { SourceContent } from "./rollout.sources.ts";
 import type { Copy, VersionContent } from "./rollout.template.ts";
 
 /** Labels that tell the pods of a colour from all others; they never change. */
-function colourSelector({ owner }: Target, colour: Colour): Record<string, string> {
+export function colourSelector({ owner }: Target, colour: Colour): Record<string, string> {
   return { ...componentSelector(owner), [LABELS.colour]: colourLabel(colour) };
 }
 

@@ -4,7 +4,7 @@ import { ROLLOUT, type Rollout } from "../../crds/rollout.ts";
 import type { RolloutRun } from "../../crds/rollout-run.ts";
 import { type Colour, type RolloutStatus } from "../../crds/rollout-status.ts";
 import { deepFreeze } from "../../lib/core/objects.ts";
-import { type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
+import { identityOf, type KubeObject, type ObjectIdentity, RESOURCES } from "../../lib/kube/types.ts";
 import { type Clues, NO_CLUES, type Suspect } from "../../operator/runtime/clues.ts";
 import type { CacheReader } from "../../operator/runtime/types.ts";
 import { ownLabels } from "../kit/objects.ts";
@@ -30,6 +30,8 @@ import type { ObservedTraffic, Traffic } from "./traffic/traffic.ts";
 import { type JobPod, type ObservedJob, observeJob, observeJobPod } from "./verification/jobs.ts";
 import type { Seen } from "./verification/memory.ts";
 
+const { PodDisruptionBudget } = RESOURCES;
+
 /** Rollouts by the Deployment that they release. */
 export const ON_DEPLOYMENT = "deployment";
 
@@ -48,6 +50,8 @@ export interface World {
   readonly copies: CopiesThere;
   /** What is to be copied, where something is. */
   readonly sources: ReadSources;
+  /** Disruption budgets of the colours. */
+  readonly budgets: readonly ObjectIdentity[];
   /** What versions run, by revision. */
   readonly versions: ReadonlyMap<string, KeptVersion>;
   /** How requests reach the colours. */
@@ -105,6 +109,7 @@ export function observeRollout(cache: CacheReader, rollout: Rollout): World {
       colours,
       pods: pods.filter(({ deleting }) => !deleting),
       podRevisions: pods.flatMap(({ revision }) => revision ?? []),
+      budgets: cache.list(PodDisruptionBudget, namespace, labels).map((it) => identityOf(PodDisruptionBudget, it)),
       clues: NO_CLUES,
       standing: undefined,
       jobs: cache.list(RESOURCES.Job, namespace, labels).map(observeJob),

@@ -5,6 +5,7 @@ import type { Assessment } from "./rollout.assess.ts";
 import { jobActions } from "./rollout.checks.ts";
 import { forgetCopies, isReadable, makeCopies } from "./rollout.copying.ts";
 import { isUsable, runningRevisions } from "./rollout.decide.ts";
+import { budgetActions } from "./rollout.disruption.ts";
 import { COLOURS } from "./rollout.names.ts";
 import { colourDeployment, colourService, revisionObject, runConfigMap } from "./rollout.objects.ts";
 import type { KeptRetreat, Progress } from "./rollout.progress.ts";
@@ -33,6 +34,7 @@ export function planRollout(assessment: Assessment): Plan {
     ...keepVersion(assessment, copies),
     ...services(assessment),
     ...deployments(assessment, copies),
+    ...budgetActions(assessment),
     ...jobActions(world, acting),
     ...(isRetreat ? [] : weights),
     ...forgetVersions(assessment),

@@ -18,6 +18,12 @@ export const REFUSED_ROLLOUTS: readonly (readonly [what: string, part: object, s
     "holdSeconds must not exceed maxHoldSeconds",
   ],
   ["a stage to promote to", request({ action: "Promote", stage: 1 }), "stage is only for action Jump"],
+  [
+    "two budgets of drains",
+    { disruption: { maxUnavailable: 1, minAvailable: "80%" } },
+    "name either maxUnavailable or minAvailable",
+  ],
+  ["a budget of nothing", { disruption: {} }, "name either maxUnavailable or minAvailable"],
   ["a jump to nowhere", request({ action: "Jump" }), "action Jump needs a stage"],
   ["neither a Service nor ports", { service: {} }, "name a Service, or ports"],
   ["two ports of which one has no name", ports({ name: "a", port: 80 }, { port: 81 }), "each needs a name"],
@@ -30,6 +36,7 @@ export const TAKEN_ROLLOUTS: readonly (readonly [what: string, part: object])[] 
   ["a hold as long as the longest one", ladder({ holdSeconds: 60, maxHoldSeconds: 60 })],
   ["a long hold of a stage that waits for ever", ladder({ holdSeconds: 86_400, maxHoldSeconds: 0 })],
   ["a jump to the first stage", request({ action: "Jump", stage: 0 })],
+  ["a budget of drains", { disruption: { minAvailable: "80%" } }],
   ["one port without a name", ports({ port: 80 })],
   [
     "two ports with names",

@@ -5,7 +5,7 @@ import { type Overrides, valuesOf } from "./arbitraries.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const { target, service, stages, analysis, request } = rolloutSpec.shape;
+const { target, service, stages, analysis, request, disruption } = rolloutSpec.shape;
 
 /** One of five as the schema suggests it, which the rules refuse nearly always. */
 function mostly<T>(values: fc.Arbitrary<unknown>, repaired: (value: T) => unknown): fc.Arbitrary<unknown> {
@@ -72,6 +72,9 @@ export const ROLLOUT_VALUES: Overrides = {
     exactlyOne(value, ["template", "deployment"], { deployment: "web" }),
   ),
   service: mostly(valuesOf(service, {}), reached),
+  disruption: mostly(valuesOf(disruption, {}), (value: Fields) =>
+    exactlyOne(value, ["maxUnavailable", "minAvailable"], { maxUnavailable: 1 }),
+  ),
   stages: mostly(valuesOf(stages, {}), ladder),
   analysis: mostly(valuesOf(analysis, {}), judged),
   request: mostly(valuesOf(request, {}), asked),
