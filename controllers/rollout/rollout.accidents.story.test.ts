@@ -1,4 +1,5 @@
 import { expect, test } from "@jest/globals";
+import { LABELS } from "../../crds/group.ts";
 import { ROLLOUT, type RolloutSpec } from "../../crds/rollout.ts";
 import { conditionOf, expectGolden, toRest } from "../../testkit/story.ts";
 import { NAME, verdict } from "./testing/builders.ts";
@@ -52,5 +53,26 @@ test("[10] the version that serves comes back midway without a verdict", async (
     phase: "Idle",
     releases: [{ outcome: "Superseded", reason: "Reverted" }, {}],
   });
+  expect(conditionOf(stage, "Ready")).toMatchObject({ status: "True" });
+});
+
+test("a Rollout that is made again while the objects of the former one go: its version serves as soon as it is ready", async () => {
+  const stage = beginStage();
+  const { world } = stage;
+  await toRest(stage);
+  world.edit(ROLLOUT.kind, NAME, ({ status: _, ...object }) => object);
+  push(world, "web:2");
+  await toRest(stage);
+  // What was found of the former one looked like a version that serves.
+  expect(stage.status()).toMatchObject({ phase: "Canary", stable: { colour: "Blue" } });
+  const { stable } = stage.status();
+  for (const kind of ["ControllerRevision", "Deployment", "Pod"]) {
+    for (const { metadata } of world.all(kind)) {
+      if (metadata.labels?.[LABELS.revision] === stable?.revision) world.edit(kind, metadata.name, () => undefined);
+    }
+  }
+  await toRest(stage);
+  await later(stage, 30);
+  expect(stage.status()).toMatchObject({ phase: "Idle", stable: { colour: "Green" } });
   expect(conditionOf(stage, "Ready")).toMatchObject({ status: "True" });
 });

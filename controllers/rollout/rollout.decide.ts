@@ -77,6 +77,7 @@ export function releaseFacts(world: World): ReleaseFacts {
       ? wanted.replicas
       : Math.max(1, ...COLOURS.map((colour) => colours[colour]?.replicas ?? 0)),
     colours: { Blue: factsOf("Blue"), Green: factsOf("Green") },
+    isStableGone: isStableGone(world),
     route: {
       weights: route?.weights,
       isAccepted: route?.isAccepted ?? false,
@@ -90,6 +91,14 @@ export function releaseFacts(world: World): ReleaseFacts {
       unknownSince: isSame ? standing?.unknownSinceMs : undefined,
     },
   };
+}
+
+/** As when a Rollout is made again under its name while the objects of the former one are being collected. */
+function isStableGone({ progress: { stable }, wanted, colours, podRevisions, versions }: World): boolean {
+  // What is wanted is known.
+  if (stable === undefined || !isUsable(wanted) || wanted.revision === stable.revision) return false;
+  const { revision } = stable;
+  return colours[stable.colour]?.revision !== revision && !versions.has(revision) && !podRevisions.includes(revision);
 }
 
 /** Names the record of the release under way: the same revision that is released again is judged anew. */

@@ -36,6 +36,27 @@ const without = (): ReleaseFacts => {
 
 type Row = readonly [name: string, progress: Progress, facts: ReleaseFacts, next: Partial<Progress>];
 
+describe("where nothing is left of the stable version", () => {
+  const gone = factsOf({ isStableGone: true, route: AT_REST });
+
+  it("what is wanted is a first version", () => {
+    const next = advance(idle(), gone, NOW);
+    expect(next).toMatchObject({ phase: "Preparing", canary: { colour: "Blue", revision: "v2" } });
+    expect(next.stable).toBeUndefined();
+  });
+
+  it.each(["Preparing", "Canary", "Baking"] as const)("the canary in %s gets all requests", (phase) => {
+    const next = advance(midway({ phase }), gone, NOW);
+    expect(next).toMatchObject({ phase: "Switching", canary: { colour: "Green", revision: "v2" } });
+    expect(next.stable).toBeUndefined();
+  });
+
+  it("a release that is held stays, and one that goes back goes on", () => {
+    expect(advance(midway(), factsOf({ ...gone, spec: { paused: true } }), NOW).stable).toBeDefined();
+    expect(advance(back("Harm"), gone, NOW).phase).toBe("RollingBack");
+  });
+});
+
 describe("the next step", () => {
   it.each<Row>([
     ["a stage that passed", midway(), factsOf({ judged: PASS }), { phase: "Canary", stage: 1, stageBps: 10_000 }],

@@ -23,7 +23,7 @@ export const BEGINNING: Progress = { phase: "Idle" };
 
 /** What is remembered next. Asked again with its own answer and the same world it says the same. @param now milliseconds since the epoch */
 export function advance(progress: Progress, facts: ReleaseFacts, now: number): Progress {
-  const placed = onLadder(held(progress, facts, now), facts, now);
+  const placed = alone(onLadder(held(progress, facts, now), facts, now), facts, now);
   const asked = answerRequest(placed, facts, now);
   const cause = causeOfRetreat(asked, facts, now);
   if (cause !== undefined) return retreatFor(asked, cause, now);
@@ -57,6 +57,17 @@ function laterBy(progress: Progress, heldSince: number, now: number): Pick<Progr
     return time === undefined ? [] : [[name, later(Date.parse(time))] as const];
   });
   return Object.fromEntries(timers);
+}
+
+/**
+ * Nothing is left of the stable version: there is nothing to compare with, and nothing to go back to. On the ladder most requests would
+ * have no answer, so that the new version is a first one.
+ */
+function alone(progress: Progress, facts: ReleaseFacts, now: number): Progress {
+  const { stable: _, ...rest } = progress;
+  if (facts.isStableGone !== true || facts.spec.paused || progress.phase === "RollingBack") return progress;
+  const isOnLadder = progress.phase === "Canary" || progress.phase === "Baking";
+  return isOnLadder ? goTo(rest, "Switching", now) : rest;
 }
 
 /** Notes what came of the checks; it counts once it is written. */

@@ -77,6 +77,8 @@ export interface ReleaseFacts {
   /** Pods of a version that serves everything. */
   readonly replicas: number;
   readonly colours: Readonly<Record<Colour, ColourFacts>>;
+  /** Nothing is left of the version that serves: no Deployment, no pod, and nobody knows what it ran. */
+  readonly isStableGone?: boolean;
   readonly route: RouteFacts;
   readonly judged: JudgedFacts;
   /** What the canary must pass before its first share; nothing unless told. */
