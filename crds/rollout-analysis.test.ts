@@ -68,7 +68,7 @@ describe("rolloutAnalysis", () => {
     ["a pattern with a repetition", { source: { pods: { metrics: { errors: { pattern: "(5+)+" } } } } }, "pattern"],
     ["an empty alternative", { source: { pods: { metrics: { errors: { pattern: "5..|" } } } } }, "pattern"],
     ["a path without a slash", { source: { pods: { path: "metrics" } } }, "pattern"],
-    ["a look each second", { intervalSeconds: 1 }, ">=2"],
+    ["an interval of nothing", { intervalSeconds: 0 }, ">=1"],
     ["a fraction", { falseRollbackRateBps: 0.5 }, "int"],
   ])("refuses %s", (_, given, message) => {
     expect(rolloutAnalysis.safeParse(given).error?.message).toContain(message);
@@ -83,12 +83,12 @@ describe("rolloutAnalysis", () => {
 
 describe("policyOf", () => {
   it("of an analysis that says nothing is the default policy", () => {
-    expect(policyOf(NOTHING_SAID, stages)).toEqual(rolloutPolicy.parse({}));
+    expect(policyOf(NOTHING_SAID, stages)).toEqual(rolloutPolicy.parse({ intervalSeconds: 5 }));
   });
 
   it("of a latency that says nothing is the default, too", () => {
     const said = rolloutAnalysis.parse({ source: { gateway }, latency: {} });
-    expect(policyOf(said, stages)).toEqual(rolloutPolicy.parse({ latency: {} }));
+    expect(policyOf(said, stages)).toEqual(rolloutPolicy.parse({ intervalSeconds: 5, latency: {} }));
   });
 
   it("turns hundredths and percents into numbers that a policy may have", () => {
@@ -103,6 +103,7 @@ describe("policyOf", () => {
     expect(policy).toEqual({
       falseRollbackRate: 0.0001,
       falsePromotionRate: 0.2,
+      intervalSeconds: 5,
       stages: LADDER.slice(0, 1),
       errors: { ratio: 1, promoteRatio: 1.01 },
       latency: { quantile: 0.9999, ratio: 100, promoteRatio: 2, required: false },

@@ -188,9 +188,12 @@ export const rolloutAnalysis = withRules(
       .default(SOURCE),
     intervalSeconds: z
       .int()
-      .min(2)
+      .min(1)
       .max(60)
-      .meta({ description: "Time between two looks at the counters. One look alone never fails a release; two can." })
+      .meta({
+        description:
+          "Time between two looks at the counters. What is answered within one such time never fails a release by itself; two can. Soon after a change of weight few pods are asked more often, every 500 ms: that shows sooner what is answered, and makes no more of it.",
+      })
       .default(5),
     falseRollbackRateBps: rateBps
       .meta({
@@ -247,10 +250,11 @@ export interface AnalysisStage {
 
 /** What the judge is asked to guarantee, by the words of a spec. @param stages with weights that ascend */
 export function policyOf(analysis: RolloutAnalysis, stages: readonly AnalysisStage[]): RolloutPolicy {
-  const { falseRollbackRateBps, falsePromotionRateBps, errors: of, latency: slow } = analysis;
+  const { falseRollbackRateBps, falsePromotionRateBps, intervalSeconds, errors: of, latency: slow } = analysis;
   return {
     falseRollbackRate: falseRollbackRateBps / 10_000,
     falsePromotionRate: falsePromotionRateBps / 10_000,
+    intervalSeconds,
     stages: stages.map(({ weightBps, holdSeconds, minSamples, maxErrorRateBps }) => ({
       weightBps,
       holdSeconds,

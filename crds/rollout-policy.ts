@@ -49,6 +49,8 @@ export const rolloutPolicy = z.strictObject({
   falseRollbackRate: z.number().min(1e-6).max(0.2).default(0.01),
   /** Probability that a stage of a release at `promoteRatio` or worse passes before its hold is over (β). */
   falsePromotionRate: z.number().min(1e-6).max(0.2).default(0.05),
+  /** What is answered within this time, in seconds, fails no release by itself, however many looks it is seen in. */
+  intervalSeconds: z.int().min(1).max(60).default(1),
   stages: z
     .array(stage)
     .min(1)

@@ -91,13 +91,27 @@ export type Tally = z.output<typeof tally>;
 const finites = z.array(finite).max(32);
 const comparison = z.strictObject({ run: finites, stage: finites, promote: finites });
 const dispersion = z.strictObject({ expected: finite, seen: finite, last: tally.exactOptional() });
+const ms = z.int().min(0);
+/** An interval of a test that is not over: logarithms of likelihood ratios as they are, and the dispersion known at its begin. */
+const interval = z.strictObject({ steps: finites, dispersion: finite, ms });
 const metricState = z.strictObject({
+  /** Without what is open, as "slo" is. */
   comparison,
   slo: finites.exactOptional(),
   dispersion: z.strictObject({ canary: dispersion, stable: dispersion }),
   /** Sums of the stage. */
   canary: tally,
   stable: tally,
+  /** Intervals of the tests that have begun. */
+  open: z
+    .strictObject({
+      harm: interval.exactOptional(),
+      slo: interval.exactOptional(),
+      promote: interval.exactOptional(),
+    })
+    .exactOptional(),
+  /** What both versions answered since the dispersion was last learnt. */
+  learning: z.strictObject({ canary: tally, stable: tally, ms }).exactOptional(),
   /** The first failure; it stays. */
   failure: verdict.exactOptional(),
 });

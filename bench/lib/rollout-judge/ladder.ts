@@ -4,6 +4,9 @@ import type { RolloutPolicy } from "../../../crds/rollout-policy.ts";
 import { binomial, errorsOf, latencyOf, type Truth } from "./traffic.ts";
 
 export const TICK_SECONDS = 5;
+/** Ticks soon after a change of weight, and how soon that is, as `sampling/pace` has them. */
+const QUICK_TICK_SECONDS = 0.5;
+const QUICK_SECONDS = 15;
 /** Of the requests, when all others go to the canary: without them there is nothing to compare with. */
 const HOLDBACK = 0.05;
 const STAGE_SECONDS_MAX = 1_200;
@@ -32,14 +35,15 @@ export interface Outcome {
 /** Plays one release to its end. */
 export function playRelease(
   release: Release,
-  of: { policy: RolloutPolicy; decide: Decider; random: () => number },
+  of: { policy: RolloutPolicy; decide: Decider; random: () => number; looksQuickly: boolean },
 ): Outcome {
-  const { policy, decide, random } = of;
+  const { policy, decide, random, looksQuickly } = of;
   let [stage, seconds, stageSeconds, errorsServed] = [0, 0, 0, 0];
   let warmUp = release.warmUpTicks ?? 0;
   for (; ; warmUp -= 1) {
     const weightBps = warmUp > 0 ? 0 : (policy.stages[stage]?.weightBps ?? 0);
-    const total = release.requestsPerSecond * TICK_SECONDS;
+    const tickSeconds = looksQuickly && stageSeconds < QUICK_SECONDS ? QUICK_TICK_SECONDS : TICK_SECONDS;
+    const total = release.requestsPerSecond * tickSeconds;
     const requests = binomial(total, Math.min(weightBps / 10_000, 1 - HOLDBACK), random);
     const { hiccups } = release;
     const hiccup = hiccups !== undefined && random() < 1 / hiccups.everyTicks ? hiccups.share : 0;
@@ -51,10 +55,10 @@ export function playRelease(
     };
     const canary = side(release.canary, requests);
     const stable = side(release.stable, total - requests);
-    const [from, to] = [timeAt(seconds), timeAt(seconds + TICK_SECONDS)];
+    const [from, to] = [timeAt(seconds), timeAt(seconds + tickSeconds)];
     const decision = decide({ from, to, stage, weightBps, canary, stable });
-    seconds += TICK_SECONDS;
-    stageSeconds += TICK_SECONDS;
+    seconds += tickSeconds;
+    stageSeconds += tickSeconds;
     errorsServed += canary.errors;
     if (decision === "Fail") return { end: "rolled back", seconds, errorsServed };
     if (decision === "Pass") [stage, stageSeconds] = [stage + 1, 0];

@@ -10,11 +10,13 @@ export function playReleases(
     readonly make: (policy: RolloutPolicy) => Decider;
     readonly runs: number;
     readonly seed: number;
+    /** Ticks follow each other quickly at first. */
+    readonly looksQuickly?: boolean;
   },
 ): Outcome[] {
-  const { policy, make, runs, seed } = of;
+  const { policy, make, runs, seed, looksQuickly = false } = of;
   return Array.from({ length: runs }, (_, run) =>
-    playRelease(release, { policy, decide: make(policy), random: prng(seed * 1_000_003 + run * 7_919) }),
+    playRelease(release, { policy, looksQuickly, decide: make(policy), random: prng(seed * 1_000_003 + run * 7_919) }),
   );
 }
 

@@ -22,8 +22,8 @@ const STAGES = LADDER.percents.map((percent, index, all) =>
   quickStage(index === all.length - 1 ? WHOLE_BPS : percent * 100, LADDER.holdSeconds, { minSamples: 100 }),
 );
 
-/** Looks every 2 s, which is the shortest time; false rollbacks 1 %, which is the default. */
-export const OUR_ANALYSIS = { intervalSeconds: 2, falseRollbackRateBps: 100 };
+/** Intervals of 1 s, which is the shortest time; false rollbacks 1 %, which is the default. */
+export const OUR_ANALYSIS = { intervalSeconds: 1, falseRollbackRateBps: 100 };
 
 /** @param stage whose Deployment has no pods of its own: `replicas` is 0 */
 export function ourSide(stage: Stage): Side {

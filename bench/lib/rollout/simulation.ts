@@ -1,10 +1,11 @@
-/** What no cluster can show in a day: thousands of releases, judged with the default policy at every tick of the ladder. */
+/** What no cluster can show in a day: thousands of releases, judged with the default policy at every look of the ladder. */
 import { rolloutPolicy } from "../../../crds/rollout-policy.ts";
 import { upperLimit } from "../rollout-judge/interval.ts";
 import { sequentialJudge } from "../rollout-judge/ladder.ts";
 import { plainRelease, playReleases } from "../rollout-judge/runs.ts";
 import { ARGO_ANALYSIS } from "./argo-rollouts.ts";
 import { CASES } from "./cases.ts";
+import { OUR_ANALYSIS } from "./ours.ts";
 import { STABLE_ERRORS } from "./side.ts";
 import { rolledBackShare } from "./threshold.ts";
 
@@ -33,11 +34,15 @@ export interface Simulated {
 }
 
 export function simulate(): Simulated {
-  const policy = rolloutPolicy.parse({});
+  const policy = rolloutPolicy.parse({ intervalSeconds: OUR_ANALYSIS.intervalSeconds });
   const rolledBack = (canary: number, runs: number): number =>
-    playReleases(plainRelease(STABLE_ERRORS, canary), { policy, make: sequentialJudge, runs, seed: SEED }).filter(
-      ({ end }) => end === "rolled back",
-    ).length;
+    playReleases(plainRelease(STABLE_ERRORS, canary), {
+      policy,
+      make: sequentialJudge,
+      runs,
+      seed: SEED,
+      looksQuickly: true,
+    }).filter(({ end }) => end === "rolled back").length;
   const good = rolledBack(STABLE_ERRORS, GOOD_RUNS);
   return {
     goodRuns: GOOD_RUNS,

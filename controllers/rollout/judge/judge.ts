@@ -6,7 +6,15 @@ import type { RolloutPolicy } from "../../../crds/rollout-policy.ts";
 import type { Counts, JudgeState, MetricState, RunRow, Verdict } from "../../../crds/rollout-run.ts";
 import { assert } from "../../../lib/core/assert.ts";
 import { chooseBound, slowOf } from "./latency.ts";
-import { absorb, assessMetric, beginMetric, enterStage, evidenceOf, type MetricRules } from "./metric.ts";
+import {
+  absorb,
+  assessMetric,
+  beginMetric,
+  enterStage,
+  evidenceOf,
+  type MetricRules,
+  type TickOfMetric,
+} from "./metric.ts";
 import type { Pair } from "./ratio-test.ts";
 
 /** One interval: what both versions answered at one weight, after the gateway was seen to have taken it. */
@@ -33,14 +41,15 @@ export function judgeTick(
   tick: Tick,
   policy: RolloutPolicy,
 ): { readonly state: JudgeState; readonly judgement: Judgement } {
-  const absorbed = absorbTick(enterTick(state, tick), tick, policy);
+  const absorbed = absorbTick(enterTick(state, tick, policy), tick, policy);
   const judged = judge(absorbed, tick, policy);
   return { state: withFailures(absorbed, judged), judgement: { verdict: worst(judged), evidence: judged.evidence } };
 }
 
 /** Another stage or another weight: evidence for going on is gathered anew. */
-function enterTick(state: JudgeState, { stage, weightBps }: Tick): JudgeState {
+function enterTick(state: JudgeState, { stage, weightBps }: Tick, policy: RolloutPolicy): JudgeState {
   if (stage === state.stage && weightBps === state.weightBps) return state;
+  const levels = levelsOf(policy);
   // A stage in which the canary answered nothing has used nothing up: ticks of the stable version alone, before the first weight.
   const isUnused = state.entries > 0 && state.errors.canary.total === 0;
   return {
@@ -49,18 +58,23 @@ function enterTick(state: JudgeState, { stage, weightBps }: Tick): JudgeState {
     stage,
     weightBps,
     observedMs: 0,
-    errors: enterStage(state.errors),
-    ...(state.latency === undefined ? {} : { latency: enterStage(state.latency) }),
+    errors: enterStage(state.errors, levels),
+    ...(state.latency === undefined ? {} : { latency: enterStage(state.latency, levels) }),
   };
 }
 
 function absorbTick(state: JudgeState, tick: Tick, policy: RolloutPolicy): JudgeState {
   const { canary, stable } = tick;
   if (canary === undefined || stable === undefined) return state;
-  const observedMs = state.observedMs + Date.parse(tick.to) - Date.parse(tick.from) - (tick.silentMs ?? 0);
+  const ms = Date.parse(tick.to) - Date.parse(tick.from);
+  const times = { ms, intervalMs: policy.intervalSeconds * 1_000 };
   const pair = { canary: failed(canary), stable: failed(stable) };
-  const errors = absorb(state.errors, pair, errorRules(policy, tick.stage));
-  return { ...absorbLatency(state, { canary, stable }, latencyRules(policy, tick.stage)), observedMs, errors };
+  return {
+    ...state,
+    ...absorbLatency(state, { canary, stable, ...times }, latencyRules(policy, tick.stage)),
+    observedMs: state.observedMs + ms - (tick.silentMs ?? 0),
+    errors: absorb(state.errors, { ...pair, ...times }, errorRules(policy, tick.stage)),
+  };
 }
 
 function failed({ errors, requests }: Counts): Pair["canary"] {
@@ -70,15 +84,15 @@ function failed({ errors, requests }: Counts): Pair["canary"] {
 /** Slow is judged by a bound that was chosen in ticks before: one that is chosen by what it judges would bias the test. */
 function absorbLatency(
   state: JudgeState,
-  { canary, stable }: { readonly canary: Counts; readonly stable: Counts },
-  found: (MetricRules & { readonly quantile: number }) | undefined,
-): JudgeState {
+  { canary, stable, ...times }: { readonly canary: Counts; readonly stable: Counts } & Omit<TickOfMetric, keyof Pair>,
+  rules: ReturnType<typeof latencyRules>,
+): Pick<JudgeState, "latency" | "bound" | "buckets"> {
   const { latency, bound, buckets } = state;
-  if (latency === undefined || found === undefined) return state;
-  if (canary.latency === undefined || stable.latency === undefined) return state;
-  if (bound === undefined) return { ...state, ...chooseBound(buckets, stable.latency, found.quantile) };
+  if (latency === undefined || rules === undefined) return {};
+  if (canary.latency === undefined || stable.latency === undefined) return {};
+  if (bound === undefined) return chooseBound(buckets, stable.latency, rules.quantile);
   const pair = { canary: slowOf(canary.latency, bound), stable: slowOf(stable.latency, bound) };
-  return { ...state, latency: absorb(latency, pair, found) };
+  return { latency: absorb(latency, { ...pair, ...times }, rules) };
 }
 
 interface Judged {
@@ -98,14 +112,14 @@ function judge(state: JudgeState, { stage, canary, stable }: Tick, policy: Rollo
     canaryRequests: state.errors.canary.total,
     stableRequests: state.errors.stable.total,
   };
-  const stages = policy.stages.length;
-  const errors = evidenceOf(state.errors, state.entries, stages);
+  const shares = { stages: policy.stages.length, ...levelsOf(policy) };
+  const errors = evidenceOf(state.errors, state.entries, shares);
   const errorsVerdict = assessMetric(state.errors, errors, { rules: errorRules(policy, stage), standing });
   const rules = latencyRules(policy, stage);
   if (state.latency === undefined || rules === undefined) {
     return { errors: errorsVerdict, latency: undefined, isLatencyRequired: false, evidence: { errors } };
   }
-  const latency = evidenceOf(state.latency, state.entries, stages);
+  const latency = evidenceOf(state.latency, state.entries, shares);
   const hasLatency = isFresh && canary.latency !== undefined && stable.latency !== undefined;
   return {
     errors: errorsVerdict,
@@ -134,8 +148,8 @@ function withFailures(state: JudgeState, { errors, latency }: Judged): JudgeStat
 }
 
 /** Two tests of errors, one of latency: the rate of false rollbacks is divided among them. */
-function levelOf({ falseRollbackRate, latency }: RolloutPolicy): number {
-  return falseRollbackRate / (latency === undefined ? 2 : 3);
+function levelsOf({ falseRollbackRate, falsePromotionRate, latency }: RolloutPolicy) {
+  return { level: falseRollbackRate / (latency === undefined ? 2 : 3), promoteLevel: falsePromotionRate };
 }
 
 function common(policy: RolloutPolicy, index: number) {
@@ -144,8 +158,7 @@ function common(policy: RolloutPolicy, index: number) {
   return {
     stage,
     rules: {
-      level: levelOf(policy),
-      promoteLevel: policy.falsePromotionRate,
+      ...levelsOf(policy),
       stages: policy.stages.length,
       minSamples: stage.minSamples,
       holdSeconds: stage.holdSeconds,

@@ -1,7 +1,9 @@
 /** One metric of a release: the evidence that gathers tick by tick, and what it says of the stage. */
 import type { Evidence, MetricState, Tally, Verdict } from "../../../crds/rollout-run.ts";
-import { dispersionOf, learnDispersion, NO_DISPERSION, soften } from "./dispersion.ts";
+import { omitUndefined } from "../../../lib/core/objects.ts";
+import { dispersionOf, learnDispersion, NO_DISPERSION } from "./dispersion.ts";
 import { logMean, logMixture, logOfStage } from "./e-values.ts";
+import { gather, isOver, settle } from "./interval.ts";
 import { HARM_GRID, type Pair, PROMOTE_GRID, ratioSteps } from "./ratio-test.ts";
 import { countText, eText, shareText, tallyText } from "./sentences.ts";
 import { SHARE_GRID, shareSteps, upperBound } from "./share-test.ts";
@@ -50,40 +52,90 @@ export function beginMetric(hasLimit: boolean): MetricState {
 }
 
 /** The stage's own sums and processes begin anew; those of the run, what was learnt and a failure stay. */
-export function enterStage(state: MetricState): MetricState {
-  const { comparison, dispersion, failure } = state;
+export function enterStage(state: MetricState, levels: Levels): MetricState {
+  const { run } = gathered(state, levels).comparison;
+  const { learning, failure } = state;
+  const { comparison, ...rest } = beginMetric(state.slo !== undefined);
   return {
-    ...beginMetric(state.slo !== undefined),
-    comparison: { ...comparison, stage: zeros(HARM_GRID), promote: zeros(PROMOTE_GRID) },
-    dispersion,
+    ...rest,
+    comparison: { ...comparison, run },
+    dispersion: learning === undefined ? state.dispersion : learnDispersion(state.dispersion, learning),
     ...(failure === undefined ? {} : { failure }),
   };
 }
 
-/** Adds one interval. */
-export function absorb(state: MetricState, pair: Pair, rules: MetricRules): MetricState {
-  const { comparison, slo } = state;
+/** One tick, and how long an interval is. */
+export interface TickOfMetric extends Pair {
+  readonly ms: number;
+  readonly intervalMs: number;
+}
+
+/** Adds one tick. */
+export function absorb(state: MetricState, tick: TickOfMetric, rules: MetricRules): MetricState {
+  const { open: before = {}, learning: _, ...rest } = state;
+  const { canary, stable, ms, intervalMs } = tick;
   const dispersion = dispersionOf(state.dispersion);
-  const harm = soften(ratioSteps(pair, rules.ratio, HARM_GRID), dispersion, rules.level);
-  const promote = soften(ratioSteps(pair, rules.promoteRatio, PROMOTE_GRID), dispersion, rules.promoteLevel);
+  // Whose bursts would speak for the test.
+  const of = ({ bad }: Tally, steps: readonly number[]) => ({ steps, ms, hasBad: bad > 0, dispersion });
+  const back = { level: rules.level, intervalMs };
+  const harm = gather(before.harm, of(canary, ratioSteps(tick, rules.ratio, HARM_GRID)), back);
+  const slo =
+    state.slo === undefined || rules.limit === undefined
+      ? undefined
+      : gather(before.slo, of(canary, shareSteps(canary, rules.limit)), back);
+  const promote = gather(before.promote, of(stable, ratioSteps(tick, rules.promoteRatio, PROMOTE_GRID)), {
+    level: rules.promoteLevel,
+    intervalMs,
+  });
+  const { comparison } = state;
+  const open = omitUndefined({ harm: harm.open, slo: slo?.open, promote: promote.open });
   return {
-    ...state,
+    ...rest,
     comparison: {
-      run: plus(comparison.run, harm),
-      stage: plus(comparison.stage, harm),
-      promote: plus(comparison.promote, promote),
+      run: plus(comparison.run, harm.settled),
+      stage: plus(comparison.stage, harm.settled),
+      promote: plus(comparison.promote, promote.settled),
     },
-    ...(slo === undefined || rules.limit === undefined
-      ? {}
-      : { slo: plus(slo, soften(shareSteps(pair.canary, rules.limit), dispersion, rules.level)) }),
-    dispersion: learnDispersion(state.dispersion, pair),
-    canary: add(state.canary, pair.canary),
-    stable: add(state.stable, pair.stable),
+    ...(state.slo === undefined || slo === undefined ? {} : { slo: plus(state.slo, slo.settled) }),
+    ...learnt(state, tick),
+    canary: add(state.canary, canary),
+    stable: add(state.stable, stable),
+    ...(Object.keys(open).length === 0 ? {} : { open }),
+  };
+}
+
+/** Bursts are learnt from whole intervals: in a part of one there is a part of a burst. */
+function learnt(state: MetricState, tick: TickOfMetric): Pick<MetricState, "dispersion" | "learning"> {
+  const { canary = NONE, stable = NONE, ms = 0 } = state.learning ?? {};
+  const learning = { canary: add(canary, tick.canary), stable: add(stable, tick.stable), ms: ms + tick.ms };
+  return isOver(learning.ms, tick.ms, tick.intervalMs)
+    ? { dispersion: learnDispersion(state.dispersion, learning) }
+    : { dispersion: state.dispersion, learning };
+}
+
+type Levels = Pick<MetricRules, "level" | "promoteLevel">;
+
+/** All evidence until now, with that of intervals that are not over. */
+function gathered({ comparison, slo, open = {} }: MetricState, { level, promoteLevel }: Levels) {
+  const { run, stage, promote } = comparison;
+  const harm = open.harm === undefined ? [] : settle(open.harm, level);
+  return {
+    comparison: {
+      run: plus(run, harm),
+      stage: plus(stage, harm),
+      promote: open.promote === undefined ? promote : plus(promote, settle(open.promote, promoteLevel)),
+    },
+    slo: slo === undefined || open.slo === undefined ? slo : plus(slo, settle(open.slo, level)),
   };
 }
 
 /** Logarithms of the e-values: half of "harm" looks since the run's begin, half since each stage's. */
-export function evidenceOf({ comparison, slo }: MetricState, entries: number, stages: number): Evidence {
+export function evidenceOf(
+  state: MetricState,
+  entries: number,
+  { stages, ...levels }: Levels & Pick<MetricRules, "stages">,
+): Evidence {
+  const { comparison, slo } = gathered(state, levels);
   const harm = logMean([
     [0.5, logMixture(comparison.run)],
     [0.5, logOfStage(comparison.stage, entries, stages)],

@@ -5,7 +5,9 @@ import { RUN_ROWS_MAX, rolloutRun } from "../../../crds/rollout-run.ts";
 import { createManualClock } from "../../../lib/core/manual-clock.ts";
 import { silentLogger } from "../../../lib/node/logger.ts";
 import { PRIORITIES, type SourceContext } from "../../../operator/runtime/types.ts";
+import { replay } from "../judge/replay.ts";
 import { createCountingPods, taskOf } from "../testing/counting-pods.ts";
+import { type Pace, quickAtFirst, steady } from "./pace.ts";
 import { createSampler } from "./sampler.ts";
 
 // Goal: a release that is followed is judged by what its pods answer at its weight, without gaps, overlaps or guesses, and
@@ -19,10 +21,10 @@ afterEach(async () => {
   for (const stop of stops.splice(0)) await stop();
 });
 
-function begin() {
+function begin(pace: Pace = steady) {
   const clock = createManualClock();
   const pods = createCountingPods();
-  const sampler = createSampler({ scrape: pods.scrape, resolve: async () => [] });
+  const sampler = createSampler({ scrape: pods.scrape, resolve: async () => [] }, pace);
   const told: string[] = [];
   const lead = () => {
     const stop = new AbortController();
@@ -206,6 +208,53 @@ describe("a release that is followed", () => {
     for (let tick = 0; tick < RUN_ROWS_MAX + 5; tick += 1) await step();
     expect(rows().length).toBeLessThanOrEqual(RUN_ROWS_MAX);
     expect(rows().reduce((sum, { canary }) => sum + (canary?.requests ?? 0), 0)).toBe(10 * (RUN_ROWS_MAX + 5));
+  });
+});
+
+describe("quick looks", () => {
+  /** So many of them, one after the other. @param errors all of the canary's requests; none: it has answered five */
+  async function looks({ clock, canary, stable }: ReturnType<typeof begin>, count: number, errors?: number) {
+    for (let look = 0; look < count; look += 1) {
+      canary.serve(errors ?? 5, errors ?? 0);
+      stable.serve(95);
+      await clock.advance(500);
+    }
+  }
+
+  it("find a version that is broken outright with the first look of its second interval", async () => {
+    const world = begin(quickAtFirst);
+    const { clock, sampler, told, task, standing, rows } = world;
+    sampler.follow(UID, task({ policy: rolloutPolicy.parse({ intervalSeconds: 1 }) }));
+    await clock.advance(0);
+    // The gateway has not taken the weight yet.
+    await looks(world, 2, 0);
+    await looks(world, 2, 5);
+    expect(standing().failure).toBeUndefined();
+    await looks(world, 1, 5);
+    expect(standing()).toMatchObject({ failure: { reason: "Harm" }, failedAt: clock.now() });
+    expect(told.at(-1)).toBe(`shop/web ${PRIORITIES.urgent}`);
+    expect(rolloutRun.parse(JSON.parse(JSON.stringify(standing().run))).rows).toEqual(rows());
+    expect(replay(standing().run).rows.filter(({ differs }) => differs)).toEqual([]);
+  });
+
+  it("end after a while, and begin anew with another weight", async () => {
+    const world = begin(quickAtFirst);
+    const { clock, sampler, task, rows } = world;
+    sampler.follow(UID, task());
+    await clock.advance(0);
+    await looks(world, 60);
+    expect(rows().map(({ from, to }) => Date.parse(to) - Date.parse(from))).toEqual([
+      ...Array.from({ length: 30 }, () => 500),
+      ...Array.from({ length: 3 }, () => STEP_MS),
+    ]);
+    sampler.follow(UID, task({ stage: 1, weightBps: 500 }));
+    await clock.advance(0);
+    await looks(world, 2);
+    expect(
+      rows()
+        .slice(33)
+        .map(({ stage }) => stage),
+    ).toEqual([1, 1]);
   });
 });
 

@@ -11,6 +11,7 @@ import { toOperatorError } from "../../../lib/core/errors.ts";
 import { PRIORITIES, type Source, type SourceContext } from "../../../operator/runtime/types.ts";
 import type { CountSource, Scrape } from "./answer.ts";
 import { gatewaySource, type Resolve } from "./gateway.ts";
+import { type Pace, quickAtFirst } from "./pace.ts";
 import { podSource } from "./pods.ts";
 import { prometheusSource } from "./prometheus.ts";
 import { createQuestions, type Questions } from "./questions.ts";
@@ -58,7 +59,8 @@ interface Followed {
   isEnded: boolean;
 }
 
-export function createSampler(outside: SamplerDeps): Sampler {
+/** @param pace when to look again */
+export function createSampler(outside: SamplerDeps, pace: Pace = quickAtFirst): Sampler {
   const deps = { ...outside, questions: createQuestions() };
   const followed = new Map<string, Followed>();
   let begin: ((of: Followed) => void) | undefined;
@@ -100,7 +102,7 @@ export function createSampler(outside: SamplerDeps): Sampler {
       run: async (context) => {
         const loops = new Set<Promise<void>>();
         begin = (of) => {
-          const loop = work(of, context).finally(() => loops.delete(loop));
+          const loop = work(of, context, pace).finally(() => loops.delete(loop));
           loops.add(loop);
         };
         for (const of of followed.values()) begin(of);
@@ -128,12 +130,14 @@ function moveTo(of: Followed, task: SampleTask, deps: SourceDeps): void {
 }
 
 /** Samples one release until it is ended. */
-async function work(of: Followed, context: SourceContext): Promise<void> {
+async function work(of: Followed, context: SourceContext, pace: Pace): Promise<void> {
   const { clock, log } = context;
+  let [place, since] = [of.release.place, clock.monotonic()];
   while (!of.isEnded && !context.signal.aborted) {
     const controller = new AbortController();
     of.wake = () => controller.abort();
     const began = clock.monotonic();
+    if (place !== of.release.place) [place, since] = [of.release.place, began];
     try {
       await sampleOnce(of, context, controller.signal);
     } catch (error) {
@@ -142,7 +146,8 @@ async function work(of: Followed, context: SourceContext): Promise<void> {
       log.error({ rollout: `${namespace}/${name}`, error: message }, "a release could not be sampled");
       tell(of, withTrouble(of.release, message, clock.now()), context);
     }
-    const left = began + of.task.analysis.intervalSeconds * 1_000 - clock.monotonic();
+    const now = clock.monotonic();
+    const left = began + pace(of.task, now - since, now - began) - now;
     await clock.sleep(Math.max(0, left), controller.signal);
   }
 }
