@@ -208,6 +208,8 @@ export const ROLLOUT_REASONS = {
   Promoted: "The version of the spec serves all requests.",
   Releasing: "A new version is being released; the message says at which step, and what the judge says.",
   WaitingForPerson: "The release waits for a person; the message says why, and the command that goes on.",
+  WaitingForWindow:
+    "A release waits for a window of spec.windows; the message says when it opens. Request Promote lets it go on now.",
   ReleasePaused: "The release is held where it is by spec.paused; harm still takes it back.",
   RollingBack: "The release is being taken back.",
   RolledBack:

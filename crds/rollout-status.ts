@@ -99,6 +99,10 @@ export const rolloutStatus = z.strictObject({
     .boolean()
     .meta({ description: "True for a return to a revision that was stable recently: it is not judged." })
     .exactOptional(),
+  ignoresWindows: z
+    .boolean()
+    .meta({ description: "True for a release that a request lets go on outside of spec.windows." })
+    .exactOptional(),
   weight: z
     .strictObject({
       desiredBps: bps.meta({ description: "Share that the new version is to get." }),

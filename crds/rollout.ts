@@ -11,6 +11,7 @@ import { type RolloutStatus, rolloutStatus } from "./rollout-status.ts";
 import { rolloutService, rolloutTarget } from "./rollout-target.ts";
 import { rolloutTraffic } from "./rollout-traffic.ts";
 import { rolloutVerify } from "./rollout-verify.ts";
+import { rolloutWindows } from "./rollout-windows.ts";
 
 const seconds = (max: number): z.ZodInt => z.int().min(0).max(max);
 
@@ -108,6 +109,13 @@ const specShape = z.strictObject({
     unknownTimeoutSeconds: 600,
     windowSeconds: 3_600,
   }),
+  windows: rolloutWindows
+    .meta({
+      ...rolloutWindows.meta(),
+      description:
+        "When releases may begin and go on; any time without it. Outside of all windows a release is held where it is, and still watched: harm takes it back. A first version, and a return within rollback.windowSeconds, wait for none. Request Promote lets one go on at once.",
+    })
+    .exactOptional(),
   paused: z
     .boolean()
     .meta({

@@ -7,6 +7,7 @@ import { podTrouble } from "../kit/explain/pods.ts";
 import { refusalTrouble } from "../kit/explain/refusals.ts";
 import type { Trouble } from "../kit/explain/trouble.ts";
 import type { Decision } from "./rollout.decide.ts";
+import { waitsToBegin } from "./rollout.hold.ts";
 import { TEMPLATE_IMAGES } from "./rollout.names.ts";
 import type { World } from "./rollout.observe.ts";
 import { doingText } from "./rollout.sentences.ts";
@@ -97,5 +98,6 @@ function promoted({ next, facts, shareBps }: Decision): Found {
   if (stable !== undefined && (facts.wanted === undefined || stable.revision === facts.wanted)) {
     return { reason: "Promoted", message: `revision ${stable.revision} serves all requests` };
   }
+  if (waitsToBegin(next, facts)) return { reason: "WaitingForWindow", message: facts.closed?.text ?? "" };
   return { reason: "Releasing", message: "a release begins" };
 }

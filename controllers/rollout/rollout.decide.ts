@@ -9,6 +9,7 @@ import { advance, leftAlone } from "./rollout.phases.ts";
 import type { ColourFacts, Progress, ReleaseFacts } from "./rollout.progress.ts";
 import type { Unusable, VersionContent, Wanted } from "./rollout.template.ts";
 import { canaryBps, replicasOf, weightsOf } from "./rollout.weights.ts";
+import { closedAt } from "./rollout.windows.ts";
 
 export interface Decision {
   readonly world: World;
@@ -43,7 +44,7 @@ export function runningRevisions({ colours, podRevisions }: World, progresses: r
 
 /** @param now milliseconds since the epoch */
 export function decide(world: World, now: number): Decision {
-  const facts = releaseFacts(world);
+  const facts = releaseFacts(world, now);
   const isLeftAlone = world.rollout.metadata.annotations?.[ANNOTATIONS.paused] === "true";
   // Nothing is done while it is left alone, so nothing is remembered as if it were.
   const next = isLeftAlone ? leftAlone(world.progress, now) : advance(world.progress, facts, now);
@@ -61,7 +62,7 @@ export function decide(world: World, now: number): Decision {
 }
 
 /** The world as the phase machine sees it. */
-export function releaseFacts(world: World): ReleaseFacts {
+function releaseFacts(world: World, now: number): ReleaseFacts {
   const { rollout, wanted, colours, pods, traffic, standing } = world;
   const route = traffic.seen;
   const factsOf = (colour: Colour): ColourFacts => {
@@ -84,6 +85,7 @@ export function releaseFacts(world: World): ReleaseFacts {
       retreat: route?.retreat,
     },
     checks: checkFacts(world),
+    closed: closedAt(rollout.spec.windows, now),
     judged: {
       // Nobody goes on to more requests while something is not told.
       verdict: isSame && standing?.trouble === undefined ? standing?.verdict : undefined,

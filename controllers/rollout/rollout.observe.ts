@@ -187,6 +187,7 @@ const REMEMBERED = [
   "stageBps",
   "heldSince",
   "isFastTrack",
+  "ignoresWindows",
   "verify",
   "pause",
   "retreat",

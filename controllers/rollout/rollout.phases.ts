@@ -10,10 +10,12 @@
  * Where the spec asks for no check, nothing is verified.
  */
 import type { Phase } from "../../crds/rollout-status.ts";
+import { isOnHold } from "./rollout.hold.ts";
 import { onLadder, withStageBps } from "./rollout.ladder.ts";
-import { isToBegin, otherColour, type Progress, type ReleaseFacts } from "./rollout.progress.ts";
+import { otherColour, type Progress, type ReleaseFacts } from "./rollout.progress.ts";
 import { answerRequest } from "./rollout.requests.ts";
 import { causeOfRetreat, failureOfChecks, isToBeForced, isUnknownTooLong } from "./rollout.retreat.ts";
+import { startOf } from "./rollout.start.ts";
 import { begin, endRetreat, goTo, promoteCanary, retreatFor } from "./rollout.steps.ts";
 import { isCapacityReady, isWeightTaken, stageIndex } from "./rollout.weights.ts";
 import { isVerified, rememberChecks } from "./verification/memory.ts";
@@ -40,10 +42,10 @@ export function leftAlone(progress: Progress, now: number): Progress {
 }
 
 /** Time during which somebody holds the release counts for nothing: what began before it begins that much later. */
-function held(progress: Progress, { spec }: ReleaseFacts, now: number): Progress {
+function held(progress: Progress, facts: ReleaseFacts, now: number): Progress {
   const { heldSince, ...rest } = progress;
   const isUnderWay = progress.canary !== undefined && progress.phase !== "RollingBack";
-  if (spec.paused && isUnderWay) return leftAlone(progress, now);
+  if (isOnHold(progress, facts) && isUnderWay) return leftAlone(progress, now);
   if (heldSince === undefined) return progress;
   return { ...rest, ...laterBy(rest, Date.parse(heldSince), now) };
 }
@@ -74,18 +76,18 @@ function alone(progress: Progress, facts: ReleaseFacts, now: number): Progress {
 function checked(progress: Progress, facts: ReleaseFacts, now: number): Progress {
   if (progress.phase !== "Verifying") return progress;
   const { verify = [] } = progress;
-  const next = rememberChecks(verify, { checks: facts.checks ?? [], isHeld: facts.spec.paused }, now);
+  const next = rememberChecks(verify, { checks: facts.checks ?? [], isHeld: isOnHold(progress, facts) }, now);
   return { ...progress, verify: [...next] };
 }
 
 /** Steps wait for a person; a release that goes back waits for nobody. */
-function isHeld(progress: Progress, { spec }: ReleaseFacts): boolean {
+function isHeld(progress: Progress, facts: ReleaseFacts): boolean {
   if (progress.phase === "RollingBack" || progress.phase === "Retiring") return false;
-  return progress.pause !== undefined || (spec.paused && progress.canary !== undefined);
+  return progress.pause !== undefined || (isOnHold(progress, facts) && progress.canary !== undefined);
 }
 
 function pauseFor(progress: Progress, facts: ReleaseFacts, now: number): Progress {
-  if (progress.pause !== undefined || facts.spec.paused) return progress;
+  if (progress.pause !== undefined || isOnHold(progress, facts)) return progress;
   const reason = pauseReason(progress, facts, now);
   return reason === undefined ? progress : { ...progress, pause: { reason, since: new Date(now).toISOString() } };
 }
@@ -134,10 +136,8 @@ const STEPS: Readonly<Record<Phase, Step>> = {
       const { failedRevision: _, ...rest } = progress;
       return failedRevision === undefined ? progress : rest;
     }
-    if (wanted === undefined || facts.spec.paused || !isToBegin(progress, facts)) return progress;
-    // The colour of the new version has no share of the requests, by the gateway's own word.
-    if (stable !== undefined && !isWeightTaken(progress, facts)) return progress;
-    return begin(progress, wanted, { isFastTrack: isRecent(progress, facts, now), now });
+    const start = startOf(progress, facts, now);
+    return start === undefined || start.waits ? progress : begin(progress, start.revision, { ...start, now });
   },
   Preparing: (progress, facts, now) => {
     const replaced = replaceFirst(progress, facts, now);
@@ -214,12 +214,4 @@ function isDrained(progress: Progress, { spec, colours }: ReleaseFacts, now: num
   const { stable } = progress;
   const isEmpty = stable !== undefined && colours[otherColour(stable.colour)].replicas === 0;
   return isEmpty || now - since(progress) >= spec.drainSeconds * 1_000;
-}
-
-/** The revision was stable so recently that it need not be judged again. */
-function isRecent({ releases = [] }: Progress, { wanted, spec }: ReleaseFacts, now: number): boolean {
-  const promoted = releases.filter(({ outcome }) => outcome === "Promoted" || outcome === "FastPromoted");
-  const index = promoted.findIndex(({ revision }) => revision === wanted);
-  const follower = promoted[index - 1];
-  return follower !== undefined && now - Date.parse(follower.endedAt) < spec.rollback.windowSeconds * 1_000;
 }

@@ -6,6 +6,7 @@ import { jobActions } from "./rollout.checks.ts";
 import { forgetCopies, isReadable, makeCopies } from "./rollout.copying.ts";
 import { isUsable, runningRevisions } from "./rollout.decide.ts";
 import { budgetActions } from "./rollout.disruption.ts";
+import { waitsToBegin } from "./rollout.hold.ts";
 import { COLOURS } from "./rollout.names.ts";
 import { colourDeployment, colourService, revisionObject, runConfigMap } from "./rollout.objects.ts";
 import type { KeptRetreat, Progress } from "./rollout.progress.ts";
@@ -43,7 +44,8 @@ export function planRollout(assessment: Assessment): Plan {
     ...recordRun(assessment),
   ];
   const isBusy = next.canary !== undefined || next.phase === "Retiring";
-  return { actions, ...(isBusy ? { requeueAfterSeconds: LOOK_SECONDS } : {}) };
+  const requeueAfterSeconds = isBusy ? LOOK_SECONDS : untilWindow(assessment);
+  return { actions, ...(requeueAfterSeconds === undefined ? {} : { requeueAfterSeconds }) };
 }
 
 function trafficActions(assessment: Assessment): readonly Write[] {
@@ -80,6 +82,11 @@ function keepVersion(assessment: Assessment, copies: readonly Write[]): Write[] 
   const runs = [acting.canary?.revision, acting.stable?.revision];
   if (!isUsable(wanted) || !runs.includes(wanted.revision) || versions.has(wanted.revision)) return [];
   return [create(revisionObject(target, wanted), "what this version runs", copies)];
+}
+
+/** A release that cannot begin before a window opens: nobody tells when that is. */
+function untilWindow({ next, facts }: Assessment): number | undefined {
+  return waitsToBegin(next, facts) ? facts.closed?.seconds : undefined;
 }
 
 function services({ world, contents }: Assessment): Write[] {

@@ -3,8 +3,11 @@ import { type ResourceState, ready, stuck, working } from "../../operator/runtim
 import type { Policy } from "../kit/conditions.ts";
 import type { Assessment } from "./rollout.assess.ts";
 import { colourTrouble } from "./rollout.conditions.ts";
+import { isOutsideWindows } from "./rollout.hold.ts";
+import type { World } from "./rollout.observe.ts";
 import { isToBegin } from "./rollout.progress.ts";
 import { doingText, goOnCommand, isForced } from "./rollout.sentences.ts";
+import type { Closed } from "./rollout.windows.ts";
 
 type State = ResourceState<RolloutReason>;
 
@@ -15,6 +18,7 @@ export const ROLLOUT_POLICIES: readonly Policy<Assessment, State>[] = [
   ["the target cannot be used", target],
   ["the gateway does not take the route", route],
   ["the release waits for a person", waiting],
+  ["the release waits for a window", window],
   ["a release is under way", release],
   ["the version of the spec was taken back", rolledBack],
   ["the version that serves has not all its pods", serving],
@@ -62,6 +66,16 @@ function waiting({ next, world, facts }: Assessment): State | undefined {
   return { ...stuck("WaitingForPerson", message), news: "message" };
 }
 
+function window({ next, facts, shareBps, world }: Assessment): State | undefined {
+  if (facts.closed === undefined || !isOutsideWindows(next, facts)) return undefined;
+  const message = `${doingText(next, facts, shareBps)}; ${windowText(facts.closed, world)}`;
+  return { ...working("WaitingForWindow", message), news: "message" };
+}
+
+function windowText({ text }: Closed, { target: { owner } }: World): string {
+  return `${text}. To go on now: ${goOnCommand(owner)}`;
+}
+
 function release({ next, facts, shareBps, world }: Assessment): State | undefined {
   if (next.canary === undefined) return undefined;
   const trouble = colourTrouble(world, next.canary.colour);
@@ -83,7 +97,9 @@ function serving({ conditions }: Assessment): State | undefined {
   return reason === "StartBlocked" ? stuck(reason, message) : working(reason, message);
 }
 
-function rest({ conditions, next, facts }: Assessment): State {
+function rest({ conditions, next, facts, world }: Assessment): State {
+  if (conditions.Promoted.reason === "WaitingForWindow" && facts.closed !== undefined)
+    return working("WaitingForWindow", windowText(facts.closed, world));
   if (next.stable === undefined || next.stable.revision !== facts.wanted)
     return working("Releasing", "a release begins");
   return ready(conditions.Promoted.message);

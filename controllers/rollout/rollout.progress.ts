@@ -4,6 +4,7 @@ import type { RolloutSpec } from "../../crds/rollout.ts";
 import type { RolloutRequest } from "../../crds/rollout-request.ts";
 import type { Verdict } from "../../crds/rollout-run.ts";
 import type { Colour, Outcome, RolloutStatus, Version } from "../../crds/rollout-status.ts";
+import type { Closed } from "./rollout.windows.ts";
 import type { CheckFacts } from "./verification/memory.ts";
 
 /** All that a decision remembers: written to the status before anything is done about it, but for a retreat. */
@@ -19,6 +20,7 @@ export type Progress = Pick<
   | "stageBps"
   | "heldSince"
   | "isFastTrack"
+  | "ignoresWindows"
   | "verify"
   | "pause"
   | "retreat"
@@ -83,6 +85,8 @@ export interface ReleaseFacts {
   readonly judged: JudgedFacts;
   /** What the canary must pass before its first share; nothing unless told. */
   readonly checks?: readonly CheckFacts[];
+  /** No window of the spec is open. */
+  readonly closed?: Closed | undefined;
 }
 
 export function otherColour(colour: Colour): Colour {

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { WHOLE_BPS } from "../../crds/rollout-ladder.ts";
 import { type RolloutRequest } from "../../crds/rollout-request.ts";
 import { type Colour, type RolloutStatus, rolloutStatus } from "../../crds/rollout-status.ts";
+import { DAYS } from "../../crds/rollout-windows.ts";
 import type { Action } from "../../operator/runtime/types.ts";
 import { otherColour, type Progress } from "./rollout.progress.ts";
 import { deployment, scriptedSampler, spec, verdict } from "./testing/builders.ts";
@@ -29,6 +30,7 @@ type Event =
   | { readonly type: "request"; readonly action: RolloutRequest["action"]; readonly stage: number }
   | { readonly type: "again"; readonly back: number }
   | { readonly type: "pause"; readonly paused: boolean }
+  | { readonly type: "windows"; readonly closed: boolean }
   | { readonly type: "ladder"; readonly index: number }
   | { readonly type: "holdback"; readonly bps: number }
   | { readonly type: "pods"; readonly most: number }
@@ -69,6 +71,7 @@ const event: fc.Arbitrary<Event> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("again" as const), back: fc.integer({ min: 0, max: 8 }) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("pause" as const), paused: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant("windows" as const), closed: fc.boolean() }) },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -157,6 +160,7 @@ const HANDLERS: { readonly [T in Event["type"]]: (tale: Tale, event: Extract<Eve
     if (request !== undefined) tale.world.spec = { ...tale.world.spec, request };
   },
   pause: ({ world }, { paused }) => void (world.spec = { ...world.spec, paused }),
+  windows: ({ world }, { closed }) => setWindows(world, closed),
   ladder: ({ world }, { index }) => void (world.spec = { ...world.spec, stages: LADDERS[index] ?? [] }),
   holdback: ({ world }, { bps }) => void (world.spec = { ...world.spec, holdbackBps: bps }),
   pods: ({ world }, { most }) => world.runPods(most),
@@ -184,6 +188,12 @@ const HANDLERS: { readonly [T in Event["type"]]: (tale: Tale, event: Extract<Eve
     look(tale);
   },
 };
+
+/** One that never opens, or all the day. */
+function setWindows(world: SmallWorld, closed: boolean): void {
+  const timeZone = closed ? "Mars/Base" : "UTC";
+  world.spec = { ...world.spec, windows: [{ days: [...DAYS], start: "00:00", end: "24:00", timeZone }] };
+}
 
 /** Pods, gateway and judge behave for a while. */
 function goOn(tale: Tale): void {
@@ -303,6 +313,9 @@ function heightOf({ phase, stageBps = 0 }: Progress): number {
 
 function checkStep({ assessment: { world, next, facts } }: Look): void {
   const { progress, standing } = world;
+  if (progress.phase === "Idle" && next.canary !== undefined && next.stable !== undefined) {
+    expect(facts.closed === undefined || next.isFastTrack === true || next.ignoresWindows === true).toBe(true);
+  }
   const isRise = heightOf(next) > heightOf(progress) && next.phase !== "Retiring" && next.phase !== "RollingBack";
   if (!isRise || next.phase === "Preparing" || next.stable === undefined) return;
   const isAsked = next.requestIds?.[0] !== progress.requestIds?.[0] && next.lastRequest?.result === "Done";
@@ -311,6 +324,7 @@ function checkStep({ assessment: { world, next, facts } }: Look): void {
     return;
   }
   if (next.isFastTrack === true) return;
+  if (next.ignoresWindows !== true) expect(facts.closed).toBeUndefined();
   // Any release may have the first stage.
   if (next.phase === "Canary" && next.stage === 0) return;
   expect(progress.phase === "Canary" || progress.phase === "Baking").toBe(true);
@@ -358,6 +372,7 @@ function checkRequests(tale: Tale, { assessment: { world, next }, written }: Loo
 function toItsEnd(tale: Tale): void {
   const { world } = tale;
   world.spec = { ...world.spec, paused: false };
+  setWindows(world, false);
   target(world, { image: tale.image });
   world.sampler = scriptedSampler();
   tale.harmIn = undefined;

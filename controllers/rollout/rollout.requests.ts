@@ -2,11 +2,17 @@
 
 import { type RolloutRequest } from "../../crds/rollout-request.ts";
 import { REQUESTS_MAX } from "../../crds/rollout-status.ts";
+import { isOutsideWindows } from "./rollout.hold.ts";
 import { type Progress, type ReleaseFacts, releaseOf } from "./rollout.progress.ts";
-import { goTo, retreatFor } from "./rollout.steps.ts";
+import { startOf } from "./rollout.start.ts";
+import { begin, goTo, retreatFor } from "./rollout.steps.ts";
 import { stageIndex } from "./rollout.weights.ts";
 
-type Answer = { readonly progress: Progress; readonly message: string } | { readonly refused: string };
+interface DoneAnswer {
+  readonly progress: Progress;
+  readonly message: string;
+}
+type Answer = DoneAnswer | { readonly refused: string };
 
 /** The progress after the spec's request, with what became of it. @param now milliseconds since the epoch */
 export function answerRequest(progress: Progress, facts: ReleaseFacts, now: number): Progress {
@@ -20,7 +26,10 @@ export function answerRequest(progress: Progress, facts: ReleaseFacts, now: numb
   if ("refused" in answer) {
     return { ...progress, ...ids, lastRequest: { ...told, result: "Refused", message: answer.refused } };
   }
-  return { ...answer.progress, ...ids, lastRequest: { ...told, result: "Done", message: answer.message } };
+  // Who asks for more requests outside of the windows wants the release to go on.
+  const isNow = facts.closed !== undefined && MOVES.has(request.action);
+  const free = isNow ? { ...answer.progress, ignoresWindows: true } : answer.progress;
+  return { ...free, ...ids, lastRequest: { ...told, result: "Done", message: answer.message } };
 }
 
 /** What gives the new version more requests. */
@@ -44,19 +53,29 @@ const ACTIONS: Readonly<Record<RolloutRequest["action"], (asked: Asked) => Answe
 
 const NONE: Answer = { refused: "no release is under way" };
 const IS_HELD: Answer = { refused: "spec.paused holds the release: set it to false with the request" };
+const OUTSIDE = "the release goes on outside of the windows";
 const IS_ENDING: Answer = { refused: "the release is going back already" };
 
 function promote({ progress, facts, now }: Asked): Answer {
-  if (progress.canary === undefined) return NONE;
+  if (progress.canary === undefined) return startNow({ progress, facts, now }) ?? NONE;
+  if (progress.pause === undefined && isOutsideWindows(progress, facts)) return { progress, message: OUTSIDE };
   if (progress.pause === undefined) return { refused: "the release waits for nobody; ask for Skip or PromoteFull" };
   return { progress: nextStage(progress, facts, now), message: `went on from ${where(progress, facts)}` };
 }
 
-function promoteFull({ progress, now }: Asked): Answer {
-  if (progress.canary === undefined) return NONE;
+/** A release that waits for a window does not wait any more. */
+function startNow({ progress, facts, now }: Omit<Asked, "request">): DoneAnswer | undefined {
+  const start = startOf(progress, facts, now);
+  if (start?.waits !== true) return undefined;
+  return { progress: begin(progress, start.revision, { ...start, now }), message: OUTSIDE };
+}
+
+function promoteFull({ progress, facts, now }: Asked): Answer {
+  const from = progress.canary === undefined ? startNow({ progress, facts, now })?.progress : progress;
+  if (from === undefined) return NONE;
   if (progress.phase === "RollingBack") return IS_ENDING;
   return {
-    progress: goTo(progress, "Switching", now),
+    progress: goTo(from, "Switching", now),
     message: "all requests go to the new version once it has all its pods",
   };
 }

@@ -23,7 +23,7 @@ export function begin(
   how: { readonly isFastTrack: boolean; readonly now: number },
 ): Progress {
   const colour = progress.stable === undefined ? "Blue" : otherColour(progress.stable.colour);
-  const { failedRevision: _, isFastTrack: __, verify: ___, ...rest } = progress;
+  const { failedRevision: _, isFastTrack: __, verify: ___, ignoresWindows: ____, ...rest } = progress;
   const canary: Version = { colour, revision, since: iso(how.now) };
   return {
     ...goTo(rest, "Preparing", how.now),
@@ -65,7 +65,8 @@ export function endRetreat(progress: Progress, now: number): Progress {
 }
 
 function endRelease(progress: Progress): Progress {
-  const { canary: _, retreat: __, isFastTrack: ___, releaseStartedAt: ____, verify: _____, ...rest } = progress;
+  const { canary: _, retreat: __, isFastTrack: ___, releaseStartedAt: ____, verify: _____, ...kept } = progress;
+  const { ignoresWindows: ______, ...rest } = kept;
   return rest;
 }
 

@@ -2,6 +2,7 @@
 
 import { WHOLE_BPS } from "../../crds/rollout-ladder.ts";
 import { type Colour, type Version } from "../../crds/rollout-status.ts";
+import { isOnHold } from "./rollout.hold.ts";
 import { otherColour, type Progress, type ReleaseFacts } from "./rollout.progress.ts";
 
 type Spec = ReleaseFacts["spec"];
@@ -55,7 +56,7 @@ export function canaryBps(progress: Progress, facts: ReleaseFacts): number {
   const now = facts.route.weights?.[canary.colour] ?? 0;
   // A release that is held keeps the share that it was seen with; none that was on its way arrives.
   const isReached = progress.phase === "Canary" && progress.verifiedAt !== undefined;
-  if (facts.spec.paused && !isReached) return Math.min(asked, now);
+  if (isOnHold(progress, facts) && !isReached) return Math.min(asked, now);
   if (asked <= now || ready >= podsFor(asked, facts.replicas)) return asked;
   return now;
 }

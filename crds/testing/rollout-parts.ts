@@ -6,6 +6,8 @@ const ladder = (stage: object): object => ({ stages: [{ ...STAGE, ...stage }] })
 const ports = (...list: readonly object[]): object => ({ service: { ports: list } });
 const request = (asked: object): object => ({ request: { id: "a", ...asked } });
 
+const window = (given: object): object => ({ windows: [{ start: "22:00", end: "04:00", ...given }] });
+
 export const REFUSED_ROLLOUTS: readonly (readonly [what: string, part: object, sentence: string])[] = [
   [
     "a hold that is longer than the longest one",
@@ -23,6 +25,8 @@ export const REFUSED_ROLLOUTS: readonly (readonly [what: string, part: object, s
     { disruption: { maxUnavailable: 1, minAvailable: "80%" } },
     "name either maxUnavailable or minAvailable",
   ],
+  ["a window of no time", window({ start: "09:00", end: "09:00" }), "start and end must differ"],
+  ["a window in a zone that is none", window({ timeZone: "Europe/Pragu" }), "must be a time zone of the IANA database"],
   ["a budget of nothing", { disruption: {} }, "name either maxUnavailable or minAvailable"],
   ["a jump to nowhere", request({ action: "Jump" }), "action Jump needs a stage"],
   ["neither a Service nor ports", { service: {} }, "name a Service, or ports"],
@@ -36,6 +40,8 @@ export const TAKEN_ROLLOUTS: readonly (readonly [what: string, part: object])[] 
   ["a hold as long as the longest one", ladder({ holdSeconds: 60, maxHoldSeconds: 60 })],
   ["a long hold of a stage that waits for ever", ladder({ holdSeconds: 86_400, maxHoldSeconds: 0 })],
   ["a jump to the first stage", request({ action: "Jump", stage: 0 })],
+  ["a window over midnight", window({ timeZone: "America/Argentina/Buenos_Aires" })],
+  ["a window of a day", window({ days: ["Sun"], start: "00:00", end: "24:00" })],
   ["a budget of drains", { disruption: { minAvailable: "80%" } }],
   ["one port without a name", ports({ port: 80 })],
   [

@@ -5,12 +5,12 @@ import { type Overrides, valuesOf } from "./arbitraries.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const { target, service, stages, analysis, request, disruption } = rolloutSpec.shape;
+const { target, service, stages, analysis, request, disruption, windows } = rolloutSpec.shape;
 
-/** One of five as the schema suggests it, which the rules refuse nearly always. */
+/** One of ten as the schema suggests it, which the rules refuse nearly always. */
 function mostly<T>(values: fc.Arbitrary<unknown>, repaired: (value: T) => unknown): fc.Arbitrary<unknown> {
   const inOrder = values.map((value) => repaired(value as T));
-  return fc.oneof({ weight: 4, arbitrary: inOrder }, values);
+  return fc.oneof({ weight: 9, arbitrary: inOrder }, values);
 }
 
 /** The first of the members that is there, or `otherwise`. */
@@ -55,6 +55,13 @@ function ladder(list: readonly { readonly weightBps: number }[]): unknown {
     .map((stage, index, kept) => ({ ...held(stage), weightBps: sorted.at(index - kept.length) }));
 }
 
+/** A window of some time, in a zone that there is. */
+function placed({ days, ...rest }: Fields): unknown {
+  const timeZone = rest["timeZone"] === undefined ? {} : { timeZone: "Asia/Kathmandu" };
+  const end = rest["start"] === rest["end"] ? { end: "24:00" } : {};
+  return { ...rest, ...timeZone, ...end, ...(days === undefined ? {} : { days: [...new Set(days as string[])] }) };
+}
+
 /** One source, and a histogram only where latency is judged. */
 function judged({ source = { pods: {} }, latency, ...rest }: Fields): unknown {
   const one = exactlyOne(source as Fields, ["gateway", "prometheus", "pods"], { pods: {} });
@@ -75,6 +82,7 @@ export const ROLLOUT_VALUES: Overrides = {
   disruption: mostly(valuesOf(disruption, {}), (value: Fields) =>
     exactlyOne(value, ["maxUnavailable", "minAvailable"], { maxUnavailable: 1 }),
   ),
+  windows: mostly(valuesOf(windows, {}), (list: readonly Fields[]) => list.map(placed)),
   stages: mostly(valuesOf(stages, {}), ladder),
   analysis: mostly(valuesOf(analysis, {}), judged),
   request: mostly(valuesOf(request, {}), asked),
