@@ -1,7 +1,11 @@
 // Asks a server on loopback that answers well, badly, or not at all.
+
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "@jest/globals";
+import { systemClock } from "../core/clock.ts";
+import { createCertificateAuthority, issueCertificate } from "./certificates.ts";
 import { ANSWER_BYTES_MAX, askHttp, type HttpAnswer, type HttpQuestion } from "./http-question.ts";
 
 let server: Server | undefined;
@@ -53,6 +57,49 @@ test("a redirect is an answer", async () => {
 test("HEAD has no body", async () => {
   const port = await serve((_, response) => response.writeHead(204).end());
   expect(await ask(port, { method: "HEAD" })).toEqual({ status: 204, body: "" });
+});
+
+test("tells when to ask again", async () => {
+  const port = await serve((_, response) => response.writeHead(429, { "retry-after": "7" }).end());
+  expect(await ask(port)).toEqual({ status: 429, body: "", retryAfter: "7" });
+});
+
+test.each(["127.0.0.1", "::1", "localhost", "0x7f.1"])(
+  "asks nobody on this machine by %s when it must not",
+  async (host) => {
+    let asked = 0;
+    const port = await serve((_, response) => {
+      asked += 1;
+      response.end();
+    });
+    const refusal = "it is not asked, for its address is of loopback, link-local or a cloud's metadata";
+    expect(await ask(port, { host, isLocalRefused: true })).toEqual({
+      failure: refusal,
+      isUnsent: true,
+      isRefused: true,
+    });
+    expect(asked).toBe(0);
+  },
+);
+
+test("asks by TLS only who has a certificate of a CA that is trusted", async () => {
+  let asked = 0;
+  const now = systemClock.now();
+  const ca = await createCertificateAuthority("private", now);
+  const { keyPem, certPem } = await issueCertificate(
+    ca,
+    { commonName: "a", usage: "server", ipAddresses: ["127.0.0.1"] },
+    now,
+  );
+  const byTls = createTlsServer({ key: keyPem, cert: certPem }, (_, response) => {
+    asked += 1;
+    response.end();
+  });
+  await new Promise<void>((resolve) => byTls.listen(0, "127.0.0.1", resolve));
+  const { port } = byTls.address() as AddressInfo;
+  expect(await ask(port, { isTls: true })).toMatchObject({ failure: expect.stringMatching(/CERT|SIGNATURE/) });
+  expect(asked).toBe(0);
+  byTls.close();
 });
 
 test("reads no more than the beginning of an answer without an end", async () => {

@@ -1,8 +1,6 @@
-import { lookup } from "node:dns";
 import { request } from "node:http";
-import { isIP, type LookupFunction } from "node:net";
 import { OperatorError } from "../core/errors.ts";
-import { isLocalAddress } from "./addresses.ts";
+import { isRefusedAddress, LOCAL_REFUSED, lookupElsewhere } from "./elsewhere.ts";
 import { createTurns } from "./turns.ts";
 
 /** One question over HTTP, to an address. */
@@ -20,8 +18,6 @@ export interface TextRequest {
   readonly signal?: AbortSignal;
 }
 
-const LOCAL_REFUSED = "it is not asked, for its address is of loopback, link-local or a cloud's metadata";
-
 /** Pages are long to read: whoever waits for one goes on in a turn of its own. */
 const ownTurn = createTurns();
 
@@ -35,8 +31,7 @@ export function getText(question: TextRequest): Promise<string> {
   const failure = (message: string, cause?: unknown): OperatorError =>
     new OperatorError("METRICS_UNREACHABLE", `${host}:${port}: ${message}`, { cause });
   return new Promise((resolve, reject) => {
-    // Of an address nothing is looked up.
-    if (isLocalRefused && isIP(host) !== 0 && isLocalAddress(host)) return reject(failure(LOCAL_REFUSED));
+    if (isLocalRefused && isRefusedAddress(host)) return reject(failure(LOCAL_REFUSED));
     const sent = request({
       host,
       port,
@@ -74,16 +69,3 @@ export function getText(question: TextRequest): Promise<string> {
     sent.end();
   });
 }
-
-/** The connection is made to what is found here: a name that stands for something else a moment later changes nothing. */
-const lookupElsewhere: LookupFunction = (name, options, found) => {
-  lookup(name, { ...options, all: true }, (error, addresses) => {
-    if (error !== null) return found(error, []);
-    const [first] = addresses;
-    if (first === undefined || addresses.some(({ address }) => isLocalAddress(address))) {
-      return found(new Error(LOCAL_REFUSED), []);
-    }
-    if (options.all === true) found(null, addresses);
-    else found(null, first.address, first.family);
-  });
-};
