@@ -254,9 +254,10 @@ function conclude(
 }
 
 function sourceContextOf(options: ControllerLoopOptions, signal: AbortSignal): SourceContext {
-  const { controller, view, queue, clock, random } = options;
+  const { controller, view, live, queue, clock, random } = options;
   return {
     cache: view,
+    live,
     keys: function* () {
       for (const object of view.all(controller.resource)) yield* ownKey(object, view);
     },

@@ -24,6 +24,7 @@ async function pauses(...lastsMs: readonly number[]): Promise<number[]> {
   };
   const fed = feed(source, {
     cache: { get: () => undefined, list: () => [], byIndex: () => [], availability: () => "served" },
+    live: { list: () => Promise.reject(new Error("no server")) },
     keys: () => [],
     add: () => undefined,
     clock,

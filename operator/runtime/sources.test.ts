@@ -14,6 +14,7 @@ function begin(): { clock: ManualClock; context: SourceContext; added: string[];
   const added: string[] = [];
   const context: SourceContext = {
     cache: { get: () => undefined, list: () => [], byIndex: () => [], availability: () => "served" },
+    live: { list: () => Promise.reject(new Error("no server")) },
     keys: () => [key("x"), key("y")],
     add: ({ name }, priority = PRIORITIES.live) => void added.push(`${clock.monotonic()} ${name} ${priority}`),
     clock,

@@ -225,6 +225,8 @@ export interface Grant {
 /** What a source may use. */
 export interface SourceContext {
   readonly cache: CacheReader;
+  /** As that of a reconcile. */
+  readonly live: ReconcileContext["live"];
   /** All objects of the reconciled kind in memory. */
   readonly keys: () => Iterable<Key>;
   /** Asks for a reconcile; as a live event unless told. */

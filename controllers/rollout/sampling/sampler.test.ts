@@ -30,6 +30,7 @@ function begin(pace: Pace = steady) {
     const stop = new AbortController();
     const context: SourceContext = {
       cache: { get: () => undefined, list: () => [], byIndex: () => [], availability: () => "served" },
+      live: { list: () => Promise.reject(new Error("no server")) },
       keys: () => [],
       add: ({ namespace, name }, priority) => void told.push(`${namespace}/${name} ${priority}`),
       clock,

@@ -9,12 +9,12 @@ import { assert } from "../../../lib/core/assert.ts";
 import { canonicalJson } from "../../../lib/core/canonical.ts";
 import { toOperatorError } from "../../../lib/core/errors.ts";
 import { PRIORITIES, type Source, type SourceContext } from "../../../operator/runtime/types.ts";
+import { createQuestions, type Questions } from "../../kit/questions.ts";
 import type { CountSource, Scrape } from "./answer.ts";
 import { gatewaySource, type Resolve } from "./gateway.ts";
 import { type Pace, quickAtFirst } from "./pace.ts";
 import { podSource } from "./pods.ts";
 import { prometheusSource } from "./prometheus.ts";
-import { createQuestions, type Questions } from "./questions.ts";
 import {
   beginRelease,
   enterPlace,

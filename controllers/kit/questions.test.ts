@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { toOperatorError } from "../../../lib/core/errors.ts";
+import { toOperatorError } from "../../lib/core/errors.ts";
 import { createQuestions } from "./questions.ts";
 
 // Goal: however much one release asks, the process has few questions at once, and the others get their turn.
