@@ -246,6 +246,15 @@ describe("what is rendered", () => {
     });
   });
 
+  test("the network policy lets the controllers reach receivers of notifications when told which", async () => {
+    const policy = one(
+      await render(["networkPolicy.receivers[0].ipBlock.cidr=203.0.113.0/24"]),
+      "NetworkPolicy",
+      "shieldx-controller",
+    );
+    expect(at<object[]>(policy, "spec.egress").at(-1)).toEqual({ to: [{ ipBlock: { cidr: "203.0.113.0/24" } }] });
+  });
+
   test("trial 11: no budget stands in the way of a drain, unless somebody asks for one", async () => {
     expect(ofKind(await render(), "PodDisruptionBudget")).toEqual([]);
     const budget = one(await render(["podDisruptionBudget.enabled=true"]), "PodDisruptionBudget", "shieldx-controller");

@@ -122,6 +122,7 @@ async function live(): Promise<void> {
         metrics: createRolloutMetrics(createMetrics()),
         randomBytes,
         askHttp: async () => ({ status: 200, body: "" }),
+        post: async () => ({ status: 204 }),
       }),
     ],
     namespace: SYSTEM,

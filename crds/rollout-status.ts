@@ -3,6 +3,7 @@ import { z } from "zod";
 import { conditions, listAtomic, observedGeneration } from "./common.ts";
 import { rolloutDryRunStatus } from "./rollout-dry-run.ts";
 import { STAGES_MAX, WHOLE_BPS } from "./rollout-ladder.ts";
+import { rolloutDeliveries, rolloutOutbox } from "./rollout-notifications.ts";
 import { VERDICT_REASONS, VERDICTS } from "./rollout-run.ts";
 import { rolloutChecks } from "./rollout-verify.ts";
 
@@ -178,5 +179,17 @@ export const rolloutStatus = z.strictObject({
     .meta({ description: "What the policy of analysis.dryRun would have done." })
     .exactOptional(),
   releaseStartedAt: time.meta({ description: "When the release under way began." }).exactOptional(),
+  outbox: rolloutOutbox
+    .meta({
+      ...rolloutOutbox.meta(),
+      description: "Events that some receiver of spec.notifications does not have yet, the oldest first.",
+    })
+    .exactOptional(),
+  notifications: rolloutDeliveries
+    .meta({
+      ...rolloutDeliveries.meta(),
+      description: "What became of the last event for each receiver of spec.notifications.",
+    })
+    .exactOptional(),
 });
 export type RolloutStatus = z.output<typeof rolloutStatus>;

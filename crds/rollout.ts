@@ -6,6 +6,7 @@ import { defineKind } from "./kind.ts";
 import { rolloutAnalysis } from "./rollout-analysis.ts";
 import { rolloutDisruption } from "./rollout-disruption.ts";
 import { rolloutStages } from "./rollout-ladder.ts";
+import { rolloutNotifications } from "./rollout-notifications.ts";
 import { rolloutRequest } from "./rollout-request.ts";
 import { type RolloutStatus, rolloutStatus } from "./rollout-status.ts";
 import { rolloutService, rolloutTarget } from "./rollout-target.ts";
@@ -122,6 +123,12 @@ const specShape = z.strictObject({
       description: "True holds a release, and its weights, where they are. It is still watched: harm takes it back.",
     })
     .default(false),
+  notifications: rolloutNotifications
+    .meta({
+      ...rolloutNotifications.meta(),
+      description: "Who is told what happens in a release: signed CloudEvents over HTTP.",
+    })
+    .exactOptional(),
   request: rolloutRequest
     .meta({
       ...rolloutRequest.meta(),

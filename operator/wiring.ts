@@ -29,6 +29,7 @@ export function createControllers(config: ControllerConfig, metrics: Metrics = c
       metrics: createRolloutMetrics(metrics),
       randomBytes,
       askHttp,
+      post: askHttp,
     }),
   ];
 }

@@ -7,6 +7,8 @@ import { factsChanged } from "../../operator/runtime/predicates.ts";
 import { createReconciler } from "../../operator/runtime/reconciler.ts";
 import { createThrottle } from "../../operator/runtime/throttle.ts";
 import type { Controller, Key, Watch } from "../../operator/runtime/types.ts";
+import type { Post } from "../kit/notifications/answers.ts";
+import { createCourier } from "../kit/notifications/courier.ts";
 import { type Assessment, assessRollout } from "./rollout.assess.ts";
 import { probeTasks } from "./rollout.checks.ts";
 import { isKeyMissing } from "./rollout.configuration.ts";
@@ -14,6 +16,7 @@ import { missingCopies } from "./rollout.copies.ts";
 import { decide } from "./rollout.decide.ts";
 import { isToTryOnRecord } from "./rollout.dry-run.ts";
 import { observePod } from "./rollout.facts.ts";
+import { parcelOf } from "./rollout.mail.ts";
 import type { RolloutMetrics } from "./rollout.metrics.ts";
 import { ON_DEPLOYMENT, observeRollout, suspectsOf, type World } from "./rollout.observe.ts";
 import { planRollout } from "./rollout.plan.ts";
@@ -38,6 +41,8 @@ export interface RolloutDeps {
   readonly randomBytes: (size: number) => Uint8Array;
   /** Asks the pods of a new version over HTTP. */
   readonly askHttp: AskHttp;
+  /** Sends notifications. */
+  readonly post: Post;
 }
 
 /** Bytes of the key that names of copies depend on. */
@@ -56,9 +61,11 @@ export const NUMBERS_INTERVAL_SECONDS = 10;
 const ON_SERVICE = "service";
 
 /** Controller of Rollouts: observe, assess, plan, report (docs/lifecycle.md). */
-export function createRolloutController({ sampler, metrics, randomBytes, askHttp }: RolloutDeps): Controller<Rollout> {
+export function createRolloutController(deps: RolloutDeps): Controller<Rollout> {
+  const { sampler, metrics, randomBytes } = deps;
   const readClues = createClueReader();
-  const prober = createProber(askHttp);
+  const prober = createProber(deps.askHttp);
+  const courier = createCourier({ post: deps.post, onEnd: metrics.notified });
   const numbers = createThrottle(NUMBERS_INTERVAL_SECONDS);
   const recorder = createRunRecorder();
   /** Who is followed, by key: a Rollout that is gone has no uid any more. */
@@ -66,6 +73,7 @@ export function createRolloutController({ sampler, metrics, randomBytes, askHttp
   const forget = (uid: string): void => {
     sampler.follow(uid, undefined);
     prober.forget(uid);
+    courier.forget(uid);
   };
   const reconcile = createReconciler<Rollout, World, Assessment, string | undefined>({
     resource: ROLLOUT,
@@ -85,9 +93,11 @@ export function createRolloutController({ sampler, metrics, randomBytes, askHttp
       // The place is told before the verdict is read, so that no verdict of an earlier place counts at this one.
       if (isToFollow(task, before)) sampler.follow(uid, task, stored);
       prober.follow(uid, { namespace, name }, probeTasks(seen));
+      courier.follow(parcelOf(rollout));
       const asked = (hash: string) => prober.seen(uid, hash);
       const standing = sampler.standing(uid);
-      const judged = { ...seen, asked, standing, record: recorder.due(uid, standing, context.clock) };
+      const deliveries = courier.seen(uid);
+      const judged = { ...seen, asked, standing, deliveries, record: recorder.due(uid, standing, context.clock) };
       // A retreat waits for nobody's answer.
       if (decide(judged, context.clock.now()).next.phase === "RollingBack") return judged;
       const [clues, sources, last] = await Promise.all([
@@ -101,7 +111,7 @@ export function createRolloutController({ sampler, metrics, randomBytes, askHttp
       isKeyMissing(wanted) ? Buffer.from(randomBytes(KEY_BYTES)).toString("base64url") : undefined,
     assess: assessRollout,
     plan: planRollout,
-    report: (assessment, { error }, { clock }) => {
+    report: (assessment, { error, now }, { clock }) => {
       const { target, record } = assessment.world;
       const { uid } = target.owner;
       if (record !== undefined && error === undefined) recorder.written(uid, record, clock);
@@ -109,7 +119,7 @@ export function createRolloutController({ sampler, metrics, randomBytes, askHttp
       const waitSeconds = moved ? numbers.waitSeconds(uid, clock) : 0;
       const publish = moved && waitSeconds === 0;
       if (publish) numbers.mark(uid, clock, true);
-      return { ...reportRollout(assessment, publish, error), requeueAfterSeconds: waitSeconds };
+      return { ...reportRollout(assessment, publish, { error, now }), requeueAfterSeconds: waitSeconds };
     },
   });
   const unfollow = ({ namespace, name }: Key): void => {
@@ -130,7 +140,7 @@ export function createRolloutController({ sampler, metrics, randomBytes, askHttp
       ...gatewayIndexes,
     },
     reads: [RESOURCES.Event],
-    sources: [sampler.source, prober.source],
+    sources: [sampler.source, prober.source, courier.source],
     reconcile: async (key, context) => {
       const rollout = context.cache.get(ROLLOUT, key.namespace, key.name);
       const standing = sampler.standing(rollout?.metadata.uid ?? "");

@@ -5,11 +5,12 @@
  * status and its next reconcile, milliseconds later, that one step is missing, as all is that was not scraped yet.
  */
 
-import { type Rollout } from "../../crds/rollout.ts";
+import { ROLLOUT, type Rollout } from "../../crds/rollout.ts";
 import { OUTCOMES, type Outcome, type RolloutStatus } from "../../crds/rollout-status.ts";
 import type { Clock } from "../../lib/core/clock.ts";
 import type { Metrics } from "../../lib/node/metrics.ts";
 import type { Key } from "../../operator/runtime/types.ts";
+import type { End } from "../kit/notifications/courier.ts";
 import { ROLLOUT_GAUGES, type Series, seriesOf } from "./rollout.series.ts";
 import { type Transition, transitionsOf } from "./rollout.transitions.ts";
 
@@ -17,6 +18,8 @@ import { type Transition, transitionsOf } from "./rollout.transitions.ts";
 export interface RolloutMetrics {
   /** To be called at the beginning of each reconcile; `undefined`: the Rollout is gone, and its series go. */
   look(key: Key, seen: Seen | undefined, clock: Clock): void;
+  /** A notification came to its end. @param seconds since what it tells of */
+  readonly notified: (result: End, seconds: number) => void;
 }
 
 /** A Rollout at the beginning of a reconcile. */
@@ -60,6 +63,7 @@ export function createRolloutMetrics(metrics: Metrics): RolloutMetrics {
   const looks = new Map<string, Look>();
 
   return {
+    notified: createNotified(metrics),
     look: (key, seen, clock) => {
       const labels = { namespace: key.namespace, name: key.name };
       const id = `${key.namespace}/${key.name}`;
@@ -91,16 +95,30 @@ function createCount(metrics: Metrics): (transition: Transition) => void {
   for (const reason of [...ROLLBACK_REASONS, OTHER_REASON]) rollbacks.inc({ reason }, 0);
   rollbackTimes.zero({});
   return (transition) => {
-    const { type, outcome } = transition;
-    if (type === "ended") durations.observe({ outcome }, transition.seconds);
-    else if (!isRollback(outcome)) return;
-    else if (type === "taken-back") rollbackTimes.observe(transition.seconds);
-    else {
+    if (transition.type === "ended") durations.observe({ outcome: transition.outcome }, transition.seconds);
+    if (transition.type === "taken-back" && isRollback(transition.outcome)) rollbackTimes.observe(transition.seconds);
+    if (transition.type === "retreat" && isRollback(transition.outcome)) {
       const { reason } = transition;
       rollbacks.inc({ reason: ROLLBACK_REASONS.includes(reason) ? reason : OTHER_REASON });
     }
   };
 }
+
+function createNotified(metrics: Metrics): RolloutMetrics["notified"] {
+  const { kind } = ROLLOUT;
+  const ends = metrics.counter("notifications_total");
+  const times = metrics.histogram("notification_delivery_seconds", DELIVERY_BUCKETS_SECONDS);
+  for (const result of ENDS) ends.inc({ kind, result }, 0);
+  times.zero({ kind });
+  return (result, seconds) => {
+    ends.inc({ kind, result });
+    if (result === "delivered") times.observe({ kind }, seconds);
+  };
+}
+
+/** From one that is delivered at once to ten minutes, after which it is given up. */
+const DELIVERY_BUCKETS_SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
+const ENDS: readonly End[] = ["delivered", "failed", "dropped"];
 
 /** A version that another one took the place of was not taken back. */
 function isRollback(outcome: Outcome): boolean {

@@ -7,6 +7,7 @@ import { deepFreeze } from "../../lib/core/objects.ts";
 import { identityOf, type KubeObject, type ObjectIdentity, RESOURCES } from "../../lib/kube/types.ts";
 import { type Clues, NO_CLUES, type Suspect } from "../../operator/runtime/clues.ts";
 import type { CacheReader } from "../../operator/runtime/types.ts";
+import type { Delivery } from "../kit/notifications/outbox.ts";
 import { ownLabels } from "../kit/objects.ts";
 import { withCopies } from "./rollout.configuration.ts";
 import { type CopiesThere, NOTHING_READ, observeCopies, observeKey, type ReadSources } from "./rollout.copies.ts";
@@ -69,6 +70,8 @@ export interface World {
   readonly record: RunRecord | undefined;
   /** Record of the last release, where another policy is to be tried on it. */
   readonly lastRun: RolloutRun | undefined;
+  /** What came of the notifications in the outbox. */
+  readonly deliveries: readonly Delivery[];
 }
 
 /** The record of a release as its ConfigMap keeps it. */
@@ -116,6 +119,7 @@ export function observeRollout(cache: CacheReader, rollout: Rollout): World {
       jobPods: all.filter(isOfCheck).map(observeJobPod),
       record: undefined,
       lastRun: undefined,
+      deliveries: [],
     }),
     traffic,
     asked: () => ({ state: "Absent" }),

@@ -7,6 +7,7 @@ import { forgetCopies, isReadable, makeCopies } from "./rollout.copying.ts";
 import { isUsable, runningRevisions } from "./rollout.decide.ts";
 import { budgetActions } from "./rollout.disruption.ts";
 import { waitsToBegin } from "./rollout.hold.ts";
+import { failedDeliveries } from "./rollout.mail.ts";
 import { COLOURS } from "./rollout.names.ts";
 import { colourDeployment, colourService, revisionObject, runConfigMap } from "./rollout.objects.ts";
 import type { KeptRetreat, Progress } from "./rollout.progress.ts";
@@ -41,6 +42,7 @@ export function planRollout(assessment: Assessment): Plan {
     ...forgetVersions(assessment),
     ...forgetCopies(assessment),
     ...refusal(assessment),
+    ...failedDeliveries(world),
     ...recordRun(assessment),
   ];
   const isBusy = next.canary !== undefined || next.phase === "Retiring";

@@ -2,6 +2,7 @@
 import type { CommonConditionType, RolloutConditionType, RolloutReason } from "../../crds/conditions.ts";
 import { WHOLE_BPS } from "../../crds/rollout-ladder.ts";
 import { type RolloutStatus } from "../../crds/rollout-status.ts";
+import { omitUndefined } from "../../lib/core/objects.ts";
 import { failuresOf } from "../../operator/runtime/failures.ts";
 import type { Report } from "../../operator/runtime/report.ts";
 import { firstFinding } from "../kit/conditions.ts";
@@ -9,33 +10,41 @@ import { firstWords } from "../kit/explain/trouble.ts";
 import type { Assessment } from "./rollout.assess.ts";
 import { routeConflict } from "./rollout.conditions.ts";
 import { dryRunStatus } from "./rollout.dry-run.ts";
+import { mailOf } from "./rollout.mail.ts";
 import { ROLLOUT_POLICIES } from "./rollout.policies.ts";
 import { shareText, stepText } from "./rollout.sentences.ts";
 import { withRefusals } from "./verification/memory.ts";
 
-/** What is told of a Rollout. @param publishNumbers whether numbers that change all the time may change now @param error what the plan failed with */
+/** What is told of a Rollout. @param publishNumbers whether numbers that change all the time may change now */
 export function reportRollout(
   assessment: Assessment,
   publishNumbers: boolean,
-  error?: Error,
+  { error, now }: ReportedRun,
 ): Report<Exclude<RolloutConditionType, CommonConditionType>, RolloutReason> {
   const { next, facts, shareBps, world, conditions } = assessment;
   const before = world.rollout.status;
   const isReleasing = next.canary !== undefined;
   const isSteady = !publishNumbers && before?.conditions !== undefined;
+  const status = {
+    ...next,
+    verify: verifyOf(assessment, error),
+    step: stepText(next, facts),
+    share: isReleasing ? shareText(shareBps) : undefined,
+    weight: isReleasing ? weightOf(assessment, publishNumbers) : undefined,
+    verdict: verdictOf(assessment, publishNumbers),
+    dryRun: dryRunOf(assessment, publishNumbers),
+  };
   return {
     state: firstFinding(ROLLOUT_POLICIES, assessment),
     conditions: withConflict(isSteady ? withOldNumbers(conditions, assessment) : conditions, assessment, error),
-    status: {
-      ...next,
-      verify: verifyOf(assessment, error),
-      step: stepText(next, facts),
-      share: isReleasing ? shareText(shareBps) : undefined,
-      weight: isReleasing ? weightOf(assessment, publishNumbers) : undefined,
-      verdict: verdictOf(assessment, publishNumbers),
-      dryRun: dryRunOf(assessment, publishNumbers),
-    },
+    status: { ...status, ...mailOf(world, omitUndefined(status), now) },
   };
+}
+
+/** What became of the plan. @property now milliseconds since the epoch */
+export interface ReportedRun {
+  readonly error?: Error | undefined;
+  readonly now: number;
 }
 
 /** A war about the route's weights is more than a step that failed. */

@@ -136,6 +136,7 @@ function startOperator(): void {
     sampler: scriptedSampler(),
     metrics: createRolloutMetrics(metrics),
     randomBytes,
+    post: async () => ({ status: 204 }),
     askHttp: async ({ path }) => {
       asked.push(path);
       return answer(path);

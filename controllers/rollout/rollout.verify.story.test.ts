@@ -81,6 +81,7 @@ function begin(verify: unknown, given: Partial<RolloutSpec> = {}): Stage {
     stops.push(stop);
     const context = {
       cache: world.cache,
+      live: { list: () => Promise.reject(new Error("no server")) },
       keys: () => [],
       add: () => undefined,
       clock: world.clock,

@@ -204,6 +204,14 @@ export const METRICS = {
   rollback_duration_seconds: metric("histogram", "controller", {
     help: "Time from the decision to take a release back until the gateway was seen to have taken weight 0.",
   }),
+  notifications_total: metric("counter", "controller", {
+    help: "Notifications that came to their end, one for each event and receiver: delivered, failed (refused, or given up after ten minutes) or dropped (newer events took its place, or the receiver was removed).",
+    labels: ["kind", "result"],
+  }),
+  notification_delivery_seconds: metric("histogram", "controller", {
+    help: "Time from what a notification tells of until its receiver had it.",
+    labels: ["kind"],
+  }),
   analysis_unknown_seconds_total: metric("counter", "controller", {
     help: "Time in which a release got requests and nothing could be judged, for want of data or requests, or since both versions were ill.",
     labels: ["namespace", "name"],

@@ -75,7 +75,7 @@ function reconcile(world: SmallWorld, writes = Number.POSITIVE_INFINITY): Look {
   const assessment = assessRollout({ ...seen, standing }, undefined, world.now);
   const plan = planRollout(assessment);
   for (const action of plan.actions.slice(0, writes)) carryOut(world.objects, action);
-  const { state, conditions, status } = reportRollout(assessment, true);
+  const { state, conditions, status } = reportRollout(assessment, true, { now: world.now });
   const written = writes > plan.actions.length;
   if (written) world.status = structuredClone(status) as unknown as RolloutStatus;
   const changed = before !== canonicalJson([...world.objects.values(), world.status]);

@@ -20,6 +20,7 @@ export function playedController(given: Partial<RolloutDeps> = {}): Controller<R
     metrics: createRolloutMetrics(createMetrics()),
     randomBytes: (size) => new Uint8Array(size).fill(7),
     askHttp: async () => ({ status: 200, body: "" }),
+    post: async () => ({ status: 204 }),
     ...given,
   });
 }
