@@ -125,6 +125,15 @@ describe("an object that lives", () => {
     expect(done).toEqual(["apply", "status", "event Ready"]);
   });
 
+  it("gets one all the same before a plan of which something outlives it", async () => {
+    object = widget("w", {}, {});
+    await run({ holdsDeletion: false, plan: () => ({ actions: [PLANNED], holdsDeletion: true }) });
+    expect(done.slice(0, 2)).toEqual([
+      expect.stringContaining(`patch {"metadata":{"finalizers":["${FINALIZER}"]`),
+      "apply",
+    ]);
+  });
+
   it("is looked at again at the soonest time that plan or report ask for", async () => {
     const report = (requeueAfterSeconds: number) => () => ({ ...REPORT, requeueAfterSeconds });
     const plan = (requeueAfterSeconds: number) => (): Plan => ({ actions: [], requeueAfterSeconds });

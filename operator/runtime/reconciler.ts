@@ -24,7 +24,7 @@ export interface Kind<T extends KubeObject, Observed, Assessment, Made = undefin
   readonly resource: ResourceType<T>;
   /**
    * False for a kind of which nothing is left to do when an object goes: all that it makes carries an owner reference. It
-   * gets no finalizer, which is one write less for each object. True unless told.
+   * gets no finalizer, which is one write less for each object, unless a plan asks for one. True unless told.
    */
   readonly holdsDeletion?: boolean;
   /** Reads everything once, from memory and from whoever is asked for his state. Writes and decides nothing. */
@@ -108,7 +108,7 @@ async function carryOut<T extends KubeObject, Observed, Assessment, Made>(
   const made = (await kind.make?.(observed, now)) as Made;
   const assessment = kind.assess(observed, made, now);
   const planned = paused ? NOTHING : kind.plan(assessment, now);
-  const isHeld = !paused && (kind.holdsDeletion !== false || hasFinalizer(object));
+  const isHeld = !paused && (kind.holdsDeletion !== false || planned.holdsDeletion === true || hasFinalizer(object));
   const plan = isHeld ? withFinalizer(object, kind.resource, planned) : planned;
   const holders = letsGo(object, plan) ? otherFinalizers(object) : [];
   const cleaned = await context.execute(object, holders.length === 0 ? plan : planned);

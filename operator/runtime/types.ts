@@ -77,6 +77,8 @@ export interface Plan {
   readonly actions: readonly Action[];
   /** Look again after this time even when nothing changes. */
   readonly requeueAfterSeconds?: number;
+  /** With these actions something outlives the resource that a deletion must put right: the finalizer goes on before them. */
+  readonly holdsDeletion?: boolean;
   /** In the plan of a deletion: with these actions nothing of ours is left, so that the finalizer may go. */
   readonly isCleanedUp?: boolean;
 }
