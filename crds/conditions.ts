@@ -191,7 +191,14 @@ export const ROLLOUT_REASONS = {
   RoutePending: "The gateway has not taken the route, or its last weights, yet.",
   RouteRejected: "The gateway refuses the route; the message quotes it.",
   RouteConflict:
-    "Another controller, or a person, writes the weights of the route again each time that they are taken back; the message names the field manager. Let it leave the route alone.",
+    "Another controller, or a person, writes the weights of the route again each time that they are taken back; the message names the field manager. Let it leave the route alone, or one of the user's out of spec.rules (docs/releases.md).",
+  RouteNotFound: "The route that traffic.gatewayAPI.route names does not exist in this namespace. Create it.",
+  RouteMismatch:
+    "The route that traffic.gatewayAPI.route names has no such rule or backend, or one in which no versions can take the place of a Service; the message says what to change.",
+  RouteClaimed:
+    "The rule of the route is moved by another Rollout, or the route is one that the controller made; the message names it. Name another rule, or another route.",
+  RouteReturning:
+    "The Rollout, or its spec, leaves a route of the user's, whose backend has no ready endpoint yet: the route leads to the version that serves until then.",
   GatewayNotFound:
     "A Gateway of spec.traffic, or the listener that is named of it, does not exist. Create it, or correct the reference.",
   GatewayNotReady:

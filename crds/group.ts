@@ -90,9 +90,16 @@ export const ANNOTATIONS = {
   copyOf: `${GROUP}/copy-of`,
   /** On a route: the colour that serves, for a status that was lost. */
   stable: `${GROUP}/stable`,
+  /** On a route of the user's, behind the name of the Rollout: what the Rollout has changed of it, as JSON. */
+  adoption: `${GROUP}/adoption`,
   /** `"true"` pauses the reconciliation of the resource. */
   paused: `${GROUP}/paused`,
 } as const;
+
+/** An annotation of one resource on an object that several may have some on: `web.shieldx.dev/stable`. */
+export function annotationOf(resource: string, annotation: string): string {
+  return `${resource}.${annotation}`;
+}
 
 /** Finalizer of every kind: deletion is a plan that the controller carries out. */
 export const FINALIZER = `${GROUP}/finalizer`;

@@ -57,6 +57,28 @@ export const REQUESTS_MAX = 10;
 
 const bps = z.int().min(0).max(WHOLE_BPS);
 
+const adoptedRoute = z.strictObject({
+  kind: z.enum(["HTTPRoute", "GRPCRoute"]).meta({ description: "Kind of the route." }),
+  name: z.string().max(253).meta({ description: "Name of the route." }),
+  adoption: z
+    .string()
+    .max(65_536)
+    .meta({
+      description: "What was changed of it, and how it was before, as JSON; the route has the same in an annotation.",
+    })
+    .exactOptional(),
+  takes: z
+    .int()
+    .min(0)
+    .meta({ description: "How often its backends were taken back from whoever wrote them, one time after the other." })
+    .exactOptional(),
+  takenAt: time.meta({ description: "When they were last taken back." }).exactOptional(),
+  returnedAt: time
+    .meta({ description: "Of a Rollout that is being deleted: when its routes were seen to lead to it no more." })
+    .exactOptional(),
+});
+export type RouteMemory = z.output<typeof adoptedRoute>;
+
 /** `status` of a Rollout. */
 export const rolloutStatus = z.strictObject({
   observedGeneration,
@@ -177,6 +199,9 @@ export const rolloutStatus = z.strictObject({
     .exactOptional(),
   dryRun: rolloutDryRunStatus
     .meta({ description: "What the policy of analysis.dryRun would have done." })
+    .exactOptional(),
+  route: adoptedRoute
+    .meta({ description: "What is remembered of the route of traffic.gatewayAPI.route." })
     .exactOptional(),
   releaseStartedAt: time.meta({ description: "When the release under way began." }).exactOptional(),
   outbox: rolloutOutbox

@@ -1,6 +1,6 @@
 /** How requests reach the two colours of a Rollout. */
 import { z } from "zod";
-import { keepUnknown, listAtomic } from "./common.ts";
+import { dnsLabel, intOrString, keepUnknown, listAtomic, withRules } from "./common.ts";
 
 /** Most parents, host names, matches and filters of a route; the Gateway API has the same bounds. */
 const ENTRIES_MAX = 16;
@@ -26,14 +26,46 @@ const parentRef = z.strictObject({
     .exactOptional(),
 });
 
-const gatewayAPI = z.strictObject({
-  kind: z
-    .enum(["HTTPRoute", "GRPCRoute"])
-    .meta({ description: "Kind of the route that the controller makes and owns." })
-    .default("HTTPRoute"),
-  parentRefs: listAtomic(z.array(parentRef).min(1).max(ENTRIES_MAX)).meta({
-    description: "Gateways that serve the route.",
+/** Rules of a route; the Gateway API has the same bound. */
+const RULES_MAX = 16;
+
+const adoptedRoute = z.strictObject({
+  name: name.meta({
+    description:
+      "HTTPRoute or GRPCRoute of this namespace. Whoever owns it keeps owning all but the backends of one rule.",
   }),
+  rule: intOrString(
+    z
+      .int()
+      .min(0)
+      .max(RULES_MAX - 1),
+    name.regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/),
+  )
+    .meta({
+      description:
+        "Rule of the route, by its name or by its index from 0; needed where several rules lead to the backend.",
+    })
+    .exactOptional(),
+  backend: dnsLabel(
+    "Service of the rule whose place and share both versions take; service.name unless told. It comes back when the Rollout goes.",
+    63,
+  ).exactOptional(),
+});
+export type AdoptedRoute = z.output<typeof adoptedRoute>;
+
+const gatewayShape = z.strictObject({
+  kind: z.enum(["HTTPRoute", "GRPCRoute"]).meta({ description: "Kind of the route." }).default("HTTPRoute"),
+  route: adoptedRoute
+    .meta({
+      description:
+        "A route that is there, in place of one that the controller makes: only weights of one of its rules move.",
+    })
+    .exactOptional(),
+  parentRefs: listAtomic(z.array(parentRef).min(1).max(ENTRIES_MAX))
+    .meta({
+      description: "Gateways that serve the route that the controller makes; needed unless a route is named.",
+    })
+    .exactOptional(),
   hostnames: listAtomic(z.array(name).max(ENTRIES_MAX))
     .meta({ description: "Host names of the route; empty means those of the Gateway's listeners." })
     .exactOptional(),
@@ -49,12 +81,28 @@ const gatewayAPI = z.strictObject({
     })
     .exactOptional(),
 });
-export type GatewayTraffic = z.output<typeof gatewayAPI>;
+export type GatewayTraffic = z.output<typeof gatewayShape>;
+
+/** What a route of the user's says by itself. */
+const OF_THE_ROUTE = ["parentRefs", "hostnames", "matches", "filters"] as const;
+
+const gatewayAPI = withRules(gatewayShape, [
+  {
+    rule: "has(self.route) || has(self.parentRefs)",
+    message: "traffic.gatewayAPI needs parentRefs, or the name of a route that is there",
+    check: ({ route, parentRefs }) => route !== undefined || parentRefs !== undefined,
+  },
+  ...OF_THE_ROUTE.map((field) => ({
+    rule: `!has(self.route) || !has(self.${field})`,
+    message: `traffic.gatewayAPI.${field} is for a route that the controller makes: the route that is named has its own`,
+    check: (value: GatewayTraffic) => value.route === undefined || value[field] === undefined,
+  })),
+]);
 
 /** `spec.traffic` of a Rollout. */
 export const rolloutTraffic = z.strictObject({
   gatewayAPI: gatewayAPI.meta({
     description:
-      "Requests come through the Gateway API: the controller makes a route of the Rollout's name and moves its weights.",
+      "Requests come through the Gateway API: the controller moves weights of a route, of one that it makes or of one that is there.",
   }),
 });

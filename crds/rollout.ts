@@ -151,6 +151,12 @@ export const rolloutSpec = withRules(specShape, [
     check: ({ analysis, traffic }) =>
       analysis.source.gateway?.flavour !== "Envoy" || traffic.gatewayAPI.kind !== "GRPCRoute",
   },
+  {
+    rule: "!has(self.traffic.gatewayAPI.route) || has(self.traffic.gatewayAPI.route.backend) || has(self.service.name)",
+    message: "traffic.gatewayAPI.route.backend is needed where service.name is not set",
+    check: ({ service, traffic: { gatewayAPI } }) =>
+      gatewayAPI.route === undefined || gatewayAPI.route.backend !== undefined || service.name !== undefined,
+  },
 ]);
 
 export type RolloutSpec = z.output<typeof rolloutSpec>;

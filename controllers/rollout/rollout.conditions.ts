@@ -7,6 +7,7 @@ import { podTrouble } from "../kit/explain/pods.ts";
 import { refusalTrouble } from "../kit/explain/refusals.ts";
 import type { Trouble } from "../kit/explain/trouble.ts";
 import type { Decision } from "./rollout.decide.ts";
+import { isDeleted, leavingText } from "./rollout.departure.ts";
 import { waitsToBegin } from "./rollout.hold.ts";
 import { TEMPLATE_IMAGES } from "./rollout.names.ts";
 import type { World } from "./rollout.observe.ts";
@@ -18,7 +19,7 @@ type Found = Says<RolloutReason>;
 export function rolloutConditions(input: Decision): RolloutConditions {
   const found: Record<keyof RolloutConditions, Found> = {
     TargetFound: targetFound(input.world),
-    RouteAccepted: input.world.traffic.accepted(input.weights, input.shareBps),
+    RouteAccepted: routeAccepted(input),
     Serving: serving(input),
     Judged: judged(input),
     Promoted: promoted(input),
@@ -34,6 +35,14 @@ function targetFound({ wanted, target }: World): Found {
   const { length } = wanted.copies;
   const copies = length === 0 ? "" : `, with copies of ${String(length)} ConfigMaps and Secrets`;
   return { reason: "TargetFound", message: `${what} is revision ${wanted.revision}${copies}` };
+}
+
+/** A route that cannot be left yet is told of once all else about routes is well. */
+function routeAccepted(input: Decision): Found {
+  const waits = leavingText(input);
+  const found = input.world.traffic.accepted(input.weights, input.shareBps);
+  const isElse = found.reason !== "RouteAccepted" && !isDeleted(input);
+  return waits === undefined || isElse ? found : { reason: "RouteReturning", message: waits };
 }
 
 /** What is said of a route whose weights somebody else writes again each time. */

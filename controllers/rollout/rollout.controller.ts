@@ -23,6 +23,7 @@ import { planRollout } from "./rollout.plan.ts";
 import { readSources } from "./rollout.reader.ts";
 import { configurationIndexes, configurationWatches, deploymentIndexes } from "./rollout.readers.ts";
 import { numbersMoved, reportRollout } from "./rollout.report.ts";
+import { readRoutes } from "./rollout.routes-reader.ts";
 import { createRunRecorder, lastRun, recordedRun } from "./rollout.store.ts";
 import { isToFollow, sampleTask } from "./rollout.task.ts";
 import type { Sampler } from "./sampling/sampler.ts";
@@ -98,14 +99,16 @@ export function createRolloutController(deps: RolloutDeps): Controller<Rollout> 
       const standing = sampler.standing(uid);
       const deliveries = courier.seen(uid);
       const judged = { ...seen, asked, standing, deliveries, record: recorder.due(uid, standing, context.clock) };
+      const isDeleted = rollout.metadata.deletionTimestamp !== undefined;
       // A retreat waits for nobody's answer.
-      if (decide(judged, context.clock.now()).next.phase === "RollingBack") return judged;
-      const [clues, sources, last] = await Promise.all([
+      if (!isDeleted && decide(judged, context.clock.now()).next.phase === "RollingBack") return judged;
+      const [clues, sources, last, { traffic, serving }] = await Promise.all([
         readClues(suspectsOf(seen), context),
         readSources(missingCopies(seen), namespace, context),
         isToTryOnRecord(rollout) ? lastRun({ namespace, record }, context) : undefined,
+        readRoutes(seen, context),
       ]);
-      return { ...judged, clues, sources, lastRun: last };
+      return { ...judged, clues, sources, lastRun: last, traffic, serving };
     },
     make: ({ wanted }) =>
       isKeyMissing(wanted) ? Buffer.from(randomBytes(KEY_BYTES)).toString("base64url") : undefined,
@@ -139,7 +142,7 @@ export function createRolloutController(deps: RolloutDeps): Controller<Rollout> 
       ...configurationIndexes,
       ...gatewayIndexes,
     },
-    reads: [RESOURCES.Event],
+    reads: [RESOURCES.Event, RESOURCES.EndpointSlice],
     sources: [sampler.source, prober.source, courier.source],
     reconcile: async (key, context) => {
       const rollout = context.cache.get(ROLLOUT, key.namespace, key.name);

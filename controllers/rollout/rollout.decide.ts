@@ -27,6 +27,8 @@ export interface Decision {
   readonly replicas: Readonly<Record<Colour, number>>;
   /** What each colour runs; absent for a colour without a version. */
   readonly contents: Readonly<Record<Colour, VersionContent | undefined>>;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
 }
 
 export function isUsable(wanted: Wanted | Unusable): wanted is Wanted {
@@ -45,7 +47,8 @@ export function runningRevisions({ colours, podRevisions }: World, progresses: r
 /** @param now milliseconds since the epoch */
 export function decide(world: World, now: number): Decision {
   const facts = releaseFacts(world, now);
-  const isLeftAlone = world.rollout.metadata.annotations?.[ANNOTATIONS.paused] === "true";
+  const { annotations, deletionTimestamp } = world.rollout.metadata;
+  const isLeftAlone = annotations?.[ANNOTATIONS.paused] === "true" || deletionTimestamp !== undefined;
   // Nothing is done while it is left alone, so nothing is remembered as if it were.
   const next = isLeftAlone ? leftAlone(world.progress, now) : advance(world.progress, facts, now);
   const acting = next.phase === "RollingBack" ? next : world.progress;
@@ -58,6 +61,7 @@ export function decide(world: World, now: number): Decision {
     weights: weightsOf(acting, facts),
     replicas: replicasOf(acting, facts),
     contents: contentsOf(world, acting),
+    now,
   };
 }
 

@@ -26,6 +26,7 @@ import type { SourceKind } from "./rollout.references.ts";
 import { sourceOf } from "./rollout.sources.ts";
 import { type Unusable, type Wanted, wantedOf } from "./rollout.template.ts";
 import type { Standing } from "./sampling/release.ts";
+import { type Leaving, observeLeaving } from "./traffic/leaving.ts";
 import { observeTraffic } from "./traffic/observe.ts";
 import type { ObservedTraffic, Traffic } from "./traffic/traffic.ts";
 import { type JobPod, type ObservedJob, observeJob, observeJobPod } from "./verification/jobs.ts";
@@ -57,6 +58,10 @@ export interface World {
   readonly versions: ReadonlyMap<string, KeptVersion>;
   /** How requests reach the colours. */
   readonly traffic: Traffic;
+  /** Routes of the user's that are to lead elsewhere again. */
+  readonly leaving: readonly Leaving[];
+  /** Services of theirs that could answer without the pods of the Rollout. */
+  readonly serving: ReadonlySet<string>;
   /** Why pods do not come up, where nothing of the above tells. */
   readonly clues: Clues;
   /** What the judge says of the release under way. */
@@ -100,7 +105,7 @@ export function observeRollout(cache: CacheReader, rollout: Rollout): World {
     );
   const versions = cache.list(RESOURCES.ControllerRevision, namespace, labels).map(observeVersion);
   const colours = { Blue: colourOf("Blue"), Green: colourOf("Green") };
-  const traffic = observeTraffic(cache, target);
+  const traffic = observeTraffic(cache, rollout);
   return {
     copies: observeCopies(cache, target),
     sources: NOTHING_READ,
@@ -122,6 +127,8 @@ export function observeRollout(cache: CacheReader, rollout: Rollout): World {
       deliveries: [],
     }),
     traffic,
+    leaving: observeLeaving(cache, rollout),
+    serving: new Set(),
     asked: () => ({ state: "Absent" }),
     versions: new Map(
       versions.filter((version) => version !== undefined).map((version) => [version.revision, version]),

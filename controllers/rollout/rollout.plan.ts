@@ -5,13 +5,14 @@ import type { Assessment } from "./rollout.assess.ts";
 import { jobActions } from "./rollout.checks.ts";
 import { forgetCopies, isReadable, makeCopies } from "./rollout.copying.ts";
 import { isUsable, runningRevisions } from "./rollout.decide.ts";
+import { isDeleted, leave, planDeparture } from "./rollout.departure.ts";
 import { budgetActions } from "./rollout.disruption.ts";
 import { waitsToBegin } from "./rollout.hold.ts";
+import { leadingOf } from "./rollout.leading.ts";
 import { failedDeliveries } from "./rollout.mail.ts";
 import { COLOURS } from "./rollout.names.ts";
 import { colourDeployment, colourService, revisionObject, runConfigMap } from "./rollout.objects.ts";
-import type { KeptRetreat, Progress } from "./rollout.progress.ts";
-import { isOfRelease } from "./rollout.retreat.ts";
+import type { Progress } from "./rollout.progress.ts";
 import { shareText } from "./rollout.sentences.ts";
 
 // A retreat writes the weights first, and waits for nothing. A release makes room first:
@@ -26,7 +27,7 @@ const LOOK_SECONDS = 2;
 export function planRollout(assessment: Assessment): Plan {
   const { world, acting, next } = assessment;
   // All that is made goes with the Rollout.
-  if (world.rollout.metadata.deletionTimestamp !== undefined) return { actions: [] };
+  if (isDeleted(assessment)) return planDeparture(assessment, LOOK_SECONDS);
   const weights = trafficActions(assessment);
   const isRetreat = acting.phase === "RollingBack";
   const copies = makeCopies(assessment);
@@ -46,36 +47,26 @@ export function planRollout(assessment: Assessment): Plan {
     ...recordRun(assessment),
   ];
   const isBusy = next.canary !== undefined || next.phase === "Retiring";
-  const requeueAfterSeconds = isBusy ? LOOK_SECONDS : untilWindow(assessment);
-  return { actions, ...(requeueAfterSeconds === undefined ? {} : { requeueAfterSeconds }) };
+  const isContested = world.traffic.contested !== undefined || world.leaving.length > 0;
+  const requeueAfterSeconds = isBusy || isContested ? LOOK_SECONDS : untilWindow(assessment);
+  return {
+    actions,
+    ...(requeueAfterSeconds === undefined ? {} : { requeueAfterSeconds }),
+    ...(world.traffic.holdsDeletion === true || world.leaving.length > 0 ? { holdsDeletion: true } : {}),
+  };
 }
 
 function trafficActions(assessment: Assessment): readonly Write[] {
-  const { world, weights, contents, acting, shareBps } = assessment;
-  if (weights === undefined) return [];
-  const ports = { Blue: contents.Blue?.ports, Green: contents.Green?.ports };
-  const retreat = retreatOf(acting) ?? keptRetreat(assessment);
-  return world.traffic.lead({ weights, ports, stable: acting.stable?.colour, retreat }, leadNote(acting, shareBps));
+  const { world, acting, shareBps } = assessment;
+  const how = leadingOf(assessment);
+  const writes = how === undefined ? [] : world.traffic.lead(how, leadNote(acting, shareBps));
+  return [...writes, ...leave(assessment)];
 }
 
 function leadNote({ canary, stable, retreat }: Progress, shareBps: number): string {
   if (retreat !== undefined) return `back: ${retreat.message}`;
   if (canary === undefined) return `all requests to revision ${stable?.revision ?? ""}`;
   return `${shareText(shareBps)} of the requests to the new version`;
-}
-
-function retreatOf({ canary, retreat, releaseStartedAt = "" }: Progress): KeptRetreat | undefined {
-  if (canary === undefined || retreat === undefined) return undefined;
-  const { outcome, reason, message } = retreat;
-  return { revision: canary.revision, startedAt: releaseStartedAt, outcome, reason, message };
-}
-
-/** What another replica wrote stays until it is known here, and then for as long as the revision must not come back. */
-function keptRetreat({ world, acting, next }: Assessment): KeptRetreat | undefined {
-  const seen = world.traffic.seen?.retreat;
-  if (seen === undefined) return undefined;
-  const isFailed = seen.revision === acting.failedRevision || seen.revision === next.failedRevision;
-  return isFailed || isOfRelease(acting, seen) ? seen : undefined;
 }
 
 function keepVersion(assessment: Assessment, copies: readonly Write[]): Write[] {

@@ -3,6 +3,7 @@ import { type ResourceState, ready, stuck, working } from "../../operator/runtim
 import type { Policy } from "../kit/conditions.ts";
 import type { Assessment } from "./rollout.assess.ts";
 import { colourTrouble } from "./rollout.conditions.ts";
+import { isDeleted, leavingText } from "./rollout.departure.ts";
 import { isOutsideWindows } from "./rollout.hold.ts";
 import type { World } from "./rollout.observe.ts";
 import { isToBegin } from "./rollout.progress.ts";
@@ -25,8 +26,10 @@ export const ROLLOUT_POLICIES: readonly Policy<Assessment, State>[] = [
   ["all is as it should be", rest],
 ];
 
-function deletion({ world }: Assessment): State | undefined {
-  if (world.rollout.metadata.deletionTimestamp === undefined) return undefined;
+function deletion(assessment: Assessment): State | undefined {
+  if (!isDeleted(assessment)) return undefined;
+  const waits = leavingText(assessment);
+  if (waits !== undefined) return stuck("Deleting", waits);
   return working("Deleting", "the Rollout's objects are being removed");
 }
 
@@ -42,7 +45,16 @@ function target({ conditions }: Assessment): State | undefined {
   return reason === "ConfigurationPending" ? working(reason, message) : stuck(reason, message);
 }
 
-const FOR_PEOPLE: readonly RolloutReason[] = ["GatewayAPINotInstalled", "RouteRejected", "GatewayNotFound"];
+const FOR_PEOPLE: readonly RolloutReason[] = [
+  "GatewayAPINotInstalled",
+  "RouteRejected",
+  "GatewayNotFound",
+  "RouteNotFound",
+  "RouteMismatch",
+  "RouteClaimed",
+  "RouteConflict",
+  "RouteReturning",
+];
 
 function route({ conditions, acting }: Assessment): State | undefined {
   const { status, reason, message } = conditions.RouteAccepted;

@@ -428,7 +428,7 @@ test("of a Rollout that is deleted at any moment nothing is left to do", () => {
       const { world } = tell(events);
       world.deleted = true;
       const { plan } = world.reconcile();
-      expect(plan).toEqual({ actions: [] });
+      expect(plan).toEqual({ actions: [], isCleanedUp: true });
     }),
     { numRuns: RUNS / 3 },
   );

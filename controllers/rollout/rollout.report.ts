@@ -9,10 +9,13 @@ import { firstFinding } from "../kit/conditions.ts";
 import { firstWords } from "../kit/explain/trouble.ts";
 import type { Assessment } from "./rollout.assess.ts";
 import { routeConflict } from "./rollout.conditions.ts";
+import { departureMemory, isDeleted } from "./rollout.departure.ts";
 import { dryRunStatus } from "./rollout.dry-run.ts";
+import { leadingOf } from "./rollout.leading.ts";
 import { mailOf } from "./rollout.mail.ts";
 import { ROLLOUT_POLICIES } from "./rollout.policies.ts";
 import { shareText, stepText } from "./rollout.sentences.ts";
+import { isLeft } from "./traffic/leaving.ts";
 import { withRefusals } from "./verification/memory.ts";
 
 /** What is told of a Rollout. @param publishNumbers whether numbers that change all the time may change now */
@@ -32,6 +35,7 @@ export function reportRollout(
     share: isReleasing ? shareText(shareBps) : undefined,
     weight: isReleasing ? weightOf(assessment, publishNumbers) : undefined,
     verdict: verdictOf(assessment, publishNumbers),
+    route: routeMemory(assessment),
     dryRun: dryRunOf(assessment, publishNumbers),
   };
   return {
@@ -45,6 +49,13 @@ export function reportRollout(
 export interface ReportedRun {
   readonly error?: Error | undefined;
   readonly now: number;
+}
+
+/** What is remembered of a route of the user's; one that is left is not forgotten before it has been. */
+function routeMemory(assessment: Assessment): RolloutStatus["route"] {
+  const { traffic, leaving, rollout } = assessment.world;
+  if (isDeleted(assessment)) return departureMemory(assessment);
+  return traffic.remember?.(leadingOf(assessment)) ?? (isLeft(leaving) ? undefined : rollout.status?.route);
 }
 
 /** A war about the route's weights is more than a step that failed. */

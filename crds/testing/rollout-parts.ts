@@ -7,6 +7,8 @@ const ports = (...list: readonly object[]): object => ({ service: { ports: list 
 const request = (asked: object): object => ({ request: { id: "a", ...asked } });
 
 const window = (given: object): object => ({ windows: [{ start: "22:00", end: "04:00", ...given }] });
+const led = (gatewayAPI: object, rest: object = {}): object => ({ traffic: { gatewayAPI }, ...rest });
+const parentRefs = [{ name: "public" }];
 
 export const REFUSED_ROLLOUTS: readonly (readonly [what: string, part: object, sentence: string])[] = [
   [
@@ -33,6 +35,20 @@ export const REFUSED_ROLLOUTS: readonly (readonly [what: string, part: object, s
   ["two ports of which one has no name", ports({ name: "a", port: 80 }, { port: 81 }), "each needs a name"],
   ["two ports of one name", ports({ name: "a", port: 80 }, { name: "a", port: 81 }), "names of ports must differ"],
   ["two ports of one number", ports({ name: "a", port: 80 }, { name: "b", port: 80 }), "numbers of ports must differ"],
+  ["no Gateway and no route", led({}), "traffic.gatewayAPI needs parentRefs, or the name of a route that is there"],
+  [
+    "Gateways beside a route of the user's",
+    led({ route: { name: "a" }, parentRefs }),
+    "traffic.gatewayAPI.parentRefs is for",
+  ],
+  ["host names beside it", led({ route: { name: "a" }, hostnames: [] }), "traffic.gatewayAPI.hostnames is for"],
+  ["matches beside it", led({ route: { name: "a" }, matches: [] }), "traffic.gatewayAPI.matches is for"],
+  ["filters beside it", led({ route: { name: "a" }, filters: [] }), "traffic.gatewayAPI.filters is for"],
+  [
+    "a route of the user's, and no Service whose place is taken",
+    led({ route: { name: "a" } }, { service: { ports: [{ port: 80 }] } }),
+    "traffic.gatewayAPI.route.backend is needed where service.name is not set",
+  ],
 ];
 
 /** The same parts as they may be. */
@@ -47,5 +63,12 @@ export const TAKEN_ROLLOUTS: readonly (readonly [what: string, part: object])[] 
   [
     "two ports with names",
     ports({ name: "a", port: 80, targetPort: 8_080 }, { name: "b", port: 81, targetPort: 8_080 }),
+  ],
+  ["a route of the user's", led({ route: { name: "a" } })],
+  ["a rule of it, by its name", led({ route: { name: "a", rule: "shop.v1" } })],
+  ["a rule of it, by its index", led({ route: { name: "a", rule: 15 } })],
+  [
+    "a route of the user's with a backend of another name",
+    led({ kind: "GRPCRoute", route: { name: "a", backend: "web" } }, { service: { ports: [{ port: 80 }] } }),
   ],
 ];

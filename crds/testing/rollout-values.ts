@@ -5,7 +5,7 @@ import { type Overrides, valuesOf } from "./arbitraries.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const { target, service, stages, analysis, request, disruption, windows } = rolloutSpec.shape;
+const { target, service, traffic, stages, analysis, request, disruption, windows } = rolloutSpec.shape;
 
 /** One of ten as the schema suggests it, which the rules refuse nearly always. */
 function mostly<T>(values: fc.Arbitrary<unknown>, repaired: (value: T) => unknown): fc.Arbitrary<unknown> {
@@ -32,6 +32,14 @@ function reached({ ports, ...rest }: Fields): unknown {
   const kept = distinct(distinct(ports as readonly Fields[], "name"), "port");
   const named = kept.map((it) => ({ name: `p${String(it["port"])}`, ...it }));
   return { ...rest, ports: kept.length > 1 ? named : kept };
+}
+
+/** A route of the user's with nothing that it says by itself, or one that is made. */
+function led({ gatewayAPI }: { readonly gatewayAPI: Fields }): unknown {
+  const { kind, route, parentRefs = [{ name: "public" }], ...rest } = gatewayAPI;
+  const named = kind === undefined ? {} : { kind };
+  if (route === undefined) return { gatewayAPI: { ...named, parentRefs, ...rest } };
+  return { gatewayAPI: { ...named, route: { backend: "web", ...(route as Fields) } } };
 }
 
 /** A stage where one is jumped to, and nowhere else. */
@@ -83,6 +91,7 @@ export const ROLLOUT_VALUES: Overrides = {
     exactlyOne(value, ["maxUnavailable", "minAvailable"], { maxUnavailable: 1 }),
   ),
   windows: mostly(valuesOf(windows, {}), (list: readonly Fields[]) => list.map(placed)),
+  traffic: mostly(valuesOf(traffic, {}), led),
   stages: mostly(valuesOf(stages, {}), ladder),
   analysis: mostly(valuesOf(analysis, {}), judged),
   request: mostly(valuesOf(request, {}), asked),

@@ -76,6 +76,7 @@ export const RESOURCES = {
   Secret: resourceType<SecretObject>("v1", ["Secret", "secrets"]),
   ConfigMap: resourceType<ConfigMapObject>("v1", ["ConfigMap", "configmaps"]),
   Service: resourceType("v1", ["Service", "services"]),
+  EndpointSlice: resourceType("discovery.k8s.io/v1", ["EndpointSlice", "endpointslices"]),
   ServiceAccount: resourceType("v1", ["ServiceAccount", "serviceaccounts"]),
   PersistentVolumeClaim: resourceType("v1", ["PersistentVolumeClaim", "persistentvolumeclaims"]),
   Event: resourceType("events.k8s.io/v1", ["Event", "events"]),

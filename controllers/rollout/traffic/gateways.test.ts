@@ -1,8 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import type { KubeObject } from "../../../lib/kube/types.ts";
 import { createMemoryWorld, type MemoryWorld } from "../../../testkit/memory-world.ts";
-import { targetOf } from "../rollout.names.ts";
-import { NAMESPACE, rollout, spec } from "../testing/builders.ts";
+import { NAMESPACE } from "../testing/builders.ts";
 import { gateway, gatewayClass } from "../testing/gateways.ts";
 import { idleGateway, missingGateway, observeParents, unseenGateways } from "./gateways.ts";
 
@@ -18,8 +17,7 @@ function finding({ objects = [gateway(), gatewayClass()], ref = {}, world: chang
   const world = createMemoryWorld({ namespace: NAMESPACE });
   for (const object of objects) world.put(object);
   change?.(world);
-  const traffic = { gatewayAPI: { kind: "HTTPRoute" as const, parentRefs: [{ name: "public", ...ref }] } };
-  const parents = observeParents(world.cache, targetOf(rollout({ ...spec(), traffic })));
+  const parents = observeParents(world.cache, [{ name: "public", ...ref }], NAMESPACE);
   return { unseen: unseenGateways(parents), says: missingGateway(parents) ?? idleGateway(parents, isRouteTaken) };
 }
 

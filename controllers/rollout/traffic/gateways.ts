@@ -5,9 +5,8 @@ import { type KubeObject, RESOURCES } from "../../../lib/kube/types.ts";
 import type { CacheReader } from "../../../operator/runtime/types.ts";
 import type { Policy, Says } from "../../kit/conditions.ts";
 import { firstOf } from "../rollout.first.ts";
-import type { Target } from "../rollout.names.ts";
 
-type ParentRef = GatewayTraffic["parentRefs"][number];
+export type ParentRef = NonNullable<GatewayTraffic["parentRefs"]>[number];
 
 interface ConditionShape {
   readonly type: string;
@@ -25,7 +24,7 @@ interface GatewayShape {
   readonly status?: { readonly conditions?: readonly ConditionShape[] };
 }
 
-/** A Gateway that the spec names. */
+/** A Gateway that the spec names, or its route. */
 export interface Parent {
   /** `namespace/name`. */
   readonly id: string;
@@ -40,9 +39,17 @@ export interface Parent {
   readonly classTrouble: string | undefined;
 }
 
-/** The Gateways of the spec, in its order. */
-export function observeParents(cache: CacheReader, { owner, spec }: Target): readonly Parent[] {
-  return spec.traffic.gatewayAPI.parentRefs.map((ref) => observeParent(cache, ref, owner.namespace));
+/** These Gateways, in their order. @param home namespace of whoever names them */
+export function observeParents(cache: CacheReader, refs: readonly ParentRef[], home: string): readonly Parent[] {
+  return refs.map((ref) => observeParent(cache, ref, home));
+}
+
+/** Gateways that a route names. */
+export function gatewayParentsOf(route: KubeObject): readonly ParentRef[] {
+  const { parentRefs = [] } = (route["spec"] ?? {}) as {
+    readonly parentRefs?: readonly (ParentRef & { readonly kind?: string })[];
+  };
+  return parentRefs.filter(({ kind = "Gateway" }) => kind === "Gateway");
 }
 
 /** `namespace/name` of a Gateway. @param home namespace of whoever names it */
@@ -109,6 +116,13 @@ export function missingGateway(parents: readonly Parent[]): Says<RolloutReason> 
 /** A Gateway that is there and does not work. @param isRouteTaken it says that it serves the route's present version */
 export function idleGateway(parents: readonly Parent[], isRouteTaken: boolean): Says<RolloutReason> | undefined {
   return firstAbout(IDLE, parents, isRouteTaken);
+}
+
+/** A hint where a wrong name looks like a gateway that takes its time. @param isSpokenOf a gateway has said something of the route */
+export function unseenText(parents: readonly Parent[], isSpokenOf: boolean): string {
+  const ids = unseenGateways(parents);
+  if (ids.length === 0 || isSpokenOf) return "";
+  return `; whether there is Gateway ${ids.join(", ")} is not to be seen from here`;
 }
 
 /** Gateways of which nothing can be known. */

@@ -10,9 +10,9 @@ import type { Says } from "../../kit/conditions.ts";
 import { ownedObject, ownLabels } from "../../kit/objects.ts";
 import { COLOURS, type Target } from "../rollout.names.ts";
 import { shareText } from "../rollout.sentences.ts";
-import { idleGateway, missingGateway, observeParents, type Parent, unseenGateways } from "./gateways.ts";
+import { idleGateway, missingGateway, observeParents, type Parent, unseenText } from "./gateways.ts";
 import { memoryAnnotations } from "./memory.ts";
-import { rivalsOf } from "./rivals.ts";
+import { rivalsOf, rivalText } from "./rivals.ts";
 import { type ObservedRoute, observeRoute } from "./route-facts.ts";
 import type { Leading, Traffic } from "./traffic.ts";
 
@@ -42,7 +42,7 @@ export function managedRoute(cache: CacheReader, target: Target): Traffic {
     gatewayAPI,
     route: own && observeRoute(own, target.names),
     isServed,
-    parents: observeParents(cache, target),
+    parents: observeParents(cache, gatewayAPI.parentRefs ?? [], namespace),
     rivals: own === undefined ? [] : rivalsOf(cache, type, own),
   });
   return {
@@ -58,7 +58,7 @@ export function managedRoute(cache: CacheReader, target: Target): Traffic {
 
 /** The route to both colours; none while nobody knows a port of them. */
 function routeObject({ target, gatewayAPI, route: seen }: Seen, how: Leading): KubeObject | undefined {
-  const { kind, parentRefs, hostnames, matches, filters } = gatewayAPI;
+  const { kind, parentRefs = [], hostnames, matches, filters } = gatewayAPI;
   const portOf = (colour: Colour): number | undefined => how.ports[colour]?.[0]?.port ?? seen?.ports[colour];
   const blue = portOf("Blue") ?? portOf("Green");
   const green = portOf("Green") ?? blue;
@@ -88,7 +88,7 @@ function routeObject({ target, gatewayAPI, route: seen }: Seen, how: Leading): K
 }
 
 function accepted(seen: Seen, weights: Leading["weights"] | undefined, shareBps: number): Says<RolloutReason> {
-  const { route, target, gatewayAPI, isServed, parents } = seen;
+  const { route, target, gatewayAPI, isServed, parents, rivals } = seen;
   const { kind } = gatewayAPI;
   if (!isServed) {
     const message = `the cluster has no ${kind} of gateway.networking.k8s.io/v1`;
@@ -103,27 +103,15 @@ function accepted(seen: Seen, weights: Leading["weights"] | undefined, shareBps:
   const idle = idleGateway(parents, route.isAccepted);
   if (idle !== undefined) return idle;
   if (!route.isAccepted)
-    return { reason: "RoutePending", message: `no gateway has taken ${name} of this generation yet${unseen(seen)}` };
+    return {
+      reason: "RoutePending",
+      message: `no gateway has taken ${name} of this generation yet${unseenText(parents, route.isSpokenOf)}`,
+    };
   const isWritten = route.weights?.Blue === weights.Blue && route.weights.Green === weights.Green;
   if (!isWritten)
     return { reason: "RoutePending", message: `${name} is being written: ${shareText(shareBps)} to the new version` };
   return {
     reason: "RouteAccepted",
-    message: `${name} gives ${shareText(shareBps)} of the requests to the new version${rivalText(seen)}`,
+    message: `${name} gives ${shareText(shareBps)} of the requests to the new version${rivalText(kind, rivals)}`,
   };
-}
-
-/** A hint where a wrong name looks like a gateway that takes its time. */
-function unseen({ parents, route }: Seen): string {
-  const ids = unseenGateways(parents);
-  if (ids.length === 0 || route?.isSpokenOf !== false) return "";
-  return `; whether there is Gateway ${ids.join(", ")} is not to be seen from here`;
-}
-
-/** Routes of others that are named in a message. */
-const RIVALS_TOLD = 3;
-
-function rivalText({ rivals, gatewayAPI }: Seen): string {
-  if (rivals.length === 0) return "";
-  return `; beware: ${gatewayAPI.kind} ${rivals.slice(0, RIVALS_TOLD).join(", ")} leads the same requests to the same Gateway, and the oldest has them`;
 }

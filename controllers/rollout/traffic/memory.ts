@@ -2,7 +2,7 @@
  * What the object that leads the requests remembers by itself: it is written together with the weights, so that a leader that comes
  * after a crash, or after the status was lost, knows it.
  */
-import { ANNOTATIONS } from "../../../crds/group.ts";
+import { ANNOTATIONS, annotationOf } from "../../../crds/group.ts";
 import type { Outcome } from "../../../crds/rollout-status.ts";
 import type { KubeObject } from "../../../lib/kube/types.ts";
 import { colourLabel, colourOf } from "../rollout.names.ts";
@@ -11,20 +11,27 @@ import type { Leading, ObservedTraffic } from "./traffic.ts";
 
 type Memory = Pick<ObservedTraffic, "stable" | "retreat">;
 
-/** As annotations. */
-export function memoryAnnotations({ stable, retreat }: Pick<Leading, "stable" | "retreat">): Record<string, string> {
+/** As annotations. @param rollout on an object that several Rollouts may have some on: whose they are */
+export function memoryAnnotations(
+  { stable, retreat }: Pick<Leading, "stable" | "retreat">,
+  rollout?: string,
+): Record<string, string> {
   return {
-    ...(stable === undefined ? {} : { [ANNOTATIONS.stable]: colourLabel(stable) }),
-    ...(retreat === undefined ? {} : { [ANNOTATIONS.retreat]: JSON.stringify(retreat) }),
+    ...(stable === undefined ? {} : { [keyOf(ANNOTATIONS.stable, rollout)]: colourLabel(stable) }),
+    ...(retreat === undefined ? {} : { [keyOf(ANNOTATIONS.retreat, rollout)]: JSON.stringify(retreat) }),
   };
 }
 
 /** What an object remembers; what somebody else wrote there counts for nothing. */
-export function memoryIn({ metadata: { annotations } }: KubeObject): Memory {
+export function memoryIn({ metadata: { annotations } }: KubeObject, rollout?: string): Memory {
   return {
-    stable: colourOf(annotations?.[ANNOTATIONS.stable]),
-    retreat: readRetreat(annotations?.[ANNOTATIONS.retreat]),
+    stable: colourOf(annotations?.[keyOf(ANNOTATIONS.stable, rollout)]),
+    retreat: readRetreat(annotations?.[keyOf(ANNOTATIONS.retreat, rollout)]),
   };
+}
+
+function keyOf(annotation: string, rollout: string | undefined): string {
+  return rollout === undefined ? annotation : annotationOf(rollout, annotation);
 }
 
 /** Outcomes of a release that went back. */

@@ -43,6 +43,15 @@ export function rivalsOf(cache: CacheReader, type: ResourceType, own: KubeObject
     .map(({ metadata }) => `${metadata.namespace ?? ""}/${metadata.name}`);
 }
 
+/** Routes of others that are named in a message. */
+const RIVALS_TOLD = 3;
+
+/** A warning of them, where there are some. */
+export function rivalText(kind: string, rivals: readonly string[]): string {
+  if (rivals.length === 0) return "";
+  return `; beware: ${kind} ${rivals.slice(0, RIVALS_TOLD).join(", ")} leads the same requests to the same Gateway, and the oldest has them`;
+}
+
 function ageOf({ metadata }: KubeObject): string {
   return `${metadata.creationTimestamp ?? ""} ${metadata.namespace ?? ""}/${metadata.name}`;
 }
