@@ -152,7 +152,7 @@ describe("reference pages", () => {
       .join("\n");
     for (const { type, conditions, reasons } of KINDS) {
       const folder = join(ROOT, "controllers", type.kind.toLowerCase());
-      const sources = readdirSync(folder)
+      const sources = readdirSync(folder, { recursive: true, encoding: "utf8" })
         .filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts"))
         .map((file) => readFileSync(join(folder, file), "utf8"))
         .concat(shared)
