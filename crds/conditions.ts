@@ -211,6 +211,8 @@ export const ROLLOUT_REASONS = {
   Judging: "Both versions have fresh counts.",
   NoData: "The source of the counts says nothing; the message says why. Weights stay where they are.",
   NoTraffic: "A version has had no requests at this stage: there is nothing to judge yet.",
+  WeightNotMeasured:
+    "The gateway says that it has the weight, and the requests that were counted do not bear it out. No stage passes; harm is found all the same.",
   CommonCause: "Both versions are ill: the release is held, and not blamed.",
   Promoted: "The version of the spec serves all requests.",
   Releasing: "A new version is being released; the message says at which step, and what the judge says.",

@@ -25,7 +25,10 @@ export function rolloutConditions(input: Decision): RolloutConditions {
     Promoted: promoted(input),
   };
   const yes: readonly RolloutReason[] = ["TargetFound", "RouteAccepted", "Serving", "Judging", "Promoted"];
-  return statementsOf(found, { yes, unknown: ["NotJudged", "NoData", "NoTraffic", "CommonCause"] });
+  return statementsOf(found, {
+    yes,
+    unknown: ["NotJudged", "NoData", "NoTraffic", "WeightNotMeasured", "CommonCause"],
+  });
 }
 
 function targetFound({ wanted, target }: World): Found {
@@ -80,8 +83,9 @@ function judged({ world, acting }: Decision): Found {
   const { standing } = world;
   const isJudged = acting.phase === "Canary" || acting.phase === "Baking";
   if (!isJudged) return { reason: "NotJudged", message: "no release is being judged" };
-  const { verdict, trouble } = standing ?? {};
+  const { verdict, trouble, shareTrouble } = standing ?? {};
   if (trouble !== undefined) return { reason: "NoData", message: trouble };
+  if (shareTrouble !== undefined) return { reason: "WeightNotMeasured", message: shareTrouble };
   if (verdict === undefined)
     return { reason: "NoData", message: "there was no look at the counters at this stage yet" };
   if (verdict.reason === "CommonCause") return { reason: "CommonCause", message: verdict.message };

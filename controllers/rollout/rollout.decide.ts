@@ -10,6 +10,7 @@ import type { ColourFacts, Progress, ReleaseFacts } from "./rollout.progress.ts"
 import type { Unusable, VersionContent, Wanted } from "./rollout.template.ts";
 import { canaryBps, replicasOf, weightsOf } from "./rollout.weights.ts";
 import { closedAt } from "./rollout.windows.ts";
+import type { Standing } from "./sampling/release.ts";
 
 export interface Decision {
   readonly world: World;
@@ -91,8 +92,8 @@ function releaseFacts(world: World, now: number): ReleaseFacts {
     checks: checkFacts(world),
     closed: closedAt(rollout.spec.windows, now),
     judged: {
-      // Nobody goes on to more requests while something is not told.
-      verdict: isSame && standing?.trouble === undefined ? standing?.verdict : undefined,
+      // Nobody goes on to more requests while something is not told, or the weight is not served.
+      verdict: isSame && isBorneOut(standing) ? standing.verdict : undefined,
       failure: isSame ? standing?.failure : undefined,
       unknownSince: isSame ? standing?.unknownSinceMs : undefined,
     },
@@ -105,6 +106,10 @@ function isStableGone({ progress: { stable }, wanted, colours, podRevisions, ver
   if (stable === undefined || !isUsable(wanted) || wanted.revision === stable.revision) return false;
   const { revision } = stable;
   return colours[stable.colour]?.revision !== revision && !versions.has(revision) && !podRevisions.includes(revision);
+}
+
+function isBorneOut({ trouble, shareTrouble }: Standing): boolean {
+  return trouble === undefined && shareTrouble === undefined;
 }
 
 /** Names the record of the release under way: the same revision that is released again is judged anew. */

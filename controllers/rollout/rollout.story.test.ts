@@ -76,6 +76,25 @@ test("the first version, then a good one, step by step", async () => {
   expectGolden(import.meta.dirname, "good-release", lines);
 });
 
+test("a weight that is not served lets no stage pass, and harm is found all the same", async () => {
+  const stage = beginStage();
+  await toRest(stage);
+  push(stage.world, "web:2");
+  await toRest(stage);
+  const shareTrouble = "the gateway gives the new version 0.2 % of 5,000 requests instead of 5 %";
+  stage.sampler.say({ shareTrouble, verdict: verdict("Pass", "HoldOver") });
+  await later(stage, 60);
+  expect(stage.status()).toMatchObject({ phase: "Canary", stage: 0 });
+  expect(conditionOf(stage, "Judged")).toMatchObject({
+    status: "Unknown",
+    reason: "WeightNotMeasured",
+    message: shareTrouble,
+  });
+  stage.sampler.say({ failure: verdict("Fail", "Harm") });
+  await toRest(stage);
+  expect(stage.status()).toMatchObject({ phase: "RollingBack" });
+});
+
 /** Ports of a colour's Service, and of the route's way to it. */
 function portsOf({ world }: Stage, colour: "blue" | "green"): { readonly ports: unknown; readonly route: unknown } {
   const { ports } = world.find("Service", `web-${colour}`)?.["spec"] as { ports: unknown };

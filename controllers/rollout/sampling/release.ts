@@ -12,6 +12,7 @@ import { canonicalJson } from "../../../lib/core/canonical.ts";
 import { type Counting, countSample, NOTHING_COUNTED } from "../judge/counters.ts";
 import { appendTick, beginRun, type OpenRun, resumeRun } from "../judge/run.ts";
 import type { Answer } from "./answer.ts";
+import { shareTrouble } from "./measured-share.ts";
 import { type Moment, nextMoment } from "./row-clock.ts";
 import { sidesOf } from "./sides.ts";
 import type { SampleTask } from "./task.ts";
@@ -37,6 +38,8 @@ export interface Standing {
   readonly lastSampleAt?: number;
   /** What is not told, and why: in words, without secrets. Nobody should go on to more weight while there is one. */
   readonly trouble?: string;
+  /** The requests that were counted do not bear out the weight; in words. Nobody goes on for this either. */
+  readonly shareTrouble?: string;
 }
 
 /** A release under way. */
@@ -51,6 +54,7 @@ export interface Release {
   readonly unknownSinceMs: number | undefined;
   readonly lastSampleAt: number | undefined;
   readonly trouble: string | undefined;
+  readonly shareTrouble: string | undefined;
 }
 
 /** @param stored a run to go on with, when it is of the same revision and policy */
@@ -67,6 +71,7 @@ export function beginRelease(task: SampleTask, stored: RolloutRun | undefined): 
     unknownSinceMs: unknownSince(open.run),
     lastSampleAt: undefined,
     trouble: undefined,
+    shareTrouble: undefined,
   };
 }
 
@@ -94,6 +99,7 @@ export function enterPlace(release: Release, task: SampleTask): Release {
     place: placeOf(task),
     counting: NOTHING_COUNTED,
     verdict: undefined,
+    shareTrouble: undefined,
     unknownSinceMs: unknownSinceMs ?? moment?.wallMs,
   };
 }
@@ -135,13 +141,15 @@ export function takeAnswer(release: Release, answer: Answer, now: Moment): Relea
 function withTick(release: Release, tick: Parameters<typeof appendTick>[1]): Release {
   const open = appendTick(release.open, tick);
   const verdict = open.run.rows.at(-1)?.verdict;
+  const share = shareTrouble(open.run.rows, release.place);
   // A verdict beside a trouble promotes nobody, so that it ends no time without one.
-  const isUnknown = verdict?.verdict === "Unknown" || release.trouble !== undefined;
+  const isUnknown = verdict?.verdict === "Unknown" || release.trouble !== undefined || share !== undefined;
   const { failure } = release;
   return {
     ...release,
     open,
     verdict,
+    shareTrouble: share,
     failure: failure ?? (verdict?.verdict === "Fail" ? { verdict, at: Date.parse(tick.to) } : undefined),
     unknownSinceMs: isUnknown ? (release.unknownSinceMs ?? Date.parse(tick.from)) : undefined,
   };
@@ -169,7 +177,7 @@ function forget(counting: Counting, answer: Answer): Counting {
 }
 
 export function standingOf(release: Release): Standing {
-  const { open, place, verdict, failure, unknownSinceMs, lastSampleAt, trouble } = release;
+  const { open, place, verdict, failure, unknownSinceMs, lastSampleAt, trouble, shareTrouble: share } = release;
   const { state } = open;
   const isHere = state.stage === place.stage && state.weightBps === place.weightBps;
   const of = (side: "canary" | "stable"): number => (isHere ? state.errors[side].total : 0);
@@ -183,5 +191,6 @@ export function standingOf(release: Release): Standing {
     measured: { canary: of("canary"), stable: of("stable") },
     ...(lastSampleAt === undefined ? {} : { lastSampleAt }),
     ...(trouble === undefined ? {} : { trouble }),
+    ...(share === undefined ? {} : { shareTrouble: share }),
   };
 }

@@ -170,8 +170,9 @@ function tell(of: Followed, release: Release, { add }: SourceContext): void {
 }
 
 /** What a reconcile should hear of at once. */
-function newsOf({ verdict, failure, trouble }: Release): string {
-  return [verdict?.verdict, verdict?.reason, failure !== undefined, trouble !== undefined].join(" ");
+function newsOf({ verdict, failure, trouble, shareTrouble }: Release): string {
+  const troubles = [trouble !== undefined, shareTrouble !== undefined];
+  return [verdict?.verdict, verdict?.reason, failure !== undefined, ...troubles].join(" ");
 }
 
 interface SourceDeps extends SamplerDeps {

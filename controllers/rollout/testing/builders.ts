@@ -74,7 +74,9 @@ export interface ScriptedSampler extends Sampler {
   /** What is followed now. */
   task(): SampleTask | undefined;
   /** What the judge says at the present place. */
-  say(said: Partial<Pick<Standing, "run" | "verdict" | "failure" | "unknownSinceMs" | "trouble">>): void;
+  say(
+    said: Partial<Pick<Standing, "run" | "verdict" | "failure" | "unknownSinceMs" | "trouble" | "shareTrouble">>,
+  ): void;
 }
 
 export function scriptedSampler(): ScriptedSampler {
