@@ -39,7 +39,7 @@ const QUERIES = DASHBOARD.panels.flatMap(({ targets }) => targets.map(({ expr })
 /** Reasons that say that all is well or on its way, that somebody wants it so, or that are never those of condition Ready. */
 const NEEDS_NO_ALERT = [
   ...["Ready", "Converged", "Releasing", "RollingBack", "Promoted", "Deploying", "ConfigurationPending", "Deleting"],
-  ...["Paused", "ReleasePaused", "RequestRefused"],
+  ...["Paused", "ReleasePaused", "RequestRefused", "WaitingForWindow"],
   ...["TargetFound", "RouteAccepted", "Serving", "NotJudged", "Judging", "NoData", "NoTraffic", "CommonCause"],
   // Deployments whose pods are not ready have alerts in every cluster, and this one is a Deployment like others.
   "PodsUnavailable",
