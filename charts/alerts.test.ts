@@ -40,7 +40,17 @@ const QUERIES = DASHBOARD.panels.flatMap(({ targets }) => targets.map(({ expr })
 const NEEDS_NO_ALERT = [
   ...["Ready", "Converged", "Releasing", "RollingBack", "Promoted", "Deploying", "ConfigurationPending", "Deleting"],
   ...["Paused", "ReleasePaused", "RequestRefused", "WaitingForWindow"],
-  ...["TargetFound", "RouteAccepted", "Serving", "NotJudged", "Judging", "NoData", "NoTraffic", "CommonCause"],
+  ...[
+    "TargetFound",
+    "RouteAccepted",
+    "Serving",
+    "NotJudged",
+    "Judging",
+    "NoData",
+    "NoTraffic",
+    "CommonCause",
+    "WeightNotMeasured",
+  ],
   // Deployments whose pods are not ready have alerts in every cluster, and this one is a Deployment like others.
   "PodsUnavailable",
 ];
