@@ -221,6 +221,9 @@ const UNSEEN: readonly RegExp[] = [
   /^patch events\.events\.k8s\.io$/,
   // Takes our finalizer off a Rollout that brings one along: it gets none here.
   /^patch rollouts\.shieldx\.dev$/,
+  // A route of ours goes when the spec names one of the user's; theirs is given back once their Service has pods.
+  /^delete (http|grpc)routes\.gateway\.networking\.k8s\.io$/,
+  /^list endpointslices\.discovery\.k8s\.io$/,
   // A label that somebody took off what is made once.
   /^patch (jobs\.batch|controllerrevisions\.apps)$/,
   // Asked about an object that does not come up for some seconds; here most do.

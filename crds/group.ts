@@ -6,6 +6,9 @@ export const API_VERSION = `${GROUP}/${VERSION}`;
 /** Field manager of every server-side apply of the controllers. */
 export const FIELD_MANAGER = "shieldx-controller";
 
+/** Field manager that holds what was handed over, until somebody else changes it. */
+export const HAND_OVER_MANAGER = "shieldx-hand-over";
+
 /** Field manager of what people ask for on the command line. */
 export const COMMAND_LINE_MANAGER = "shieldx-command-line";
 
@@ -88,6 +91,8 @@ export const ANNOTATIONS = {
   configuration: `${GROUP}/configuration`,
   /** On a copy of a ConfigMap or Secret: the name of what it is a copy of. */
   copyOf: `${GROUP}/copy-of`,
+  /** On the Deployment of a colour: an autoscaler says how many pods it has. */
+  autoscaled: `${GROUP}/autoscaled`,
   /** On a route: the colour that serves, for a status that was lost. */
   stable: `${GROUP}/stable`,
   /** On a route of the user's, behind the name of the Rollout: what the Rollout has changed of it, as JSON. */

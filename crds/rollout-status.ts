@@ -122,6 +122,11 @@ export const rolloutStatus = z.strictObject({
     .boolean()
     .meta({ description: "True for a return to a revision that was stable recently: it is not judged." })
     .exactOptional(),
+  heldReplicas: z
+    .int()
+    .min(1)
+    .meta({ description: "Pods that the stable version had when the release began: no autoscaler takes it below." })
+    .exactOptional(),
   ignoresWindows: z
     .boolean()
     .meta({ description: "True for a release that a request lets go on outside of spec.windows." })

@@ -4,6 +4,7 @@ import { ROLLOUT_CONDITIONS, ROLLOUT_REASONS } from "./conditions.ts";
 import { API_VERSION, GROUP, VERSION } from "./group.ts";
 import { defineKind } from "./kind.ts";
 import { rolloutAnalysis } from "./rollout-analysis.ts";
+import { rolloutAutoscaling } from "./rollout-autoscaling.ts";
 import { rolloutDisruption } from "./rollout-disruption.ts";
 import { rolloutStages } from "./rollout-ladder.ts";
 import { rolloutNotifications } from "./rollout-notifications.ts";
@@ -47,6 +48,12 @@ const specShape = z.strictObject({
     .meta({
       description:
         "Pods of the version that serves; those of the Deployment unless told. Set it when the Deployment itself is to have no pods.",
+    })
+    .exactOptional(),
+  autoscaling: rolloutAutoscaling
+    .meta({
+      ...rolloutAutoscaling.meta(),
+      description: "An autoscaler for the pods of each version, in place of a number of replicas.",
     })
     .exactOptional(),
   disruption: rolloutDisruption
@@ -139,6 +146,11 @@ const specShape = z.strictObject({
 
 /** `spec` of a Rollout, after defaulting. */
 export const rolloutSpec = withRules(specShape, [
+  {
+    rule: "!has(self.replicas) || !has(self.autoscaling)",
+    message: "name either replicas or autoscaling: an autoscaler and a number would undo each other",
+    check: ({ replicas, autoscaling }) => replicas === undefined || autoscaling === undefined,
+  },
   {
     rule: "!has(self.analysis.dryRun) || !has(self.analysis.dryRun.stages) || size(self.analysis.dryRun.stages) == size(self.stages)",
     message: "analysis.dryRun.stages must have one entry for each of stages",

@@ -242,6 +242,10 @@ function failing(applier: Applier, meet: Failures["meet"]): Applier {
       meet(object.kind, object.metadata.name);
       return applier.apply(owner, object, signal);
     },
+    handOver: async (owner, object, signal) => {
+      meet(object.kind, object.metadata.name);
+      return applier.handOver(owner, object, signal);
+    },
     create: async (owner, object, signal) => {
       meet(object.kind, object.metadata.name);
       return applier.create(owner, object, signal);

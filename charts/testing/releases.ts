@@ -2,6 +2,7 @@ import { rollout, service } from "../../controllers/rollout/testing/builders.ts"
 import { configMap, configuredDeployment, secret } from "../../controllers/rollout/testing/configured.ts";
 import { COMPONENTS, LABELS } from "../../crds/group.ts";
 import { ROLLOUT, type Rollout, type RolloutSpec } from "../../crds/rollout.ts";
+import { rolloutAutoscaling } from "../../crds/rollout-autoscaling.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
 import { eventually } from "../../testkit/wait.ts";
@@ -24,12 +25,18 @@ export async function tellReleases(user: KubeClient, namespace: string): Promise
   await create(RESOURCES.Deployment, configuredDeployment("web:1"));
   await create(RESOURCES.Service, service());
   await create(ROLLOUT, named("web", {}));
+  const autoscaling = { ...rolloutAutoscaling.parse({ minReplicas: 2, maxReplicas: 5 }) };
   const { template } = configuredDeployment("web:1")["spec"] as {
     readonly template: Readonly<Record<string, unknown>>;
   };
   await create(
     ROLLOUT,
-    named("calls", { target: { template }, service: { ports: [{ port: 80, targetPort: 8_080 }] }, traffic }),
+    named("calls", {
+      target: { template },
+      service: { ports: [{ port: 80, targetPort: 8_080 }] },
+      traffic,
+      autoscaling,
+    }),
   );
 
   const copies = async (type: ResourceType): Promise<string> => {
@@ -40,6 +47,11 @@ export async function tellReleases(user: KubeClient, namespace: string): Promise
     (await user.find(type, { namespace, name })) !== undefined;
   await eventually("HTTPRoute web is there", isThere(RESOURCES.HTTPRoute, "web"), DEADLINE_MS);
   await eventually("GRPCRoute calls is there", isThere(RESOURCES.GRPCRoute, "calls"), DEADLINE_MS);
+  await eventually("calls is scaled", isThere(RESOURCES.HorizontalPodAutoscaler, "calls-blue"), DEADLINE_MS);
+  const fixed = { spec: { autoscaling: null, replicas: 2 } };
+  await user.patch(ROLLOUT, { namespace, name: "calls" }, { format: "merge", patch: fixed });
+  const isScaled = isThere(RESOURCES.HorizontalPodAutoscaler, "calls-blue");
+  await eventually("calls is scaled no more", async () => !(await isScaled()), DEADLINE_MS);
   const [maps, secrets] = [await copies(RESOURCES.ConfigMap), await copies(RESOURCES.Secret)];
   const changed = { format: "merge", patch: { data: { COLOR: "Z3JlZW4=" } } } as const;
   await user.patch(RESOURCES.ConfigMap, { namespace, name: "settings" }, changed);

@@ -192,6 +192,7 @@ const WATCHES: readonly Watch[] = [
   named(RESOURCES.Service, ON_SERVICE, inputOf),
   ...configurationWatches,
   ours(RESOURCES.ControllerRevision),
+  ours(RESOURCES.HorizontalPodAutoscaler, { changed: factsChanged(inputOf) }),
   // Its status follows every pod.
   ours(RESOURCES.PodDisruptionBudget, { changed: factsChanged(inputOf) }),
   ours(RESOURCES.Pod, { changed: factsChanged((pod) => [observePod(pod), observeJobPod(pod).job]), writes: [] }),

@@ -79,9 +79,7 @@ function releaseFacts(world: World, now: number): ReleaseFacts {
   return {
     spec: rollout.spec,
     wanted: isUsable(wanted) ? wanted.revision : undefined,
-    replicas: isUsable(wanted)
-      ? wanted.replicas
-      : Math.max(1, ...COLOURS.map((colour) => colours[colour]?.replicas ?? 0)),
+    replicas: wholeReplicas(world),
     colours: { Blue: factsOf("Blue"), Green: factsOf("Green") },
     isStableGone: isStableGone(world),
     route: {
@@ -110,6 +108,16 @@ function isStableGone({ progress: { stable }, wanted, colours, podRevisions, ver
 
 function isBorneOut({ trouble, shareTrouble }: Standing): boolean {
   return trouble === undefined && shareTrouble === undefined;
+}
+
+/** Pods of a version that serves everything: where autoscalers are, as many as the stable one has now. */
+function wholeReplicas({ rollout, wanted, colours, progress }: World): number {
+  const { autoscaling } = rollout.spec;
+  const { stable, heldReplicas = 0 } = progress;
+  if (autoscaling !== undefined && stable !== undefined) {
+    return Math.max(colours[stable.colour]?.replicas ?? 0, autoscaling.minReplicas, heldReplicas);
+  }
+  return isUsable(wanted) ? wanted.replicas : Math.max(1, ...COLOURS.map((colour) => colours[colour]?.replicas ?? 0));
 }
 
 /** Names the record of the release under way: the same revision that is released again is judged anew. */

@@ -1,5 +1,5 @@
 /** Turns raw objects into the few facts that decisions need. */
-import { LABELS } from "../../crds/group.ts";
+import { ANNOTATIONS, LABELS } from "../../crds/group.ts";
 import type { Colour } from "../../crds/rollout-status.ts";
 import { identityOf, type KubeObject, type ObjectIdentity, RESOURCES } from "../../lib/kube/types.ts";
 import { type PodFacts, podFacts } from "../kit/explain/pods.ts";
@@ -10,6 +10,8 @@ import type { VersionContent } from "./rollout.template.ts";
 export interface ObservedColour extends ObjectIdentity {
   readonly revision: string | undefined;
   readonly replicas: number;
+  /** How many pods it has is left out of what is applied. */
+  readonly isHandedOver: boolean;
   /** Why its pods were refused, in the words of admission or quota. */
   readonly refused: string | undefined;
 }
@@ -29,6 +31,7 @@ export function observeColour(deployment: KubeObject | undefined): ObservedColou
     ...identityOf(RESOURCES.Deployment, deployment),
     revision: deployment.metadata.labels?.[LABELS.revision],
     replicas: spec?.replicas ?? 1,
+    isHandedOver: deployment.metadata.annotations?.[ANNOTATIONS.autoscaled] === "true",
     refused: refused?.message,
   };
 }

@@ -24,3 +24,13 @@ export function waitsToBegin(progress: Progress, facts: Facts & Pick<ReleaseFact
   const isAtRest = phase === "Idle" && stable !== undefined && canary === undefined;
   return isAtRest && facts.closed !== undefined && !facts.spec.paused && isToBegin(progress, facts);
 }
+
+/** What a release remembers of its beginning: pods that the stable version keeps until the end. */
+export function withHeldReplicas(progress: Progress, { spec, replicas }: ReleaseFacts): Progress {
+  const { canary, stable, heldReplicas } = progress;
+  const isHeld = spec.autoscaling !== undefined && canary !== undefined && stable !== undefined;
+  if (isHeld) return heldReplicas === undefined ? { ...progress, heldReplicas: replicas } : progress;
+  if (heldReplicas === undefined) return progress;
+  const { heldReplicas: _, ...rest } = progress;
+  return rest;
+}

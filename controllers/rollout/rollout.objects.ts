@@ -18,15 +18,17 @@ export function colourSelector({ owner }: Target, colour: Colour): Record<string
 export function colourDeployment(
   target: Target,
   colour: Colour,
-  { revision, template, replicas }: VersionContent & { readonly replicas: number },
+  { revision, template, replicas }: VersionContent & { readonly replicas: number | undefined },
 ): KubeObject {
   const selector = colourSelector(target, colour);
   const { metadata, spec } = template;
   const labels = { ...metadata.labels, ...selector, [LABELS.revision]: revision };
   return ownedObject(target.owner, RESOURCES.Deployment, target.names.colour(colour), {
     labels: { [LABELS.colour]: colourLabel(colour), [LABELS.revision]: revision },
+    ...(replicas === undefined ? { annotations: { [ANNOTATIONS.autoscaled]: "true" } } : {}),
     spec: {
-      replicas,
+      // Whoever names the number takes it from an autoscaler.
+      ...(replicas === undefined ? {} : { replicas }),
       selector: { matchLabels: selector },
       // A version is another Deployment: this one has no history of its own.
       revisionHistoryLimit: 0,

@@ -4,7 +4,13 @@ import { ROLLOUT, type Rollout } from "../../crds/rollout.ts";
 import type { RolloutRun } from "../../crds/rollout-run.ts";
 import { type Colour, type RolloutStatus } from "../../crds/rollout-status.ts";
 import { deepFreeze } from "../../lib/core/objects.ts";
-import { identityOf, type KubeObject, type ObjectIdentity, RESOURCES } from "../../lib/kube/types.ts";
+import {
+  identityOf,
+  type KubeObject,
+  type ObjectIdentity,
+  RESOURCES,
+  type ResourceType,
+} from "../../lib/kube/types.ts";
 import { type Clues, NO_CLUES, type Suspect } from "../../operator/runtime/clues.ts";
 import type { CacheReader } from "../../operator/runtime/types.ts";
 import type { Delivery } from "../kit/notifications/outbox.ts";
@@ -32,7 +38,7 @@ import type { ObservedTraffic, Traffic } from "./traffic/traffic.ts";
 import { type JobPod, type ObservedJob, observeJob, observeJobPod } from "./verification/jobs.ts";
 import type { Seen } from "./verification/memory.ts";
 
-const { PodDisruptionBudget } = RESOURCES;
+const { HorizontalPodAutoscaler, PodDisruptionBudget } = RESOURCES;
 
 /** Rollouts by the Deployment that they release. */
 export const ON_DEPLOYMENT = "deployment";
@@ -52,6 +58,8 @@ export interface World {
   readonly copies: CopiesThere;
   /** What is to be copied, where something is. */
   readonly sources: ReadSources;
+  /** Autoscalers of the colours. */
+  readonly autoscalers: readonly ObjectIdentity[];
   /** Disruption budgets of the colours. */
   readonly budgets: readonly ObjectIdentity[];
   /** What versions run, by revision. */
@@ -103,6 +111,8 @@ export function observeRollout(cache: CacheReader, rollout: Rollout): World {
         .list(RESOURCES.Deployment, namespace, labels)
         .find(({ metadata }) => metadata.name === names.colour(colour)),
     );
+  const listed = (type: ResourceType): readonly ObjectIdentity[] =>
+    cache.list(type, namespace, labels).map((it) => identityOf(type, it));
   const versions = cache.list(RESOURCES.ControllerRevision, namespace, labels).map(observeVersion);
   const colours = { Blue: colourOf("Blue"), Green: colourOf("Green") };
   const traffic = observeTraffic(cache, rollout);
@@ -117,7 +127,8 @@ export function observeRollout(cache: CacheReader, rollout: Rollout): World {
       colours,
       pods: pods.filter(({ deleting }) => !deleting),
       podRevisions: pods.flatMap(({ revision }) => revision ?? []),
-      budgets: cache.list(PodDisruptionBudget, namespace, labels).map((it) => identityOf(PodDisruptionBudget, it)),
+      autoscalers: listed(HorizontalPodAutoscaler),
+      budgets: listed(PodDisruptionBudget),
       clues: NO_CLUES,
       standing: undefined,
       jobs: cache.list(RESOURCES.Job, namespace, labels).map(observeJob),
@@ -199,6 +210,7 @@ const REMEMBERED = [
   "heldSince",
   "isFastTrack",
   "ignoresWindows",
+  "heldReplicas",
   "verify",
   "pause",
   "retreat",

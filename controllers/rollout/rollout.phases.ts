@@ -10,7 +10,7 @@
  * Where the spec asks for no check, nothing is verified.
  */
 import type { Phase } from "../../crds/rollout-status.ts";
-import { isOnHold } from "./rollout.hold.ts";
+import { isOnHold, withHeldReplicas } from "./rollout.hold.ts";
 import { onLadder, withStageBps } from "./rollout.ladder.ts";
 import { otherColour, type Progress, type ReleaseFacts } from "./rollout.progress.ts";
 import { answerRequest } from "./rollout.requests.ts";
@@ -28,10 +28,11 @@ export function advance(progress: Progress, facts: ReleaseFacts, now: number): P
   const placed = alone(onLadder(held(progress, facts, now), facts, now), facts, now);
   const asked = answerRequest(placed, facts, now);
   const cause = causeOfRetreat(asked, facts, now);
-  if (cause !== undefined) return retreatFor(asked, cause, now);
+  if (cause !== undefined) return withHeldReplicas(retreatFor(asked, cause, now), facts);
   const paused = pauseFor(checked(asked, facts, now), facts, now);
   const isStill = isHeld(paused, facts);
-  return withStageBps(isStill ? verified(paused, facts, now) : STEPS[paused.phase](paused, facts, now), facts);
+  const next = isStill ? verified(paused, facts, now) : STEPS[paused.phase](paused, facts, now);
+  return withHeldReplicas(withStageBps(next, facts), facts);
 }
 
 /** What is remembered of a Rollout that is left alone: nothing but since when. @param now milliseconds since the epoch */

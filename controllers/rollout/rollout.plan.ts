@@ -1,7 +1,8 @@
 /** What to do next, and in which order. */
-import { apply, create, remove, urgent, warn } from "../../operator/runtime/actions.ts";
+import { apply, create, nameOf, remove, urgent, warn } from "../../operator/runtime/actions.ts";
 import type { Action, Plan, Write } from "../../operator/runtime/types.ts";
 import type { Assessment } from "./rollout.assess.ts";
+import { forgetAutoscalers, handOverActions, keepAutoscalers, scalingOf } from "./rollout.autoscaling.ts";
 import { jobActions } from "./rollout.checks.ts";
 import { forgetCopies, isReadable, makeCopies } from "./rollout.copying.ts";
 import { isUsable, runningRevisions } from "./rollout.decide.ts";
@@ -31,12 +32,15 @@ export function planRollout(assessment: Assessment): Plan {
   const weights = trafficActions(assessment);
   const isRetreat = acting.phase === "RollingBack";
   const copies = makeCopies(assessment);
+  const forgotten = forgetAutoscalers(assessment);
   const actions: Action[] = [
     ...(isRetreat ? weights.map(urgent) : []),
     ...copies,
     ...keepVersion(assessment, copies),
     ...services(assessment),
-    ...deployments(assessment, copies),
+    ...forgotten,
+    ...deployments(assessment, [...copies, ...forgotten]),
+    ...keepAutoscalers(assessment),
     ...budgetActions(assessment),
     ...jobActions(world, acting),
     ...(isRetreat ? [] : weights),
@@ -90,7 +94,8 @@ function services({ world, contents }: Assessment): Write[] {
   );
 }
 
-function deployments(assessment: Assessment, copies: readonly Write[]): Write[] {
+/** @param before what is to be done before */
+function deployments(assessment: Assessment, before: readonly Write[]): Write[] {
   const { world, contents, replicas, acting } = assessment;
   return COLOURS.flatMap((colour) => {
     const content = contents[colour];
@@ -101,10 +106,13 @@ function deployments(assessment: Assessment, copies: readonly Write[]): Write[] 
     // Nobody knows what it runs any more, and it is to run nothing.
     if (content === undefined) return seen === undefined || pods > 0 ? [] : [remove(seen, "its version is not known")];
     if (!isReadable(assessment, colour)) return [];
-    const note = `${String(pods)} pods of revision ${content.revision}`;
+    const isWritten = scalingOf(assessment, colour, pods) === "Written";
+    const note = `${isWritten ? String(pods) : "scaled"} pods of revision ${content.revision}`;
     const isNew = seen?.revision !== content.revision;
-    const deployment = colourDeployment(world.target, colour, { ...content, replicas: pods });
-    return [apply(deployment, note, isNew ? copies : [])];
+    const shared = handOverActions(assessment, colour);
+    const deployment = colourDeployment(world.target, colour, { ...content, replicas: isWritten ? pods : undefined });
+    const autoscaler = before.filter((it) => nameOf(it).endsWith(`/${world.target.names.colour(colour)}`));
+    return [...shared, apply(deployment, note, [...(isNew ? before : autoscaler), ...shared])];
   });
 }
 

@@ -21,6 +21,7 @@ export type Progress = Pick<
   | "heldSince"
   | "isFastTrack"
   | "ignoresWindows"
+  | "heldReplicas"
   | "verify"
   | "pause"
   | "retreat"
@@ -72,7 +73,14 @@ export interface JudgedFacts {
 export interface ReleaseFacts {
   readonly spec: Pick<
     RolloutSpec,
-    "stages" | "bakeSeconds" | "holdbackBps" | "drainSeconds" | "progressDeadlineSeconds" | "rollback" | "paused"
+    | "stages"
+    | "autoscaling"
+    | "bakeSeconds"
+    | "holdbackBps"
+    | "drainSeconds"
+    | "progressDeadlineSeconds"
+    | "rollback"
+    | "paused"
   > & { readonly request?: RolloutRequest };
   /** Revision that the spec asks for; absent while the target cannot be used. */
   readonly wanted: string | undefined;

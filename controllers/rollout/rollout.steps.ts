@@ -66,7 +66,7 @@ export function endRetreat(progress: Progress, now: number): Progress {
 
 function endRelease(progress: Progress): Progress {
   const { canary: _, retreat: __, isFastTrack: ___, releaseStartedAt: ____, verify: _____, ...kept } = progress;
-  const { ignoresWindows: ______, ...rest } = kept;
+  const { ignoresWindows: ______, heldReplicas: _______, ...rest } = kept;
   return rest;
 }
 

@@ -106,7 +106,7 @@ export function wantedOf(spec: RolloutSpec, named: Named): Wanted | Unusable {
     template,
     revision: revisionOf({ template, ports }),
     copies: [],
-    replicas: spec.replicas ?? deploymentReplicas(named),
+    replicas: spec.replicas ?? withinBounds(spec, deploymentReplicas(named)),
     ports,
   };
 }
@@ -144,9 +144,15 @@ function withoutService({ spec, named }: Asked): Unusable | undefined {
 
 /** One pod in place of none would have all requests: a Deployment that somebody scaled to 0 says nothing of those that serve. */
 function withoutReplicas({ spec, named }: Asked): Unusable | undefined {
-  if (spec.replicas !== undefined || deploymentReplicas(named) > 0) return undefined;
+  if (spec.replicas !== undefined || spec.autoscaling !== undefined || deploymentReplicas(named) > 0) return undefined;
   const message = `Deployment ${spec.target.deployment ?? ""} is scaled to 0, so nothing says how many pods are to serve: set spec.replicas`;
   return { reason: "ReplicasUnknown", message };
+}
+
+/** What a first version begins with, where an autoscaler goes on. */
+function withinBounds({ autoscaling }: RolloutSpec, replicas: number): number {
+  if (autoscaling === undefined) return replicas;
+  return Math.min(Math.max(replicas, autoscaling.minReplicas), autoscaling.maxReplicas);
 }
 
 function deploymentReplicas({ deployment }: Named): number {

@@ -101,7 +101,8 @@ function canaryPods(progress: Progress, facts: ReleaseFacts, { colour, revision 
   return Math.max(Math.min(before, facts.replicas), wantedPods(progress, facts));
 }
 
-function wantedPods(progress: Progress, facts: ReleaseFacts): number {
+/** Pods that the step of the canary takes. */
+export function wantedPods(progress: Progress, facts: ReleaseFacts): number {
   const { spec, replicas } = facts;
   if (progress.stable === undefined || progress.isFastTrack === true) return replicas;
   if (progress.phase === "Preparing" || progress.phase === "Verifying") return podsFor(stageBps(0, spec), replicas);

@@ -83,6 +83,7 @@ export const RESOURCES = {
   Deployment: resourceType("apps/v1", ["Deployment", "deployments"]),
   ControllerRevision: resourceType("apps/v1", ["ControllerRevision", "controllerrevisions"]),
   Job: resourceType("batch/v1", ["Job", "jobs"]),
+  HorizontalPodAutoscaler: resourceType("autoscaling/v2", ["HorizontalPodAutoscaler", "horizontalpodautoscalers"]),
   PodDisruptionBudget: resourceType("policy/v1", ["PodDisruptionBudget", "poddisruptionbudgets"]),
   NetworkPolicy: resourceType("networking.k8s.io/v1", ["NetworkPolicy", "networkpolicies"]),
   Role: resourceType("rbac.authorization.k8s.io/v1", ["Role", "roles"]),

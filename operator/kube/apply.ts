@@ -1,5 +1,5 @@
 import { taking } from "../../crds/forced-fields.ts";
-import { ANNOTATIONS, FIELD_MANAGER } from "../../crds/group.ts";
+import { ANNOTATIONS, FIELD_MANAGER, HAND_OVER_MANAGER } from "../../crds/group.ts";
 import { contentHash } from "../../lib/core/canonical.ts";
 import type { Clock } from "../../lib/core/clock.ts";
 import { isOperatorError, OperatorError } from "../../lib/core/errors.ts";
@@ -26,6 +26,11 @@ export interface Applier {
    * @throws OperatorError NAME_CONFLICT; KUBE_FIELD_CONFLICT when the fields are taken again and again; KUBE_…
    */
   apply(owner: KubeObject, object: KubeObject, how: WriteHow): Promise<WriteResult>;
+  /**
+   * Applies fields of an object of ours under another name, by no force: a later apply that leaves them out changes nothing.
+   * @throws OperatorError KUBE_NOT_FOUND, NAME_CONFLICT; KUBE_FIELD_CONFLICT when they are others by now; KUBE_…
+   */
+  handOver(owner: KubeObject, object: KubeObject, how: WriteHow): Promise<WriteResult>;
   /**
    * Creates the object once; one of ours that exists is left as it is, but for labels that somebody took from it.
    * @throws OperatorError NAME_CONFLICT, KUBE_…
@@ -206,6 +211,24 @@ export function createApplier(options: ApplierOptions): Applier {
       const ownerReferences = withoutEarlierOwners(owner, live);
       if (ownerReferences !== undefined) live = await amend(live, { ownerReferences }, how);
       const answer = await sendOver(live);
+      return live.metadata.resourceVersion === answer.metadata.resourceVersion ? "unchanged" : "written";
+    },
+    handOver: async (owner, object, asked) => {
+      const how = requestHow(asked);
+      const type = options.typeOf(object);
+      const live = await observe(type, refOf(object), how);
+      if (live === undefined)
+        throw new OperatorError("KUBE_NOT_FOUND", `${object.kind} ${object.metadata.name} is gone`);
+      await requireOurs(type, { owner, live, object }, how);
+      const { uid } = live.metadata;
+      const precondition = uid === undefined ? {} : { uid };
+      fence();
+      const answer = await client.apply(
+        type,
+        { ...object, metadata: { ...object.metadata, ...precondition } },
+        { fieldManager: HAND_OVER_MANAGER, ...how, fence },
+      );
+      cache.overlay(type, answer);
       return live.metadata.resourceVersion === answer.metadata.resourceVersion ? "unchanged" : "written";
     },
     create: async (owner, object, asked) => {

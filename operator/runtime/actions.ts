@@ -14,6 +14,11 @@ export function create(object: KubeObject, note: string, needs: readonly Action[
   return { type: "create", object, note, needs: needs.map(nameOf) };
 }
 
+/** Fields of an object that somebody else is to change from now on, as they are. */
+export function handOver(object: KubeObject, note: string, needs: readonly Action[] = []): Write {
+  return { type: "handOver", object, note, needs: needs.map(nameOf) };
+}
+
 /** Delete what was observed, and nothing that took its name meanwhile. */
 export function remove(
   { resource, namespace, name, uid }: ObjectIdentity,
@@ -73,6 +78,8 @@ export function nameOf(action: Action): string {
     case "apply":
     case "create":
       return `${action.object.kind}/${action.object.metadata.name}`;
+    case "handOver":
+      return `${action.object.kind}/${action.object.metadata.name}/handOver`;
     case "delete":
     case "patch":
       return `${action.resource.kind}/${action.name}`;

@@ -33,6 +33,7 @@ beforeEach(() => {
   execute = createExecutor({
     applier: {
       apply: (_owner, { metadata: { name } }) => send(name),
+      handOver: (_owner, { metadata: { name } }) => send(name),
       create: (_owner, { metadata: { name } }) => send(name),
       remove: ({ name }) => send(name),
       patch: ({ name }) => send(name),

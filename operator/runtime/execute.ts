@@ -75,6 +75,8 @@ export function createExecutor(options: ExecuteOptions): Execute {
         return applier.apply(owner, action.object, how);
       case "create":
         return applier.create(owner, action.object, how);
+      case "handOver":
+        return applier.handOver(owner, action.object, how);
       case "delete":
         return applier.remove(action, how);
       case "patch":

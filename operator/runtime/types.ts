@@ -54,6 +54,11 @@ export type Action =
   /** Create once; an existing object is left as it is (keys, passwords, claims, maps). */
   | (WriteStep & { readonly type: "create"; readonly object: KubeObject })
   /**
+   * Holds fields under another name, as they are: they stay when the next apply leaves them out, for somebody else to change. Fails
+   * where they are others by now.
+   */
+  | (WriteStep & { readonly type: "handOver"; readonly object: KubeObject })
+  /**
    * Delete, only the very object that was observed (`uid`); already gone is success. With `resourceVersion` only while
    * nobody has changed it since: for what may become worth keeping at any moment.
    */
