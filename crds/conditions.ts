@@ -203,6 +203,10 @@ export const ROLLOUT_REASONS = {
     "A Gateway of spec.traffic, or the listener that is named of it, does not exist. Create it, or correct the reference.",
   GatewayNotReady:
     "A Gateway of spec.traffic is there and serves nothing: no controller has taken it, or its controller says why it cannot.",
+  MirrorUnsupported:
+    "Copies of requests (spec.shadow) cannot be made by the gateway, or nobody knows whether it can; the message says which. No release begins. Change spec.shadow, set its onUnsupported to Skip, or say in spec.traffic.gatewayAPI.capabilities what the gateway can do.",
+  TestersUnsupported:
+    "Requests of testers cannot be told from others by this gateway, or beside the matches of spec.traffic; the message says why. No release begins.",
   GatewayAPINotInstalled: "The cluster has no Gateway API (gateway.networking.k8s.io). Install its CRDs and a gateway.",
   Serving: "All pods of the version that serves are ready.",
   Deploying: "Pods of a version are being started.",

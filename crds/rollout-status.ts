@@ -18,6 +18,7 @@ export const PHASES = [
   "Idle",
   "Preparing",
   "Verifying",
+  "Shadowing",
   "Canary",
   "Baking",
   "Switching",
@@ -95,7 +96,9 @@ export const rolloutStatus = z.strictObject({
   step: z
     .string()
     .max(32)
-    .meta({ description: "Stage and number of stages as people count them: 2/5." })
+    .meta({
+      description: "Stage and number of stages as people count them: 2/5; or the share that is copied: mirror 25 %.",
+    })
     .exactOptional(),
   phaseSince: time.meta({ description: "When the phase, or the stage, began." }).exactOptional(),
   verifiedAt: time
@@ -131,6 +134,13 @@ export const rolloutStatus = z.strictObject({
     .boolean()
     .meta({ description: "True for a release that a request lets go on outside of spec.windows." })
     .exactOptional(),
+  isShadowed: z
+    .boolean()
+    .meta({
+      description:
+        "True once the release has been judged by copies of requests: the rate of false rollbacks is divided between that and its stages.",
+    })
+    .exactOptional(),
   weight: z
     .strictObject({
       desiredBps: bps.meta({ description: "Share that the new version is to get." }),
@@ -140,6 +150,12 @@ export const rolloutStatus = z.strictObject({
           description:
             "Share of the requests that it was seen to answer at this stage; refreshed at most every 10 seconds.",
         })
+        .exactOptional(),
+      mirrorPercent: z
+        .int()
+        .min(1)
+        .max(100)
+        .meta({ description: "Share of the requests of which the new version is to get copies, in percent." })
         .exactOptional(),
     })
     .meta({ description: "Share of the requests, in hundredths of a percent." })

@@ -1,9 +1,11 @@
 /** How requests reach the two colours of a Rollout. */
 import { z } from "zod";
-import { dnsLabel, intOrString, keepUnknown, listAtomic, withRules } from "./common.ts";
+import { dnsLabel, intOrString, keepUnknown, listAtomic, listSet, withRules } from "./common.ts";
 
 /** Most parents, host names, matches and filters of a route; the Gateway API has the same bounds. */
-const ENTRIES_MAX = 16;
+export const ENTRIES_MAX = 16;
+/** Most matches of one rule of a route. All rules together may have 128. */
+export const MATCHES_MAX = 64;
 
 const name = z.string().min(1).max(253);
 
@@ -25,6 +27,64 @@ const parentRef = z.strictObject({
     .meta({ description: "Port of the Gateway's listener; empty means any." })
     .exactOptional(),
 });
+
+/** What a route can ask of a gateway, and not every gateway can do. The first two are the Gateway API's own names. */
+export const CAPABILITIES = [
+  "HTTPRouteRequestMirror",
+  "HTTPRouteRequestPercentageMirror",
+  "HeaderMatchRegularExpression",
+] as const;
+export type Capability = (typeof CAPABILITIES)[number];
+
+const testers = withRules(
+  z.strictObject({
+    header: z
+      .strictObject({
+        name: z
+          .string()
+          .min(1)
+          .max(256)
+          .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/)
+          .meta({ description: "Name of the header." }),
+        value: z
+          .string()
+          .min(1)
+          .max(1_024)
+          .regex(/^[!-~]([ -~]*[!-~])?$/)
+          .meta({ description: "Its value, exactly." }),
+      })
+      .meta({ description: "Header that requests of testers have." })
+      .exactOptional(),
+    cookie: z
+      .strictObject({
+        name: z
+          .string()
+          .min(1)
+          .max(128)
+          .regex(/^[A-Za-z0-9_-]+$/)
+          .meta({ description: "Name of the cookie." }),
+        value: z
+          .string()
+          .min(1)
+          .max(128)
+          .regex(/^[A-Za-z0-9_-]+$/)
+          .meta({ description: "Its value, exactly." }),
+      })
+      .meta({
+        description:
+          "Cookie that requests of testers have. It takes a gateway that matches headers by regular expressions.",
+      })
+      .exactOptional(),
+  }),
+  [
+    {
+      rule: "has(self.header) != has(self.cookie)",
+      message: "testers are known by either header or cookie",
+      check: ({ header, cookie }) => (header === undefined) !== (cookie === undefined),
+    },
+  ],
+);
+export type Testers = z.output<typeof testers>;
 
 /** Rules of a route; the Gateway API has the same bound. */
 const RULES_MAX = 16;
@@ -80,6 +140,20 @@ const gatewayShape = z.strictObject({
         "What the Gateway does to requests and answers of both colours, as `filters` of a rule of the Gateway API.",
     })
     .exactOptional(),
+  testers: testers
+    .meta({
+      ...testers.meta(),
+      description:
+        "Requests of these go to the new version while it is verified and released, whatever its share; to the version that serves at all other times.",
+    })
+    .exactOptional(),
+  capabilities: listSet(z.array(z.enum(CAPABILITIES)).max(CAPABILITIES.length))
+    .meta({
+      "x-kubernetes-list-type": "set",
+      description:
+        "What the gateway can do, where that is known better than by its GatewayClass: it counts in place of all that is known otherwise. A mirror that a gateway cannot do may fail every request.",
+    })
+    .exactOptional(),
 });
 export type GatewayTraffic = z.output<typeof gatewayShape>;
 
@@ -91,6 +165,11 @@ const gatewayAPI = withRules(gatewayShape, [
     rule: "has(self.route) || has(self.parentRefs)",
     message: "traffic.gatewayAPI needs parentRefs, or the name of a route that is there",
     check: ({ route, parentRefs }) => route !== undefined || parentRefs !== undefined,
+  },
+  {
+    rule: "!has(self.route) || !has(self.testers)",
+    message: "traffic.gatewayAPI.testers is for a route that the controller makes: leave it out where a route is named",
+    check: ({ route, testers: known }) => route === undefined || known === undefined,
   },
   ...OF_THE_ROUTE.map((field) => ({
     rule: `!has(self.route) || !has(self.${field})`,

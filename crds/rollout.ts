@@ -9,9 +9,10 @@ import { rolloutDisruption } from "./rollout-disruption.ts";
 import { rolloutStages } from "./rollout-ladder.ts";
 import { rolloutNotifications } from "./rollout-notifications.ts";
 import { rolloutRequest } from "./rollout-request.ts";
+import { rolloutShadow } from "./rollout-shadow.ts";
 import { type RolloutStatus, rolloutStatus } from "./rollout-status.ts";
 import { rolloutService, rolloutTarget } from "./rollout-target.ts";
-import { rolloutTraffic } from "./rollout-traffic.ts";
+import { ENTRIES_MAX, MATCHES_MAX, rolloutTraffic } from "./rollout-traffic.ts";
 import { rolloutVerify } from "./rollout-verify.ts";
 import { rolloutWindows } from "./rollout-windows.ts";
 
@@ -84,6 +85,13 @@ const specShape = z.strictObject({
         "What the new version must pass before it gets its first request; also the first version. A return within rollback.windowSeconds and request PromoteFull go without it.",
     })
     .default({ smoke: [] }),
+  shadow: rolloutShadow
+    .meta({
+      ...rolloutShadow.meta(),
+      description:
+        "Copies of requests go to the new version before it answers its first one, and are judged: users see no answer to a copy. Copies have the side effects of requests. Not for the first version, nor for a return within rollback.windowSeconds.",
+    })
+    .exactOptional(),
   stages: rolloutStages,
   bakeSeconds: seconds(604_800)
     .meta({
@@ -168,6 +176,37 @@ export const rolloutSpec = withRules(specShape, [
     message: "traffic.gatewayAPI.route.backend is needed where service.name is not set",
     check: ({ service, traffic: { gatewayAPI } }) =>
       gatewayAPI.route === undefined || gatewayAPI.route.backend !== undefined || service.name !== undefined,
+  },
+  {
+    rule: "!has(self.shadow) || self.traffic.gatewayAPI.kind == 'HTTPRoute'",
+    message: "only an HTTPRoute copies requests: leave shadow out, or take kind HTTPRoute",
+    check: ({ shadow, traffic }) => shadow === undefined || traffic.gatewayAPI.kind === "HTTPRoute",
+  },
+  {
+    rule: "!has(self.shadow) || !has(self.analysis.source.gateway)",
+    message: "no gateway counts copies: with shadow, take analysis.source.pods or prometheus",
+    check: ({ shadow, analysis }) => shadow === undefined || analysis.source.gateway === undefined,
+  },
+  {
+    rule: "!has(self.traffic.gatewayAPI.testers) || !has(self.traffic.gatewayAPI.testers.cookie) || self.traffic.gatewayAPI.kind == 'HTTPRoute'",
+    message: "clients of gRPC keep no cookies: know testers by a header",
+    check: ({ traffic: { gatewayAPI } }) => gatewayAPI.testers?.cookie === undefined || gatewayAPI.kind === "HTTPRoute",
+  },
+  {
+    rule: `!has(self.shadow) || (1 + size(self.shadow.methods)) * (has(self.traffic.gatewayAPI.matches) ? size(self.traffic.gatewayAPI.matches) : 1) <= ${String(MATCHES_MAX)}`,
+    message: `a rule of a route has at most ${String(MATCHES_MAX)} matches, and shadow needs one of each for every method: give fewer matches or methods`,
+    check: ({ shadow, traffic }) =>
+      shadow === undefined || (1 + shadow.methods.length) * (traffic.gatewayAPI.matches?.length ?? 1) <= MATCHES_MAX,
+  },
+  {
+    rule: `!has(self.shadow) || !has(self.traffic.gatewayAPI.filters) || size(self.traffic.gatewayAPI.filters) < ${String(ENTRIES_MAX)}`,
+    message: `a rule of a route has at most ${String(ENTRIES_MAX)} filters, and shadow is one of them`,
+    check: ({ shadow, traffic }) => shadow === undefined || (traffic.gatewayAPI.filters?.length ?? 0) < ENTRIES_MAX,
+  },
+  {
+    rule: "!has(self.shadow) || !has(self.traffic.gatewayAPI.route)",
+    message: "shadow is for a route that the controller makes: leave it out where a route is named",
+    check: ({ shadow, traffic }) => shadow === undefined || traffic.gatewayAPI.route === undefined,
   },
 ]);
 

@@ -11,6 +11,7 @@ import { isDeleted, leavingText } from "./rollout.departure.ts";
 import { waitsToBegin } from "./rollout.hold.ts";
 import { TEMPLATE_IMAGES } from "./rollout.names.ts";
 import type { World } from "./rollout.observe.ts";
+import { isJudged } from "./rollout.progress.ts";
 import { doingText } from "./rollout.sentences.ts";
 
 export type RolloutConditions = OwnConditions<RolloutConditionType, RolloutReason>;
@@ -81,8 +82,7 @@ export function colourTrouble(world: World, colour: Colour): Trouble | undefined
 
 function judged({ world, acting }: Decision): Found {
   const { standing } = world;
-  const isJudged = acting.phase === "Canary" || acting.phase === "Baking";
-  if (!isJudged) return { reason: "NotJudged", message: "no release is being judged" };
+  if (!isJudged(acting)) return { reason: "NotJudged", message: "no release is being judged" };
   const { verdict, trouble, shareTrouble } = standing ?? {};
   if (trouble !== undefined) return { reason: "NoData", message: trouble };
   if (shareTrouble !== undefined) return { reason: "WeightNotMeasured", message: shareTrouble };

@@ -1,6 +1,7 @@
 /** By when a step of a release is to be over. */
 import type { RolloutSpec } from "../../crds/rollout.ts";
 import type { RolloutStatus } from "../../crds/rollout-status.ts";
+import { isJudged, type Progress } from "./rollout.progress.ts";
 import { stageIndex } from "./rollout.weights.ts";
 
 /** Time in which a gateway takes weight 0, far more than it needs. */
@@ -19,11 +20,17 @@ export function stepDeadline(status: RolloutStatus, spec: RolloutSpec): number |
   if (phase === "Verifying") return undefined;
   if (phase === "Retiring") return after(phaseSince, spec.drainSeconds);
   if (status.pause !== undefined || status.heldSince !== undefined || spec.paused) return undefined;
-  const isJudged = (phase === "Canary" || phase === "Baking") && status.verifiedAt !== undefined;
-  if (!isJudged) return after(status.lostAt ?? phaseSince, spec.progressDeadlineSeconds);
-  const holdSeconds = spec.stages[stageIndex({ ...status, phase }, spec)]?.maxHoldSeconds ?? 0;
+  const isObserved = isJudged({ phase }) && status.verifiedAt !== undefined;
+  if (!isObserved) return after(status.lostAt ?? phaseSince, spec.progressDeadlineSeconds);
+  const holdSeconds = longestSeconds({ ...status, phase }, spec);
   if (holdSeconds === 0) return undefined;
   return after(phaseSince, holdSeconds + (phase === "Baking" ? spec.bakeSeconds : 0));
+}
+
+/** Time after which what is observed waits for a person; 0: never. */
+function longestSeconds(progress: Progress, spec: RolloutSpec): number {
+  if (progress.phase === "Shadowing") return spec.shadow?.maxDurationSeconds ?? 0;
+  return spec.stages[stageIndex(progress, spec)]?.maxHoldSeconds ?? 0;
 }
 
 function retreatDeadline({ retreat }: RolloutStatus, { drainSeconds }: RolloutSpec): number | undefined {

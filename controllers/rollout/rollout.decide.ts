@@ -1,14 +1,15 @@
 /** What follows from the world: the next step of the release, and what each colour is to have. */
 import { ANNOTATIONS } from "../../crds/group.ts";
-import type { Rollout } from "../../crds/rollout.ts";
 import type { Colour } from "../../crds/rollout-status.ts";
 import { checkFacts } from "./rollout.checks.ts";
+import { testedColour } from "./rollout.mirror.ts";
 import { COLOURS } from "./rollout.names.ts";
 import type { World } from "./rollout.observe.ts";
 import { advance, leftAlone } from "./rollout.phases.ts";
-import type { ColourFacts, Progress, ReleaseFacts } from "./rollout.progress.ts";
+import type { ColourFacts, Mirror, Progress, ReleaseFacts } from "./rollout.progress.ts";
+import { isOfOneRelease, runName } from "./rollout.run.ts";
 import type { Unusable, VersionContent, Wanted } from "./rollout.template.ts";
-import { canaryBps, replicasOf, weightsOf } from "./rollout.weights.ts";
+import { canaryBps, mirrored, replicasOf, weightsOf } from "./rollout.weights.ts";
 import { closedAt } from "./rollout.windows.ts";
 import type { Standing } from "./sampling/release.ts";
 
@@ -25,6 +26,10 @@ export interface Decision {
   /** Share of the canary, in basis points. */
   readonly shareBps: number;
   readonly weights: Readonly<Record<Colour, number>> | undefined;
+  /** Copies of requests that the canary is to get. */
+  readonly mirror: Mirror | undefined;
+  /** Where requests of testers are to go, in place of the version that serves. */
+  readonly tested: Colour | undefined;
   readonly replicas: Readonly<Record<Colour, number>>;
   /** What each colour runs; absent for a colour without a version. */
   readonly contents: Readonly<Record<Colour, VersionContent | undefined>>;
@@ -53,13 +58,16 @@ export function decide(world: World, now: number): Decision {
   // Nothing is done while it is left alone, so nothing is remembered as if it were.
   const next = isLeftAlone ? leftAlone(world.progress, now) : advance(world.progress, facts, now);
   const acting = next.phase === "RollingBack" ? next : world.progress;
+  const shareBps = canaryBps(acting, facts);
   return {
     world,
     facts,
     next,
     acting,
-    shareBps: canaryBps(acting, facts),
+    shareBps,
     weights: weightsOf(acting, facts),
+    mirror: mirrored(acting, facts),
+    tested: testedColour(acting, facts, shareBps),
     replicas: replicasOf(acting, facts),
     contents: contentsOf(world, acting),
     now,
@@ -75,7 +83,10 @@ function releaseFacts(world: World, now: number): ReleaseFacts {
     const ready = pods.filter((pod) => pod.colour === colour && pod.revision === revision && pod.ready).length;
     return { revision, replicas: colours[colour]?.replicas ?? 0, ready };
   };
-  const isSame = standing !== undefined && standing.revision === runName(rollout);
+  const run = runName(rollout);
+  const isSame = standing !== undefined && standing.revision === run;
+  // Harm that copies have shown counts at the stages, too.
+  const isOfRelease = standing !== undefined && run !== undefined && isOfOneRelease(standing.revision, run);
   return {
     spec: rollout.spec,
     wanted: isUsable(wanted) ? wanted.revision : undefined,
@@ -84,15 +95,17 @@ function releaseFacts(world: World, now: number): ReleaseFacts {
     isStableGone: isStableGone(world),
     route: {
       weights: route?.weights,
+      mirror: route?.mirror,
       isAccepted: route?.isAccepted ?? false,
       retreat: route?.retreat,
     },
+    lacks: traffic.lacks,
     checks: checkFacts(world),
     closed: closedAt(rollout.spec.windows, now),
     judged: {
       // Nobody goes on to more requests while something is not told, or the weight is not served.
       verdict: isSame && isBorneOut(standing) ? standing.verdict : undefined,
-      failure: isSame ? standing?.failure : undefined,
+      failure: isOfRelease ? standing.failure : undefined,
       unknownSince: isSame ? standing?.unknownSinceMs : undefined,
     },
   };
@@ -118,12 +131,6 @@ function wholeReplicas({ rollout, wanted, colours, progress }: World): number {
     return Math.max(colours[stable.colour]?.replicas ?? 0, autoscaling.minReplicas, heldReplicas);
   }
   return isUsable(wanted) ? wanted.replicas : Math.max(1, ...COLOURS.map((colour) => colours[colour]?.replicas ?? 0));
-}
-
-/** Names the record of the release under way: the same revision that is released again is judged anew. */
-export function runName({ status }: Rollout): string | undefined {
-  const { canary, releaseStartedAt } = status ?? {};
-  return canary === undefined ? undefined : `${canary.revision}@${releaseStartedAt ?? ""}`;
 }
 
 function contentsOf({ wanted, versions, colours }: World, acting: Progress): Decision["contents"] {

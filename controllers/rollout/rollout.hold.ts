@@ -4,7 +4,7 @@ import { isToBegin, type Progress, type ReleaseFacts } from "./rollout.progress.
 type Facts = Pick<ReleaseFacts, "spec" | "closed">;
 
 /** Phases in which the next step may give the new version more requests. */
-const RISING: ReadonlySet<Progress["phase"]> = new Set(["Preparing", "Verifying", "Canary", "Baking"]);
+const RISING: ReadonlySet<Progress["phase"]> = new Set(["Preparing", "Verifying", "Shadowing", "Canary", "Baking"]);
 
 /** No window is open for the release under way. A first version, and a return, wait for none. */
 export function isOutsideWindows(progress: Progress, { closed }: Facts): boolean {

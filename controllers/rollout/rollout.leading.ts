@@ -6,10 +6,12 @@ import type { Leading } from "./traffic/traffic.ts";
 
 /** @returns `undefined` while there is no version */
 export function leadingOf(decision: Decision): Leading | undefined {
-  const { weights, contents, acting, facts, now } = decision;
+  const { weights, mirror, tested, contents, acting, facts, now } = decision;
   if (weights === undefined) return undefined;
   return {
     weights,
+    mirror,
+    tested,
     ports: { Blue: contents.Blue?.ports, Green: contents.Green?.ports },
     stable: acting.stable?.colour,
     retreat: retreatOf(acting) ?? keptRetreat(decision),

@@ -11,6 +11,7 @@ import type { Clock } from "../../lib/core/clock.ts";
 import type { Metrics } from "../../lib/node/metrics.ts";
 import type { Key } from "../../operator/runtime/types.ts";
 import type { End } from "../kit/notifications/courier.ts";
+import { isJudged } from "./rollout.progress.ts";
 import { ROLLOUT_GAUGES, type Series, seriesOf } from "./rollout.series.ts";
 import { type Transition, transitionsOf } from "./rollout.transitions.ts";
 
@@ -129,7 +130,7 @@ function isRollback(outcome: Outcome): boolean {
 function unknownSeconds({ rollout, unknownSinceMs }: Seen, lastAt: number, clock: Clock): number {
   const { phase, verifiedAt } = rollout.status ?? {};
   if (unknownSinceMs === undefined || verifiedAt === undefined) return 0;
-  if (phase !== "Canary" && phase !== "Baking") return 0;
+  if (phase === undefined || !isJudged({ phase })) return 0;
   const lasts = clock.now() - Math.max(unknownSinceMs, Date.parse(verifiedAt));
   return Math.max(0, Math.min(lasts, clock.monotonic() - lastAt)) / 1_000;
 }

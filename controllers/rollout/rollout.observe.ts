@@ -211,6 +211,7 @@ const REMEMBERED = [
   "isFastTrack",
   "ignoresWindows",
   "heldReplicas",
+  "isShadowed",
   "verify",
   "pause",
   "retreat",

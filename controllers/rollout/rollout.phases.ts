@@ -2,17 +2,18 @@
  * The phase machine of a release: from what is remembered and what is so, to what is remembered next. It is asked at every
  * reconcile, and each step is written to the status before anything is done about it, so that a crash anywhere goes on there.
  *
- *   Idle ─► Preparing ─► Verifying ─► Canary[0] ─► … ─► Canary[last] ─► Baking ─► Switching ─► Retiring ─► Idle
- *               │            │            └──────── any of them ────────────┘         │
- *               └────────────┴──────────────► RollingBack ◄──────────────────────────┘ ─► Idle
+ *   Idle ─► Preparing ─► Verifying ─► Shadowing ─► Canary[0] ─► … ─► Canary[last] ─► Baking ─► Switching ─► Retiring ─► Idle
+ *               │            │            │            └──────── any of them ────────────┘         │
+ *               └────────────┴────────────┴──────────────► RollingBack ◄──────────────────────────┘ ─► Idle
  *
  * The first version goes from Verifying to Switching; a return to one that was stable a moment ago goes there from Preparing.
- * Where the spec asks for no check, nothing is verified.
+ * Where the spec asks for no check, nothing is verified; where it asks for no copies, there is no Shadowing.
  */
 import type { Phase } from "../../crds/rollout-status.ts";
 import { isOnHold, withHeldReplicas } from "./rollout.hold.ts";
 import { onLadder, withStageBps } from "./rollout.ladder.ts";
-import { otherColour, type Progress, type ReleaseFacts } from "./rollout.progress.ts";
+import { shadowOf } from "./rollout.mirror.ts";
+import { isJudged, otherColour, type Progress, type ReleaseFacts } from "./rollout.progress.ts";
 import { answerRequest } from "./rollout.requests.ts";
 import { causeOfRetreat, failureOfChecks, isToBeForced, isUnknownTooLong } from "./rollout.retreat.ts";
 import { startOf } from "./rollout.start.ts";
@@ -99,11 +100,12 @@ function pauseReason(
   now: number,
 ): NonNullable<Progress["pause"]>["reason"] | undefined {
   const { phase, verifiedAt } = progress;
-  if ((phase !== "Canary" && phase !== "Baking") || verifiedAt === undefined) return undefined;
+  if (!isJudged(progress) || verifiedAt === undefined) return undefined;
   if (isUnknownTooLong(progress, facts, now)) return "Unknown";
   const stage = facts.spec.stages[stageIndex(progress, facts.spec)];
   if (phase === "Canary" && stage?.approval === true && isPassed(facts)) return "Approval";
-  const maxMs = (stage?.maxHoldSeconds ?? 0) * 1_000;
+  const maxMs =
+    (phase === "Shadowing" ? (shadowOf(facts)?.maxDurationSeconds ?? 0) : (stage?.maxHoldSeconds ?? 0)) * 1_000;
   return maxMs > 0 && !isPassed(facts) && now - since(progress) >= maxMs + bakeMs(progress, facts)
     ? "MaxHold"
     : undefined;
@@ -122,9 +124,12 @@ function since({ phaseSince }: Progress): number {
   return phaseSince === undefined ? 0 : Date.parse(phaseSince);
 }
 
-/** The canary is fit for requests: the first version for all of them. */
-function firstShare(progress: Progress, now: number): Progress {
-  return progress.stable === undefined ? goTo(progress, "Switching", now) : goTo(progress, "Canary", now, 0);
+/** The canary is fit for requests: the first version for all of them, any other one for copies of them where the spec asks for that. */
+function firstRequests(progress: Progress, facts: ReleaseFacts, now: number): Progress {
+  if (progress.stable === undefined) return goTo(progress, "Switching", now);
+  return shadowOf(facts) === undefined
+    ? goTo(progress, "Canary", now, 0)
+    : { ...goTo(progress, "Shadowing", now), isShadowed: true };
 }
 
 type Step = (progress: Progress, facts: ReleaseFacts, now: number) => Progress;
@@ -145,7 +150,7 @@ const STEPS: Readonly<Record<Phase, Step>> = {
     if (replaced !== undefined || !isCapacityReady(progress, facts)) return replaced ?? progress;
     // It was verified, and served everything, a moment ago.
     if (progress.isFastTrack === true) return goTo(progress, "Switching", now);
-    return (facts.checks ?? []).length > 0 ? goTo(progress, "Verifying", now) : firstShare(progress, now);
+    return (facts.checks ?? []).length > 0 ? goTo(progress, "Verifying", now) : firstRequests(progress, facts, now);
   },
   Verifying: (progress, facts, now) => {
     const { stable, verify } = progress;
@@ -154,7 +159,14 @@ const STEPS: Readonly<Record<Phase, Step>> = {
     const failure = failureOfChecks(progress, facts);
     // A first version has no share that could be taken, and there is none to go back to.
     if (failure !== undefined && stable === undefined) return endRetreat(retreatFor(progress, failure, now), now);
-    return isVerified(verify, facts.checks) ? firstShare(progress, now) : progress;
+    return isVerified(verify, facts.checks) ? firstRequests(progress, facts, now) : progress;
+  },
+  Shadowing: (progress, facts, now) => {
+    // Nobody asks for copies any more.
+    if (shadowOf(facts) === undefined) return goTo(progress, "Canary", now, 0);
+    const seen = verified(progress, facts, now);
+    const isOver = seen.verifiedAt !== undefined && isPassed(facts) && seen === progress;
+    return isOver ? goTo(seen, "Canary", now, 0) : seen;
   },
   Canary: (progress, facts, now) => {
     const seen = verified(progress, facts, now);
@@ -197,7 +209,7 @@ function replaceFirst(progress: Progress, { wanted }: ReleaseFacts, now: number)
  * runs on, so that pods that come and go cannot keep it for ever.
  */
 function verified(progress: Progress, facts: ReleaseFacts, now: number): Progress {
-  if (progress.phase !== "Canary" && progress.phase !== "Baking") return progress;
+  if (!isJudged(progress)) return progress;
   const { verifiedAt, lostAt: _, ...rest } = progress;
   const at = new Date(now).toISOString();
   if (!isWeightTaken(progress, facts)) {

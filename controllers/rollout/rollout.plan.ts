@@ -13,7 +13,6 @@ import { leadingOf } from "./rollout.leading.ts";
 import { failedDeliveries } from "./rollout.mail.ts";
 import { COLOURS } from "./rollout.names.ts";
 import { colourDeployment, colourService, revisionObject, runConfigMap } from "./rollout.objects.ts";
-import type { Progress } from "./rollout.progress.ts";
 import { shareText } from "./rollout.sentences.ts";
 
 // A retreat writes the weights first, and waits for nothing. A release makes room first:
@@ -61,16 +60,17 @@ export function planRollout(assessment: Assessment): Plan {
 }
 
 function trafficActions(assessment: Assessment): readonly Write[] {
-  const { world, acting, shareBps } = assessment;
+  const { world } = assessment;
   const how = leadingOf(assessment);
-  const writes = how === undefined ? [] : world.traffic.lead(how, leadNote(acting, shareBps));
+  const writes = how === undefined ? [] : world.traffic.lead(how, leadNote(assessment));
   return [...writes, ...leave(assessment)];
 }
 
-function leadNote({ canary, stable, retreat }: Progress, shareBps: number): string {
+function leadNote({ acting: { canary, stable, retreat }, shareBps, mirror }: Assessment): string {
   if (retreat !== undefined) return `back: ${retreat.message}`;
   if (canary === undefined) return `all requests to revision ${stable?.revision ?? ""}`;
-  return `${shareText(shareBps)} of the requests to the new version`;
+  const copies = mirror === undefined ? "" : `, and copies of ${String(mirror.percent)} %`;
+  return `${shareText(shareBps)} of the requests to the new version${copies}`;
 }
 
 function keepVersion(assessment: Assessment, copies: readonly Write[]): Write[] {

@@ -54,6 +54,8 @@ const FOR_PEOPLE: readonly RolloutReason[] = [
   "RouteClaimed",
   "RouteConflict",
   "RouteReturning",
+  "MirrorUnsupported",
+  "TestersUnsupported",
 ];
 
 function route({ conditions, acting }: Assessment): State | undefined {

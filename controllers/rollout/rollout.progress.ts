@@ -22,6 +22,7 @@ export type Progress = Pick<
   | "isFastTrack"
   | "ignoresWindows"
   | "heldReplicas"
+  | "isShadowed"
   | "verify"
   | "pause"
   | "retreat"
@@ -46,10 +47,20 @@ export interface ColourFacts {
 export interface RouteFacts {
   /** Share of each colour in the route, in basis points; absent: there is no route. */
   readonly weights: Readonly<Record<Colour, number>> | undefined;
+  /** Copies of requests that it makes; absent: none. */
+  readonly mirror?: Mirror | undefined;
   /** Every parent has taken this very version of the route. */
   readonly isAccepted: boolean;
   /** Why a replica took the canary's share away, written with the weight itself: a crash after it forgets nothing. */
   readonly retreat: KeptRetreat | undefined;
+}
+
+/** Copies of requests. */
+export interface Mirror {
+  /** Where they go. */
+  readonly colour: Colour;
+  /** Share of the requests that are copied. */
+  readonly percent: number;
 }
 
 /** A retreat, as the route itself remembers it. */
@@ -81,6 +92,7 @@ export interface ReleaseFacts {
     | "progressDeadlineSeconds"
     | "rollback"
     | "paused"
+    | "shadow"
   > & { readonly request?: RolloutRequest };
   /** Revision that the spec asks for; absent while the target cannot be used. */
   readonly wanted: string | undefined;
@@ -91,10 +103,26 @@ export interface ReleaseFacts {
   readonly isStableGone?: boolean;
   readonly route: RouteFacts;
   readonly judged: JudgedFacts;
+  /** What the spec asks of the gateway and it cannot do, each as a sentence; nothing unless told. */
+  readonly lacks?: Lacks;
   /** What the canary must pass before its first share; nothing unless told. */
   readonly checks?: readonly CheckFacts[];
   /** No window of the spec is open. */
   readonly closed?: Closed | undefined;
+}
+
+/** Why a gateway does not do what the spec asks for. */
+export interface Lacks {
+  readonly mirror?: string | undefined;
+  readonly testers?: string | undefined;
+}
+
+/** Phases in which the canary answers requests, or copies of them, and is judged by that. */
+const JUDGED: ReadonlySet<Progress["phase"]> = new Set(["Shadowing", "Canary", "Baking"]);
+
+/** What the phase asks for is observed, from the moment when the gateway does so. */
+export function isJudged({ phase }: Pick<Progress, "phase">): boolean {
+  return JUDGED.has(phase);
 }
 
 export function otherColour(colour: Colour): Colour {

@@ -2,9 +2,12 @@ import { expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { WHOLE_BPS } from "../../crds/rollout-ladder.ts";
 import { type RolloutRequest } from "../../crds/rollout-request.ts";
+import { rolloutShadow } from "../../crds/rollout-shadow.ts";
 import { type Colour, type RolloutStatus, rolloutStatus } from "../../crds/rollout-status.ts";
+import { CAPABILITIES } from "../../crds/rollout-traffic.ts";
 import { DAYS } from "../../crds/rollout-windows.ts";
 import type { Action } from "../../operator/runtime/types.ts";
+import { shadowOf } from "./rollout.mirror.ts";
 import { otherColour, type Progress } from "./rollout.progress.ts";
 import { deployment, scriptedSampler, spec, verdict } from "./testing/builders.ts";
 import { createSmallWorld, editWeights, type Look, type SmallWorld, weightsIn } from "./testing/small-world.ts";
@@ -23,7 +26,18 @@ const LADDERS = [
   ladder(1_000, 10_000).map((stage) => ({ ...stage, approval: true })),
 ];
 
+const SHADOW = rolloutShadow.parse({ percent: 50, durationSeconds: 30, maxDurationSeconds: 600 });
+const SHADOWS = [
+  undefined,
+  undefined,
+  SHADOW,
+  { ...SHADOW, percent: 100 },
+  { ...SHADOW, onUnsupported: "Skip" as const },
+];
+
 type Event =
+  | { readonly type: "shadow"; readonly index: number }
+  | { readonly type: "able"; readonly able: boolean }
   | { readonly type: "push"; readonly image: number }
   | { readonly type: "scale"; readonly replicas: number }
   | { readonly type: "say"; readonly says: "Pass" | "Inconclusive" | "Unknown" }
@@ -80,6 +94,14 @@ const event: fc.Arbitrary<Event> = fc.oneof(
     }),
   },
   {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constant("shadow" as const),
+      index: fc.integer({ min: 0, max: SHADOWS.length - 1 }),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant("able" as const), able: fc.boolean() }) },
+  {
     weight: 1,
     arbitrary: fc.record({ type: fc.constant("holdback" as const), bps: fc.constantFrom(100, 500, 5_000) }),
   },
@@ -126,7 +148,10 @@ interface Tale {
 }
 
 function begin(): Tale {
-  const world = createSmallWorld(spec({ stages: LADDERS[2] ?? [], drainSeconds: 30, bakeSeconds: 60 }));
+  const given = spec({ stages: LADDERS[2] ?? [], drainSeconds: 30, bakeSeconds: 60 });
+  const testers = { header: { name: "x-canary", value: "always" } };
+  const gatewayAPI = { ...given.traffic.gatewayAPI, testers, capabilities: [...CAPABILITIES] };
+  const world = createSmallWorld({ ...given, shadow: SHADOW, traffic: { gatewayAPI } });
   const answered = new Set<string>();
   const tale: Tale = { world, image: 1, answered, asked: [], harmIn: undefined, banned: undefined, looks: 0 };
   // The first version serves, and another one is on its way.
@@ -163,6 +188,16 @@ const HANDLERS: { readonly [T in Event["type"]]: (tale: Tale, event: Extract<Eve
   windows: ({ world }, { closed }) => setWindows(world, closed),
   ladder: ({ world }, { index }) => void (world.spec = { ...world.spec, stages: LADDERS[index] ?? [] }),
   holdback: ({ world }, { bps }) => void (world.spec = { ...world.spec, holdbackBps: bps }),
+  shadow: ({ world }, { index }) => {
+    const { shadow: _, ...rest } = world.spec;
+    const shadow = SHADOWS[index];
+    world.spec = shadow === undefined ? rest : { ...rest, shadow };
+  },
+  able: ({ world }, { able }) => {
+    const { gatewayAPI } = world.spec.traffic;
+    const capabilities = able ? [...CAPABILITIES] : [];
+    world.spec = { ...world.spec, traffic: { gatewayAPI: { ...gatewayAPI, capabilities } } };
+  },
   pods: ({ world }, { most }) => world.runPods(most),
   vanish: ({ world }, { colour }) => {
     const prefix = `Pod/web-${colour.toLowerCase()}`;
@@ -258,6 +293,8 @@ function look(tale: Tale, writes?: number): void {
   const before = world.objects.get("HTTPRoute/web");
   const seen = world.reconcile(writes);
   checkWeights(tale, seen);
+  checkCopies(tale, seen);
+  checkTesters(tale, seen);
   checkStep(seen);
   checkHarm(tale, seen);
   checkPods(seen, before === undefined ? undefined : weightsIn(before));
@@ -296,11 +333,50 @@ function checkWeights(tale: Tale, { assessment, plan }: Look): void {
   }
 }
 
+interface RuleShape {
+  readonly filters?: readonly {
+    readonly requestMirror?: { readonly backendRef: { readonly name: string }; readonly percent?: number };
+  }[];
+  readonly backendRefs: readonly { readonly name: string }[];
+}
+
+function rulesIn(actions: readonly Action[]): readonly RuleShape[] {
+  return routesIn(actions).flatMap(({ action }) => (action.object["spec"] as { readonly rules: RuleShape[] }).rules);
+}
+
+/** Nothing is copied but in Shadowing, to a version that has pods for it, by a gateway that can. */
+function checkCopies({ world, banned }: Tale, { assessment: { acting, facts }, plan }: Look): void {
+  const filters = rulesIn(plan.actions).flatMap((rule) => rule.filters ?? []);
+  for (const { requestMirror } of filters) {
+    expect(acting.phase).toBe("Shadowing");
+    expect(acting.canary?.revision).not.toBe(banned);
+    const colour = acting.canary?.colour ?? "Blue";
+    expect(requestMirror?.backendRef.name).toBe(`web-${colour.toLowerCase()}`);
+    expect(requestMirror?.percent ?? 100).toBeLessThanOrEqual(world.spec.shadow?.percent ?? 0);
+    expect(world.spec.traffic.gatewayAPI.capabilities).toContain("HTTPRouteRequestMirror");
+    expect(facts.colours[colour]).toMatchObject({ revision: acting.canary?.revision });
+    expect(facts.colours[colour].ready).toBeGreaterThan(0);
+  }
+}
+
+/** Testers meet the new version while it has pods, and no other version. */
+function checkTesters({ banned }: Tale, { assessment: { acting, facts }, plan }: Look): void {
+  for (const { backendRefs } of rulesIn(plan.actions).filter((rule) => rule.backendRefs.length === 1)) {
+    expect(["Verifying", "Shadowing", "Canary", "Baking", "Switching"]).toContain(acting.phase);
+    expect(acting.canary?.revision).not.toBe(banned);
+    const colour = acting.canary?.colour ?? "Blue";
+    expect(backendRefs[0]?.name).toBe(`web-${colour.toLowerCase()}`);
+    expect(facts.colours[colour].ready).toBeGreaterThan(0);
+  }
+}
+
 const ORDER: readonly Progress["phase"][] = [
   "Idle",
   "RollingBack",
   "Retiring",
   "Preparing",
+  "Verifying",
+  "Shadowing",
   "Canary",
   "Baking",
   "Switching",
@@ -325,9 +401,11 @@ function checkStep({ assessment: { world, next, facts } }: Look): void {
   }
   if (next.isFastTrack === true) return;
   if (next.ignoresWindows !== true) expect(facts.closed).toBeUndefined();
-  // Any release may have the first stage.
-  if (next.phase === "Canary" && next.stage === 0) return;
-  expect(progress.phase === "Canary" || progress.phase === "Baking").toBe(true);
+  // Any release may have copies, and the first stage where it is to have none.
+  if (next.phase === "Shadowing") return;
+  const isShadowed = progress.phase === "Shadowing" && shadowOf(facts) !== undefined;
+  if (next.phase === "Canary" && next.stage === 0 && !isShadowed) return;
+  expect(["Shadowing", "Canary", "Baking"]).toContain(progress.phase);
   expect(standing?.verdict?.verdict).toBe("Pass");
   expect(standing?.failure).toBeUndefined();
   expect(progress.verifiedAt).toBeDefined();
@@ -337,7 +415,7 @@ function checkStep({ assessment: { world, next, facts } }: Look): void {
 function checkHarm(tale: Tale, { assessment, plan }: Look): void {
   const { world, acting, next } = assessment;
   const { progress } = world;
-  const isServed = progress.phase === "Canary" || progress.phase === "Baking" || progress.phase === "Switching";
+  const isServed = ["Shadowing", "Canary", "Baking", "Switching"].includes(progress.phase);
   if (isServed && progress.stable !== undefined && tale.harmIn === releaseOf(progress)) {
     const [first] = routesIn(plan.actions.slice(0, 1));
     expect(first?.[otherColour(progress.stable.colour)]).toBe(0);
@@ -373,6 +451,7 @@ function toItsEnd(tale: Tale): void {
   const { world } = tale;
   world.spec = { ...world.spec, paused: false };
   setWindows(world, false);
+  HANDLERS.able(tale, { type: "able", able: true });
   target(world, { image: tale.image });
   world.sampler = scriptedSampler();
   tale.harmIn = undefined;

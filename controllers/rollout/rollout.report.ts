@@ -85,14 +85,17 @@ export function numbersMoved(assessment: Assessment): boolean {
   return isOther || weightOf(assessment, true).measuredBps !== status?.weight?.measuredBps;
 }
 
-function weightOf({ world, shareBps, acting }: Assessment, publish: boolean) {
+function weightOf({ world, shareBps, acting, mirror }: Assessment, publish: boolean) {
   const { traffic, standing, rollout } = world;
   const observed = acting.canary === undefined ? undefined : traffic.seen?.weights?.[acting.canary.colour];
   const { canary = 0, stable = 0 } = standing?.measured ?? {};
-  const measured = canary + stable === 0 ? undefined : Math.round((canary * WHOLE_BPS) / (canary + stable));
+  // Copies are no share of the requests.
+  const isNone = canary + stable === 0 || acting.phase === "Shadowing";
+  const measured = isNone ? undefined : Math.round((canary * WHOLE_BPS) / (canary + stable));
   const shown = publish ? measured : rollout.status?.weight?.measuredBps;
   return {
     desiredBps: shareBps,
+    ...(mirror === undefined ? {} : { mirrorPercent: mirror.percent }),
     ...(observed === undefined || traffic.seen?.isAccepted !== true ? {} : { observedBps: observed }),
     ...(shown === undefined ? {} : { measuredBps: shown }),
   };

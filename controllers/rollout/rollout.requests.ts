@@ -3,7 +3,7 @@
 import { type RolloutRequest } from "../../crds/rollout-request.ts";
 import { REQUESTS_MAX } from "../../crds/rollout-status.ts";
 import { isOutsideWindows } from "./rollout.hold.ts";
-import { type Progress, type ReleaseFacts, releaseOf } from "./rollout.progress.ts";
+import { isJudged, type Progress, type ReleaseFacts, releaseOf } from "./rollout.progress.ts";
 import { startOf } from "./rollout.start.ts";
 import { begin, goTo, retreatFor } from "./rollout.steps.ts";
 import { stageIndex } from "./rollout.weights.ts";
@@ -99,12 +99,12 @@ function retry({ progress, facts }: Asked): Answer {
 }
 
 function skip({ progress, facts, now }: Asked): Answer {
-  if (progress.phase !== "Canary") return { refused: "no stage is being judged" };
+  if (progress.phase !== "Canary" && progress.phase !== "Shadowing") return { refused: "no stage is being judged" };
   return { progress: nextStage(progress, facts, now), message: `skipped ${where(progress, facts)}` };
 }
 
 function jump({ progress, facts, request, now }: Asked): Answer {
-  if (progress.phase !== "Canary" && progress.phase !== "Baking") return { refused: "no stage is being judged" };
+  if (!isJudged(progress)) return { refused: "no stage is being judged" };
   const { stage } = request;
   if (stage === undefined) return { refused: "request.stage is missing" };
   const last = facts.spec.stages.length - 1;
@@ -114,6 +114,7 @@ function jump({ progress, facts, request, now }: Asked): Answer {
 
 function nextStage(progress: Progress, facts: ReleaseFacts, now: number): Progress {
   if (progress.phase === "Baking") return goTo(progress, "Switching", now);
+  if (progress.phase === "Shadowing") return goTo(progress, "Canary", now, 0);
   const index = stageIndex(progress, facts.spec);
   return index === facts.spec.stages.length - 1
     ? goTo(progress, "Baking", now)

@@ -1,7 +1,14 @@
 /** When a release goes back, and what is said of it. A retreat is decided once; it cannot be taken back, only tried again later. */
 import type { Policy } from "../kit/conditions.ts";
 import { firstOf } from "./rollout.first.ts";
-import { type Cause, type KeptRetreat, type Progress, type ReleaseFacts, releaseOf } from "./rollout.progress.ts";
+import {
+  type Cause,
+  isJudged,
+  type KeptRetreat,
+  type Progress,
+  type ReleaseFacts,
+  releaseOf,
+} from "./rollout.progress.ts";
 import { failedCheck } from "./verification/memory.ts";
 
 interface Input {
@@ -29,8 +36,8 @@ export function causeOfRetreat(progress: Progress, facts: ReleaseFacts, now: num
 
 function harm({ progress, facts }: Input): Cause | undefined {
   const { failure } = facts.judged;
-  const isJudged = progress.phase === "Canary" || progress.phase === "Baking" || progress.phase === "Switching";
-  if (failure === undefined || !isJudged) return undefined;
+  const isAnswering = isJudged(progress) || progress.phase === "Switching";
+  if (failure === undefined || !isAnswering) return undefined;
   return { outcome: "RolledBack", reason: failure.reason, message: failure.message };
 }
 
@@ -70,20 +77,22 @@ function superseded({ progress, facts }: Input): Cause | undefined {
   return { outcome: "Superseded", reason: isReturn ? "Reverted" : "Superseded", message };
 }
 
+/** What a release waits for in vain, but for a share. */
+const WAITED_FOR: Readonly<Partial<Record<Progress["phase"], string>>> = {
+  Preparing: "the pods of the new version are not ready",
+  Shadowing: "the pods of the new version, or the gateway, are not ready for copies of requests",
+};
+
 /** A release that somebody holds has all the time of the world. */
 function deadline({ progress, facts, now }: Input): Cause | undefined {
   const { phase, phaseSince, verifiedAt, lostAt = phaseSince, pause, heldSince } = progress;
-  const isJudged = phase === "Canary" || phase === "Baking";
-  const waits = phase === "Preparing" || phase === "Switching" || (isJudged && verifiedAt === undefined);
+  const waits = phase === "Preparing" || phase === "Switching" || (isJudged(progress) && verifiedAt === undefined);
   if (!waits || lostAt === undefined || pause !== undefined || heldSince !== undefined || facts.spec.paused) {
     return undefined;
   }
   const seconds = facts.spec.progressDeadlineSeconds;
   if (now - Date.parse(lostAt) < seconds * 1_000) return undefined;
-  const what =
-    phase === "Preparing"
-      ? "the pods of the new version are not ready"
-      : "the pods of the new version, or the gateway, are not ready for its share";
+  const what = WAITED_FOR[phase] ?? "the pods of the new version, or the gateway, are not ready for its share";
   return { outcome: "RolledBack", reason: "ProgressDeadlineExceeded", message: `${what} after ${String(seconds)} s` };
 }
 
@@ -117,7 +126,7 @@ export function isToBeForced({ retreat }: Progress, now: number): boolean {
 
 /** Nothing could be judged for longer than the spec allows. */
 export function isUnknownTooLong(progress: Progress, { judged, spec }: ReleaseFacts, now: number): boolean {
-  if (progress.phase !== "Canary" && progress.phase !== "Baking") return false;
+  if (!isJudged(progress)) return false;
   if (progress.verifiedAt === undefined || judged.unknownSince === undefined) return false;
   const since = Math.max(judged.unknownSince, Date.parse(progress.verifiedAt));
   return now - since >= spec.rollback.unknownTimeoutSeconds * 1_000;

@@ -1,5 +1,6 @@
 /** Where a release stands, in words with numbers. */
 import { WHOLE_BPS } from "../../crds/rollout-ladder.ts";
+import { shadowOf } from "./rollout.mirror.ts";
 import type { Progress, ReleaseFacts } from "./rollout.progress.ts";
 import { stageIndex } from "./rollout.weights.ts";
 
@@ -8,8 +9,11 @@ export function shareText(bps: number): string {
   return `${String(Number(((bps * 100) / WHOLE_BPS).toFixed(2)))} %`;
 }
 
-/** `2/5`: stage and number of stages; nothing outside of the ladder. */
-export function stepText(progress: Progress, { spec }: ReleaseFacts): string | undefined {
+/** `2/5`: stage and number of stages; `mirror 25 %`: copies before them; nothing else. */
+export function stepText(progress: Progress, facts: ReleaseFacts): string | undefined {
+  const { spec } = facts;
+  const shadow = shadowOf(facts);
+  if (progress.phase === "Shadowing" && shadow !== undefined) return `mirror ${String(shadow.percent)} %`;
   if (progress.phase !== "Canary") return undefined;
   return `${String(stageIndex(progress, spec) + 1)}/${String(spec.stages.length)}`;
 }
@@ -32,6 +36,10 @@ export function doingText(progress: Progress, facts: ReleaseFacts, shareBps: num
       return `pods of revision ${revision} are being started`;
     case "Verifying":
       return `revision ${revision} is verified before its first request: ${checksText(progress, facts)}`;
+    case "Shadowing":
+      return progress.verifiedAt === undefined
+        ? `revision ${revision} is to get copies of ${copiesText(facts)}, and no request yet`
+        : `revision ${revision} is judged by copies of ${copiesText(facts)}, before its first request`;
     case "Canary": {
       const place = `stage ${String(stageIndex(progress, facts.spec) + 1)} of ${String(facts.spec.stages.length)}`;
       return progress.verifiedAt === undefined
@@ -47,6 +55,12 @@ export function doingText(progress: Progress, facts: ReleaseFacts, shareBps: num
     case "RollingBack":
       return `revision ${revision} is taken back: ${progress.retreat?.message ?? ""}${isForced(progress) ? FORCED : ""}`;
   }
+}
+
+/** `25 % of the requests (GET, HEAD)`. */
+function copiesText(facts: ReleaseFacts): string {
+  const { percent = 0, methods = [] } = shadowOf(facts) ?? {};
+  return `${String(percent)} % of the requests (${methods.join(", ")})`;
 }
 
 function checksText({ verify = [] }: Progress, { checks = [] }: ReleaseFacts): string {

@@ -1,4 +1,5 @@
 /** Whether a release may begin, and how. */
+import { lackOf } from "./rollout.mirror.ts";
 import { isToBegin, type Progress, type ReleaseFacts } from "./rollout.progress.ts";
 import { isWeightTaken } from "./rollout.weights.ts";
 
@@ -20,6 +21,8 @@ export function startOf(progress: Progress, facts: ReleaseFacts, now: number): S
   // The colour of the new version has no share of the requests, by the gateway's own word.
   if (stable !== undefined && !isWeightTaken(progress, facts)) return undefined;
   const isFastTrack = isRecent(progress, facts, now);
+  // What served a moment ago needs no copies, and no testers; a first version has neither.
+  if (stable !== undefined && !isFastTrack && lackOf(facts) !== undefined) return undefined;
   return { revision: wanted, isFastTrack, waits: closed !== undefined && stable !== undefined && !isFastTrack };
 }
 

@@ -23,7 +23,14 @@ export function begin(
   how: { readonly isFastTrack: boolean; readonly now: number },
 ): Progress {
   const colour = progress.stable === undefined ? "Blue" : otherColour(progress.stable.colour);
-  const { failedRevision: _, isFastTrack: __, verify: ___, ignoresWindows: ____, ...rest } = progress;
+  const {
+    failedRevision: _,
+    isFastTrack: __,
+    verify: ___,
+    ignoresWindows: ____,
+    isShadowed: _____,
+    ...rest
+  } = progress;
   const canary: Version = { colour, revision, since: iso(how.now) };
   return {
     ...goTo(rest, "Preparing", how.now),
@@ -65,8 +72,8 @@ export function endRetreat(progress: Progress, now: number): Progress {
 }
 
 function endRelease(progress: Progress): Progress {
-  const { canary: _, retreat: __, isFastTrack: ___, releaseStartedAt: ____, verify: _____, ...kept } = progress;
-  const { ignoresWindows: ______, heldReplicas: _______, ...rest } = kept;
+  const { canary: _, retreat: __, isFastTrack: ___, isShadowed: ____, ...kept } = progress;
+  const { releaseStartedAt: _____, verify: ______, ignoresWindows: _______, heldReplicas: ________, ...rest } = kept;
   return rest;
 }
 

@@ -3,7 +3,8 @@
 import { WHOLE_BPS } from "../../crds/rollout-ladder.ts";
 import { type Colour, type Version } from "../../crds/rollout-status.ts";
 import { isOnHold } from "./rollout.hold.ts";
-import { otherColour, type Progress, type ReleaseFacts } from "./rollout.progress.ts";
+import { copiedBps, isMirrorTaken, mirrorOf } from "./rollout.mirror.ts";
+import { type Mirror, otherColour, type Progress, type ReleaseFacts } from "./rollout.progress.ts";
 
 type Spec = ReleaseFacts["spec"];
 
@@ -31,6 +32,7 @@ function askedBps(progress: Progress, spec: Spec): number {
     case "Idle":
     case "Preparing":
     case "Verifying":
+    case "Shadowing":
     case "Retiring":
     case "RollingBack":
       return 0;
@@ -101,11 +103,24 @@ function canaryPods(progress: Progress, facts: ReleaseFacts, { colour, revision 
   return Math.max(Math.min(before, facts.replicas), wantedPods(progress, facts));
 }
 
+/** Phases of a canary without a share: it has the pods of its first one, and those that copies take. */
+const BEFORE_SHARES: ReadonlySet<Progress["phase"]> = new Set(["Preparing", "Verifying", "Shadowing"]);
+
+/** Pods that copies of requests take. */
+function copyPods(facts: ReleaseFacts): number {
+  return podsFor(copiedBps(facts), facts.replicas);
+}
+
+/** Copies of requests that the canary is to get now. */
+export function mirrored(progress: Progress, facts: ReleaseFacts): Mirror | undefined {
+  return mirrorOf(progress, facts, copyPods(facts));
+}
+
 /** Pods that the step of the canary takes. */
 export function wantedPods(progress: Progress, facts: ReleaseFacts): number {
   const { spec, replicas } = facts;
   if (progress.stable === undefined || progress.isFastTrack === true) return replicas;
-  if (progress.phase === "Preparing" || progress.phase === "Verifying") return podsFor(stageBps(0, spec), replicas);
+  if (BEFORE_SHARES.has(progress.phase)) return Math.max(podsFor(stageBps(0, spec), replicas), copyPods(facts));
   const asked = askedBps(progress, spec);
   // What is about to carry everything is at full size.
   return asked >= WHOLE_BPS - spec.holdbackBps ? replicas : podsFor(asked, replicas);
@@ -124,5 +139,6 @@ export function isWeightTaken(progress: Progress, facts: ReleaseFacts): boolean 
   const wanted = weightsOf(progress, facts);
   if (!isAccepted || weights === undefined || wanted === undefined) return false;
   if (weights.Blue !== wanted.Blue || weights.Green !== wanted.Green) return false;
+  if (!isMirrorTaken(progress, facts, copyPods(facts))) return false;
   return progress.stable === undefined || canaryBps(progress, facts) === askedBps(progress, facts.spec);
 }

@@ -5,7 +5,7 @@ import { type Overrides, valuesOf } from "./arbitraries.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const { target, service, traffic, stages, analysis, request, disruption, windows } = rolloutSpec.shape;
+const { target, traffic, shadow, service, stages, analysis, request, disruption, windows } = rolloutSpec.shape;
 
 /** One of ten as the schema suggests it, which the rules refuse nearly always. */
 function mostly<T>(values: fc.Arbitrary<unknown>, repaired: (value: T) => unknown): fc.Arbitrary<unknown> {
@@ -34,12 +34,16 @@ function reached({ ports, ...rest }: Fields): unknown {
   return { ...rest, ports: kept.length > 1 ? named : kept };
 }
 
-/** A route of the user's with nothing that it says by itself, or one that is made. */
+/** A route of the user's with nothing that it says by itself, or one that is made, with testers of one sort. */
 function led({ gatewayAPI }: { readonly gatewayAPI: Fields }): unknown {
-  const { kind, route, parentRefs = [{ name: "public" }], ...rest } = gatewayAPI;
-  const named = kind === undefined ? {} : { kind };
-  if (route === undefined) return { gatewayAPI: { ...named, parentRefs, ...rest } };
-  return { gatewayAPI: { ...named, route: { backend: "web", ...(route as Fields) } } };
+  const { kind: _, route, parentRefs = [{ name: "public" }], testers, capabilities, ...rest } = gatewayAPI;
+  const listed = [...new Set((capabilities ?? []) as readonly unknown[])];
+  const able = capabilities === undefined ? {} : { capabilities: listed };
+  // Testers and copies are not for a named route: it is kept where the spec has few other words.
+  if (route !== undefined && Object.keys(rest).length === 0)
+    return { gatewayAPI: { ...able, route: { backend: "web", ...(route as Fields) } } };
+  const known = exactlyOne((testers ?? {}) as Fields, ["header", "cookie"], { header: { name: "x", value: "y" } });
+  return { gatewayAPI: { ...able, parentRefs, ...(testers === undefined ? {} : { testers: known }), ...rest } };
 }
 
 /** A stage where one is jumped to, and nowhere else. */
@@ -72,7 +76,7 @@ function placed({ days, ...rest }: Fields): unknown {
 
 /** One source, and a histogram only where latency is judged. */
 function judged({ source = { pods: {} }, latency, ...rest }: Fields): unknown {
-  const one = exactlyOne(source as Fields, ["gateway", "prometheus", "pods"], { pods: {} });
+  const one = exactlyOne(source as Fields, ["pods", "prometheus", "gateway"], { pods: {} });
   const [name = "", of = {}] = Object.entries(one)[0] ?? [];
   if (name === "gateway") return { ...rest, source: one, ...(latency === undefined ? {} : { latency }) };
   const { metrics = {}, ...where } = of as Fields;
@@ -82,10 +86,22 @@ function judged({ source = { pods: {} }, latency, ...rest }: Fields): unknown {
   return { ...rest, source: { [name]: named }, ...(latency === undefined ? {} : { latency }) };
 }
 
+/** Each method once, and a time that is within the longest one. */
+function copied({ methods, durationSeconds = 300, maxDurationSeconds = 3_600, ...rest }: Fields): unknown {
+  const longest = Number(maxDurationSeconds);
+  return {
+    ...rest,
+    ...(methods === undefined ? {} : { methods: [...new Set(methods as readonly unknown[])] }),
+    durationSeconds,
+    maxDurationSeconds: longest === 0 ? 0 : Math.max(longest, Number(durationSeconds)),
+  };
+}
+
 export const ROLLOUT_VALUES: Overrides = {
   target: mostly(valuesOf(target, {}), (value: Fields) =>
     exactlyOne(value, ["template", "deployment"], { deployment: "web" }),
   ),
+  shadow: mostly(valuesOf(shadow, {}), copied),
   service: mostly(valuesOf(service, {}), reached),
   disruption: mostly(valuesOf(disruption, {}), (value: Fields) =>
     exactlyOne(value, ["maxUnavailable", "minAvailable"], { maxUnavailable: 1 }),

@@ -37,21 +37,28 @@ export function screenText(rollout: Rollout, pods: ColourPods, now: number): str
 function phaseText({ spec, status }: Rollout, now: number): string {
   if (status?.phase === undefined) return "-";
   const since = status.phaseSince === undefined ? "" : ` since ${sinceText(status.phaseSince, now)}`;
-  const step = status.step === undefined ? "" : `, stage ${status.step.replace("/", " of ")}`;
+  const step = status.step === undefined ? "" : `, ${stepText(status.step)}`;
   const held = spec.paused && status.heldSince !== undefined ? `, held since ${sinceText(status.heldSince, now)}` : "";
   const waits = status.pause === undefined ? "" : `, waits for a person since ${sinceText(status.pause.since, now)}`;
   return `${status.phase}${step}${since}${held}${waits}${status.isFastTrack === true ? ", not judged" : ""}`;
 }
 
-/** The stages in a line, the present one in brackets. */
+/** `stage 2 of 5`, or `mirror 25 %`. */
+function stepText(step: string): string {
+  return step.includes("/") ? `stage ${step.replace("/", " of ")}` : step;
+}
+
+/** The stages in a line, copies of requests before them, the present one in brackets. */
 export function ladderText({ spec, status }: Rollout): string {
   const isJudged = status?.phase === "Canary";
   const stages = spec.stages.map(({ weightBps, approval }, index) => {
     const text = `${percentText(weightBps)}${approval ? " (approval)" : ""}`;
     return isJudged && index === (status.stage ?? 0) ? `[${text}]` : text;
   });
+  const mirror = spec.shadow === undefined ? [] : [`mirror ${String(spec.shadow.percent)} %`];
+  const copies = mirror.map((text) => (status?.phase === "Shadowing" ? `[${text}]` : text));
   const bake = `bake ${spanText(spec.bakeSeconds * 1_000)}`;
-  return [...stages, status?.phase === "Baking" ? `[${bake}]` : bake].join(" > ");
+  return [...copies, ...stages, status?.phase === "Baking" ? `[${bake}]` : bake].join(" > ");
 }
 
 function weightText(status: RolloutStatus | undefined): string | undefined {

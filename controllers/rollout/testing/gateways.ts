@@ -32,13 +32,22 @@ export function gateway({ accepted, programmed }: GatewayState = {}): KubeObject
   };
 }
 
+/** What a GatewayClass says. */
+interface ClassState {
+  readonly controllerName?: string;
+  readonly features?: readonly string[];
+}
+
 /** GatewayClass `test`. */
-export function gatewayClass(accepted = "True"): KubeObject {
+export function gatewayClass(accepted = "True", { controllerName, features }: ClassState = {}): KubeObject {
   return {
     apiVersion: "gateway.networking.k8s.io/v1",
     kind: "GatewayClass",
     metadata: { name: "test" },
-    spec: { controllerName: "test.example/gateway" },
-    status: { conditions: [{ type: "Accepted", status: accepted }] },
+    spec: { controllerName: controllerName ?? "test.example/gateway" },
+    status: {
+      conditions: [{ type: "Accepted", status: accepted }],
+      ...(features === undefined ? {} : { supportedFeatures: features.map((name) => ({ name })) }),
+    },
   };
 }

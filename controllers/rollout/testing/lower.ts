@@ -43,6 +43,24 @@ function pod(name: string, labels: Record<string, string>, index: number): KubeO
   };
 }
 
+interface RuleShape {
+  readonly matches?: readonly object[];
+  readonly filters?: readonly {
+    readonly requestMirror?: { readonly backendRef: { readonly name: string }; readonly percent?: number };
+  }[];
+  readonly backendRefs?: readonly { name: string; weight: number }[];
+}
+
+/** What a rule does but for its weights: copies, and testers who have a rule of their own. */
+function besideWeights({ filters = [], backendRefs = [], matches = [] }: RuleShape): readonly string[] {
+  const copies = filters.flatMap(({ requestMirror: mirror }) =>
+    mirror === undefined ? [] : [`copies of ${String(mirror.percent ?? 100)} % to ${mirror.backendRef.name}`],
+  );
+  const [only, ...others] = backendRefs;
+  if (only === undefined || others.length > 0) return copies;
+  return [...copies, `testers to ${only.name} by ${String(matches.length)} matches`];
+}
+
 /** The gateway takes each new version of the route. */
 export const gatewayStep: StoryStep = (world) => {
   for (const route of world.all("HTTPRoute")) {
@@ -58,13 +76,13 @@ export const gatewayStep: StoryStep = (world) => {
     }));
     const { rules, parentRefs } = route["spec"] as {
       readonly parentRefs: readonly object[];
-      readonly rules: readonly { readonly backendRefs: readonly { name: string; weight: number }[] }[];
+      readonly rules: readonly RuleShape[];
     };
     // As gateways do, each says which reference it speaks of.
     const parents = parentRefs.map((parentRef) => ({ parentRef, controllerName: "test", conditions }));
     world.edit("HTTPRoute", name, (object) => ({ ...object, status: { parents } }));
     const weights = (rules[0]?.backendRefs ?? []).map((ref) => `${ref.name} ${String(ref.weight)}`);
-    return `the gateway takes HTTPRoute ${name}: ${weights.join(", ")}`;
+    return `the gateway takes HTTPRoute ${name}: ${[...weights, ...rules.flatMap(besideWeights)].join(", ")}`;
   }
   return undefined;
 };

@@ -37,6 +37,8 @@ function trafficOf(seen: SeenAdopted, writer: string | undefined): Traffic {
   return {
     kind: seen.type.kind,
     seen: seen.facts,
+    // Testers and copies are refused at admission.
+    lacks: {},
     holdsDeletion: true,
     lead: (how, note) => {
       const { patch: change } = adoptedStep(seen, how);

@@ -69,11 +69,10 @@ function adoptedRoutes(resource: ResourceType): Watch {
 const idOf = ({ metadata }: KubeObject): string => gatewayId(metadata, "");
 
 /** How many routes a listener has changes all the time. */
-const gatewayFacts = ({ metadata, ...body }: KubeObject): unknown => [
-  metadata.generation,
-  body["spec"],
-  ((body["status"] ?? {}) as { readonly conditions?: unknown }).conditions,
-];
+const gatewayFacts = ({ metadata, ...body }: KubeObject): unknown => {
+  const status = (body["status"] ?? {}) as { readonly conditions?: unknown; readonly supportedFeatures?: unknown };
+  return [metadata.generation, body["spec"], status.conditions, status.supportedFeatures];
+};
 
 /** All of the Gateway API that is looked at. */
 export const gatewayWatches: readonly Watch[] = [

@@ -5,6 +5,7 @@ import { type KubeObject, RESOURCES } from "../../../lib/kube/types.ts";
 import type { CacheReader } from "../../../operator/runtime/types.ts";
 import type { Policy, Says } from "../../kit/conditions.ts";
 import { firstOf } from "../rollout.first.ts";
+import type { ClassFacts } from "./capabilities.ts";
 
 export type ParentRef = NonNullable<GatewayTraffic["parentRefs"]>[number];
 
@@ -37,6 +38,8 @@ export interface Parent {
   readonly programmed: ConditionShape | undefined;
   /** What is wrong with its GatewayClass, where that is known. */
   readonly classTrouble: string | undefined;
+  /** What its GatewayClass says; absent where that is not seen. */
+  readonly ofClass: ClassFacts | undefined;
 }
 
 /** These Gateways, in their order. @param home namespace of whoever names them */
@@ -71,7 +74,22 @@ function observeParent(cache: CacheReader, ref: ParentRef, home: string): Parent
     accepted: currentCondition(gateway, "Accepted"),
     programmed: currentCondition(gateway, "Programmed"),
     classTrouble: classTrouble(cache, spec?.gatewayClassName),
+    ofClass: classFacts(cache, spec?.gatewayClassName),
   };
+}
+
+interface ClassShape {
+  readonly spec?: { readonly controllerName?: string };
+  /** Texts in early versions of the Gateway API. */
+  readonly status?: { readonly supportedFeatures?: readonly (string | { readonly name: string })[] };
+}
+
+function classFacts(cache: CacheReader, name: string | undefined): ClassFacts | undefined {
+  if (name === undefined || cache.availability(RESOURCES.GatewayClass, "") !== "served") return undefined;
+  const { spec, status } = (cache.get(RESOURCES.GatewayClass, "", name) ?? {}) as ClassShape;
+  if (spec?.controllerName === undefined) return undefined;
+  const features = (status?.supportedFeatures ?? []).map((it) => (typeof it === "string" ? it : it.name));
+  return { controllerName: spec.controllerName, features };
 }
 
 /** What was said of an earlier generation counts for nothing. */

@@ -10,6 +10,8 @@ import type { ObservedTraffic } from "./traffic.ts";
 export interface ObservedRoute extends ObservedTraffic {
   /** Port of each colour's Service to which it leads. */
   readonly ports: Readonly<Record<Colour, number | undefined>>;
+  /** Requests of testers go to one of the colours. */
+  readonly isTested: boolean;
   /** What a parent says against it. */
   readonly refusal: string | undefined;
   /** A gateway has said something of it, whatever of. */
@@ -19,11 +21,17 @@ export interface ObservedRoute extends ObservedTraffic {
 interface RouteShape {
   readonly spec?: {
     readonly parentRefs?: readonly ParentRef[];
-    readonly rules?: readonly {
-      readonly backendRefs?: readonly { readonly name: string; readonly port?: number; readonly weight?: number }[];
-    }[];
+    readonly rules?: readonly RuleShape[];
   };
   readonly status?: { readonly parents?: readonly ParentShape[] };
+}
+
+interface RuleShape {
+  readonly filters?: readonly {
+    readonly type: string;
+    readonly requestMirror?: { readonly backendRef?: { readonly name: string }; readonly percent?: number };
+  }[];
+  readonly backendRefs?: readonly { readonly name: string; readonly port?: number; readonly weight?: number }[];
 }
 
 /** Which Gateway, or which listener of it, is meant. */
@@ -71,6 +79,8 @@ export function observeRoute(object: KubeObject, names: RolloutNames): ObservedR
   return {
     ...memoryIn(object),
     weights: weightsIn(spec, names),
+    mirror: mirrorIn(spec, names),
+    isTested: (spec?.rules ?? []).some(({ backendRefs = [] }) => backendRefs.length === 1),
     ports: portsIn(spec, names),
     isAccepted: named.length > 0 && named.every((said) => said.length > 0 && said.every(isTaken)),
     isSpokenOf: named.flat().length > 0,
@@ -86,6 +96,16 @@ function weightsIn(spec: RouteShape["spec"], names: RolloutNames): RouteFacts["w
   const weightOf = (colour: Colour): number => refs.find(({ name }) => name === names.colour(colour))?.weight ?? 0;
   const [blue, green] = COLOURS.map(weightOf);
   return refs.length === 0 ? undefined : { Blue: blue ?? 0, Green: green ?? 0 };
+}
+
+/** Copies that the route makes for one of the colours; those for others are the user's. */
+function mirrorIn(spec: RouteShape["spec"], names: RolloutNames): RouteFacts["mirror"] {
+  const mirrors = (spec?.rules ?? []).flatMap(({ filters = [] }) => filters.flatMap((it) => it.requestMirror ?? []));
+  for (const { backendRef, percent = 100 } of mirrors) {
+    const colour = COLOURS.find((it) => names.colour(it) === backendRef?.name);
+    if (colour !== undefined) return { colour, percent };
+  }
+  return undefined;
 }
 
 function portsIn(spec: RouteShape["spec"], names: RolloutNames): ObservedRoute["ports"] {

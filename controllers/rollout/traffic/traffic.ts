@@ -5,7 +5,7 @@ import type { RolloutPort } from "../../../crds/rollout-target.ts";
 import type { ObjectIdentity } from "../../../lib/kube/types.ts";
 import type { Write } from "../../../operator/runtime/types.ts";
 import type { Says } from "../../kit/conditions.ts";
-import type { KeptRetreat, RouteFacts } from "../rollout.progress.ts";
+import type { KeptRetreat, Lacks, Mirror, RouteFacts } from "../rollout.progress.ts";
 
 type ByColour<T> = Readonly<Record<Colour, T>>;
 
@@ -23,6 +23,10 @@ export interface Leading {
   readonly ports: ByColour<readonly RolloutPort[] | undefined>;
   /** The colour that serves. */
   readonly stable: Colour | undefined;
+  /** Copies of requests. */
+  readonly mirror: Mirror | undefined;
+  /** Where requests of testers go, in place of the colour that serves. */
+  readonly tested: Colour | undefined;
   /** Why the share of the canary was taken away. */
   readonly retreat: KeptRetreat | undefined;
   /** The release goes back: its share must go, whoever is against it. */
@@ -41,6 +45,8 @@ export interface Traffic {
   readonly kind: string;
   /** The object; absent: there is none, or none of ours. */
   readonly seen: ObservedTraffic | undefined;
+  /** What the spec asks for and cannot be done. */
+  readonly lacks: Lacks;
   /** Writes that lead them so; none while that cannot be. Their order is that of the list. */
   lead(how: Leading, note: string): readonly Write[];
   /** What is said of it. @param weights that are to be; absent while there is no version */
