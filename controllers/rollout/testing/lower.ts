@@ -44,7 +44,7 @@ function pod(name: string, labels: Record<string, string>, index: number): KubeO
 }
 
 interface RuleShape {
-  readonly matches?: readonly object[];
+  readonly matches?: readonly { readonly headers?: readonly object[] }[];
   readonly filters?: readonly {
     readonly requestMirror?: { readonly backendRef: { readonly name: string }; readonly percent?: number };
   }[];
@@ -57,7 +57,8 @@ function besideWeights({ filters = [], backendRefs = [], matches = [] }: RuleSha
     mirror === undefined ? [] : [`copies of ${String(mirror.percent ?? 100)} % to ${mirror.backendRef.name}`],
   );
   const [only, ...others] = backendRefs;
-  if (only === undefined || others.length > 0) return copies;
+  const isForTesters = matches.some(({ headers }) => headers !== undefined);
+  if (only === undefined || others.length > 0 || !isForTesters) return copies;
   return [...copies, `testers to ${only.name} by ${String(matches.length)} matches`];
 }
 
