@@ -29,6 +29,7 @@ import { createManager } from "../operator/manager.ts";
 import { installGatewayApi } from "../testkit/gateway-api.ts";
 import { startControlPlane, type TestControlPlane } from "../testkit/kube-apiserver.ts";
 import { makeNamespace } from "../testkit/namespaces.ts";
+import { installFeatureFlags } from "../testkit/open-feature.ts";
 import { eventually } from "../testkit/wait.ts";
 import { type Access, type Right, type RoleRule, recordAccesses, rightsOf } from "./testing/accesses.ts";
 import { createLife, SLOW_TO_BIND_MS } from "./testing/life.ts";
@@ -54,6 +55,7 @@ beforeAll(async () => {
   user = plane.client(NAMESPACE);
   await serveKinds(user, KINDS);
   await installGatewayApi(user);
+  await installFeatureFlags(user);
   const images = "image.reference=example/shieldx:1,postgresImage.reference=example/shieldx-postgres:1";
   const { stdout } = await run(
     join(ROOT, ".build/bin/helm"),

@@ -208,6 +208,8 @@ export const ROLLOUT_REASONS = {
   TestersUnsupported:
     "Requests of testers cannot be told from others by this gateway, or beside the matches of spec.traffic; the message says why. No release begins.",
   GatewayAPINotInstalled: "The cluster has no Gateway API (gateway.networking.k8s.io). Install its CRDs and a gateway.",
+  OpenFeatureNotInstalled:
+    "The cluster has no kind FeatureFlag of core.openfeature.dev/v1beta1, or the operator may not read it, so the flags of the spec cannot be raised and no release begins. Install the CRD of the OpenFeature Operator, or remove spec.flags.",
   Serving: "All pods of the version that serves are ready.",
   Deploying: "Pods of a version are being started.",
   PodsUnavailable: "Pods of the version that serves are not ready.",

@@ -97,6 +97,8 @@ export const ANNOTATIONS = {
   stable: `${GROUP}/stable`,
   /** On a route of the user's, behind the name of the Rollout: what the Rollout has changed of it, as JSON. */
   adoption: `${GROUP}/adoption`,
+  /** On a FeatureFlag: for which share its flags are raised, and by which releases, as JSON, for a status that was lost. */
+  raised: `${GROUP}/raised`,
   /** `"true"` pauses the reconciliation of the resource. */
   paused: `${GROUP}/paused`,
 } as const;

@@ -33,6 +33,15 @@ const stageShape = z.strictObject({
   maxErrorRateBps: z.int().min(1).max(9_000).meta({
     description: "Largest share of failed requests, in hundredths of a percent. Above it the stage does not pass.",
   }),
+  flagBps: z
+    .int()
+    .min(0)
+    .max(WHOLE_BPS)
+    .meta({
+      description:
+        "Share of the contexts for which the flags of spec.flags are on, in hundredths of a percent; that of the stage before unless told. Pods of every version ask the same flags: it counts among the requests of the new version only where the code of that version alone asks them.",
+    })
+    .exactOptional(),
   approval: z
     .boolean()
     .meta({ description: "True: the stage waits for request promote once it has passed." })
@@ -88,6 +97,14 @@ const stages = withRules(listAtomic(z.array(stage).min(1).max(STAGES_MAX)), [
     rule: `self[size(self) - 1].weightBps == ${String(WHOLE_BPS)}`,
     message: "the last stage must have weightBps 10000",
     check: (list) => list.at(-1)?.weightBps === WHOLE_BPS,
+  },
+  {
+    rule: "self.filter(s, has(s.flagBps)).map(s, s.flagBps).isSorted()",
+    message: "flagBps must not fall from one stage to the next",
+    check: (list) => {
+      const shares = list.flatMap(({ flagBps }) => flagBps ?? []);
+      return shares.every((share, index) => share >= (shares[index - 1] ?? 0));
+    },
   },
 ]);
 

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { conditions, listAtomic, observedGeneration } from "./common.ts";
 import { rolloutDryRunStatus } from "./rollout-dry-run.ts";
+import { raisedFlags } from "./rollout-flags.ts";
 import { STAGES_MAX, WHOLE_BPS } from "./rollout-ladder.ts";
 import { rolloutDeliveries, rolloutOutbox } from "./rollout-notifications.ts";
 import { VERDICT_REASONS, VERDICTS } from "./rollout-run.ts";
@@ -118,6 +119,13 @@ export const rolloutStatus = z.strictObject({
     .meta({
       description:
         "Weight of the stage when it began, in hundredths of a percent. It holds its place where the ladder is edited meanwhile.",
+    })
+    .exactOptional(),
+  flags: raisedFlags
+    .meta({
+      ...raisedFlags.meta(),
+      description:
+        "Flags of spec.flags that take part in the release under way, or stay as an earlier one left them; all others are off.",
     })
     .exactOptional(),
   heldSince: time.meta({ description: "Since when spec.paused holds the release." }).exactOptional(),

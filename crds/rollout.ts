@@ -6,6 +6,7 @@ import { defineKind } from "./kind.ts";
 import { rolloutAnalysis } from "./rollout-analysis.ts";
 import { rolloutAutoscaling } from "./rollout-autoscaling.ts";
 import { rolloutDisruption } from "./rollout-disruption.ts";
+import { rolloutFlags } from "./rollout-flags.ts";
 import { rolloutStages } from "./rollout-ladder.ts";
 import { rolloutNotifications } from "./rollout-notifications.ts";
 import { rolloutRequest } from "./rollout-request.ts";
@@ -93,6 +94,12 @@ const specShape = z.strictObject({
     })
     .exactOptional(),
   stages: rolloutStages,
+  flags: rolloutFlags
+    .meta({
+      description:
+        "Feature flags that rise with the stages, and are off again when a release goes back: object FeatureFlag <name>-flags, which flagd reads. List it last in its FeatureFlagSource.",
+    })
+    .exactOptional(),
   bakeSeconds: seconds(604_800)
     .meta({
       description:
@@ -207,6 +214,16 @@ export const rolloutSpec = withRules(specShape, [
     rule: "!has(self.shadow) || !has(self.traffic.gatewayAPI.route)",
     message: "shadow is for a route that the controller makes: leave it out where a route is named",
     check: ({ shadow, traffic }) => shadow === undefined || traffic.gatewayAPI.route === undefined,
+  },
+  {
+    rule: "has(self.flags) || self.stages.all(s, !has(s.flagBps))",
+    message: "flagBps of a stage needs flags to raise: name them in flags.items",
+    check: ({ flags, stages }) => flags !== undefined || stages.every(({ flagBps }) => flagBps === undefined),
+  },
+  {
+    rule: "!has(self.flags) || self.stages.exists(s, has(s.flagBps) && s.flagBps > 0)",
+    message: "no stage raises the flags: set flagBps of at least one of stages",
+    check: ({ flags, stages }) => flags === undefined || stages.some(({ flagBps = 0 }) => flagBps > 0),
   },
 ]);
 

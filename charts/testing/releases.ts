@@ -1,5 +1,6 @@
 import { rollout, service } from "../../controllers/rollout/testing/builders.ts";
 import { configMap, configuredDeployment, secret } from "../../controllers/rollout/testing/configured.ts";
+import { FLAGGED } from "../../controllers/rollout/testing/flags.ts";
 import { COMPONENTS, LABELS } from "../../crds/group.ts";
 import { ROLLOUT, type Rollout, type RolloutSpec } from "../../crds/rollout.ts";
 import { rolloutAutoscaling } from "../../crds/rollout-autoscaling.ts";
@@ -9,7 +10,7 @@ import { eventually } from "../../testkit/wait.ts";
 
 const DEADLINE_MS = 60_000;
 
-/** Two Rollouts, one with each kind of route: a version, the same with other configuration, and their end. */
+/** Two Rollouts, one with each kind of route: a version, its flags and their end, other configuration, and the end of all. */
 export async function tellReleases(user: KubeClient, namespace: string): Promise<void> {
   const create = async <T extends KubeObject>(type: ResourceType<T>, object: T): Promise<void> => {
     const { uid: _, generation: __, ...metadata } = object.metadata;
@@ -24,8 +25,8 @@ export async function tellReleases(user: KubeClient, namespace: string): Promise
   await create(RESOURCES.Secret, secret("one"));
   await create(RESOURCES.Deployment, configuredDeployment("web:1"));
   await create(RESOURCES.Service, service());
-  await create(ROLLOUT, named("web", {}));
   const autoscaling = { ...rolloutAutoscaling.parse({ minReplicas: 2, maxReplicas: 5 }) };
+  await create(ROLLOUT, named("web", FLAGGED));
   const { template } = configuredDeployment("web:1")["spec"] as {
     readonly template: Readonly<Record<string, unknown>>;
   };
@@ -52,6 +53,11 @@ export async function tellReleases(user: KubeClient, namespace: string): Promise
   await user.patch(ROLLOUT, { namespace, name: "calls" }, { format: "merge", patch: fixed });
   const isScaled = isThere(RESOURCES.HorizontalPodAutoscaler, "calls-blue");
   await eventually("calls is scaled no more", async () => !(await isScaled()), DEADLINE_MS);
+  await eventually("FeatureFlag web-flags is there", isThere(RESOURCES.FeatureFlag, "web-flags"), DEADLINE_MS);
+  const stages = FLAGGED.stages.map(({ flagBps: _, ...stage }) => stage);
+  await user.patch(ROLLOUT, { namespace, name: "web" }, { format: "merge", patch: { spec: { flags: null, stages } } });
+  const isGone = async (): Promise<boolean> => !(await isThere(RESOURCES.FeatureFlag, "web-flags")());
+  await eventually("FeatureFlag web-flags is gone", isGone, DEADLINE_MS);
   const [maps, secrets] = [await copies(RESOURCES.ConfigMap), await copies(RESOURCES.Secret)];
   const changed = { format: "merge", patch: { data: { COLOR: "Z3JlZW4=" } } } as const;
   await user.patch(RESOURCES.ConfigMap, { namespace, name: "settings" }, changed);

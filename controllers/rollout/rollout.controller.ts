@@ -198,4 +198,6 @@ const WATCHES: readonly Watch[] = [
   ours(RESOURCES.Pod, { changed: factsChanged((pod) => [observePod(pod), observeJobPod(pod).job]), writes: [] }),
   ours(RESOURCES.Job, { changed: factsChanged(observeJob), writes: ["create", "patch", "delete"] }),
   ...gatewayWatches,
+  // None of the OpenFeature Operator has to be installed.
+  { ...ours(RESOURCES.FeatureFlag), optional: true },
 ];

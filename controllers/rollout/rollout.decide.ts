@@ -102,6 +102,7 @@ function releaseFacts(world: World, now: number): ReleaseFacts {
     lacks: traffic.lacks,
     checks: checkFacts(world),
     closed: closedAt(rollout.spec.windows, now),
+    flags: world.flags,
     judged: {
       // Nobody goes on to more requests while something is not told, or the weight is not served.
       verdict: isSame && isBorneOut(standing) ? standing.verdict : undefined,

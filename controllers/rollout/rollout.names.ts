@@ -20,6 +20,8 @@ export interface RolloutNames {
   readonly configurationKey: string;
   /** Job of a smoke test. */
   readonly smoke: (name: string, hash: string) => string;
+  /** FeatureFlag with the flags that releases raise. */
+  readonly flags: string;
   /** ConfigMap with the record of the last release. */
   readonly run: string;
 }
@@ -50,6 +52,7 @@ export function targetOf(rollout: Rollout): Target {
     copy: (hash) => `${name}-${hash}`,
     configurationKey: `${name}-configuration-key`,
     smoke: (check, hash) => `${name}-${check}-${hash}`,
+    flags: `${name}-flags`,
     run: `${name}-run`,
   };
   return { owner: ownerOf(ROLLOUT, rollout, COMPONENTS.release), spec: rollout.spec, names };

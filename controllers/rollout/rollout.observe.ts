@@ -15,6 +15,7 @@ import { type Clues, NO_CLUES, type Suspect } from "../../operator/runtime/clues
 import type { CacheReader } from "../../operator/runtime/types.ts";
 import type { Delivery } from "../kit/notifications/outbox.ts";
 import { ownLabels } from "../kit/objects.ts";
+import { type ObservedFlags, observeFlags } from "./flags/feature-flag.ts";
 import { withCopies } from "./rollout.configuration.ts";
 import { type CopiesThere, NOTHING_READ, observeCopies, observeKey, type ReadSources } from "./rollout.copies.ts";
 import {
@@ -70,6 +71,8 @@ export interface World {
   readonly leaving: readonly Leaving[];
   /** Services of theirs that could answer without the pods of the Rollout. */
   readonly serving: ReadonlySet<string>;
+  /** Flags that releases raise. */
+  readonly flags: ObservedFlags;
   /** Why pods do not come up, where nothing of the above tells. */
   readonly clues: Clues;
   /** What the judge says of the release under way. */
@@ -116,13 +119,14 @@ export function observeRollout(cache: CacheReader, rollout: Rollout): World {
   const versions = cache.list(RESOURCES.ControllerRevision, namespace, labels).map(observeVersion);
   const colours = { Blue: colourOf("Blue"), Green: colourOf("Green") };
   const traffic = observeTraffic(cache, rollout);
+  const flags = observeFlags(cache, target);
   return {
     copies: observeCopies(cache, target),
     sources: NOTHING_READ,
     ...deepFreeze({
       rollout,
       target,
-      progress: progressOf(rollout.status, colours, traffic.seen),
+      progress: progressOf(rollout.status, colours, { traffic: traffic.seen, flags }),
       wanted: observeWanted(cache, rollout, target),
       colours,
       pods: pods.filter(({ deleting }) => !deleting),
@@ -140,6 +144,7 @@ export function observeRollout(cache: CacheReader, rollout: Rollout): World {
     traffic,
     leaving: observeLeaving(cache, rollout),
     serving: new Set(),
+    flags,
     asked: () => ({ state: "Absent" }),
     versions: new Map(
       versions.filter((version) => version !== undefined).map((version) => [version.revision, version]),
@@ -171,11 +176,11 @@ export function suspectsOf({ pods, jobs, jobPods }: World): readonly Suspect[] {
   return [...[...pods, ...jobPods].filter(({ phase }) => phase === "Pending"), ...without];
 }
 
-/** A status that was lost is found again in what runs, and in what the route remembers. */
+/** A status that was lost is found again in what runs, and in what the route and the flags remember. */
 function progressOf(
   status: RolloutStatus | undefined,
   colours: World["colours"],
-  traffic: ObservedTraffic | undefined,
+  { traffic, flags: { settled } }: { readonly traffic: ObservedTraffic | undefined; readonly flags: ObservedFlags },
 ): Progress {
   if (status?.phase !== undefined) return pick(status, status.phase);
   const kept = traffic?.stable;
@@ -185,7 +190,12 @@ function progressOf(
   const stable = { colour, revision, since: new Date(0).toISOString() };
   const retreat = traffic?.retreat;
   const isFailed = retreat !== undefined && retreat.revision !== revision && retreat.outcome !== "Superseded";
-  return { ...BEGINNING, stable, ...(isFailed ? { failedRevision: retreat.revision } : {}) };
+  return {
+    ...BEGINNING,
+    stable,
+    ...(isFailed ? { failedRevision: retreat.revision } : {}),
+    ...(settled.length === 0 ? {} : { flags: [...settled] }),
+  };
 }
 
 /** The colour with most of the requests; where nothing leads any, with most of the pods. One without a Deployment serves nothing. */
@@ -207,6 +217,7 @@ const REMEMBERED = [
   "lostAt",
   "losses",
   "stageBps",
+  "flags",
   "heldSince",
   "isFastTrack",
   "ignoresWindows",

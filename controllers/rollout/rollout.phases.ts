@@ -10,6 +10,7 @@
  * Where the spec asks for no check, nothing is verified; where it asks for no copies, there is no Shadowing.
  */
 import type { Phase } from "../../crds/rollout-status.ts";
+import { areFlagsWritten, rememberFlags } from "./flags/memory.ts";
 import { isOnHold, withHeldReplicas } from "./rollout.hold.ts";
 import { onLadder, withStageBps } from "./rollout.ladder.ts";
 import { shadowOf } from "./rollout.mirror.ts";
@@ -29,11 +30,12 @@ export function advance(progress: Progress, facts: ReleaseFacts, now: number): P
   const placed = alone(onLadder(held(progress, facts, now), facts, now), facts, now);
   const asked = answerRequest(placed, facts, now);
   const cause = causeOfRetreat(asked, facts, now);
-  if (cause !== undefined) return withHeldReplicas(retreatFor(asked, cause, now), facts);
+  if (cause !== undefined)
+    return withHeldReplicas(rememberFlags(progress, retreatFor(asked, cause, now), facts), facts);
   const paused = pauseFor(checked(asked, facts, now), facts, now);
   const isStill = isHeld(paused, facts);
   const next = isStill ? verified(paused, facts, now) : STEPS[paused.phase](paused, facts, now);
-  return withHeldReplicas(withStageBps(next, facts), facts);
+  return withHeldReplicas(withStageBps(rememberFlags(progress, next, facts), facts), facts);
 }
 
 /** What is remembered of a Rollout that is left alone: nothing but since when. @param now milliseconds since the epoch */
@@ -205,14 +207,14 @@ function replaceFirst(progress: Progress, { wanted }: ReleaseFacts, now: number)
 }
 
 /**
- * Notes when the gateway was seen with the weight of the step. Where that is lost, hold and bake begin anew; the stage's own time
+ * Notes when the gateway was seen with the weight of the step, and the cluster with its flags. Where that is lost, hold and bake begin anew; the stage's own time
  * runs on, so that pods that come and go cannot keep it for ever.
  */
 function verified(progress: Progress, facts: ReleaseFacts, now: number): Progress {
   if (!isJudged(progress)) return progress;
   const { verifiedAt, lostAt: _, ...rest } = progress;
   const at = new Date(now).toISOString();
-  if (!isWeightTaken(progress, facts)) {
+  if (!isWeightTaken(progress, facts) || !areFlagsWritten(progress, facts)) {
     return verifiedAt === undefined ? progress : { ...rest, ...lossOfPods(progress, facts), lostAt: at };
   }
   return verifiedAt === undefined ? { ...rest, verifiedAt: at } : progress;

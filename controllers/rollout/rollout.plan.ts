@@ -1,6 +1,7 @@
 /** What to do next, and in which order. */
 import { apply, create, nameOf, remove, urgent, warn } from "../../operator/runtime/actions.ts";
 import type { Action, Plan, Write } from "../../operator/runtime/types.ts";
+import { flagActions } from "./flags/feature-flag.ts";
 import type { Assessment } from "./rollout.assess.ts";
 import { forgetAutoscalers, handOverActions, keepAutoscalers, scalingOf } from "./rollout.autoscaling.ts";
 import { jobActions } from "./rollout.checks.ts";
@@ -15,9 +16,12 @@ import { COLOURS } from "./rollout.names.ts";
 import { colourDeployment, colourService, revisionObject, runConfigMap } from "./rollout.objects.ts";
 import { shareText } from "./rollout.sentences.ts";
 
-// A retreat writes the weights first, and waits for nothing. A release makes room first:
+// A retreat writes the weights first, and the flags next, and waits for nothing. A release makes room first:
 //
-//   copies ─► revision ─► Services ─► Deployments ─► (ready) ─► weights
+//   copies ─► revision ─► Services ─► Deployments ─► (ready) ─► flags ─► weights
+//
+// Flags take seconds to reach the pods, and weights milliseconds to reach the gateway: who raises the flags first has both at
+// the same time, or a little more of the flags among the share of the stage before.
 //
 // Nothing is derived from what was made in the same run: weights follow pods that are seen.
 
@@ -29,11 +33,12 @@ export function planRollout(assessment: Assessment): Plan {
   // All that is made goes with the Rollout.
   if (isDeleted(assessment)) return planDeparture(assessment, LOOK_SECONDS);
   const weights = trafficActions(assessment);
+  const flags = flagActions(world.target, world.flags, acting);
   const isRetreat = acting.phase === "RollingBack";
   const copies = makeCopies(assessment);
   const forgotten = forgetAutoscalers(assessment);
   const actions: Action[] = [
-    ...(isRetreat ? weights.map(urgent) : []),
+    ...(isRetreat ? [...weights, ...flags].map(urgent) : []),
     ...copies,
     ...keepVersion(assessment, copies),
     ...services(assessment),
@@ -42,7 +47,7 @@ export function planRollout(assessment: Assessment): Plan {
     ...keepAutoscalers(assessment),
     ...budgetActions(assessment),
     ...jobActions(world, acting),
-    ...(isRetreat ? [] : weights),
+    ...(isRetreat ? [] : [...flags, ...weights]),
     ...forgetVersions(assessment),
     ...forgetCopies(assessment),
     ...refusal(assessment),

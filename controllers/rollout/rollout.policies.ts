@@ -1,6 +1,7 @@
 import type { RolloutReason } from "../../crds/conditions.ts";
 import { type ResourceState, ready, stuck, working } from "../../operator/runtime/summary.ts";
 import type { Policy } from "../kit/conditions.ts";
+import { areFlagsMissing } from "./flags/memory.ts";
 import type { Assessment } from "./rollout.assess.ts";
 import { colourTrouble } from "./rollout.conditions.ts";
 import { isDeleted, leavingText } from "./rollout.departure.ts";
@@ -18,6 +19,7 @@ export const ROLLOUT_POLICIES: readonly Policy<Assessment, State>[] = [
   ["the release goes back", retreat],
   ["the target cannot be used", target],
   ["the gateway does not take the route", route],
+  ["its flags cannot be raised", flags],
   ["the release waits for a person", waiting],
   ["the release waits for a window", window],
   ["a release is under way", release],
@@ -64,6 +66,13 @@ function route({ conditions, acting }: Assessment): State | undefined {
   if (FOR_PEOPLE.includes(reason)) return stuck(reason, message);
   // A route that follows a release is the release's business.
   return acting.canary === undefined && acting.stable !== undefined ? working(reason, message) : undefined;
+}
+
+function flags({ facts, next }: Assessment): State | undefined {
+  if (!areFlagsMissing(facts) || next.isFastTrack === true) return undefined;
+  const message =
+    "the cluster has no FeatureFlag of core.openfeature.dev/v1beta1 that may be read, so the flags of the spec cannot be raised: no release begins. Install the CRD of the OpenFeature Operator, or remove spec.flags";
+  return stuck("OpenFeatureNotInstalled", message);
 }
 
 function waiting({ next, world, facts }: Assessment): State | undefined {

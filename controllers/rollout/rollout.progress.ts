@@ -18,6 +18,7 @@ export type Progress = Pick<
   | "lostAt"
   | "losses"
   | "stageBps"
+  | "flags"
   | "heldSince"
   | "isFastTrack"
   | "ignoresWindows"
@@ -70,6 +71,14 @@ export interface KeptRetreat extends Cause {
   readonly startedAt: string;
 }
 
+/** The flags of the spec, as they were last seen in the cluster. */
+export interface FlagFacts {
+  /** The cluster has the kind of object by which flags are raised, and it may be read. */
+  readonly isServed: boolean;
+  /** Share of the contexts for which a flag is on, by its key; absent: its definition is not as it is to be. */
+  readonly written: ReadonlyMap<string, number>;
+}
+
 /** What the judge says of the release under way. */
 export interface JudgedFacts {
   /** Of the present stage and weight. */
@@ -93,6 +102,7 @@ export interface ReleaseFacts {
     | "rollback"
     | "paused"
     | "shadow"
+    | "flags"
   > & { readonly request?: RolloutRequest };
   /** Revision that the spec asks for; absent while the target cannot be used. */
   readonly wanted: string | undefined;
@@ -105,6 +115,8 @@ export interface ReleaseFacts {
   readonly judged: JudgedFacts;
   /** What the spec asks of the gateway and it cannot do, each as a sentence; nothing unless told. */
   readonly lacks?: Lacks;
+  /** Where the spec names flags; nothing unless told. */
+  readonly flags?: FlagFacts;
   /** What the canary must pass before its first share; nothing unless told. */
   readonly checks?: readonly CheckFacts[];
   /** No window of the spec is open. */

@@ -7,22 +7,38 @@ import { type Colour, type RolloutStatus, rolloutStatus } from "../../crds/rollo
 import { CAPABILITIES } from "../../crds/rollout-traffic.ts";
 import { DAYS } from "../../crds/rollout-windows.ts";
 import type { Action } from "../../operator/runtime/types.ts";
+import { flagBpsAt } from "./flags/memory.ts";
 import { shadowOf } from "./rollout.mirror.ts";
 import { otherColour, type Progress } from "./rollout.progress.ts";
+import { stageIndex } from "./rollout.weights.ts";
 import { deployment, scriptedSampler, spec, verdict } from "./testing/builders.ts";
-import { createSmallWorld, editWeights, type Look, type SmallWorld, weightsIn } from "./testing/small-world.ts";
+import { shareIn } from "./testing/flags.ts";
+import {
+  createSmallWorld,
+  editShares,
+  editWeights,
+  type Look,
+  type SmallWorld,
+  weightsIn,
+} from "./testing/small-world.ts";
 
 // Whatever happens, in whatever order: the rules that protect requests hold after every look, and a release comes to its end once
 // pods, gateway and judge behave.
 
 const STAGE = { holdSeconds: 60, maxHoldSeconds: 600, minSamples: 10, maxErrorRateBps: 100, approval: false };
 const ladder = (...weights: number[]) => weights.map((weightBps) => ({ ...STAGE, weightBps }));
+/** With a share of flags for each stage, as far as they go. */
+const flagged = (stages: ReturnType<typeof ladder>, ...shares: number[]) =>
+  stages.map((stage, index) => {
+    const flagBps = shares[index];
+    return flagBps === undefined ? stage : { ...stage, flagBps };
+  });
 const LADDERS = [
   ladder(10_000),
   ladder(1_000, 10_000),
-  ladder(100, 2_500, 5_000, 10_000),
+  flagged(ladder(100, 2_500, 5_000, 10_000), 50, 100, 2_500, 5_000),
   ladder(5_000, 10_000),
-  ladder(100, 500, 1_000, 2_500, 10_000),
+  flagged(ladder(100, 500, 1_000, 2_500, 10_000), 0, 10_000),
   ladder(1_000, 10_000).map((stage) => ({ ...stage, approval: true })),
 ];
 
@@ -34,6 +50,10 @@ const SHADOWS = [
   { ...SHADOW, percent: 100 },
   { ...SHADOW, onUnsupported: "Skip" as const },
 ];
+/** What Git may list. */
+const LISTS = [["a"], ["a", "b"], ["b"], []].map((keys) =>
+  keys.map((key) => ({ key, onVariant: "on", offVariant: "off" })),
+);
 
 type Event =
   | { readonly type: "shadow"; readonly index: number }
@@ -47,10 +67,12 @@ type Event =
   | { readonly type: "windows"; readonly closed: boolean }
   | { readonly type: "ladder"; readonly index: number }
   | { readonly type: "holdback"; readonly bps: number }
+  | { readonly type: "list"; readonly index: number }
+  | { readonly type: "share"; readonly bps: number }
   | { readonly type: "pods"; readonly most: number }
   | { readonly type: "vanish"; readonly colour: Colour }
   | { readonly type: "weights"; readonly blue: number }
-  | { readonly type: "lose"; readonly what: "status" | "route" | "blue" | "green" | "versions" | "target" }
+  | { readonly type: "lose"; readonly what: "status" | "route" | "blue" | "green" | "versions" | "target" | "flags" }
   | { readonly type: "killed"; readonly writes: number }
   | { readonly type: "later"; readonly seconds: number }
   | { readonly type: "go"; readonly rounds: number }
@@ -105,6 +127,14 @@ const event: fc.Arbitrary<Event> = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ type: fc.constant("holdback" as const), bps: fc.constantFrom(100, 500, 5_000) }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({ type: fc.constant("list" as const), index: fc.nat({ max: LISTS.length - 1 }) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ type: fc.constant("share" as const), bps: fc.constantFrom(0, 100, 9_000, 10_000) }),
+  },
   { weight: 4, arbitrary: fc.record({ type: fc.constant("pods" as const), most: fc.constantFrom(0, 1, 2, 6) }) },
   {
     weight: 2,
@@ -121,7 +151,7 @@ const event: fc.Arbitrary<Event> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({
       type: fc.constant("lose" as const),
-      what: fc.constantFrom("status", "route", "blue", "green", "versions", "target"),
+      what: fc.constantFrom("status", "route", "blue", "green", "versions", "target", "flags"),
     }),
   },
   { weight: 1, arbitrary: of("restore") },
@@ -151,7 +181,12 @@ function begin(): Tale {
   const given = spec({ stages: LADDERS[2] ?? [], drainSeconds: 30, bakeSeconds: 60 });
   const testers = { header: { name: "x-canary", value: "always" } };
   const gatewayAPI = { ...given.traffic.gatewayAPI, testers, capabilities: [...CAPABILITIES] };
-  const world = createSmallWorld({ ...given, shadow: SHADOW, traffic: { gatewayAPI } });
+  const world = createSmallWorld({
+    ...given,
+    shadow: SHADOW,
+    traffic: { gatewayAPI },
+    flags: { items: LISTS[0] ?? [] },
+  });
   const answered = new Set<string>();
   const tale: Tale = { world, image: 1, answered, asked: [], harmIn: undefined, banned: undefined, looks: 0 };
   // The first version serves, and another one is on its way.
@@ -198,6 +233,12 @@ const HANDLERS: { readonly [T in Event["type"]]: (tale: Tale, event: Extract<Eve
     const capabilities = able ? [...CAPABILITIES] : [];
     world.spec = { ...world.spec, traffic: { gatewayAPI: { ...gatewayAPI, capabilities } } };
   },
+  list: ({ world }, { index }) => {
+    const { flags: _, ...rest } = world.spec;
+    const items = LISTS[index] ?? [];
+    world.spec = items.length === 0 ? rest : { ...rest, flags: { items } };
+  },
+  share: ({ world }, { bps }) => editShares(world, bps),
   pods: ({ world }, { most }) => world.runPods(most),
   vanish: ({ world }, { colour }) => {
     const prefix = `Pod/web-${colour.toLowerCase()}`;
@@ -251,6 +292,7 @@ const LOSSES: Readonly<Record<Extract<Event, { type: "lose" }>["what"], (tale: T
     const { failedRevision, retreat } = tale.world.status ?? {};
     if (failedRevision === undefined && retreat === undefined) tale.banned = undefined;
   },
+  flags: ({ world }) => void world.objects.delete("FeatureFlag/web-flags"),
   blue: ({ world }) => void world.objects.delete("Deployment/web-blue"),
   green: ({ world }) => void world.objects.delete("Deployment/web-green"),
   versions: ({ world }) => {
@@ -295,6 +337,7 @@ function look(tale: Tale, writes?: number): void {
   checkWeights(tale, seen);
   checkCopies(tale, seen);
   checkTesters(tale, seen);
+  checkFlags(seen);
   checkStep(seen);
   checkHarm(tale, seen);
   checkPods(seen, before === undefined ? undefined : weightsIn(before));
@@ -368,6 +411,29 @@ function checkTesters({ banned }: Tale, { assessment: { acting, facts }, plan }:
     expect(backendRefs[0]?.name).toBe(`web-${colour.toLowerCase()}`);
     expect(facts.colours[colour].ready).toBeGreaterThan(0);
   }
+}
+
+/** No flag is on for more than its release has earned; all that a retreat has raised is off, right after the weight. */
+function checkFlags({ assessment: { acting, next, facts, world }, plan }: Look): void {
+  for (const { key, bps, state } of next.flags ?? []) {
+    if (state === "Settled") continue;
+    expect(next.stable).toBeDefined();
+    expect(["Preparing", "Verifying", "Shadowing", "Canary", "Baking", "Switching"]).toContain(next.phase);
+    const isServed = next.phase === "Canary" || next.phase === "Baking" || next.phase === "Switching";
+    const most = isServed ? flagBpsAt(stageIndex(next, facts.spec), facts.spec.stages) : 0;
+    expect({ key, bps }).toEqual({ key, bps: Math.min(bps, most) });
+  }
+  const index = plan.actions.findIndex((action) => action.type === "apply" && action.object.kind === "FeatureFlag");
+  const action = plan.actions[index];
+  if (action?.type !== "apply") return;
+  for (const { key } of world.target.spec.flags?.items ?? []) {
+    expect(shareIn(action.object, key)).toBe(acting.flags?.find((flag) => flag.key === key)?.bps ?? 0);
+  }
+  if (acting.phase !== "RollingBack") return;
+  expect(action.urgent).toBe(true);
+  expect(plan.actions.slice(0, index).map((before) => before.type === "apply" && before.object.kind)).toEqual(
+    routesIn(plan.actions).map(() => "HTTPRoute"),
+  );
 }
 
 const ORDER: readonly Progress["phase"][] = [

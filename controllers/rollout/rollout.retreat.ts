@@ -1,5 +1,6 @@
 /** When a release goes back, and what is said of it. A retreat is decided once; it cannot be taken back, only tried again later. */
 import type { Policy } from "../kit/conditions.ts";
+import { areFlagsWritten } from "./flags/memory.ts";
 import { firstOf } from "./rollout.first.ts";
 import {
   type Cause,
@@ -9,6 +10,7 @@ import {
   type ReleaseFacts,
   releaseOf,
 } from "./rollout.progress.ts";
+import { isWeightTaken } from "./rollout.weights.ts";
 import { failedCheck } from "./verification/memory.ts";
 
 interface Input {
@@ -92,8 +94,15 @@ function deadline({ progress, facts, now }: Input): Cause | undefined {
   }
   const seconds = facts.spec.progressDeadlineSeconds;
   if (now - Date.parse(lostAt) < seconds * 1_000) return undefined;
-  const what = WAITED_FOR[phase] ?? "the pods of the new version, or the gateway, are not ready for its share";
+  const what = lateText(progress, facts);
   return { outcome: "RolledBack", reason: "ProgressDeadlineExceeded", message: `${what} after ${String(seconds)} s` };
+}
+
+function lateText(progress: Progress, facts: ReleaseFacts): string {
+  const { phase } = progress;
+  const isAllButFlags = (phase === "Canary" || phase === "Baking") && isWeightTaken(progress, facts);
+  if (isAllButFlags && !areFlagsWritten(progress, facts)) return "the flags of the new version are not raised";
+  return WAITED_FOR[phase] ?? "the pods of the new version, or the gateway, are not ready for its share";
 }
 
 /** A node may be lost once, and a pod evicted; a version whose pods all die again and again under requests is ill. */

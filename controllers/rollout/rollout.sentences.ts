@@ -1,5 +1,6 @@
 /** Where a release stands, in words with numbers. */
 import { WHOLE_BPS } from "../../crds/rollout-ladder.ts";
+import { risingFlags } from "./flags/memory.ts";
 import { shadowOf } from "./rollout.mirror.ts";
 import type { Progress, ReleaseFacts } from "./rollout.progress.ts";
 import { stageIndex } from "./rollout.weights.ts";
@@ -44,10 +45,10 @@ export function doingText(progress: Progress, facts: ReleaseFacts, shareBps: num
       const place = `stage ${String(stageIndex(progress, facts.spec) + 1)} of ${String(facts.spec.stages.length)}`;
       return progress.verifiedAt === undefined
         ? `revision ${revision} goes to ${place}`
-        : `revision ${revision} is judged at ${share} of the requests, ${place}`;
+        : `revision ${revision} is judged at ${share} of the requests${flagText(progress)}, ${place}`;
     }
     case "Baking":
-      return `revision ${revision} has ${share} of the requests and is watched for ${String(facts.spec.bakeSeconds)} s`;
+      return `revision ${revision} has ${share} of the requests${flagText(progress)} and is watched for ${String(facts.spec.bakeSeconds)} s`;
     case "Switching":
       return `all requests go to revision ${revision}`;
     case "Retiring":
@@ -61,6 +62,12 @@ export function doingText(progress: Progress, facts: ReleaseFacts, shareBps: num
 function copiesText(facts: ReleaseFacts): string {
   const { percent = 0, methods = [] } = shadowOf(facts) ?? {};
   return `${String(percent)} % of the requests (${methods.join(", ")})`;
+}
+
+/** For whom the flags of the release are on. */
+function flagText(progress: Progress): string {
+  const [first] = risingFlags(progress);
+  return first === undefined ? "" : `, with its flags on for ${shareText(first.bps)} of the contexts`;
 }
 
 function checksText({ verify = [] }: Progress, { checks = [] }: ReleaseFacts): string {

@@ -1,4 +1,6 @@
 /** Whether a release may begin, and how. */
+
+import { areFlagsMissing } from "./flags/memory.ts";
 import { lackOf } from "./rollout.mirror.ts";
 import { isToBegin, type Progress, type ReleaseFacts } from "./rollout.progress.ts";
 import { isWeightTaken } from "./rollout.weights.ts";
@@ -23,6 +25,8 @@ export function startOf(progress: Progress, facts: ReleaseFacts, now: number): S
   const isFastTrack = isRecent(progress, facts, now);
   // What served a moment ago needs no copies, and no testers; a first version has neither.
   if (stable !== undefined && !isFastTrack && lackOf(facts) !== undefined) return undefined;
+  // What it is to be judged with could not be raised. The first version, and a return, raise nothing.
+  if (stable !== undefined && !isFastTrack && areFlagsMissing(facts)) return undefined;
   return { revision: wanted, isFastTrack, waits: closed !== undefined && stable !== undefined && !isFastTrack };
 }
 

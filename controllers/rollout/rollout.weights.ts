@@ -9,7 +9,7 @@ import { type Mirror, otherColour, type Progress, type ReleaseFacts } from "./ro
 type Spec = ReleaseFacts["spec"];
 
 /** The stage that a release is at; a ladder that was shortened meanwhile ends it at its last. */
-export function stageIndex({ phase, stage = 0 }: Progress, { stages }: Spec): number {
+export function stageIndex({ phase, stage = 0 }: Progress, { stages }: Pick<Spec, "stages">): number {
   const last = stages.length - 1;
   return phase === "Baking" || phase === "Switching" ? last : Math.min(stage, last);
 }

@@ -41,6 +41,34 @@ export const REFUSED_ROLLOUTS: readonly (readonly [what: string, part: object, s
   ["a window of no time", window({ start: "09:00", end: "09:00" }), "start and end must differ"],
   ["a window in a zone that is none", window({ timeZone: "Europe/Pragu" }), "must be a time zone of the IANA database"],
   ["a budget of nothing", { disruption: {} }, "name either maxUnavailable or minAvailable"],
+  ["a share of flags without flags", ladder({ flagBps: 100 }), "flagBps of a stage needs flags to raise"],
+  ["flags that no stage raises", { flags: { items: [{ key: "a" }] } }, "no stage raises the flags"],
+  [
+    "flags that only stay off",
+    { ...ladder({ flagBps: 0 }), flags: { items: [{ key: "a" }] } },
+    "no stage raises the flags",
+  ],
+  [
+    "a share of flags that falls",
+    {
+      stages: [
+        { ...STAGE, weightBps: 100, flagBps: 200 },
+        { ...STAGE, flagBps: 100 },
+      ],
+      flags: { items: [{ key: "a" }] },
+    },
+    "flagBps must not fall from one stage to the next",
+  ],
+  [
+    "a flag with one variant",
+    { ...ladder({ flagBps: 1 }), flags: { items: [{ key: "a", onVariant: "x", offVariant: "x" }] } },
+    "onVariant and offVariant must differ",
+  ],
+  [
+    "one value of two",
+    { ...ladder({ flagBps: 1 }), flags: { items: [{ key: "a", onValue: "x" }] } },
+    "onValue and offValue go together",
+  ],
   ["a jump to nowhere", request({ action: "Jump" }), "action Jump needs a stage"],
   ["neither a Service nor ports", { service: {} }, "name a Service, or ports"],
   ["two ports of which one has no name", ports({ name: "a", port: 80 }, { port: 81 }), "each needs a name"],
@@ -71,6 +99,15 @@ export const TAKEN_ROLLOUTS: readonly (readonly [what: string, part: object])[] 
   ["a window over midnight", window({ timeZone: "America/Argentina/Buenos_Aires" })],
   ["a window of a day", window({ days: ["Sun"], start: "00:00", end: "24:00" })],
   ["a budget of drains", { disruption: { minAvailable: "80%" } }],
+  [
+    "flags of which the last stage raises nothing more",
+    {
+      stages: [{ ...STAGE, weightBps: 100, flagBps: 200 }, STAGE],
+      flags: {
+        items: [{ key: "a" }, { key: "b.c", onVariant: "wide", offVariant: "narrow", onValue: "w", offValue: "" }],
+      },
+    },
+  ],
   ["one port without a name", ports({ port: 80 })],
   [
     "two ports with names",

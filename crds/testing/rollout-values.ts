@@ -64,7 +64,22 @@ function ladder(list: readonly { readonly weightBps: number }[]): unknown {
   const sorted = [...weights.sort((one, other) => one - other), 10_000];
   return list
     .slice(-sorted.length)
-    .map((stage, index, kept) => ({ ...held(stage), weightBps: sorted.at(index - kept.length) }));
+    .map((stage, index, kept) => ({ ...held(stage), weightBps: sorted.at(index - kept.length) }))
+    .map((stage: Fields, index, kept) => ({ ...stage, ...flagShare(kept.slice(0, index + 1)) }));
+}
+
+/** The largest share of flags so far, where the stage has one. */
+function flagShare(stages: readonly Fields[]): Fields {
+  const shares = stages.map((stage) => stage["flagBps"] as number | undefined);
+  return shares.at(-1) === undefined ? {} : { flagBps: Math.max(...shares.map((share = 0) => share)) };
+}
+
+/** Flags with a stage that raises them, or neither. */
+function raising({ flags, ...rest }: Fields): unknown {
+  const list = rest["stages"] as readonly Fields[] | undefined;
+  if (list === undefined) return rest;
+  if (flags !== undefined) return { ...rest, flags, stages: list.with(-1, { ...list.at(-1), flagBps: 10_000 }) };
+  return { ...rest, stages: list.map(({ flagBps: _, ...stage }) => stage) };
 }
 
 /** A window of some time, in a zone that there is. */
@@ -97,7 +112,7 @@ function copied({ methods, durationSeconds = 300, maxDurationSeconds = 3_600, ..
   };
 }
 
-export const ROLLOUT_VALUES: Overrides = {
+const FIELDS: Overrides = {
   target: mostly(valuesOf(target, {}), (value: Fields) =>
     exactlyOne(value, ["template", "deployment"], { deployment: "web" }),
   ),
@@ -112,3 +127,5 @@ export const ROLLOUT_VALUES: Overrides = {
   analysis: mostly(valuesOf(analysis, {}), judged),
   request: mostly(valuesOf(request, {}), asked),
 };
+
+export const ROLLOUT_VALUES: Overrides = { "": mostly(valuesOf(rolloutSpec, FIELDS), raising) };

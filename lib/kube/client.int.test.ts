@@ -2,6 +2,7 @@ import { createServer, connect as openTcp, type Server, type Socket } from "node
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { installGatewayApi } from "../../testkit/gateway-api.ts";
 import { startControlPlane, type TestControlPlane } from "../../testkit/kube-apiserver.ts";
+import { installFeatureFlags } from "../../testkit/open-feature.ts";
 import { eventually } from "../../testkit/wait.ts";
 import { systemClock } from "../core/clock.ts";
 import { isOperatorError, OperatorError } from "../core/errors.ts";
@@ -293,6 +294,7 @@ describe("discovery", () => {
   it("reads every kind that the product needs from its own table as the server has it", async () => {
     // Not a part of every cluster; the server tells of them as of its own.
     await installGatewayApi(client);
+    await installFeatureFlags(client);
     const kinds = await client.servedKinds();
     for (const type of Object.values(RESOURCES)) {
       const { group, version, kind, plural, namespaced } = type;

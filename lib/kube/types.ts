@@ -93,6 +93,7 @@ export const RESOURCES = {
   GRPCRoute: resourceType("gateway.networking.k8s.io/v1", ["GRPCRoute", "grpcroutes"]),
   Gateway: resourceType("gateway.networking.k8s.io/v1", ["Gateway", "gateways"]),
   GatewayClass: resourceType("gateway.networking.k8s.io/v1", ["GatewayClass", "gatewayclasses"], false),
+  FeatureFlag: resourceType("core.openfeature.dev/v1beta1", ["FeatureFlag", "featureflags"]),
   StorageClass: resourceType("storage.k8s.io/v1", ["StorageClass", "storageclasses"], false),
   CustomResourceDefinition: resourceType(
     "apiextensions.k8s.io/v1",

@@ -173,3 +173,18 @@ export function editWeights(world: SmallWorld, blue: number): void {
     metadata: { ...copy.metadata, generation: (copy.metadata.generation ?? 0) + 1 },
   });
 }
+
+/** Writes a share into every flag by hand. */
+export function editShares(world: SmallWorld, bps: number): void {
+  const object = world.objects.get(`FeatureFlag/${NAME}-flags`);
+  const { flagSpec } = (object?.["spec"] ?? {}) as { readonly flagSpec?: { readonly flags: Record<string, object> } };
+  if (object === undefined || flagSpec === undefined) return;
+  const targeting = {
+    fractional: [
+      ["on", bps],
+      ["off", 10_000 - bps],
+    ],
+  };
+  const flags = Object.entries(flagSpec.flags).map(([key, flag]) => [key, { ...flag, targeting }] as const);
+  world.objects.set(keyOf(object), { ...object, spec: { flagSpec: { flags: Object.fromEntries(flags) } } });
+}
