@@ -5,7 +5,8 @@ import { type Overrides, valuesOf } from "./arbitraries.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const { target, traffic, shadow, service, stages, analysis, request, disruption, windows } = rolloutSpec.shape;
+const { target, traffic, shadow, service, stages, analysis, request, disruption, windows, autoscaling, verify } =
+  rolloutSpec.shape;
 
 /** One of ten as the schema suggests it, which the rules refuse nearly always. */
 function mostly<T>(values: fc.Arbitrary<unknown>, repaired: (value: T) => unknown): fc.Arbitrary<unknown> {
@@ -112,10 +113,61 @@ function copied({ methods, durationSeconds = 300, maxDurationSeconds = 3_600, ..
   };
 }
 
+/** Bounds in order, and metrics with the member of their type. */
+function scaled({ minReplicas, maxReplicas, metrics, ...rest }: Fields): unknown {
+  const bounds = [Number(minReplicas ?? 1), Number(maxReplicas ?? 10)].sort((one, other) => one - other);
+  const typed = ((metrics ?? []) as readonly Fields[]).map(() => ({
+    type: "Resource",
+    resource: { name: "cpu", target: { type: "Utilization", averageUtilization: 80 } },
+  }));
+  const listed = metrics === undefined ? {} : { metrics: typed };
+  return { ...rest, minReplicas: bounds[0], maxReplicas: bounds[1], ...listed };
+}
+
+/** Smoke tests of one kind each, without a body where there can be none. */
+function checked({ smoke, ...rest }: Fields): unknown {
+  if (smoke === undefined) return rest;
+  const one = ({ http, job, ...test }: Fields): Fields => {
+    if (job !== undefined) return { ...test, job };
+    const { body: _, expectBody: __, ...asked } = (http ?? {}) as Fields;
+    return { ...test, http: asked };
+  };
+  return { ...rest, smoke: distinct((smoke as readonly Fields[]).map(one), "name") };
+}
+
+/** The members of an object, and none of anything else: specs are damaged on purpose. */
+function fieldsOf(value: unknown): Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : {};
+}
+
+/** Without what does not go together with the rest; anything but a spec as it is. */
+function inKeeping(value: unknown): unknown {
+  const spec = fieldsOf(value);
+  const { replicas, shadow: copies, ...rest } = spec;
+  const { dryRun, ...judging } = fieldsOf(rest["analysis"]);
+  const { route } = fieldsOf(fieldsOf(rest["traffic"])["gatewayAPI"]);
+  const isCopied = route === undefined && fieldsOf(judging["source"])["gateway"] === undefined;
+  if (Object.keys(spec).length === 0) return value;
+  return {
+    ...rest,
+    ...(dryRun === undefined ? {} : { analysis: { ...judging, dryRun: tried(dryRun) } }),
+    ...(replicas === undefined || rest["autoscaling"] !== undefined ? {} : { replicas }),
+    ...(copies === undefined || !isCopied ? {} : { shadow: copies }),
+  };
+}
+
+/** Of another policy, what needs no second look at the ladder and at latency. */
+function tried(dryRun: unknown): unknown {
+  const { stages: _, latency: __, ...rest } = fieldsOf(dryRun);
+  return Object.keys(rest).length === 0 ? dryRun : rest;
+}
+
 const FIELDS: Overrides = {
   target: mostly(valuesOf(target, {}), (value: Fields) =>
     exactlyOne(value, ["template", "deployment"], { deployment: "web" }),
   ),
+  autoscaling: mostly(valuesOf(autoscaling, {}), scaled),
+  verify: mostly(valuesOf(verify, {}), checked),
   shadow: mostly(valuesOf(shadow, {}), copied),
   service: mostly(valuesOf(service, {}), reached),
   disruption: mostly(valuesOf(disruption, {}), (value: Fields) =>
@@ -128,4 +180,6 @@ const FIELDS: Overrides = {
   request: mostly(valuesOf(request, {}), asked),
 };
 
-export const ROLLOUT_VALUES: Overrides = { "": mostly(valuesOf(rolloutSpec, FIELDS), raising) };
+export const ROLLOUT_VALUES: Overrides = {
+  "": mostly(valuesOf(rolloutSpec, FIELDS), (spec: Fields) => inKeeping(raising(spec))),
+};
