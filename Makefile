@@ -18,7 +18,7 @@ DEPS := .build/deps/$(LOCK)
 # Bench and chaos runs take names from the command line.
 BENCH ?=
 CHAOS ?=
-CHAOS_NAMES := runtime dataplane api border
+CHAOS_NAMES := runtime dataplane api border rollout
 E2E ?=
 export E2E
 
@@ -116,7 +116,7 @@ bench: deps tools ## Runs the benchmarks beside their peers; BENCH=name runs one
 
 # Both run, also when the first one fails.
 .PHONY: chaos
-chaos: deps ## Breaks things at random and checks that nothing is lost; CHAOS=name runs one (runtime, dataplane, api, border), SEED=n repeats a run
+chaos: deps ## Breaks things at random and checks that nothing is lost; CHAOS=name runs one (runtime, dataplane, api, border, rollout), SEED=n repeats a run
 	@for name in $(CHAOS); do \
 	  [[ " $(CHAOS_NAMES) " == *" $$name "* ]] || { echo "there is no chaos run \"$$name\": $(CHAOS_NAMES)" >&2; exit 2; }; \
 	done
@@ -143,6 +143,11 @@ chaos-api: deps
 .PHONY: chaos-border
 chaos-border: deps
 	@images/build.sh && $(NODE) e2e/chaos/border.chaos.ts
+
+# Twenty-five minutes of releases on a kind cluster with Traefik; CHAOS_SECONDS=n leaves out what does not begin in time.
+.PHONY: chaos-rollout
+chaos-rollout: deps tools
+	@$(NODE) e2e/chaos/rollout.chaos.ts
 
 # A link: it runs the sources of this folder. kubectl finds programs named kubectl-<word> on the PATH.
 .PHONY: plugin

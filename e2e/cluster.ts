@@ -122,7 +122,7 @@ export async function installOperator(target: Cluster, values: readonly string[]
 }
 
 /** The container engine that runs a node. @throws when the cluster's nodes are not containers of this machine */
-async function engineOf(node: string): Promise<string> {
+export async function engineOf(node: string): Promise<string> {
   for (const engine of ["podman", "docker"]) {
     // An engine that is not installed does not know the node either.
     const known = await run(engine, ["container", "inspect", node], { timeoutMs: 20_000 }).catch(() => undefined);

@@ -1,0 +1,44 @@
+/** What became of the requests of a while, and whose fault it was where one failed. */
+import type { LoadResults } from "../../gateway/load-pod.ts";
+
+type Counts = Readonly<Record<string, number>>;
+
+export interface Attribution {
+  readonly requests: number;
+  /** No version has answered: errors of the gateway (`-/503`) and of connections (`reset`). */
+  readonly lost: Counts;
+  /** A version answered with an error that it was not made to give. */
+  readonly strange: Counts;
+  /** Errors that bad versions were made to give. */
+  readonly ofBadVersions: number;
+  /** Requests that were not sent, because too many were under way. */
+  readonly leftOut: number;
+}
+
+/** The requests between two looks. @param bad names of versions that answer with errors by themselves */
+export function attribute(before: LoadResults, after: LoadResults, bad: ReadonlySet<string>): Attribution {
+  const counts = difference(before.counts, after.counts);
+  const failed = Object.entries(counts).filter(([key]) => !key.endsWith("/200"));
+  const pick = (want: (version: string) => boolean): (readonly [string, number])[] =>
+    failed.filter(([key]) => want(key.slice(0, key.lastIndexOf("/"))));
+  return {
+    requests: after.sent - before.sent,
+    // No answer at all is counted twice, as "-/0" and by its error: the error says more.
+    lost: {
+      ...Object.fromEntries(pick((version) => version === "-").filter(([key]) => key !== "-/0")),
+      ...difference(before.errors, after.errors),
+    },
+    strange: Object.fromEntries(pick((version) => version !== "-" && !bad.has(version))),
+    ofBadVersions: pick((version) => bad.has(version)).reduce((sum, [, count]) => sum + count, 0),
+    leftOut: after.leftOut - before.leftOut,
+  };
+}
+
+export function total(counts: Counts): number {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0);
+}
+
+function difference(before: Counts, after: Counts): Counts {
+  const grown = Object.entries(after).map(([key, count]) => [key, count - (before[key] ?? 0)] as const);
+  return Object.fromEntries(grown.filter(([, count]) => count > 0));
+}
