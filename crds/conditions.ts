@@ -216,7 +216,8 @@ export const ROLLOUT_REASONS = {
   NotJudged: "No release is under way.",
   Judging: "Both versions have fresh counts.",
   NoData: "The source of the counts says nothing; the message says why. Weights stay where they are.",
-  NoTraffic: "A version has had no requests at this stage: there is nothing to judge yet.",
+  NoTraffic:
+    "A version has had no requests at this stage, or has none any more: there is nothing to judge. The message says for how long.",
   WeightNotMeasured:
     "The gateway says that it has the weight, and the requests that were counted do not bear it out. No stage passes; harm is found all the same.",
   CommonCause: "Both versions are ill: the release is held, and not blamed.",

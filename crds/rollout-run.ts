@@ -123,6 +123,8 @@ const judgeState = z.strictObject({
   weightBps: z.int().min(0).max(10_000),
   /** Time of the stage with data of both versions. */
   observedMs: z.int().min(0),
+  /** Time at its end in which the canary has answered nothing; absent while it answers. */
+  quietMs: z.int().min(1).exactOptional(),
   errors: metricState,
   latency: metricState.exactOptional(),
   /** Index of the latency bound above which a request is slow, once it is chosen; until then the stable version's buckets. */

@@ -78,6 +78,33 @@ describe("data that is missing", () => {
   });
 });
 
+describe("requests that stop", () => {
+  const answers = times(2, [0, 100], [1, 950]);
+  const silent = (from: number, count: number): Tick[] =>
+    Array.from({ length: count }, (_, index) => tickAt(from + index, [0, 0], [0, 0]));
+
+  it("are told at once, and pass no stage, however long the hold is over", () => {
+    const verdict = judged([...answers, ...silent(2, 50)]);
+    expect(verdict).toMatchObject({ verdict: "Unknown", reason: "NoTraffic" });
+    expect(verdict.message).toBe(
+      "errors: the canary has answered no request for 250 s; canary 0 of 200 (0 %), stable 2 of 1,900 (0.105 %) at this stage",
+    );
+    expect(judged([...answers, ...silent(2, 1)]).reason).toBe("NoTraffic");
+  });
+
+  it("leave the hold where it was once they come again", () => {
+    const again = [...answers, ...silent(2, 50), tickAt(52, [0, 100], [1, 950])];
+    expect(judged(again)).toMatchObject({ verdict: "Inconclusive", reason: "Holding" });
+    expect(judged([...again, tickAt(53, [0, 100], [1, 950])]).reason).toBe("HoldOver");
+  });
+
+  it("are not told from requests that are rare", () => {
+    const rare = (index: number): Tick => tickAt(index, index % 4 === 0 ? [0, 1] : [0, 0], [0, 10]);
+    const ticks = Array.from({ length: 800 }, (_, index) => rare(index));
+    expect(judged(ticks)).toMatchObject({ verdict: "Pass" });
+  });
+});
+
 describe("ticks of the stable version before the first weight", () => {
   it("say nothing of the canary, and use nothing up", () => {
     const before = times(5, [0, 0], [1, 990], { weightBps: 0 });

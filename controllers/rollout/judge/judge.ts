@@ -52,8 +52,9 @@ function enterTick(state: JudgeState, { stage, weightBps }: Tick, policy: Rollou
   const levels = levelsOf(policy);
   // A stage in which the canary answered nothing has used nothing up: ticks of the stable version alone, before the first weight.
   const isUnused = state.entries > 0 && state.errors.canary.total === 0;
+  const { quietMs: _, ...rest } = state;
   return {
-    ...state,
+    ...rest,
     entries: isUnused ? state.entries : state.entries + 1,
     stage,
     weightBps,
@@ -70,11 +71,30 @@ function absorbTick(state: JudgeState, tick: Tick, policy: RolloutPolicy): Judge
   const times = { ms, intervalMs: policy.intervalSeconds * 1_000 };
   const pair = { canary: failed(canary), stable: failed(stable) };
   return {
-    ...state,
+    ...withTime(state, ms - (tick.silentMs ?? 0), { isAnswering: canary.requests > 0, policy }),
     ...absorbLatency(state, { canary, stable, ...times }, latencyRules(policy, tick.stage)),
-    observedMs: state.observedMs + ms - (tick.silentMs ?? 0),
     errors: absorb(state.errors, { ...pair, ...times }, errorRules(policy, tick.stage)),
   };
+}
+
+/** Time in which requests had stopped was no time of the stage, once they come again. */
+function withTime(
+  state: JudgeState,
+  ms: number,
+  { isAnswering, policy }: { readonly isAnswering: boolean; readonly policy: RolloutPolicy },
+): JudgeState {
+  const { quietMs = 0, observedMs, ...rest } = state;
+  if (!isAnswering) return { ...rest, observedMs: observedMs + ms, quietMs: quietMs + ms };
+  return { ...rest, observedMs: observedMs + ms - (quietSeconds(state, policy) === undefined ? 0 : quietMs) };
+}
+
+/** Requests that the canary would have answered meanwhile, had they gone on as before: then silence is no chance. */
+const MISSED = 20;
+
+/** For how long requests of the canary have stopped. @returns `undefined` where they come, or come so rarely that nobody can tell */
+function quietSeconds({ quietMs = 0, observedMs, errors }: JudgeState, policy: RolloutPolicy): number | undefined {
+  const missed = (errors.canary.total * quietMs) / Math.max(1, observedMs - quietMs);
+  return missed >= MISSED && quietMs >= policy.intervalSeconds * 1_000 ? quietMs / 1_000 : undefined;
 }
 
 function failed({ errors, requests }: Counts): Pair["canary"] {
@@ -109,6 +129,7 @@ function judge(state: JudgeState, { stage, canary, stable }: Tick, policy: Rollo
     entries: state.entries,
     observedSeconds: state.observedMs / 1000,
     isFresh,
+    quietSeconds: quietSeconds(state, policy),
     canaryRequests: state.errors.canary.total,
     stableRequests: state.errors.stable.total,
   };

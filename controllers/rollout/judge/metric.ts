@@ -29,6 +29,8 @@ export interface StageStanding {
   readonly observedSeconds: number;
   /** Both versions have fresh counts. */
   readonly isFresh: boolean;
+  /** For how long requests of the canary have stopped; absent while they come. */
+  readonly quietSeconds: number | undefined;
   /** What both versions have answered at this stage, of whatever metric. */
   readonly canaryRequests: number;
   readonly stableRequests: number;
@@ -174,6 +176,10 @@ export function assessMetric(
   if (!standing.isFresh) return say("Unknown", "NoData", `no fresh counts; ${both}`);
   if (standing.canaryRequests === 0) {
     return say("Unknown", "NoTraffic", "the canary has answered no request at this stage");
+  }
+  if (standing.quietSeconds !== undefined) {
+    const words = `the canary has answered no request for ${Math.floor(standing.quietSeconds)} s`;
+    return say("Unknown", "NoTraffic", `${words}; ${both}`);
   }
   if (standing.stableRequests === 0) {
     return say("Unknown", "NoBaseline", "the stable version has answered no request at this stage");
