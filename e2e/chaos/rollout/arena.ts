@@ -6,8 +6,10 @@ import { type RolloutRequest } from "../../../crds/rollout-request.ts";
 import { type EndedRelease, type Phase, type RolloutStatus } from "../../../crds/rollout-status.ts";
 import { RESOURCES } from "../../../lib/kube/types.ts";
 import type { Cluster } from "../../cluster.ts";
-import { type ApplicationImages } from "../../gateway/gateways.ts";
-import type { Load } from "../../gateway/load-pod.ts";
+import { applicationObjects } from "../../gateway/application.ts";
+import { type ApplicationImages, gatewayUrl } from "../../gateway/gateways.ts";
+import { type Load, startLoad } from "../../gateway/load-pod.ts";
+import { backendRefs, routeObject } from "../../gateway/routes.ts";
 import { APP, loadOf, openStage, push, quickStage, rolloutManifest, type Stage, statusOf } from "../../release.ts";
 import { waitFor } from "../../run.ts";
 import type { Finding } from "../chaos-run.ts";
@@ -33,6 +35,8 @@ export interface Arena {
   readonly cluster: Cluster;
   readonly stage: Stage;
   readonly load: Load;
+  /** The same gateway and application, and no release. */
+  readonly control: Load;
   readonly timeline: Timeline;
   readonly operator: OperatorPods;
   /** In [0, 1), seeded. */
@@ -72,6 +76,7 @@ export async function openArena(options: ArenaOptions): Promise<Arena> {
     ...options,
     stage,
     load,
+    control: await startControl(stage),
     timeline: await followRelease(stage.client, namespace),
     check: (what, ok, value) => {
       findings({ what, ok, value });
@@ -80,6 +85,28 @@ export async function openArena(options: ArenaOptions): Promise<Arena> {
     newVersion,
   };
 }
+
+const CONTROL = "control";
+const CONTROL_HOST = "control.example";
+const CONTROL_RATE = 40;
+
+/** A load on a route on which nothing ever changes: what it loses, the machine has lost. */
+async function startControl({ cluster, client, namespace, gateway, images: { image } }: Stage): Promise<Load> {
+  const name = CONTROL;
+  for (const object of applicationObjects({ namespace, name, version: name, image })) await cluster.apply(object);
+  const rules = [{ backendRefs: backendRefs([[name, 1]]) }];
+  await cluster.apply(routeObject("HTTPRoute", { gateway, namespace, name, host: CONTROL_HOST, rules }));
+  const probe = { namespace, image, url: gatewayUrl(gateway), host: CONTROL_HOST, rate: CONTROL_RATE };
+  const load = await startLoad(client, { ...probe, name: CONTROL_LOAD, seconds: LOAD_SECONDS });
+  // Until the gateway serves the route it refuses: what is counted later is compared with what is known then.
+  await waitFor("the route without releases", PATIENCE_MS, async () => {
+    const { counts } = await load.results();
+    return (counts[`${name}/200`] ?? 0) > CONTROL_RATE;
+  });
+  return load;
+}
+
+const CONTROL_LOAD = "control-load";
 
 /** Lets go of what the arena holds here; its namespace is the caller's. */
 export async function closeArena({ timeline, stage }: Arena): Promise<void> {

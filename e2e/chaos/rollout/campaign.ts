@@ -50,9 +50,10 @@ export async function runCampaign(options: CampaignOptions, scenarios: readonly 
       reports.push(report);
       for (const { what, ok, value } of report.findings)
         options.say(`  ${ok ? "ok    " : "FAILED"}  ${what}: ${value}`);
-      // Whatever a failure has left is no ground for the next one.
+      // Whatever a failure has left is no ground for the next one, and an older route would have its requests.
       if (scenario.endsArena === true || isFailed(report)) {
         await closeArena(arena);
+        await removeNamespace(options.cluster, arena.stage.namespace);
         arena = undefined;
       }
     }

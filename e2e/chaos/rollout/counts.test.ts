@@ -1,6 +1,6 @@
 import { expect, it } from "@jest/globals";
 import { type LoadResults } from "../../gateway/load-pod.ts";
-import { attribute, total } from "./counts.ts";
+import { type Attribution, attribute, lostBySwitching, total } from "./counts.ts";
 import { distributionOf, histogramLines } from "./figures.ts";
 
 // Goal: no failed request gets lost among those that were to fail, and none is told twice.
@@ -28,6 +28,15 @@ it("a failed request is the gateway's, a bad version's, or strange", () => {
     ofBadVersions: 21,
     leftOut: 0,
   });
+});
+
+it("timeouts count, unless a route without releases has them too", () => {
+  const none: Attribution = { requests: 10, lost: {}, strange: {}, ofBadVersions: 0, leftOut: 0 };
+  const found: Attribution = { ...none, lost: { timeout: 3, "-/503": 1 }, leftOut: 2 };
+  expect(lostBySwitching(none, none)).toEqual({});
+  expect(lostBySwitching(found, none)).toEqual({ timeout: 3, "-/503": 1, "not sent": 2 });
+  expect(lostBySwitching(found, { ...none, lost: { "-/503": 1 } })).toEqual({ timeout: 3, "-/503": 1, "not sent": 2 });
+  expect(lostBySwitching(found, { ...none, lost: { timeout: 1 } })).toEqual({ "-/503": 1 });
 });
 
 it("a total is the sum", () => {

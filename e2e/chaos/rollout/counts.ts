@@ -34,6 +34,19 @@ export function attribute(before: LoadResults, after: LoadResults, bad: Readonly
   };
 }
 
+/** A request that was not answered in its time: a slow machine looks the same as a version that is gone. */
+const SLOW = "timeout";
+
+/**
+ * What was lost by switching. Where a route without any release lost requests for want of time too, and at the same time, the
+ * machine was short of it: then timeouts tell nothing, and everything else still does.
+ */
+export function lostBySwitching({ lost, leftOut }: Attribution, control: Attribution): Counts {
+  const isStarved = (control.lost[SLOW] ?? 0) + control.leftOut > 0;
+  const others = Object.entries(lost).filter(([key]) => !isStarved || key !== SLOW);
+  return Object.fromEntries([...others, ...(leftOut > 0 && !isStarved ? [["not sent", leftOut] as const] : [])]);
+}
+
 export function total(counts: Counts): number {
   return Object.values(counts).reduce((sum, count) => sum + count, 0);
 }

@@ -1,5 +1,5 @@
 import type { KubeClient } from "../../../lib/kube/client.ts";
-import { type KubeObject, RESOURCES } from "../../../lib/kube/types.ts";
+import { type KubeObject, RESOURCES, type ResourceType, resourceType } from "../../../lib/kube/types.ts";
 import { LEASE_NAME } from "../../../operator/leadership.ts";
 import { SYSTEM_NAMESPACE } from "../../cluster.ts";
 import { waitFor } from "../../run.ts";
@@ -18,6 +18,7 @@ export interface OperatorPods {
   close(): void;
 }
 
+const POD: ResourceType<PodShape> = resourceType("v1", ["Pod", "pods"]);
 const SELECTOR = "app.kubernetes.io/component=controller";
 /** A Lease that expires (15 s), a pod that starts, on busy cores. */
 const LEADER_MS = 180_000;
@@ -25,7 +26,7 @@ const READY_MS = 180_000;
 
 interface PodShape extends KubeObject {
   readonly spec?: { readonly nodeName?: string };
-  readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
+  readonly status?: { readonly containerStatuses?: readonly { readonly state?: { readonly running?: object } }[] };
 }
 
 export function operatorPods(client: KubeClient, replicas: number): OperatorPods {
@@ -40,23 +41,25 @@ export function operatorPods(client: KubeClient, replicas: number): OperatorPods
     // `<pod name>_<uid>`.
     return lease.spec?.holderIdentity?.split("_")[0] ?? "";
   };
-  const readyPods = async (): Promise<PodShape[]> => {
-    const { items } = await client.list(RESOURCES.Pod, { namespace: SYSTEM_NAMESPACE, labelSelector: SELECTOR });
-    return (items as PodShape[]).filter(
+  /** Not those that are ready: a replica is so only once somebody leads, and then it acts. */
+  const running = async (): Promise<PodShape[]> => {
+    const { items } = await client.list<PodShape>(POD, { namespace: SYSTEM_NAMESPACE, labelSelector: SELECTOR });
+    return items.filter(
       ({ metadata, status }) =>
         metadata.deletionTimestamp === undefined &&
-        status?.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True") === true,
+        status?.containerStatuses?.every(({ state }) => state?.running !== undefined) === true,
     );
   };
   return {
     arm: async () => {
-      const pods = await waitFor("all replicas of the operator", READY_MS, async () => {
-        const ready = await readyPods();
-        return ready.length >= replicas && ready;
+      const armed = await waitFor("all replicas of the operator", READY_MS, async () => {
+        const pods = await running();
+        if (pods.length < replicas) return undefined;
+        const found: ArmedPod[] = [];
+        for (const pod of pods) found.push(await (await shellOf(pod.spec?.nodeName ?? "")).arm(pod));
+        return found;
       });
       const leads = await leader();
-      const armed: ArmedPod[] = [];
-      for (const pod of pods) armed.push(await (await shellOf(pod.spec?.nodeName ?? "")).arm(pod));
       return armed.sort((a, b) => Number(b.name === leads) - Number(a.name === leads));
     },
     leader,
