@@ -67,7 +67,9 @@ function chartPermissions(): string {
 function generatedFiles(): Map<string, string> {
   const files = new Map<string, string>();
   for (const kind of KINDS) {
-    const yaml = stringify(customResourceDefinition(kind), { lineWidth: 0, aliasDuplicateObjects: false });
+    // Helm and kubectl read YAML 1.1, to which a bare "on" is true.
+    const how = { compat: "yaml-1.1", lineWidth: 0, aliasDuplicateObjects: false } as const;
+    const yaml = stringify(customResourceDefinition(kind), how);
     files.set(`crds/generated/${kind.type.plural}.yaml`, HEADER + yaml);
     files.set(`charts/operator/templates/crds/${kind.type.plural}.yaml`, chartTemplate(yaml));
   }

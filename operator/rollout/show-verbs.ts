@@ -134,7 +134,9 @@ function endOf(followed: Followed, isInterrupted: boolean): number {
 }
 
 function documentText(document: object, output: "json" | "yaml"): string {
-  return output === "json" ? `${JSON.stringify(document, undefined, 2)}\n` : stringify(document);
+  return output === "json"
+    ? `${JSON.stringify(document, undefined, 2)}\n`
+    : stringify(document, { compat: "yaml-1.1" });
 }
 
 function out(text: string): void {

@@ -63,5 +63,5 @@ export function objectsOf(value: unknown, source: string): readonly Entry[] {
 
 /** Objects as documents of YAML. */
 export function yamlOf(objects: readonly object[]): string {
-  return objects.map((object) => stringify(object, { aliasDuplicateObjects: false })).join("---\n");
+  return objects.map((object) => stringify(object, { compat: "yaml-1.1", aliasDuplicateObjects: false })).join("---\n");
 }
