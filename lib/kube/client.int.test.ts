@@ -295,6 +295,10 @@ describe("discovery", () => {
     // Not a part of every cluster; the server tells of them as of its own.
     await installGatewayApi(client);
     await installFeatureFlags(client);
+    // A kind is served before discovery tells of it.
+    const isTold = async (): Promise<boolean> =>
+      (await client.servedKinds()).some(({ kind }) => kind === RESOURCES.FeatureFlag.kind);
+    await eventually("discovery tells of FeatureFlags", isTold, 30_000);
     const kinds = await client.servedKinds();
     for (const type of Object.values(RESOURCES)) {
       const { group, version, kind, plural, namespaced } = type;
