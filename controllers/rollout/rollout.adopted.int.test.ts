@@ -2,56 +2,26 @@
 // gateway and no kubelet run: what they would say is written by the test.
 
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { KINDS } from "../../crds/kinds.ts";
 import { ROLLOUT, type RolloutSpec } from "../../crds/rollout.ts";
-import { serveKinds } from "../../crds/testing/served.ts";
-import { systemClock } from "../../lib/core/clock.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
-import { silentLogger } from "../../lib/node/logger.ts";
-import { createMetrics } from "../../lib/node/metrics.ts";
-import { createManager } from "../../operator/manager.ts";
-import { installGatewayApi } from "../../testkit/gateway-api.ts";
-import { startControlPlane, type TestControlPlane } from "../../testkit/kube-apiserver.ts";
-import { makeNamespace } from "../../testkit/namespaces.ts";
 import { eventually } from "../../testkit/wait.ts";
 import { deployment, NAME, NAMESPACE, rollout, service } from "./testing/builders.ts";
 import { endpoints, shopRoute } from "./testing/routes.ts";
-import { playedController } from "./testing/stage.ts";
+import { openServerStage, type ServerStage } from "./testing/server-stage.ts";
 import { type RouteRule, rulesOf } from "./traffic/adopted-rule.ts";
 
 const DEADLINE_MS = 30_000;
 const GIT = "argocd-controller";
-let plane: TestControlPlane;
+let stage: ServerStage;
 let user: KubeClient;
-let ended: Promise<unknown> = Promise.resolve();
-const stop = new AbortController();
 
 beforeAll(async () => {
-  plane = await startControlPlane();
-  user = plane.client(NAMESPACE);
-  await Promise.all([serveKinds(user, KINDS), installGatewayApi(user), makeNamespace(user, NAMESPACE)]);
-  const client = plane.client(NAMESPACE);
-  const manager = createManager({
-    client,
-    controllers: [playedController()],
-    namespace: NAMESPACE,
-    identity: "one",
-    watchNamespaces: [],
-    port: "none",
-    metrics: createMetrics(),
-    clock: systemClock,
-    random: () => 0.5,
-    log: silentLogger,
-  });
-  ended = manager.run(stop.signal).finally(() => client.close());
+  stage = await openServerStage({ gatewayApi: true });
+  ({ user } = stage);
 }, 120_000);
 
-afterAll(async () => {
-  stop.abort();
-  await ended;
-  await plane?.stop();
-});
+afterAll(() => stage.close());
 
 const SHOP = { namespace: NAMESPACE, name: "shop" };
 

@@ -3,52 +3,24 @@
 
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { ANNOTATIONS } from "../../crds/group.ts";
-import { KINDS } from "../../crds/kinds.ts";
 import { ROLLOUT } from "../../crds/rollout.ts";
-import { serveKinds } from "../../crds/testing/served.ts";
-import { systemClock } from "../../lib/core/clock.ts";
+import { isOperatorError } from "../../lib/core/errors.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { type KubeObject, RESOURCES } from "../../lib/kube/types.ts";
-import { silentLogger } from "../../lib/node/logger.ts";
-import { createMetrics } from "../../lib/node/metrics.ts";
-import { createManager } from "../../operator/manager.ts";
-import { startControlPlane, type TestControlPlane } from "../../testkit/kube-apiserver.ts";
-import { makeNamespace } from "../../testkit/namespaces.ts";
 import { eventually } from "../../testkit/wait.ts";
 import { deployment, NAMESPACE, rollout, service } from "./testing/builders.ts";
-import { playedController } from "./testing/stage.ts";
+import { openServerStage, type ServerStage } from "./testing/server-stage.ts";
 
 const DEADLINE_MS = 30_000;
-let plane: TestControlPlane;
+let stage: ServerStage;
 let user: KubeClient;
-let ended: Promise<unknown> = Promise.resolve();
-const stop = new AbortController();
 
 beforeAll(async () => {
-  plane = await startControlPlane();
-  user = plane.client(NAMESPACE);
-  await Promise.all([serveKinds(user, KINDS), makeNamespace(user, NAMESPACE)]);
-  const client = plane.client(NAMESPACE);
-  const manager = createManager({
-    client,
-    controllers: [playedController()],
-    namespace: NAMESPACE,
-    identity: "one",
-    watchNamespaces: [],
-    port: "none",
-    metrics: createMetrics(),
-    clock: systemClock,
-    random: () => 0.5,
-    log: silentLogger,
-  });
-  ended = manager.run(stop.signal).finally(() => client.close());
+  stage = await openServerStage({ gatewayApi: false });
+  ({ user } = stage);
 }, 120_000);
 
-afterAll(async () => {
-  stop.abort();
-  await ended;
-  await plane?.stop();
-});
+afterAll(() => stage.close());
 
 const { Deployment, HorizontalPodAutoscaler, Service } = RESOURCES;
 const ref = (name: string) => ({ namespace: NAMESPACE, name });
@@ -66,15 +38,18 @@ test("[25] the number of pods goes to an autoscaler and comes back, and never ju
   await user.create(ROLLOUT, { ...rollout(), metadata });
   await eventually("pods are asked for", async () => pods(await blue()) === 5, DEADLINE_MS);
 
-  // What everybody sees at any moment.
-  const seen = new Set<number | undefined>();
+  // What everybody sees at any moment: each version of the Deployment.
+  const seen = new Map<string | undefined, number | undefined>();
+  const { resourceVersion } = await user.list(Deployment, { namespace: NAMESPACE });
   const watching = new AbortController();
   const watched = (async () => {
-    while (!watching.signal.aborted) {
-      seen.add(pods(await blue()));
-      await systemClock.sleep(5, watching.signal).catch(() => undefined);
+    const versions = user.watch(Deployment, { namespace: NAMESPACE, resourceVersion, signal: watching.signal });
+    for await (const { object } of versions) {
+      if (object.metadata.name === "web-blue") seen.set(object.metadata.resourceVersion, pods(object));
     }
-  })();
+  })().catch((error: unknown) => {
+    if (!isOperatorError(error, "ABORTED")) throw error;
+  });
   await change({ autoscaling: { minReplicas: 2, maxReplicas: 9 } });
   await eventually("the autoscaler is there", async () => (await autoscaler()) !== undefined, DEADLINE_MS);
   const handed = await blue();
@@ -89,9 +64,11 @@ test("[25] the number of pods goes to an autoscaler and comes back, and never ju
     maxReplicas: 9,
     metrics: [{ type: "Resource", resource: { name: "cpu", target: { averageUtilization: 80 } } }],
   });
+  const isSeen = async (): Promise<boolean> => seen.has(handed?.metadata.resourceVersion);
+  await eventually("the watch has come so far", isSeen, DEADLINE_MS);
   watching.abort();
   await watched;
-  expect([...seen]).toEqual([5]);
+  expect(new Set(seen.values())).toEqual(new Set([5]));
 
   // As the autoscaler does: by the scale of the Deployment.
   const patch = { spec: { replicas: 7 } };

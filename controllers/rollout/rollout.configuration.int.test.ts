@@ -3,55 +3,25 @@
 
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { ANNOTATIONS, COMPONENTS, LABELS } from "../../crds/group.ts";
-import { KINDS } from "../../crds/kinds.ts";
 import { ROLLOUT, type Rollout } from "../../crds/rollout.ts";
-import { serveKinds } from "../../crds/testing/served.ts";
-import { systemClock } from "../../lib/core/clock.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
-import { silentLogger } from "../../lib/node/logger.ts";
-import { createMetrics } from "../../lib/node/metrics.ts";
-import { createManager } from "../../operator/manager.ts";
-import { startControlPlane, type TestControlPlane } from "../../testkit/kube-apiserver.ts";
-import { makeNamespace } from "../../testkit/namespaces.ts";
 import { eventually } from "../../testkit/wait.ts";
 import { referencesIn } from "./rollout.references.ts";
 import { NAMESPACE, rollout, service } from "./testing/builders.ts";
 import { configMap, configuredDeployment, secret } from "./testing/configured.ts";
-import { playedController } from "./testing/stage.ts";
+import { openServerStage, type ServerStage } from "./testing/server-stage.ts";
 
 const DEADLINE_MS = 30_000;
-let plane: TestControlPlane;
+let stage: ServerStage;
 let user: KubeClient;
-let ended: Promise<unknown> = Promise.resolve();
-const stop = new AbortController();
 
 beforeAll(async () => {
-  plane = await startControlPlane();
-  user = plane.client(NAMESPACE);
-  await serveKinds(user, KINDS);
-  await makeNamespace(user, NAMESPACE);
-  const client = plane.client(NAMESPACE);
-  const manager = createManager({
-    client,
-    controllers: [playedController()],
-    namespace: NAMESPACE,
-    identity: "one",
-    watchNamespaces: [],
-    port: "none",
-    metrics: createMetrics(),
-    clock: systemClock,
-    random: () => 0.5,
-    log: silentLogger,
-  });
-  ended = manager.run(stop.signal).finally(() => client.close());
+  stage = await openServerStage({ gatewayApi: false });
+  ({ user } = stage);
 }, 120_000);
 
-afterAll(async () => {
-  stop.abort();
-  await ended;
-  await plane?.stop();
-});
+afterAll(() => stage.close());
 
 const find = (type: ResourceType, name: string): Promise<KubeObject | undefined> =>
   user.find(type, { namespace: NAMESPACE, name });

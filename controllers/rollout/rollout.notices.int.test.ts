@@ -14,17 +14,12 @@ import { systemClock } from "../../lib/core/clock.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
 import { askHttp } from "../../lib/node/http-question.ts";
-import { silentLogger } from "../../lib/node/logger.ts";
-import { createMetrics } from "../../lib/node/metrics.ts";
-import { createManager } from "../../operator/manager.ts";
 import { installGatewayApi } from "../../testkit/gateway-api.ts";
 import { startControlPlane, type TestControlPlane } from "../../testkit/kube-apiserver.ts";
 import { makeNamespace } from "../../testkit/namespaces.ts";
 import { eventually } from "../../testkit/wait.ts";
 import { isAuthentic } from "../kit/testing/webhook-receiver.ts";
-import { createRolloutController } from "./rollout.controller.ts";
-import { createRolloutMetrics } from "./rollout.metrics.ts";
-import { scriptedSampler } from "./testing/builders.ts";
+import { type RunningOperator, startOperator } from "./testing/server-stage.ts";
 
 /** Two busy cores. */
 const TIMEOUT_MS = 60_000;
@@ -44,7 +39,7 @@ let plane: TestControlPlane;
 let kube: KubeClient;
 let receivers: Server;
 let port = 0;
-let operator: { stop(): Promise<number> } | undefined;
+let operator: RunningOperator | undefined;
 let example: ChildProcess | undefined;
 let namespace = "";
 let got: Got[] = [];
@@ -105,7 +100,7 @@ test("each receiver has the release told, or the status says why not, and the re
   await createSecret("keys", key);
   const lines = await startExample(key);
   const { port: examplePort } = lines;
-  startOperator();
+  begin();
   const here = `http://127.0.0.1:${String(port)}`;
   await createAll([
     { name: "example", url: `http://localhost:${String(examplePort)}/hook` },
@@ -175,7 +170,7 @@ test("each receiver has the release told, or the status says why not, and the re
 test("another replica sends what the one before could not, under the same ids, and none of what it could", async () => {
   answers = { "/down": (response) => void response.writeHead(503).end() };
   await createSecret("keys", keyText());
-  startOperator();
+  begin();
   const here = `http://127.0.0.1:${String(port)}`;
   await createAll(["down", "well"].map((name) => ({ name, url: `${here}/${name}` })));
   await promote();
@@ -194,7 +189,7 @@ test("another replica sends what the one before could not, under the same ids, a
   expect(await waiting()).toHaveLength(2);
   got = [];
   answers = {};
-  startOperator();
+  begin();
   await eventually("the outbox is empty", async () => (await waiting()).length === 0, TIMEOUT_MS);
   expect(got.map(({ path }) => path)).toEqual(["/down", "/down"]);
   expect(got.map(({ headers }) => headers["webhook-id"]).toSorted()).toEqual(ids.toSorted());
@@ -227,40 +222,18 @@ test("two receivers of one name, and too many of them, are refused", async () =>
   await expect(kube.create(ROLLOUT, rolloutWith(many.slice(1)))).resolves.toBeDefined();
 });
 
-function startOperator(): void {
-  const metrics = createMetrics();
-  const controller = createRolloutController({
-    sampler: scriptedSampler(),
-    metrics: createRolloutMetrics(metrics),
-    randomBytes,
-    askHttp: async () => ({ status: 200, body: "" }),
-    // All receivers of a test are on loopback: one of them is asked as an installation asks.
-    post: (question) =>
-      askHttp(
-        question.path === "/guarded" ? question : { ...question, isLocalRefused: false, timeoutMs: TRY_TIMEOUT_MS },
-      ),
-  });
-  const stop = new AbortController();
-  const manager = createManager({
-    client: plane.client(namespace),
-    controllers: [controller],
-    namespace,
-    identity: randomBytes(4).toString("hex"),
-    watchNamespaces: [namespace],
-    port: 0,
-    metrics,
-    clock: systemClock,
-    random: () => 0.5,
-    log: silentLogger,
-    lease: { durationSeconds: 15, renewSeconds: 10, retrySeconds: 0.5 },
-  });
-  const running = manager.run(stop.signal);
-  operator = {
-    stop: () => {
-      stop.abort();
-      return running;
+function begin(): void {
+  operator = startOperator(
+    plane,
+    { namespace, watchNamespaces: [namespace] },
+    {
+      // All receivers of a test are on loopback: one of them is asked as an installation asks.
+      post: (question) =>
+        askHttp(
+          question.path === "/guarded" ? question : { ...question, isLocalRefused: false, timeoutMs: TRY_TIMEOUT_MS },
+        ),
     },
-  };
+  );
 }
 
 /** The receiver that the documentation has. @returns its port, and what it says of events */

@@ -5,19 +5,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/
 import { API_VERSION, LABELS } from "../../crds/group.ts";
 import { ROLLOUT, ROLLOUT_KIND, type Rollout } from "../../crds/rollout.ts";
 import { serveKinds } from "../../crds/testing/served.ts";
-import { systemClock } from "../../lib/core/clock.ts";
 import type { KubeClient } from "../../lib/kube/client.ts";
 import { type KubeObject, RESOURCES, type ResourceType } from "../../lib/kube/types.ts";
-import { silentLogger } from "../../lib/node/logger.ts";
-import { createMetrics } from "../../lib/node/metrics.ts";
-import { createManager } from "../../operator/manager.ts";
 import { installGatewayApi } from "../../testkit/gateway-api.ts";
 import { startControlPlane, type TestControlPlane } from "../../testkit/kube-apiserver.ts";
 import { makeNamespace } from "../../testkit/namespaces.ts";
 import { eventually } from "../../testkit/wait.ts";
-import { createRolloutController } from "./rollout.controller.ts";
-import { createRolloutMetrics } from "./rollout.metrics.ts";
-import { scriptedSampler } from "./testing/builders.ts";
+import { type RunningOperator, startOperator } from "./testing/server-stage.ts";
 import type { HttpAnswer } from "./verification/answers.ts";
 
 /** Two busy cores. */
@@ -26,7 +20,7 @@ const AT = "2025-01-01T00:00:00Z";
 
 let plane: TestControlPlane;
 let kube: KubeClient;
-let operator: { stop(): Promise<number> } | undefined;
+let operator: RunningOperator | undefined;
 let namespace = "";
 /** Paths that were asked for, and what the pods say. */
 let asked: string[] = [];
@@ -55,7 +49,7 @@ afterEach(async () => {
 });
 
 test("a version has its first request when all checks have passed; one that fails leaves the other alone", async () => {
-  startOperator();
+  begin();
   await createAll();
   await startPods("blue");
   await phaseIs("Verifying");
@@ -91,7 +85,7 @@ test("a version has its first request when all checks have passed; one that fail
 });
 
 test("another replica goes on where the one before was: nothing that passed runs again, a Job that was removed does", async () => {
-  startOperator();
+  begin();
   await createAll();
   await startPods("blue");
   const job = await jobOf("buy");
@@ -99,7 +93,7 @@ test("another replica goes on where the one before was: nothing that passed runs
   await eventually("the Job is known", async () => (await record("buy"))?.job === job.metadata.uid, TIMEOUT_MS);
   expect(await operator?.stop()).toBe(0);
   await kube.delete(RESOURCES.Job, { namespace, name: job.metadata.name });
-  startOperator();
+  begin();
   await eventually(
     "another Job has the name of the one that was removed",
     async () =>
@@ -113,7 +107,7 @@ test("another replica goes on where the one before was: nothing that passed runs
 });
 
 test("a question without an answer holds up no abort of a person, and its Jobs go", async () => {
-  startOperator();
+  begin();
   await createAll();
   await startPods("blue");
   await finishJob(await jobOf("buy"));
@@ -130,40 +124,17 @@ test("a question without an answer holds up no abort of a person, and its Jobs g
   await eventually("no Job is left", async () => (await jobs()).length === 0, TIMEOUT_MS);
 });
 
-function startOperator(): void {
-  const metrics = createMetrics();
-  const controller = createRolloutController({
-    sampler: scriptedSampler(),
-    metrics: createRolloutMetrics(metrics),
-    randomBytes,
-    post: async () => ({ status: 204 }),
-    askHttp: async ({ path }) => {
-      asked.push(path);
-      return answer(path);
+function begin(): void {
+  operator = startOperator(
+    plane,
+    { namespace, watchNamespaces: [namespace] },
+    {
+      askHttp: async ({ path }) => {
+        asked.push(path);
+        return answer(path);
+      },
     },
-  });
-  const stop = new AbortController();
-  const manager = createManager({
-    client: plane.client(namespace),
-    controllers: [controller],
-    namespace,
-    identity: randomBytes(4).toString("hex"),
-    watchNamespaces: [namespace],
-    port: 0,
-    metrics,
-    clock: systemClock,
-    random: () => 0.5,
-    log: silentLogger,
-    // Times that a busy machine keeps; a clean stop hands over at once.
-    lease: { durationSeconds: 15, renewSeconds: 10, retrySeconds: 0.5 },
-  });
-  const running = manager.run(stop.signal);
-  operator = {
-    stop: () => {
-      stop.abort();
-      return running;
-    },
-  };
+  );
 }
 
 function templateOf(image: string): Record<string, unknown> {
