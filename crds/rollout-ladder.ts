@@ -6,6 +6,8 @@ import { listAtomic, withRules } from "./common.ts";
 export const STAGES_MAX = 32;
 /** Whole of the requests, in basis points. */
 export const WHOLE_BPS = 10_000;
+/** Basis points of a percent. */
+export const PERCENT_BPS = 100;
 
 const seconds = (max: number): z.ZodInt => z.int().min(0).max(max);
 

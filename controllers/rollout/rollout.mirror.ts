@@ -1,12 +1,9 @@
 /** What the canary gets beside its share: copies of requests before its first one, and the requests of testers. */
-import { WHOLE_BPS } from "../../crds/rollout-ladder.ts";
+import { PERCENT_BPS, WHOLE_BPS } from "../../crds/rollout-ladder.ts";
 import type { RolloutShadow } from "../../crds/rollout-shadow.ts";
 import type { Colour, Phase } from "../../crds/rollout-status.ts";
 import { isOnHold } from "./rollout.hold.ts";
 import type { Mirror, Progress, ReleaseFacts } from "./rollout.progress.ts";
-
-/** Basis points of a percent. */
-const PERCENT_BPS = 100;
 
 /** Copies with which a release is to begin; none where the spec goes without them, for the gateway cannot make them. */
 export function shadowOf({ spec: { shadow }, lacks }: Pick<ReleaseFacts, "spec" | "lacks">): RolloutShadow | undefined {

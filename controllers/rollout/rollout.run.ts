@@ -1,6 +1,7 @@
 /** The runs by which a release is judged: one of its copies of requests, where it begins with them, and one of its stages. */
 import type { Rollout, RolloutSpec } from "../../crds/rollout.ts";
 import { policyOf } from "../../crds/rollout-analysis.ts";
+import { PERCENT_BPS } from "../../crds/rollout-ladder.ts";
 import type { RolloutPolicy } from "../../crds/rollout-policy.ts";
 import type { Progress } from "./rollout.progress.ts";
 
@@ -22,9 +23,6 @@ export function isOfOneRelease(one: string, other: string): boolean {
 function releaseIn(name: string): string {
   return name.endsWith(OF_COPIES) ? name.slice(0, -OF_COPIES.length) : name;
 }
-
-/** Basis points of a percent. */
-const PERCENT_BPS = 100;
 
 /**
  * By what the release is judged now. The rate of false rollbacks is for the release as a whole, so that each of two runs has half of

@@ -36,12 +36,17 @@ export function sampleTask({ rollout, target, progress, pods }: World): SampleTa
     policy: runPolicy(progress, spec),
     analysis: spec.analysis,
     ...placeOf(progress, spec),
-    ...(progress.phase === "Shadowing" ? { isOfCopies: true } : {}),
+    ...besideOf(progress, spec),
     canary: targetsOf(canary),
     stable: targetsOf(stable),
     services: { canary: names.colour(canary.colour), stable: names.colour(stable.colour) },
     route: names.route,
   };
+}
+
+function besideOf({ phase }: World["progress"], { traffic }: World["target"]["spec"]): Pick<SampleTask, "beside"> {
+  if (phase === "Shadowing") return { beside: "Copies" };
+  return traffic.gatewayAPI.testers === undefined ? {} : { beside: "Testers" };
 }
 
 /** A release in which harm was found has nothing left to show: an edited analysis must not begin a run that has not seen it. */

@@ -2,6 +2,7 @@
  * Whether the requests that were counted bear out the weight that the gateway says it has taken: a status is written before the
  * weight is served, and for a weight that it does not serve, too.
  */
+import { WHOLE_BPS } from "../../../crds/rollout-ladder.ts";
 import type { RunRow } from "../../../crds/rollout-run.ts";
 import { countText, shareText } from "../judge/sentences.ts";
 import type { SampleTask } from "./task.ts";
@@ -17,20 +18,24 @@ const SPREAD = 2;
 /** Part of the weight by which the share may be off for good: pods that are asked late, requests that are counted late. */
 const TOLERANCE = 0.25;
 
-const WHOLE_BPS = 10_000;
-
-/** What is wrong with the share at this place, in a sentence; nothing while chance may explain it. @param rows of the run so far */
+/**
+ * What is wrong with the share at this place, in a sentence; nothing while chance may explain it.
+ * @param rows of the run so far
+ * @param beside copies are no share of the requests; testers ask the canary for as much as they like, so that it has no share too many
+ */
 export function shareTrouble(
   rows: readonly RunRow[],
   place: Pick<SampleTask, "stage" | "weightBps">,
+  beside: SampleTask["beside"],
 ): string | undefined {
   const weight = place.weightBps / WHOLE_BPS;
-  if (weight === 0 || weight === 1) return undefined;
+  if (weight === 0 || weight === 1 || beside === "Copies") return undefined;
   const { canary, total } = countsAt(rows, place);
   if (total * Math.min(weight, 1 - weight) < EXPECTED_MIN) return undefined;
   const share = canary / total;
   const chance = SPREAD * DEVIATIONS * Math.sqrt((weight * (1 - weight)) / total);
-  if (Math.abs(share - weight) <= TOLERANCE * weight + chance) return undefined;
+  const off = beside === "Testers" ? weight - share : Math.abs(share - weight);
+  if (off <= TOLERANCE * weight + chance) return undefined;
   const counted = `${shareText(share)} of ${countText(total)} requests`;
   return `the gateway gives the new version ${counted} instead of ${shareText(weight)}`;
 }

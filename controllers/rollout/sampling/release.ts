@@ -55,8 +55,7 @@ export interface Release {
   readonly lastSampleAt: number | undefined;
   readonly trouble: string | undefined;
   readonly shareTrouble: string | undefined;
-  /** Copies are counted, which are no share of the requests. */
-  readonly isOfCopies: boolean;
+  readonly beside: SampleTask["beside"];
 }
 
 /** @param stored a run to go on with, when it is of the same revision and policy */
@@ -74,7 +73,7 @@ export function beginRelease(task: SampleTask, stored: RolloutRun | undefined): 
     lastSampleAt: undefined,
     trouble: undefined,
     shareTrouble: undefined,
-    isOfCopies: task.isOfCopies === true,
+    beside: task.beside,
   };
 }
 
@@ -100,6 +99,7 @@ export function enterPlace(release: Release, task: SampleTask): Release {
   return {
     ...release,
     place: placeOf(task),
+    beside: task.beside,
     counting: NOTHING_COUNTED,
     verdict: undefined,
     shareTrouble: undefined,
@@ -144,7 +144,7 @@ export function takeAnswer(release: Release, answer: Answer, now: Moment): Relea
 function withTick(release: Release, tick: Parameters<typeof appendTick>[1]): Release {
   const open = appendTick(release.open, tick);
   const verdict = open.run.rows.at(-1)?.verdict;
-  const share = release.isOfCopies ? undefined : shareTrouble(open.run.rows, release.place);
+  const share = shareTrouble(open.run.rows, release.place, release.beside);
   // A verdict beside a trouble promotes nobody, so that it ends no time without one.
   const isUnknown = verdict?.verdict === "Unknown" || release.trouble !== undefined || share !== undefined;
   const { failure } = release;

@@ -26,8 +26,8 @@ export interface SampleTask {
   readonly stage: number;
   /** The weight that the gateway was seen to have taken; 0 at stage 0 for the stable version alone, before the first weight. */
   readonly weightBps: number;
-  /** The canary answers copies of requests: its weight is that of the copies. */
-  readonly isOfCopies?: boolean;
+  /** What the canary answers in place of a share of the requests (copies: its weight is theirs), or beside it. */
+  readonly beside?: "Copies" | "Testers";
   readonly canary: readonly ScrapeTarget[];
   readonly stable: readonly ScrapeTarget[];
   /** Names of both Services, in the Rollout's namespace; for a gateway. */
