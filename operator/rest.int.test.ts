@@ -182,8 +182,9 @@ async function reasonsOf(type: ResourceType): Promise<string[]> {
 
 /** Everything in the namespace but the operator's own Lease, by kind and name, with its version. */
 async function world(): Promise<string[]> {
-  // The Gateway API is not installed here: the operator does without.
-  const others = Object.values(RESOURCES).filter(({ group }) => !group.startsWith("gateway."));
+  // What is not a part of every cluster is not installed here: the operator does without.
+  const served = new Set((await user.servedKinds()).map(({ group, plural }) => `${plural}.${group}`));
+  const others = Object.values(RESOURCES).filter(({ group, plural }) => served.has(`${plural}.${group}`));
   const kinds = [...TYPES, ...others.filter(({ namespaced }) => namespaced)];
   const lists = await Promise.all(kinds.map((type) => user.list(type, { namespace: "default" })));
   return lists
