@@ -147,14 +147,13 @@ export function createReplica(options: ReplicaOptions): Replica {
     ended,
     ageSeconds: () => (running === undefined ? 0 : (systemClock.monotonic() - running.startedAt) / 1000),
     memory: async () => {
+      // A process that has only begun would be ended by the signal; one that serves handles it.
+      await metricsText(options.port);
       for (let count = 0; count < COLLECTIONS; count += 1) {
         running?.child.kill("SIGUSR2");
         await systemClock.sleep(COLLECTION_MS);
       }
-      const metrics = await waitFor("metrics", METRICS_TIMEOUT_MS, async () => {
-        const response = await fetch(`http://127.0.0.1:${options.port}/metrics`);
-        return response.text();
-      });
+      const metrics = await metricsText(options.port);
       const status = await readFile(`/proc/${running?.child.pid}/status`, "utf8");
       return {
         residentMiB: Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) / 1024,
@@ -169,6 +168,14 @@ export function createReplica(options: ReplicaOptions): Replica {
       return how;
     },
   };
+}
+
+/** Waits until there are some. */
+function metricsText(port: number): Promise<string> {
+  return waitFor("metrics", METRICS_TIMEOUT_MS, async () => {
+    const response = await fetch(`http://127.0.0.1:${port}/metrics`);
+    return response.text();
+  });
 }
 
 /** Keeps each line of a process, and reads the messages of its structured log. */
